@@ -1,0 +1,9 @@
+//! What agent and collector say to each other: the domain types, and one module that maps them to the wire.
+
+pub mod access;
+pub mod health;
+pub mod hosts;
+pub mod record;
+pub mod text;
+pub mod time;
+pub mod wire;

@@ -1,0 +1,88 @@
+//! What travels from a host: reports, numbered in two lanes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::AccessEvent;
+use crate::health::HealthReport;
+use crate::hosts::Doctor;
+use crate::time::Timestamp;
+
+/// One thing that a host tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// What a check found.
+    Health(HealthReport),
+    /// A line of an access log.
+    Access(AccessEvent),
+    /// Something that cannot be known any more.
+    Gap(Gap),
+    /// What the agent found on its host.
+    Doctor(Doctor),
+}
+
+impl Report {
+    /// The lane it travels in.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Health(_) => Lane::Health,
+            Self::Access(_) | Self::Gap(_) | Self::Doctor(_) => Lane::Access,
+        }
+    }
+}
+
+/// Something that cannot be known any more: said, so that nothing is lost in silence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Where: `journal`, `/var/log/auth.log`, `spool`.
+    pub source: String,
+    /// From when, where known.
+    pub from: Option<Timestamp>,
+    /// Until when.
+    pub to: Timestamp,
+    /// How many records, where known.
+    pub lost: Option<u64>,
+    /// Why, in one sentence for a person.
+    pub why: String,
+}
+
+/// A numbered sequence. Two, so that a backlog of health never delays an access event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// Access events, gaps and what the agent says of itself.
+    Access,
+    /// Results of checks.
+    Health,
+}
+
+impl Lane {
+    /// Both lanes, the urgent one first.
+    pub const ALL: [Self; 2] = [Self::Access, Self::Health];
+
+    /// Its name in logs and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Health => "health",
+        }
+    }
+}
+
+/// Which life of a spool a number belongs to: random, made when the spool is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Epoch(pub u64);
+
+/// A report with its place in its lane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Its number, dense from 1 within lane and epoch.
+    pub seq: u64,
+    /// How many numbers right before `seq` this record stands for as well (a gap does).
+    pub covers: u64,
+    /// When the agent kept it, by the host's clock.
+    pub kept_at: Timestamp,
+    /// The host's boot, as `/proc/sys/kernel/random/boot_id` has it.
+    pub boot: [u8; 16],
+    /// What it tells.
+    pub report: Report,
+}
