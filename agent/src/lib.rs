@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The agent on every host: watches access, health and keys, and streams what it sees.
+
+pub mod access;

@@ -1,0 +1,1 @@
+//! One message of OpenSSH's sshd: bytes in, what it says out. Pure.
