@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The centre: keeps what agents tell, judges it, and tells people.
+
+pub mod alerting;
+pub mod intake;
+pub mod store;

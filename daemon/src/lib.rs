@@ -1,1 +1,11 @@
-//! Placeholder.
+//! What any program of Watchward needs to run: tasks and their end, configuration, secrets, the
+//! clock, logging, and its identity in TLS.
+
+pub mod clock;
+pub mod config;
+pub mod logging;
+pub mod secret;
+pub mod service;
+pub mod span;
+pub mod tasks;
+pub mod tls;

@@ -46,9 +46,13 @@ impl FromStr for HostId {
 
     fn from_str(text: &str) -> Result<Self, NotAHostId> {
         let plain = text.len() == 32
-            && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let number = plain.then(|| u128::from_str_radix(text, 16).ok()).flatten();
-        number.map(|number| Self(number.to_be_bytes())).ok_or(NotAHostId)
+        number
+            .map(|number| Self(number.to_be_bytes()))
+            .ok_or(NotAHostId)
     }
 }
 

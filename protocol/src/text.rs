@@ -90,6 +90,10 @@ mod tests {
             assert!(shown.starts_with('\\'), "{code:#x} came out as {shown:?}");
         }
         assert_eq!(Foreign::from(&b"\xffa"[..]).to_string(), "\\xffa");
-        assert_eq!(Foreign::from("\\x1b").to_string(), "\\\\x1b", "no two texts look the same");
+        assert_eq!(
+            Foreign::from("\\x1b").to_string(),
+            "\\\\x1b",
+            "no two texts look the same"
+        );
     }
 }

@@ -1,0 +1,104 @@
+//! Where everything is kept: SQLite by default, PostgreSQL by URL, one SQL text for both.
+
+mod schema;
+
+use std::str::FromStr;
+
+use anyhow::{Context, bail};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyPool, Executor};
+
+pub use schema::Schema;
+
+/// A transaction. What is judged, raised and kept together commits together.
+pub type Tx = sqlx::Transaction<'static, sqlx::Any>;
+
+/// The database.
+///
+/// One SQL text serves both kinds: parameters are `$1`, columns TEXT, BIGINT or bytes, booleans 0
+/// and 1, times microseconds, addresses 16 bytes (IPv4 mapped into IPv6).
+#[derive(Clone, Debug)]
+pub struct Store {
+    kind: Kind,
+    write: AnyPool,
+    read: AnyPool,
+}
+
+/// Which database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A file; this process is its only user.
+    Sqlite,
+    /// A server; other collectors may use it too.
+    Postgres,
+}
+
+impl Store {
+    /// Opens `sqlite:///path/to/file` (created if missing) or `postgres://...`, and brings its
+    /// tables to the shape that `schemas` say.
+    ///
+    /// # Errors
+    /// The URL names neither, the database cannot be opened, or a newer version has written it.
+    pub async fn open(url: &str, schemas: &[Schema]) -> anyhow::Result<Self> {
+        sqlx::any::install_default_drivers();
+        let kind = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Kind::Sqlite,
+            Some("postgres" | "postgresql") => Kind::Postgres,
+            _ => bail!("the database must be sqlite:///path or postgres://user@host/name"),
+        };
+        let store = match kind {
+            Kind::Sqlite => {
+                let url = format!("{url}{}mode=rwc", if url.contains('?') { "&" } else { "?" });
+                let write = pool(kind, &url, 1).await?;
+                Self { kind, write, read: pool(kind, &url, 4).await? }
+            }
+            Kind::Postgres => {
+                let both = pool(kind, url, 8).await?;
+                Self { kind, write: both.clone(), read: both }
+            }
+        };
+        schema::bring(&store, schemas).await?;
+        Ok(store)
+    }
+
+    /// Which database it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Begins a transaction that writes. On SQLite there is one at a time.
+    ///
+    /// # Errors
+    /// The database is not there, or busy for ten seconds.
+    pub async fn begin(&self) -> sqlx::Result<Tx> {
+        match self.kind {
+            Kind::Sqlite => self.write.begin_with("BEGIN IMMEDIATE").await,
+            Kind::Postgres => self.write.begin().await,
+        }
+    }
+
+    /// Connections for reading.
+    pub fn read(&self) -> &AnyPool {
+        &self.read
+    }
+}
+
+async fn pool(kind: Kind, url: &str, connections: u32) -> anyhow::Result<AnyPool> {
+    let options = AnyConnectOptions::from_str(url).context("the database's URL")?;
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if kind == Kind::Sqlite {
+                    connection.execute(SQLITE).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_with(options)
+        .await
+        .context("cannot open the database")
+}
+
+const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+    PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON";

@@ -1,0 +1,122 @@
+//! Configuration: a TOML file read strictly, and a value that follows its reloads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+/// A configuration file that cannot be used. Shows the place with line and caret.
+#[derive(Debug, thiserror::Error)]
+pub enum Invalid {
+    /// It cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It says something that makes no sense.
+    #[error("{}: {error}", path.display())]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// Where and why, with the line and a caret under the place.
+        error: Box<toml::de::Error>,
+    },
+}
+
+/// Reads a configuration. An unknown key, a wrong type, or an impossible value is an error.
+///
+/// # Errors
+/// [`Invalid`], which names the file, the line, and what was expected.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Invalid> {
+    let text = std::fs::read_to_string(path).map_err(|error| Invalid::Unreadable {
+        path: path.to_owned(),
+        error,
+    })?;
+    toml::from_str(&text).map_err(|error| Invalid::Wrong {
+        path: path.to_owned(),
+        error: Box::new(error),
+    })
+}
+
+/// A part of the configuration that follows reloads.
+#[derive(Debug)]
+pub struct Live<T>(watch::Receiver<Arc<T>>);
+
+impl<T> Clone for Live<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Live<T> {
+    /// A value, and the hand that changes it.
+    pub fn new(value: T) -> (watch::Sender<Arc<T>>, Self) {
+        let (sender, receiver) = watch::channel(Arc::new(value));
+        (sender, Self(receiver))
+    }
+
+    /// A value that never changes.
+    pub fn fixed(value: T) -> Self {
+        Self::new(value).1
+    }
+
+    /// The value as it is now.
+    pub fn now(&self) -> Arc<T> {
+        self.0.borrow().clone()
+    }
+
+    /// Waits until the value is another one; for ever, if it cannot change any more.
+    pub async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::span::Span;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read to see what is refused")]
+    struct Sample {
+        every: Span,
+    }
+
+    fn refusal(text: &str) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        read::<Sample>(file.path()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_typo_is_shown_with_line_and_caret() {
+        let error = refusal("every = \"5s\"\nevry = \"6s\"\n");
+        assert!(
+            error.contains("line 2") && error.contains("^^^^"),
+            "{error}"
+        );
+        assert!(
+            error.contains("unknown field `evry`, expected `every`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_impossible_value_is_shown_with_what_was_expected() {
+        let error = refusal("every = \"soon\"\n");
+        assert!(
+            error.contains("line 1") && error.contains("^^^^^^"),
+            "{error}"
+        );
+        assert!(error.contains("expected a span of time"), "{error}");
+    }
+}

@@ -1,0 +1,60 @@
+//! Results of checks.
+
+use std::time::Duration;
+
+use super::{Malformed, v1};
+use crate::health::{HealthReport, Value, Verdict};
+use crate::time::Timestamp;
+
+impl From<HealthReport> for v1::Health {
+    fn from(report: HealthReport) -> Self {
+        use v1::health::Verdict as Wire;
+        let verdict = match report.verdict {
+            Verdict::Passed => Wire::Passed,
+            Verdict::Failed => Wire::Failed,
+            Verdict::Unknown => Wire::Unknown,
+        };
+        let value = |Value { name, number, unit }| v1::health::Value { name, number, unit };
+        Self {
+            at: report.at.as_micros(),
+            check: report.check,
+            verdict: verdict.into(),
+            detail: report.detail,
+            took: micros(report.took),
+            interval: micros(report.interval),
+            failures: report.failures,
+            values: report.values.into_iter().map(value).collect(),
+        }
+    }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl TryFrom<v1::Health> for HealthReport {
+    type Error = Malformed;
+
+    fn try_from(wire: v1::Health) -> Result<Self, Malformed> {
+        use v1::health::Verdict as Wire;
+        let verdict = match wire.verdict() {
+            Wire::Passed => Verdict::Passed,
+            Wire::Failed => Verdict::Failed,
+            Wire::Unknown => Verdict::Unknown,
+        };
+        if wire.check.is_empty() || wire.check.len() > 200 {
+            return Err(Malformed("name of a check"));
+        }
+        let value = |v1::health::Value { name, number, unit }| Value { name, number, unit };
+        Ok(Self {
+            at: Timestamp::from_micros(wire.at),
+            check: wire.check,
+            verdict,
+            detail: wire.detail,
+            took: Duration::from_micros(wire.took),
+            interval: Duration::from_micros(wire.interval),
+            failures: wire.failures,
+            values: wire.values.into_iter().map(value).collect(),
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! The one place that maps between the domain's types and the published contract.
+
+mod access;
+mod health;
+mod hosts;
+mod record;
+
+/// The types and services made from `proto/watchward/v1`, as they travel.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction,
+    reason = "generated from the contract, which is documented there"
+)]
+pub mod v1 {
+    tonic::include_proto!("watchward.v1");
+}
+
+pub use record::{decode, encode};
+
+/// A message that the contract allows and the domain does not: says which part.
+#[derive(Debug, thiserror::Error)]
+#[error("malformed {0}")]
+pub struct Malformed(pub &'static str);

@@ -1,0 +1,105 @@
+//! Records and gaps.
+
+use prost::Message;
+
+use super::{Malformed, v1};
+use crate::record::{Gap, Lane, Record, Report};
+use crate::time::Timestamp;
+
+/// A record's bytes, as a spool keeps them.
+pub fn encode(record: Record) -> Vec<u8> {
+    v1::Record::from(record).encode_to_vec()
+}
+
+/// The record in these bytes.
+///
+/// # Errors
+/// They are no record.
+pub fn decode(bytes: &[u8]) -> Result<Record, Malformed> {
+    v1::Record::decode(bytes)
+        .map_err(|_| Malformed("record"))?
+        .try_into()
+}
+
+impl From<Record> for v1::Record {
+    fn from(record: Record) -> Self {
+        use v1::record::Report as Wire;
+        Self {
+            seq: record.seq,
+            covers: record.covers,
+            kept_at: record.kept_at.as_micros(),
+            boot: record.boot.to_vec(),
+            report: Some(match record.report {
+                Report::Health(health) => Wire::Health(health.into()),
+                Report::Access(access) => Wire::Access(access.into()),
+                Report::Gap(gap) => Wire::Gap(gap.into()),
+                Report::Doctor(doctor) => Wire::Doctor(doctor.into()),
+            }),
+        }
+    }
+}
+
+impl TryFrom<v1::Record> for Record {
+    type Error = Malformed;
+
+    fn try_from(wire: v1::Record) -> Result<Self, Malformed> {
+        use v1::record::Report as Wire;
+        Ok(Self {
+            seq: wire.seq,
+            covers: wire.covers,
+            kept_at: Timestamp::from_micros(wire.kept_at),
+            boot: wire.boot.try_into().map_err(|_| Malformed("boot id"))?,
+            report: match wire.report.ok_or(Malformed("report"))? {
+                Wire::Health(health) => Report::Health(health.try_into()?),
+                Wire::Access(access) => Report::Access(access.try_into()?),
+                Wire::Gap(gap) => Report::Gap(gap.into()),
+                Wire::Doctor(doctor) => Report::Doctor(doctor.try_into()?),
+            },
+        })
+    }
+}
+
+impl From<Gap> for v1::Gap {
+    fn from(gap: Gap) -> Self {
+        Self {
+            source: gap.source,
+            from: gap.from.map(Timestamp::as_micros),
+            to: gap.to.as_micros(),
+            lost: gap.lost,
+            why: gap.why,
+        }
+    }
+}
+
+impl From<v1::Gap> for Gap {
+    fn from(wire: v1::Gap) -> Self {
+        Self {
+            source: wire.source,
+            from: wire.from.map(Timestamp::from_micros),
+            to: Timestamp::from_micros(wire.to),
+            lost: wire.lost,
+            why: wire.why,
+        }
+    }
+}
+
+impl From<Lane> for v1::Lane {
+    fn from(lane: Lane) -> Self {
+        match lane {
+            Lane::Access => Self::Access,
+            Lane::Health => Self::Health,
+        }
+    }
+}
+
+impl TryFrom<v1::Lane> for Lane {
+    type Error = Malformed;
+
+    fn try_from(wire: v1::Lane) -> Result<Self, Malformed> {
+        match wire {
+            v1::Lane::Access => Ok(Self::Access),
+            v1::Lane::Health => Ok(Self::Health),
+            v1::Lane::Unspecified => Err(Malformed("lane")),
+        }
+    }
+}
