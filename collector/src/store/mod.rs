@@ -50,11 +50,19 @@ impl Store {
             Kind::Sqlite => {
                 let url = format!("{url}{}mode=rwc", if url.contains('?') { "&" } else { "?" });
                 let write = pool(kind, &url, 1).await?;
-                Self { kind, write, read: pool(kind, &url, 4).await? }
+                Self {
+                    kind,
+                    write,
+                    read: pool(kind, &url, 4).await?,
+                }
             }
             Kind::Postgres => {
                 let both = pool(kind, url, 8).await?;
-                Self { kind, write: both.clone(), read: both }
+                Self {
+                    kind,
+                    write: both.clone(),
+                    read: both,
+                }
             }
         };
         schema::bring(&store, schemas).await?;
