@@ -1,6 +1,10 @@
 //! Where everything is kept: SQLite by default, PostgreSQL by URL, one SQL text for both.
 
 mod schema;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::str::FromStr;
 
