@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The test bench: real Debian hosts on a network of their own, and the servers people are told by.
+//!
+//! A scenario makes a [`network::Network`], boots [`host::Host`]s on it, and drives them from
+//! outside. All it starts ends with the value that holds it, and also when the test process is
+//! killed ([`undo`]).
+
+pub mod host;
+pub mod mail;
+pub mod mime;
+pub mod network;
+pub mod postgres;
+pub mod ready;
+pub mod root;
+pub mod run;
+pub mod sms;
+pub mod ssh;
+pub mod undo;
+pub mod wait;
+pub mod web;

@@ -1,0 +1,18 @@
+# What a person types. `make` alone lists it.
+
+.PHONY: help up test bench
+
+help:
+	@echo 'make up      builds Watchward and runs it on this host, with a live view'
+	@echo 'make test    installs what the tests need from Debian, and runs everything'
+	@echo 'make bench   measures'
+
+# All targets at once, so that what the scenarios run is built with what is tested beside it.
+test:
+	@tests/install
+	@rm -f target/skipped-scenarios
+	cargo build --workspace --all-targets
+	CARGO_TARGET_$(TRIPLE)_RUNNER=$(CURDIR)/tests/runner cargo test --workspace
+	@tests/skipped
+
+TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')

@@ -1,0 +1,90 @@
+//! The Debian 12 root that every host is an overlay of: made once by debootstrap, kept under `target/`.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use anyhow::{Context, Result};
+use rustix::fs::{FlockOperation, flock};
+
+use crate::run::run;
+
+const SUITE: &str = "bookworm";
+
+/// What is in the root; another list makes another root.
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,\
+    sshpass,nftables,iproute2,rsyslog,logrotate,sudo,procps,postfix,ca-certificates";
+
+/// Done to a fresh root: what every host of a test wants otherwise than Debian has it.
+const SETTLE: &str = "
+    mkdir -p etc/systemd/journald.conf.d
+    printf '[Journal]\\nRateLimitIntervalSec=0\\n' > etc/systemd/journald.conf.d/tests.conf
+    chroot . systemctl -q disable postfix
+    chroot . systemctl -q mask systemd-networkd-wait-online apt-daily.timer apt-daily-upgrade.timer
+    rm -rf var/cache/apt/archives/*.deb var/lib/apt/lists/* etc/ssh/ssh_host_*_key*
+    ssh-keygen -q -A -f .
+";
+
+/// The folder with the root; the first call on a checkout makes it, which takes about a minute.
+pub fn base() -> Result<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock();
+    let folder = target().join("test-hosts");
+    fs::create_dir_all(&folder)?;
+    let lock = fs::File::create(folder.join("lock"))?;
+    flock(&lock, FlockOperation::LockExclusive)?;
+
+    let root = folder.join(format!("{SUITE}-{:016x}", fingerprint()));
+    if !root.exists() {
+        let unfinished = folder.join("unfinished");
+        build(&unfinished)?;
+        fs::rename(&unfinished, &root)?;
+    }
+    Ok(root)
+}
+
+/// Cargo's target folder, where the test program that runs now was built.
+pub fn target() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let target = program
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").exists());
+    target
+        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")))
+        .to_path_buf()
+}
+
+fn fingerprint() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (PACKAGES, SETTLE).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn build(folder: &Path) -> Result<()> {
+    crate::ready::notice(&format!(
+        "making a Debian root in {}, once",
+        folder.display()
+    ));
+    if folder.exists() {
+        fs::remove_dir_all(folder).context("cannot remove an unfinished Debian root")?;
+    }
+    let include = format!("--include={}", PACKAGES.replace(' ', ""));
+    let mut debootstrap = Command::new("debootstrap");
+    debootstrap
+        .args(["--variant=minbase", &include, SUITE])
+        .arg(folder)
+        .args(mirror());
+    run(&mut debootstrap).context("debootstrap could not make a Debian root")?;
+    run(Command::new("bash")
+        .args(["-euc", SETTLE])
+        .current_dir(folder))?;
+    Ok(())
+}
+
+/// The mirror that this machine's own apt uses; without one, debootstrap's own choice.
+fn mirror() -> Option<String> {
+    let targets = run(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]));
+    targets.ok()?.lines().next().map(str::to_owned)
+}
