@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::network::{self, Network};
 use crate::root;
 use crate::run::{complaint, output, program, run};
-use crate::undo::Undo;
+use crate::undo::{Folder, Undo};
 use crate::wait::{SOON, until};
 
 /// Done before every boot, outside the host: the disk is an overlay in memory, in a mount
@@ -36,7 +36,7 @@ pub struct Host {
     address: Ipv4Addr,
     bridge: String,
     disk: Child,
-    folder: tempfile::TempDir,
+    folder: Folder,
     power: Mutex<Option<Power>>,
 }
 
@@ -51,9 +51,7 @@ impl Host {
     /// Boots a host of this name, with an address on the network.
     pub fn boot(network: &Network, name: &str) -> Result<Self> {
         let (address, machine) = network.claim_address();
-        let folder = tempfile::Builder::new()
-            .prefix(&format!("{machine}-"))
-            .tempdir()?;
+        let folder = Folder::new(&format!("{machine}-"))?;
         let disk = disk(folder.path(), name)?;
         let power = Mutex::new(None);
         let bridge = network.bridge();

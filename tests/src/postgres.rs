@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result};
 
 use crate::run::run;
-use crate::undo::Undo;
+use crate::undo::{Folder, Undo};
 use crate::wait::{SOON, until};
 
 /// A running cluster.
@@ -21,16 +21,14 @@ pub struct Postgres {
     server: Child,
     undo: Option<Undo>,
     databases: AtomicU32,
-    _folder: tempfile::TempDir,
+    _folder: Folder,
 }
 
 impl Postgres {
     /// Makes a cluster and waits until it answers.
     pub fn start() -> Result<Self> {
         let programs = programs()?;
-        let folder = tempfile::Builder::new()
-            .prefix("watchward-postgres-")
-            .tempdir()?;
+        let folder = Folder::new("watchward-postgres-")?;
         let owner = owner()?;
         std::os::unix::fs::chown(folder.path(), owner.map(|it| it.0), owner.map(|it| it.1))?;
         let cluster = folder.path().join("cluster");

@@ -4,6 +4,7 @@
 //! what is left of it when the pipe closes, which the kernel does however the test process ends.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -55,6 +56,27 @@ impl Drop for Undo {
         if command.is_ok() {
             let _gone_with_the_keeper = tell(&format!("{} done\n", self.number));
         }
+    }
+}
+
+/// An empty folder of its own, removed with all that is in it.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    _undo: Undo,
+}
+
+impl Folder {
+    /// A new one, whose name starts with `prefix`.
+    pub fn new(prefix: &str) -> Result<Self> {
+        let path = tempfile::Builder::new().prefix(prefix).tempdir()?.keep();
+        let undo = Undo::promise(format!("rm -rf --one-file-system '{}'", path.display()))?;
+        Ok(Self { path, _undo: undo })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 }
 
