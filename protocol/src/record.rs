@@ -86,3 +86,30 @@ pub struct Record {
     /// What it tells.
     pub report: Report,
 }
+
+/// Something that each lane has one of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PerLane<T> {
+    /// The access lane's.
+    pub access: T,
+    /// The health lane's.
+    pub health: T,
+}
+
+impl<T> PerLane<T> {
+    /// A lane's own.
+    pub const fn of(&self, lane: Lane) -> &T {
+        match lane {
+            Lane::Access => &self.access,
+            Lane::Health => &self.health,
+        }
+    }
+
+    /// A lane's own, to change.
+    pub const fn of_mut(&mut self, lane: Lane) -> &mut T {
+        match lane {
+            Lane::Access => &mut self.access,
+            Lane::Health => &mut self.health,
+        }
+    }
+}

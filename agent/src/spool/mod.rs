@@ -1,0 +1,168 @@
+//! What the agent has seen and not yet been rid of: numbered, durable, and bounded.
+
+mod bounds;
+mod lanes;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use watchward_daemon::clock;
+use watchward_daemon::span::Span;
+use watchward_daemon::tasks::Stop;
+use watchward_protocol::record::{PerLane, Report};
+
+pub use bounds::Megabytes;
+pub use lanes::Spool;
+
+/// The table `[spool]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The folder it lies in.
+    pub directory: PathBuf,
+    /// How large it may grow while the collector is away. Beyond that the oldest health results
+    /// go first; access events only when nothing else is left, and never without a declared gap.
+    pub limit: Megabytes,
+    /// How long a record stays after the collector has it, so that a collector restored from a
+    /// backup can ask for it again.
+    pub keep_acknowledged: Span,
+    /// How much of it stays at most.
+    pub keep_acknowledged_limit: Megabytes,
+    /// Under a steady stream of events, how often they are made durable and sent. The first event
+    /// after a quiet time is sent at once.
+    pub settle: Span,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("/var/lib/watchward-agent"),
+            limit: Megabytes(256),
+            keep_acknowledged: Span::days(1),
+            keep_acknowledged_limit: Megabytes(64),
+            settle: Span::milliseconds(500),
+        }
+    }
+}
+
+/// What one source has to keep: its reports and how far it has read, in one transaction.
+#[derive(Debug)]
+pub struct Entry {
+    /// The reports, in order.
+    pub reports: Vec<Report>,
+    /// How far the source has read after them.
+    pub position: Option<Position>,
+}
+
+/// How far a source has read, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The source, such as `journal` or a path.
+    pub source: String,
+    /// Its words.
+    pub bytes: Vec<u8>,
+}
+
+/// Keeps what sources see. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Keeper(mpsc::Sender<Entry>);
+
+/// The spool has ended: the program is ending.
+#[derive(Debug, thiserror::Error)]
+#[error("the spool has ended")]
+pub struct Ended;
+
+impl Keeper {
+    /// A keeper, and what comes out of it.
+    pub fn new() -> (Self, mpsc::Receiver<Entry>) {
+        let (sender, receiver) = mpsc::channel(16);
+        (Self(sender), receiver)
+    }
+
+    /// Hands an entry over; waits while the spool is behind. It is durable soon after, and in the
+    /// order in which it was handed over; a crash before loses position and reports alike, so that
+    /// the source reads them again.
+    ///
+    /// # Errors
+    /// The program is ending.
+    pub async fn keep(&self, entry: Entry) -> Result<(), Ended> {
+        self.0.send(entry).await.map_err(|_| Ended)
+    }
+}
+
+/// The last number of each lane, told to whoever sends.
+pub type Grown = watch::Receiver<PerLane<u64>>;
+
+/// Makes durable what sources hand over, until all of them are gone.
+///
+/// # Errors
+/// None: a disk that is full is waited for, with the sources waiting too.
+pub async fn run(
+    spool: Arc<Spool>,
+    mut entries: mpsc::Receiver<Entry>,
+    grown: watch::Sender<PerLane<u64>>,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let settle = spool.config().settle.duration();
+    let mut quiet_until = Instant::now();
+    while let Some(first) = entries.recv().await {
+        let mut batch = vec![first];
+        gather(&mut entries, &mut batch, quiet_until, &stop).await;
+        keep(&spool, batch, &stop).await?;
+        quiet_until = Instant::now() + settle;
+        grown.send_replace(spool.last());
+    }
+    Ok(())
+}
+
+/// Adds what else is there; waits for more until the last commit is `settle` ago.
+async fn gather(
+    entries: &mut mpsc::Receiver<Entry>,
+    batch: &mut Vec<Entry>,
+    until: Instant,
+    stop: &Stop,
+) {
+    const AT_ONCE: usize = 64;
+    while batch.len() < AT_ONCE {
+        let next = tokio::select! {
+            biased;
+            next = entries.recv() => next,
+            () = tokio::time::sleep_until(until) => return,
+            () = stop.cancelled() => return,
+        };
+        let Some(next) = next else { return };
+        batch.push(next);
+    }
+}
+
+/// Makes a batch durable, however long the disk is full; sources wait meanwhile.
+async fn keep(spool: &Arc<Spool>, batch: Vec<Entry>, stop: &Stop) -> anyhow::Result<()> {
+    let batch = Arc::new(batch);
+    let mut warned = false;
+    loop {
+        let (spool, again) = (spool.clone(), batch.clone());
+        let done = tokio::task::spawn_blocking(move || spool.append(&again, clock::now()));
+        let Err(error) = done.await? else {
+            return Ok(());
+        };
+        if !std::mem::replace(&mut warned, true) {
+            let error = format!("{error:#}");
+            tracing::error!(error, "cannot keep what was seen; waiting for the disk");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// The spool's file in its folder.
+fn file(directory: &Path) -> PathBuf {
+    directory.join("spool.redb")
+}

@@ -1,0 +1,225 @@
+//! What must hold of the spool: dense numbers, nothing lost without a word, repeats on request.
+
+use std::path::Path;
+
+use watchward_protocol::health::{HealthReport, Verdict};
+use watchward_protocol::record::{Gap, Lane, Record, Report};
+use watchward_protocol::time::Timestamp;
+
+use super::*;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(second * 1_000_000)
+}
+
+fn open(directory: &Path) -> Spool {
+    let directory = directory.to_owned();
+    let limit = Megabytes(1);
+    Spool::open(Config {
+        directory,
+        limit,
+        ..Config::default()
+    })
+    .unwrap()
+}
+
+fn access(number: usize) -> Report {
+    let source = format!("event {number}");
+    Report::Gap(Gap {
+        source,
+        from: None,
+        to: at(0),
+        lost: None,
+        why: "x".repeat(200),
+    })
+}
+
+fn health(number: usize) -> Report {
+    Report::Health(HealthReport {
+        at: at(0),
+        check: format!("check.{number}"),
+        verdict: Verdict::Passed,
+        detail: "y".repeat(1000),
+        took: Duration::ZERO,
+        interval: Duration::from_secs(1),
+        failures: 1,
+        values: Vec::new(),
+    })
+}
+
+fn entry(reports: Vec<Report>, position: &str) -> Entry {
+    let bytes = position.as_bytes().to_vec();
+    Entry {
+        reports,
+        position: Some(Position {
+            source: "journal".to_owned(),
+            bytes,
+        }),
+    }
+}
+
+/// Reads a whole lane, and checks that every number after `after` is there or stood for.
+fn all(spool: &Spool, lane: Lane, mut after: u64) -> Vec<Record> {
+    let mut records = Vec::new();
+    loop {
+        let more = spool.read(lane, after, 100).unwrap();
+        let Some(last) = more.last().map(|record| record.seq) else {
+            return records;
+        };
+        for record in more {
+            assert_eq!(
+                record.seq - record.covers,
+                after + 1,
+                "a hole in {}",
+                lane.name()
+            );
+            after = record.seq;
+            records.push(record);
+        }
+        assert_eq!(after, last);
+    }
+}
+
+#[test]
+fn numbers_and_positions_outlive_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let epoch = {
+        let spool = open(folder.path());
+        spool
+            .append(
+                &[entry(vec![access(1), health(1), access(2)], "here")],
+                at(1),
+            )
+            .unwrap();
+        spool.epoch()
+    };
+    let spool = open(folder.path());
+    assert_eq!(spool.epoch(), epoch);
+    assert_eq!(
+        spool.last(),
+        PerLane {
+            access: 2,
+            health: 1
+        }
+    );
+    assert_eq!(spool.position("journal").unwrap().unwrap(), b"here");
+    assert_eq!(spool.position("other").unwrap(), None);
+    let reports: Vec<Report> = all(&spool, Lane::Access, 0)
+        .into_iter()
+        .map(|r| r.report)
+        .collect();
+    assert_eq!(reports, [access(1), access(2)]);
+}
+
+#[test]
+fn what_is_acknowledged_can_be_asked_for_again_until_it_is_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    spool
+        .append(&[entry(vec![access(1), access(2)], "a")], at(1))
+        .unwrap();
+    spool.acknowledge(Lane::Access, 2);
+    spool.append(&[entry(vec![access(3)], "b")], at(2)).unwrap();
+    assert_eq!(all(&spool, Lane::Access, 0).len(), 3);
+
+    let next_day = at(3) + Span::days(1).duration();
+    spool
+        .append(&[entry(vec![access(4)], "c")], next_day)
+        .unwrap();
+    let left = all(&spool, Lane::Access, 0);
+    assert_eq!(
+        left.len(),
+        3,
+        "one word for what is gone, and two that nobody has yet"
+    );
+    assert!(matches!(&left[0].report, Report::Gap(gap) if gap.lost == Some(2)));
+    assert_eq!(
+        all(&spool, Lane::Access, 2).len(),
+        2,
+        "whoever has it hears of no gap"
+    );
+}
+
+#[test]
+fn no_room_costs_the_oldest_health_first_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    for round in 0..40 {
+        let reports = (0..50)
+            .flat_map(|i| [health(round * 50 + i), access(i)])
+            .collect();
+        spool
+            .append(&[entry(reports, "p")], at(1 + round as i64))
+            .unwrap();
+    }
+    let access = all(&spool, Lane::Access, 0);
+    assert_eq!(access.len(), 2000);
+    assert!(
+        access.iter().all(|record| record.covers == 0),
+        "an access event was given up"
+    );
+    let health = all(&spool, Lane::Health, 0);
+    let Report::Gap(gap) = &health[0].report else {
+        panic!("no word about what was given up")
+    };
+    assert_eq!(gap.lost, Some(health[0].covers + 1));
+    assert_eq!(2000, gap.lost.unwrap() + health.len() as u64 - 1);
+}
+
+#[test]
+fn access_events_go_last_and_never_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    for round in 0..100 {
+        let reports = (0..100).map(access).collect();
+        spool.append(&[entry(reports, "p")], at(1 + round)).unwrap();
+    }
+    let left = all(&spool, Lane::Access, 0);
+    let Report::Gap(gap) = &left[0].report else {
+        panic!("no gap")
+    };
+    assert_eq!(gap.lost.unwrap() + left.len() as u64 - 1, 10_000);
+    assert!(left.len() > 1000);
+}
+
+#[test]
+fn an_older_copy_of_the_file_begins_another_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    spool
+        .append(&[entry(vec![access(1), access(2), access(3)], "a")], at(1))
+        .unwrap();
+    spool.acknowledge(Lane::Access, 1);
+    let epoch = spool.epoch();
+    spool.renew().unwrap();
+    assert_ne!(spool.epoch(), epoch);
+    let left: Vec<Report> = all(&spool, Lane::Access, 0)
+        .into_iter()
+        .map(|r| r.report)
+        .collect();
+    assert_eq!(left, [access(2), access(3)]);
+}
+
+#[tokio::test]
+async fn a_burst_takes_few_commits_and_arrives_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Arc::new(open(folder.path()));
+    let (keeper, entries) = Keeper::new();
+    let (grown, _) = watch::channel(PerLane::default());
+    let feed = async move {
+        for number in 0..200 {
+            keeper
+                .keep(entry(vec![access(number)], &number.to_string()))
+                .await
+                .unwrap();
+        }
+    };
+    let (done, ()) = tokio::join!(run(spool.clone(), entries, grown, Stop::new()), feed);
+    done.unwrap();
+    let reports: Vec<Report> = all(&spool, Lane::Access, 0)
+        .into_iter()
+        .map(|r| r.report)
+        .collect();
+    assert_eq!(reports, (0..200).map(access).collect::<Vec<_>>());
+    assert_eq!(spool.position("journal").unwrap().unwrap(), b"199");
+}
