@@ -3,3 +3,4 @@
 pub mod access;
 pub mod hosts;
 pub mod spool;
+pub mod uplink;

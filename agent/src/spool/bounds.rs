@@ -131,7 +131,6 @@ impl Lost {
             last: seq,
             from: at,
             to: at,
-            earlier: 0,
         }
     }
 

@@ -1,0 +1,218 @@
+//! The agent's side of the conversation: dials, says what the spool holds, and hears what is kept.
+
+mod conversation;
+mod dial;
+mod enrol;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, mpsc, oneshot};
+use watchward_daemon::config::Live;
+use watchward_daemon::span::Span;
+use watchward_daemon::tasks::Stop;
+use watchward_daemon::tls::Identity;
+use watchward_protocol::time::Timestamp;
+
+use crate::spool::{Grown, Spool};
+
+pub use enrol::{Token, enrol};
+
+/// The table `[uplink]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the collector listens for agents.
+    pub collector: Address,
+    /// Where the collector listens for enrolment.
+    pub enrolment: Address,
+    /// How often to give a sign of life.
+    pub beat: Span,
+    /// The longest time between two attempts to reach the collector. The first is at once; each
+    /// wait is random and on average twice as long as the one before.
+    pub retry: Span,
+    /// How long an attempt may take.
+    pub timeout: Span,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            collector: Address("collector.example.net:7443".to_owned()),
+            enrolment: Address("collector.example.net:7444".to_owned()),
+            beat: Span::seconds(10),
+            retry: Span::seconds(30),
+            timeout: Span::seconds(10),
+        }
+    }
+}
+
+/// A host name or address with a port, such as `collector.example.net:7443` or `[2001:db8::1]:7443`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Address(String);
+
+impl TryFrom<String> for Address {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const EXPECTED: &str = "expected a host and a port such as \"collector.example.net:7443\"";
+        let (host, port) = text.rsplit_once(':').ok_or(EXPECTED)?;
+        let port: u16 = port.parse().map_err(|_| EXPECTED)?;
+        let bare = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+        if host.is_empty() || port == 0 || bare || host.contains(char::is_whitespace) {
+            return Err(EXPECTED);
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.0
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the collector gives a host that it knows.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The host's certificate, PEM.
+    pub chain: String,
+    /// The authorities that may sign the collector's certificate, PEM.
+    pub authorities: String,
+    /// When to ask for the next.
+    pub renew_at: Timestamp,
+}
+
+/// Who this agent is and whom it believes, while the program runs.
+#[derive(Debug)]
+pub struct Standing {
+    /// The host's certificate and key.
+    pub identity: Arc<Identity>,
+    /// The authorities that may sign the collector's certificate, PEM.
+    pub authorities: std::sync::RwLock<String>,
+    /// Rung when they have changed, so that the next connection uses them.
+    pub changed: Notify,
+}
+
+/// A wish to have a new certificate for this signing request (DER).
+#[derive(Debug)]
+pub struct Renewal {
+    /// The certificate signing request, DER.
+    pub request: Vec<u8>,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<anyhow::Result<Credentials>>,
+}
+
+/// Talks to the collector until told to stop; what the spool holds waits while it cannot.
+///
+/// # Errors
+/// None while it runs: an attempt that fails is made again.
+pub async fn run(
+    config: Live<Config>,
+    spool: Arc<Spool>,
+    mut grown: Grown,
+    standing: Arc<Standing>,
+    wishes: (mpsc::Receiver<Renewal>, Stop),
+) -> anyhow::Result<()> {
+    let (mut renewals, stop) = wishes;
+    let mut failures = 0_u32;
+    let mut told = false;
+    while !stop.is_cancelled() {
+        let settings = config.now();
+        let attempt = async {
+            let line = dial::open(&settings, &standing).await?;
+            let sides = conversation::Sides {
+                spool: &spool,
+                standing: &standing,
+                stop: &stop,
+            };
+            conversation::hold(line, &settings, sides, &mut grown, &mut renewals).await
+        };
+        match attempt.await {
+            Ok(()) => (failures, told) = (0, false),
+            Err(conversation::Broken { error, heard }) => {
+                if heard {
+                    (failures, told) = (0, false);
+                }
+                if !std::mem::replace(&mut told, true) {
+                    let (collector, error) = (settings.collector.to_string(), format!("{error:#}"));
+                    tracing::warn!(collector, error, "not connected; trying again");
+                }
+                failures = failures.saturating_add(1);
+                let wait = pause(failures, settings.retry.duration());
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How long to wait after that many failures: random, so that hosts do not come back together.
+fn pause(failures: u32, longest: Duration) -> Duration {
+    let ceiling = Duration::from_millis(500) * 2_u32.saturating_pow(failures.min(16));
+    ceiling.min(longest).mul_f64(rand::random_range(0.1..1.0))
+}
+
+/// The certificates in `pem`, as those one believes.
+fn roots(pem: &str) -> anyhow::Result<rustls::RootCertStore> {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in watchward_daemon::tls::certificates(pem)? {
+        roots
+            .add(certificate)
+            .context("an authority's certificate is malformed")?;
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_a_host_and_a_port() {
+        for good in ["localhost:7443", "192.0.2.1:1", "[2001:db8::1]:7443"] {
+            assert!(
+                Address::try_from(good.to_owned()).is_ok(),
+                "{good} was refused"
+            );
+        }
+        for bad in [
+            "localhost",
+            ":7443",
+            "localhost:0",
+            "localhost:70000",
+            "2001:db8::1:7443",
+            "",
+        ] {
+            assert!(
+                Address::try_from(bad.to_owned()).is_err(),
+                "{bad:?} was taken"
+            );
+        }
+    }
+
+    #[test]
+    fn waits_grow_and_end_at_the_longest() {
+        let longest = Duration::from_secs(30);
+        for failures in 1..40 {
+            let wait = pause(failures, longest);
+            assert!(
+                wait >= Duration::from_millis(100) && wait <= longest,
+                "{wait:?}"
+            );
+        }
+    }
+}
