@@ -1,6 +1,102 @@
 //! The agent on every host: watches access, health and keys, and streams what it sees.
 
 pub mod access;
+pub mod config;
 pub mod hosts;
 pub mod spool;
 pub mod uplink;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use watchward_daemon::config::Live;
+use watchward_daemon::service::{self, Signals, Wish};
+use watchward_daemon::tasks::{Tasks, tasks};
+use watchward_protocol::record::PerLane;
+
+use config::Config;
+
+/// Runs the agent until a signal ends it.
+///
+/// # Errors
+/// The configuration is wrong, the host is not enrolled, or a task ended that should not have.
+pub async fn run(file: &Path) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let (tasks, mut running) = tasks();
+    let reload = start(&tasks, watchward_daemon::config::read(file)?)?;
+    drop(tasks);
+    service::ready();
+    loop {
+        tokio::select! {
+            failed = running.failed() => return failed,
+            wish = signals.next() => match wish {
+                Wish::Reload => reload.from(file),
+                Wish::End => break,
+            },
+        }
+    }
+    service::stopping();
+    running.drain(Duration::from_secs(10)).await;
+    Ok(())
+}
+
+/// Builds the rooms and joins them: sources → spool → uplink.
+fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
+    let Config {
+        uplink,
+        spool,
+        hosts,
+    } = config;
+    let spool = Arc::new(spool::Spool::open(spool)?);
+    let standing = Arc::new(hosts.standing()?);
+    let (keeper, entries) = spool::Keeper::new();
+    let (growing, grown) = watch::channel(PerLane::default());
+    let (findings, found) = mpsc::unbounded_channel();
+    let (wishes, renewals) = mpsc::channel(1);
+    let (uplink_changes, uplink) = Live::new(uplink);
+
+    tasks.start(
+        "spool",
+        spool::run(spool.clone(), entries, growing, tasks.stop()),
+    );
+    let ends = (renewals, tasks.stop());
+    tasks.start(
+        "uplink",
+        uplink::run(uplink, spool, grown, standing.clone(), ends),
+    );
+    tasks.start(
+        "renewal",
+        hosts::renew(hosts.identity, standing, wishes, tasks.stop()),
+    );
+    tasks.start("report", hosts::report(found, keeper, tasks.stop()));
+    drop(findings);
+    Ok(Reload {
+        uplink: uplink_changes,
+    })
+}
+
+/// The hands that change a running agent's configuration.
+struct Reload {
+    uplink: watch::Sender<Arc<uplink::Config>>,
+}
+
+impl Reload {
+    /// Reads the file again; a bad one changes nothing.
+    fn from(&self, file: &Path) {
+        match watchward_daemon::config::read::<Config>(file) {
+            Ok(Config {
+                uplink,
+                spool: _,
+                hosts: _,
+            }) => {
+                self.uplink.send_replace(Arc::new(uplink));
+                tracing::info!(file = %file.display(), "read the configuration again");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the new configuration is not used; the old one stays");
+            }
+        }
+    }
+}

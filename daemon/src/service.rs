@@ -1,5 +1,9 @@
 //! What the service manager and the terminal say to us, and what we tell systemd.
 
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
 use anyhow::Context;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -60,4 +64,25 @@ fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "systemd does not listen");
     }
+}
+
+/// What a program says as it ends: nothing when it went well, else the error with its causes.
+pub fn exit(done: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = done else {
+        return ExitCode::SUCCESS;
+    };
+    // Standard error may be closed; there is nowhere else to say it.
+    let _ = writeln!(std::io::stderr(), "{}: {error:#}", program());
+    ExitCode::FAILURE
+}
+
+fn program() -> String {
+    let path = std::env::args_os()
+        .next()
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }

@@ -1,0 +1,68 @@
+//! `watchward-agent`: watches this host and tells the collector.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use watchward_agent::config::Config;
+use watchward_agent::hosts;
+use watchward_agent::uplink::Token;
+
+/// Watches this host's services, and every attempt to get in, and tells the collector.
+#[derive(Debug, Parser)]
+#[command(name = "watchward-agent", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch this host until told to stop.
+    Run {
+        /// The configuration file.
+        #[arg(long, default_value = "/etc/watchward/agent.toml")]
+        config: PathBuf,
+    },
+    /// Make this host known to the collector, with a token from `watchward token create HOST`.
+    Enroll {
+        /// The configuration file.
+        #[arg(long, default_value = "/etc/watchward/agent.toml")]
+        config: PathBuf,
+        /// The name that the token was made for; this host's own name unless given.
+        #[arg(long)]
+        name: Option<String>,
+        /// The token; `-` reads it from standard input, where no other user can see it.
+        token: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run { config } => watchward_daemon::logging::start()
+            .and_then(|()| runtime()?.block_on(watchward_agent::run(&config))),
+        Command::Enroll {
+            config,
+            name,
+            token,
+        } => enroll(&config, name, token),
+    };
+    watchward_daemon::service::exit(done)
+}
+
+/// One thread is enough for an agent; what blocks has threads of its own.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    Ok(builder.enable_all().max_blocking_threads(8).build()?)
+}
+
+fn enroll(config: &std::path::Path, name: Option<String>, token: String) -> anyhow::Result<()> {
+    let config: Config = watchward_daemon::config::read(config)?;
+    let token = match token.as_str() {
+        "-" => std::io::read_to_string(std::io::stdin())?,
+        _ => token,
+    };
+    let token: Token = token.parse()?;
+    let name = name.map_or_else(hosts::name, Ok)?;
+    runtime()?.block_on(config.hosts.enrol(&config.uplink, &token, &name))
+}
