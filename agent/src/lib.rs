@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod config;
+pub mod health;
 pub mod hosts;
 pub mod spool;
 pub mod uplink;

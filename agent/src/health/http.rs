@@ -1,0 +1,196 @@
+//! Whether a page answers with the status it should.
+
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
+use watchward_daemon::span::Span;
+
+use super::Found;
+use super::config::{self, Interval, paced};
+
+/// `[health.http.NAME]`: a page that should answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The page: `https://www.example.org/health`.
+    pub url: Page,
+    /// What it should answer: `200`, `"200-299"`, or a list of such.
+    #[serde(default)]
+    pub status: Statuses,
+    /// Whether to go where it is redirected to, at most five times, and judge what is there.
+    #[serde(default)]
+    pub follow: bool,
+    /// How often it is checked.
+    #[serde(default = "config::interval")]
+    pub interval: Interval,
+    /// How long the answer may take.
+    #[serde(default = "config::timeout")]
+    pub timeout: Span,
+    /// How many failures in a row make it down.
+    #[serde(default = "config::failures")]
+    pub failures: NonZeroU32,
+}
+
+paced!(Config);
+
+/// An address that starts with `http://` or `https://`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Page(Url);
+
+/// A text that is no page.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a URL that starts with \"http://\" or \"https://\" ({0})")]
+pub struct NotAPage(String);
+
+impl TryFrom<String> for Page {
+    type Error = NotAPage;
+
+    fn try_from(text: String) -> Result<Self, NotAPage> {
+        let url = Url::parse(&text).map_err(|error| NotAPage(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(NotAPage(format!("this one is \"{}\"", url.scheme())));
+        }
+        Ok(Self(url))
+    }
+}
+
+impl From<Page> for String {
+    fn from(page: Page) -> Self {
+        page.0.into()
+    }
+}
+
+/// Which statuses are as they should be: without a word, 200 to 399.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub struct Statuses(Vec<RangeInclusive<u16>>);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(u16),
+    Range(String),
+    List(Vec<Written>),
+}
+
+/// Something that is no status.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a status from 100 to 599, a range such as \"200-299\", or a list of such")]
+pub struct NotAStatus;
+
+impl Statuses {
+    /// Whether this status is one of them.
+    pub fn holds(&self, status: u16) -> bool {
+        self.0.iter().any(|range| range.contains(&status))
+    }
+}
+
+impl Default for Statuses {
+    fn default() -> Self {
+        Self(vec![200..=399])
+    }
+}
+
+impl TryFrom<Written> for Statuses {
+    type Error = NotAStatus;
+
+    fn try_from(written: Written) -> Result<Self, NotAStatus> {
+        let mut ranges = Vec::new();
+        gather(written, &mut ranges)?;
+        let possible = |range: &RangeInclusive<u16>| {
+            !range.is_empty() && *range.start() >= 100 && *range.end() <= 599
+        };
+        if ranges.is_empty() || !ranges.iter().all(possible) {
+            return Err(NotAStatus);
+        }
+        Ok(Self(ranges))
+    }
+}
+
+fn gather(written: Written, ranges: &mut Vec<RangeInclusive<u16>>) -> Result<(), NotAStatus> {
+    match written {
+        Written::Number(number) => ranges.push(number..=number),
+        Written::Range(text) => {
+            let (from, to) = text.split_once('-').unwrap_or((&text, &text));
+            let read = |number: &str| number.parse::<u16>().map_err(|_| NotAStatus);
+            ranges.push(read(from)?..=read(to)?);
+        }
+        Written::List(list) => {
+            for inner in list {
+                gather(inner, ranges)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl From<Statuses> for Written {
+    fn from(statuses: Statuses) -> Self {
+        let write = |range: RangeInclusive<u16>| match (*range.start(), *range.end()) {
+            (from, to) if from == to => Self::Number(from),
+            (from, to) => Self::Range(format!("{from}-{to}")),
+        };
+        Self::List(statuses.0.into_iter().map(write).collect())
+    }
+}
+
+/// The clients of all checks, made when they are first needed: they hold the trusted roots.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    staying: OnceCell<Client>,
+    following: OnceCell<Client>,
+}
+
+impl Clients {
+    async fn one(&self, follow: bool) -> reqwest::Result<&Client> {
+        let (cell, policy) = if follow {
+            (&self.following, Policy::limited(5))
+        } else {
+            (&self.staying, Policy::none())
+        };
+        cell.get_or_try_init(|| async {
+            Client::builder()
+                .no_proxy()
+                .redirect(policy)
+                .pool_max_idle_per_host(0)
+                .user_agent(concat!("watchward-agent/", env!("CARGO_PKG_VERSION")))
+                .build()
+        })
+        .await
+    }
+}
+
+/// Asks for the page once. Its body is not read: the status says what matters.
+pub(super) async fn check(config: &Config, clients: &Clients) -> Found {
+    let url = &config.url.0;
+    let client = match clients.one(config.follow).await {
+        Ok(client) => client,
+        Err(error) => return Found::unknown(format!("cannot ask {url}: {}", chain(&error))),
+    };
+    match client.get(url.clone()).send().await {
+        Ok(answer) if config.status.holds(answer.status().as_u16()) => {
+            Found::passed(format!("{url} answered {}", answer.status()))
+        }
+        Ok(answer) => Found::failed(format!("{url} answered {}", answer.status())),
+        Err(error) => {
+            let error = error.without_url();
+            Found::failed(format!("{url} did not answer: {}", chain(&error)))
+        }
+    }
+}
+
+/// An error with its causes: the innermost one is what helps.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,173 @@
+//! Whether a unit of systemd is active, asked over D-Bus.
+
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+use watchward_daemon::span::Span;
+use zbus::Connection;
+use zbus::zvariant::OwnedObjectPath;
+
+use super::Found;
+use super::config::{self, Interval, paced};
+
+/// `[health.systemd.NAME]`: a unit that should be active.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The unit, with its kind: `nginx.service`, `backup.timer`.
+    pub unit: Unit,
+    /// How often it is checked.
+    #[serde(default = "config::interval")]
+    pub interval: Interval,
+    /// How long systemd may take to answer.
+    #[serde(default = "config::timeout")]
+    pub timeout: Span,
+    /// How many failures in a row make it down.
+    #[serde(default = "config::failures")]
+    pub failures: NonZeroU32,
+}
+
+paced!(Config);
+
+/// The name of a unit, with its kind, as systemd's `unit_name_is_valid` takes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Unit(String);
+
+/// A text that is no name of a unit.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a unit with its kind, such as \"nginx.service\"")]
+pub struct NotAUnit;
+
+const KINDS: [&str; 10] = [
+    "service",
+    "socket",
+    "timer",
+    "mount",
+    "automount",
+    "target",
+    "path",
+    "swap",
+    "slice",
+    "scope",
+];
+
+impl TryFrom<String> for Unit {
+    type Error = NotAUnit;
+
+    fn try_from(text: String) -> Result<Self, NotAUnit> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte);
+        let (name, kind) = text.rsplit_once('.').ok_or(NotAUnit)?;
+        let fits = !name.is_empty() && text.len() < 256 && name.bytes().all(plain);
+        if fits && KINDS.contains(&kind) {
+            return Ok(Self(text));
+        }
+        Err(NotAUnit)
+    }
+}
+
+impl From<Unit> for String {
+    fn from(unit: Unit) -> Self {
+        unit.0
+    }
+}
+
+/// The connection to systemd, made when it is first needed and again when it was lost.
+#[derive(Debug, Default)]
+pub(super) struct Bus(tokio::sync::Mutex<Option<Connection>>);
+
+impl Bus {
+    /// Whether systemd answers at all; what it says if not.
+    pub(super) async fn answers(&self) -> zbus::Result<()> {
+        self.list("-.mount").await.map(drop)
+    }
+
+    async fn list(&self, unit: &str) -> zbus::Result<Vec<Listed>> {
+        let connection = self.connection().await?;
+        let answer = ask(&connection, unit).await;
+        if matches!(answer, Err(zbus::Error::InputOutput(_))) {
+            *self.0.lock().await = None;
+        }
+        answer
+    }
+
+    async fn connection(&self) -> zbus::Result<Connection> {
+        let mut held = self.0.lock().await;
+        if let Some(connection) = held.as_ref() {
+            return Ok(connection.clone());
+        }
+        let connection = Connection::system().await?;
+        Ok(held.insert(connection).clone())
+    }
+}
+
+/// What `ListUnitsByNames` of `org.freedesktop.systemd1.Manager` (systemd 230 and later) says of a
+/// unit: name, description, load state, active state, sub-state, and what is of no matter here.
+type Listed = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
+
+const SYSTEMD: &str = "org.freedesktop.systemd1";
+
+async fn ask(connection: &Connection, unit: &str) -> zbus::Result<Vec<Listed>> {
+    let answer = connection
+        .call_method(
+            Some(SYSTEMD),
+            "/org/freedesktop/systemd1",
+            Some("org.freedesktop.systemd1.Manager"),
+            "ListUnitsByNames",
+            &[unit].as_slice(),
+        )
+        .await?;
+    answer.body().deserialize()
+}
+
+/// Why a service failed: `exit-code`, `signal`, `oom-kill`, ...
+async fn result(connection: &Connection, path: &OwnedObjectPath) -> zbus::Result<String> {
+    let answer = connection
+        .call_method(
+            Some(SYSTEMD),
+            path,
+            Some("org.freedesktop.DBus.Properties"),
+            "Get",
+            &("org.freedesktop.systemd1.Service", "Result"),
+        )
+        .await?;
+    let value: zbus::zvariant::OwnedValue = answer.body().deserialize()?;
+    Ok(String::try_from(value)?)
+}
+
+/// Asks after one unit.
+pub(super) async fn check(config: &Config, bus: &Bus) -> Found {
+    let unit = &config.unit.0;
+    let listed = match bus.list(unit).await {
+        Ok(listed) => listed,
+        Err(error) => return Found::unknown(format!("systemd does not answer: {error}")),
+    };
+    let Some((_, _, load, active, sub, _, path, ..)) = listed.into_iter().next() else {
+        return Found::failed(format!("systemd knows no unit {unit}"));
+    };
+    match (load.as_str(), active.as_str()) {
+        ("not-found", _) => Found::failed(format!("there is no unit {unit}")),
+        (_, "active" | "reloading" | "refreshing") => {
+            Found::passed(format!("{unit} is {active} ({sub})"))
+        }
+        (_, "failed") => {
+            let why = match bus.connection().await {
+                Ok(connection) => result(&connection, &path).await.unwrap_or(sub),
+                Err(_) => sub,
+            };
+            Found::failed(format!("{unit} is failed ({why})"))
+        }
+        _ => Found::failed(format!("{unit} is {active} ({sub})")),
+    }
+}
