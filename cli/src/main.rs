@@ -1,3 +1,65 @@
-//! Placeholder.
+//! `watchward`: the operator's command, which talks with the collector on this machine.
 
-fn main() {}
+mod access;
+mod args;
+mod client;
+mod health;
+mod hosts;
+mod incidents;
+mod live;
+mod row;
+mod screen;
+mod token;
+mod up;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use args::{Args, Command};
+use client::Client;
+use screen::Screen;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let ended = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start")
+        .and_then(|runtime| runtime.block_on(run(args)));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read has read enough: `watchward access | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let text = screen::safe(&format!("{error:#}"));
+            // Where standard error is gone too, the exit code still tells.
+            let _ = writeln!(io::stderr(), "watchward: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let mut screen = Screen::new(args.json);
+    let collector = Client::new(&args.socket)?;
+    match args.command {
+        Command::Token(command) => token::run(&collector, command, &mut screen).await,
+        Command::Hosts { command } => hosts::run(&collector, command, &mut screen).await,
+        Command::Access(filter) => access::run(&collector, filter, &mut screen).await,
+        Command::Health => health::run(&collector, &mut screen).await,
+        Command::Incidents => incidents::run(&collector, &mut screen).await,
+        Command::Live => live::run(&collector, &mut screen).await,
+        Command::Up(place) => up::run(place, &mut screen).await,
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,171 @@
+//! What can be asked: the command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use watchward_daemon::span::Span;
+
+/// Watch over your servers: who gets in, who tries to, and what is down.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, infer_subcommands = true)]
+pub(crate) struct Args {
+    /// Where the collector listens
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "WATCHWARD_SOCKET",
+        default_value = "/run/watchward/collector.sock"
+    )]
+    pub(crate) socket: PathBuf,
+
+    /// Print JSON for programs instead of a table for people
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Invite a host: one-time tokens for enrolment
+    #[command(subcommand)]
+    Token(Token),
+    /// The hosts that are watched, and what is watched on each
+    #[command(visible_alias = "host")]
+    Hosts {
+        #[command(subcommand)]
+        command: Option<Hosts>,
+    },
+    /// Who got in, and who tried to
+    Access(Access),
+    /// What is up, down, flapping or unknown
+    Health,
+    /// What people were told of, and how
+    Incidents,
+    /// Everything as it happens, until Ctrl-C
+    Live,
+    /// Try Watchward on this machine: a collector and an agent under one folder (what `make up` runs)
+    Up(Up),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make a token with which one host can enrol, once
+    Create {
+        /// The name that the host will have
+        host: String,
+        /// How long the token can be used, such as 15m; as the collector is configured if not given
+        #[arg(long, value_name = "SPAN", value_parser = span)]
+        life: Option<Span>,
+    },
+    /// The tokens that can still be used; never the tokens themselves
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Hosts {
+    /// The hosts that are watched
+    List,
+    /// Cut a host off for good: its certificate is worth nothing from now on
+    Revoke {
+        /// The host's name
+        host: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Access {
+    /// Only on this host
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Only as this user
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// Only from this address
+    #[arg(long)]
+    pub(crate) address: Option<IpAddr>,
+    /// Only what ended so
+    #[arg(long)]
+    pub(crate) outcome: Option<Outcome>,
+    /// Only since then: a span such as 2h, or a moment such as 2026-11-21T03:00:00Z
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    pub(crate) since: Option<Since>,
+    /// At most so many, the newest
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+    /// Go on with what comes, until Ctrl-C
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Outcome {
+    Success,
+    Failure,
+    Unknown,
+}
+
+impl Outcome {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A moment in the past, as a person gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    Ago(Span),
+    At(watchward_protocol::time::Timestamp),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Up {
+    /// The folder that everything is kept in
+    #[arg(long, value_name = "FOLDER", default_value = "var")]
+    pub(crate) folder: PathBuf,
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    Span::try_from(text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    if let Ok(span) = Span::try_from(text.to_owned()) {
+        return Ok(Since::Ago(span));
+    }
+    let moment: jiff::Timestamp = text.parse().map_err(|_| {
+        "expected a span such as 2h, or a moment such as 2026-11-21T03:00:00Z".to_owned()
+    })?;
+    Ok(Since::At(
+        watchward_protocol::time::Timestamp::from_micros(moment.as_microsecond()),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn since_takes_a_span_or_a_moment() {
+        assert!(matches!(since("2h"), Ok(Since::Ago(_))));
+        assert!(matches!(
+            since("1970-01-01T00:00:01Z"),
+            Ok(Since::At(at)) if at.as_micros() == 1_000_000
+        ));
+        assert!(since("yesterday").is_err());
+    }
+}

@@ -1,0 +1,99 @@
+//! `watchward hosts`: who is watched, what is watched there, and who is cut off.
+
+use serde_json::{Value, json};
+
+use crate::args::Hosts;
+use crate::client::Client;
+use crate::row::Row;
+use crate::screen::{Screen, safe};
+
+pub(crate) async fn run(
+    collector: &Client,
+    command: Option<Hosts>,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    match command.unwrap_or(Hosts::List) {
+        Hosts::List => list(&fetch(collector).await?, screen),
+        Hosts::Revoke { host } => revoke(collector, &host, screen).await,
+    }
+}
+
+/// The hosts as the collector has them.
+pub(crate) async fn fetch(collector: &Client) -> anyhow::Result<Value> {
+    collector.fetch("/v1/hosts", &[]).await
+}
+
+fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+    if screen.is_for_programs() {
+        return Ok(screen.json(answer)?);
+    }
+    let rows: Vec<_> = Row::all(answer)
+        .map(|host| {
+            [
+                host.cell("name"),
+                host.cell("state"),
+                host.moment("last_seen"),
+                host.cell("version"),
+                host.cell("system"),
+            ]
+        })
+        .collect();
+    screen.table(["HOST", "STATE", "LAST SEEN (UTC)", "AGENT", "SYSTEM"], &rows)?;
+    for host in Row::all(answer) {
+        let findings: Vec<_> = host
+            .list("findings")
+            .map(|finding| finding_line(finding, screen))
+            .collect();
+        if findings.is_empty() {
+            continue;
+        }
+        screen.line("")?;
+        screen.line(&format!("{}:", safe(&host.text("name"))))?;
+        for line in findings {
+            screen.line(&line)?;
+        }
+    }
+    Ok(())
+}
+
+/// One thing that an agent looked for, on a line.
+pub(crate) fn finding_line(finding: Row<'_>, screen: &Screen) -> String {
+    let state = finding.text("state");
+    let mark = screen.state_mark(&state);
+    let subject = safe(&finding.text("subject"));
+    let detail = safe(&finding.text("detail"));
+    format!("  {mark} {subject}: {detail}")
+}
+
+async fn revoke(collector: &Client, host: &str, screen: &mut Screen) -> anyhow::Result<()> {
+    let _: Value = collector
+        .post(&format!("/v1/hosts/{}/revoke", encoded(host)), &json!({}))
+        .await?;
+    if screen.is_for_programs() {
+        return Ok(screen.json(&json!({"revoked": host}))?);
+    }
+    Ok(screen.line(&format!("{} is cut off.", safe(host)))?)
+}
+
+/// A name as one segment of a path.
+fn encoded(name: &str) -> String {
+    name.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_name_another_path() {
+        assert_eq!(encoded("web-1.example"), "web-1.example");
+        assert_eq!(encoded("../x?y"), "..%2Fx%3Fy");
+    }
+}

@@ -1,0 +1,100 @@
+//! `watchward live`: everything as it happens, a line each.
+
+use std::io;
+
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::hosts::finding_line;
+use crate::row::Row;
+use crate::screen::{Screen, Tone, safe};
+
+pub(crate) async fn run(collector: &Client, screen: &mut Screen) -> anyhow::Result<()> {
+    let mut events = collector.stream("/v1/live").await?;
+    while let Some(event) = events.next().await? {
+        show(&event, screen)?;
+    }
+    anyhow::bail!("the collector has ended")
+}
+
+/// Shows one event.
+pub(crate) fn show(event: &Value, screen: &mut Screen) -> io::Result<()> {
+    if screen.is_for_programs() {
+        return screen.json(event);
+    }
+    let row = Row::of(event);
+    let line = match row.text("kind").as_str() {
+        "access" => access(row, screen),
+        "health" => health(row, screen),
+        "incident" => incident(row, screen),
+        "message" => message(row, screen),
+        "host" => host(row, screen),
+        "finding" => finding_line(row, screen),
+        _ => return Ok(()),
+    };
+    screen.line(&line)
+}
+
+fn access(event: Row<'_>, screen: &Screen) -> String {
+    let outcome = event.text("outcome");
+    let (tone, word) = match outcome.as_str() {
+        "success" => (Tone::Good, "got in"),
+        "failure" => (Tone::Warn, "failed"),
+        _ => (Tone::Dim, "seen"),
+    };
+    let mut what = Vec::new();
+    for (before, name) in [("", "user"), ("from ", "address"), ("port ", "port"), ("by ", "method")] {
+        let value = event.text(name);
+        if !value.is_empty() {
+            what.push(format!("{before}{value}"));
+        }
+    }
+    what.push(format!("({})", event.text("form")));
+    entry(screen, event, tone, &format!("access {word}"), &what.join(" "))
+}
+
+fn health(event: Row<'_>, screen: &Screen) -> String {
+    let state = event.text("state");
+    let what = format!("{}: {}", event.text("check"), event.text("detail"));
+    entry(screen, event, state_tone(&state), &format!("health {state}"), &what)
+}
+
+fn incident(event: Row<'_>, screen: &Screen) -> String {
+    let (tone, word) = match event.text("state").as_str() {
+        "resolved" | "over" | "closed" => (Tone::Good, "over"),
+        _ => (Tone::Bad, "ALERT"),
+    };
+    let what = format!("{} [{}]", event.text("title"), event.text("severity"));
+    entry(screen, event, tone, word, &what)
+}
+
+fn message(event: Row<'_>, screen: &Screen) -> String {
+    let state = event.text("state");
+    let tone = match state.as_str() {
+        "sent" | "delivered" => Tone::Good,
+        "failed" => Tone::Bad,
+        _ => Tone::Dim,
+    };
+    let what = format!("to {}: {} {}", event.text("to"), state, event.text("detail"));
+    entry(screen, event, tone, &event.text("channel"), &what)
+}
+
+fn host(event: Row<'_>, screen: &Screen) -> String {
+    let state = event.text("state");
+    let what = format!("{} is {state}", event.text("name"));
+    entry(screen, event, state_tone(&state), "host", &what)
+}
+
+fn entry(screen: &Screen, event: Row<'_>, tone: Tone, word: &str, what: &str) -> String {
+    let clock = screen.paint(Tone::Dim, &event.clock("at"));
+    let word = screen.paint(tone, &format!("{:<15}", safe(word)));
+    format!("{clock}  {word}  {}", safe(what))
+}
+
+fn state_tone(state: &str) -> Tone {
+    match state {
+        "up" | "connected" | "watched" => Tone::Good,
+        "down" | "silent" | "revoked" | "failing" => Tone::Bad,
+        _ => Tone::Warn,
+    }
+}

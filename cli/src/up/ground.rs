@@ -1,0 +1,185 @@
+//! The folder that `up` keeps everything in: what lies where, which ports, and the configurations.
+
+use std::fs::{DirBuilder, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+/// The folder, while nobody else uses it.
+#[derive(Debug)]
+pub(super) struct Ground {
+    folder: PathBuf,
+    ports: Ports,
+    /// Held as long as this lives.
+    _lock: File,
+}
+
+/// The loopback ports: chosen once, and remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Ports {
+    agents: u16,
+    enrolment: u16,
+    ssh: u16,
+}
+
+impl Ground {
+    /// Makes the folder, or finds what an earlier run has left in it.
+    ///
+    /// # Errors
+    /// Another run uses it, or it cannot be written.
+    pub(super) fn prepare(folder: &Path) -> anyhow::Result<Self> {
+        for part in ["", "log", "collector", "agent", "messages", "sshd"] {
+            let path = folder.join(part);
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .with_context(|| format!("cannot make the folder {}", path.display()))?;
+        }
+        let folder = folder
+            .canonicalize()
+            .with_context(|| format!("cannot open the folder {}", folder.display()))?;
+        let lock = lock(&folder.join("lock"))?;
+        let ports = ports(&folder.join("ports.json"))?;
+        let ground = Self {
+            folder,
+            ports,
+            _lock: lock,
+        };
+        ground.write_missing("collector.toml", &ground.collector())?;
+        ground.write_missing("agent.toml", &ground.agent())?;
+        Ok(ground)
+    }
+
+    /// Something in the folder.
+    pub(super) fn path(&self, part: &str) -> PathBuf {
+        self.folder.join(part)
+    }
+
+    /// Makes sure that nobody else listens where the collector is going to.
+    pub(super) fn check_ports(&self) -> anyhow::Result<()> {
+        for port in [self.ports.agents, self.ports.enrolment] {
+            drop(self.listen(port)?);
+        }
+        Ok(())
+    }
+
+    /// Listens where the SSH server for the occasion does.
+    pub(super) fn listen_for_ssh(&self) -> anyhow::Result<(u16, TcpListener)> {
+        Ok((self.ports.ssh, self.listen(self.ports.ssh)?))
+    }
+
+    fn listen(&self, port: u16) -> anyhow::Result<TcpListener> {
+        TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).with_context(|| {
+            format!(
+                "port {port} of 127.0.0.1, which an earlier run chose, is taken by another \
+                 program: end that program (ss -ltnp shows it), or remove {} to begin anew",
+                self.folder.display()
+            )
+        })
+    }
+
+    fn write_missing(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let path = self.path(name);
+        if path.exists() {
+            return Ok(());
+        }
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn collector(&self) -> String {
+        let folder = quoted(&self.folder);
+        let Ports {
+            agents, enrolment, ..
+        } = self.ports;
+        format!(
+            "# Written by `make up` once; yours to edit. Every knob: config/collector.toml\n\
+             \n"
+        )
+    }
+
+    fn agent(&self) -> String {
+        String::new()
+    }
+}
+
+/// A path as TOML has it in a string: our folders may have any name.
+fn quoted(path: &Path) -> String {
+    serde_json::Value::from(path.to_string_lossy().as_ref()).to_string()
+}
+
+fn lock(path: &Path) -> anyhow::Result<File> {
+    let mut file = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut holder = String::new();
+        file.read_to_string(&mut holder)?;
+        bail!(
+            "another `make up` runs in this folder (process {}): end it with Ctrl-C first",
+            holder.trim()
+        );
+    }
+    file.set_len(0)?;
+    writeln!(file, "{}", std::process::id())?;
+    Ok(file)
+}
+
+fn ports(path: &Path) -> anyhow::Result<Ports> {
+    if let Ok(text) = std::fs::read(path) {
+        return serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not what `make up` wrote", path.display()));
+    }
+    // All three at once, so that they differ.
+    let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let listeners = [free()?, free()?, free()?];
+    let [agents, enrolment, ssh] = listeners
+        .each_ref()
+        .map(|listener| listener.local_addr().map(|address| address.port()));
+    let ports = Ports {
+        agents: agents?,
+        enrolment: enrolment?,
+        ssh: ssh?,
+    };
+    std::fs::write(path, serde_json::to_vec(&ports)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(ports)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_run_goes_on_with_the_same_ports() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Ground::prepare(folder.path()).unwrap().ports;
+        assert_eq!(Ground::prepare(folder.path()).unwrap().ports, first);
+    }
+
+    #[test]
+    fn two_runs_at_once_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = Ground::prepare(folder.path()).unwrap();
+        let error = Ground::prepare(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(&std::process::id().to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_taken_port_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let ground = Ground::prepare(folder.path()).unwrap();
+        let _thief = ground.listen(ground.ports.agents).unwrap();
+        let error = ground.check_ports().unwrap_err().to_string();
+        assert!(error.contains(&ground.ports.agents.to_string()), "{error}");
+    }
+}

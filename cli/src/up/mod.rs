@@ -1,0 +1,243 @@
+//! `watchward up`: Watchward on this machine, for a try, with a view of it at work.
+
+mod children;
+mod door;
+mod ground;
+mod notice;
+mod sshd;
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+use watchward_daemon::service::{Signals, Wish};
+use watchward_daemon::tasks::{Running, Tasks, tasks};
+
+use crate::args::Up;
+use crate::client::Client;
+use crate::hosts::{self, finding_line};
+use crate::live;
+use crate::row::Row;
+use crate::screen::{Screen, Tone, safe};
+use crate::token;
+use children::Program;
+use door::Door;
+use ground::Ground;
+
+/// How long a program may take until it does its work.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often to look whether it does.
+const GLANCE: Duration = Duration::from_millis(100);
+
+const COLLECTOR: &str = "watchward-collector";
+const AGENT: &str = "watchward-agent";
+
+pub(crate) async fn run(place: Up, screen: &mut Screen) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let ground = Ground::prepare(&place.folder)?;
+    let (tasks, running) = tasks();
+    let mut up = Everything {
+        collector: None,
+        agent: None,
+        running,
+    };
+    let ended = tokio::select! {
+        ended = up.watch(&ground, &tasks, screen) => ended,
+        () = wish_to_end(&mut signals) => Ok(()),
+    };
+    drop(tasks);
+    screen.line("")?;
+    up.end(screen).await?;
+    ended
+}
+
+async fn wish_to_end(signals: &mut Signals) {
+    while signals.next().await != Wish::End {}
+}
+
+/// What runs.
+struct Everything {
+    collector: Option<Program>,
+    agent: Option<Program>,
+    running: Running,
+}
+
+impl Everything {
+    /// Starts everything and shows what happens, until something fails.
+    async fn watch(
+        &mut self,
+        ground: &Ground,
+        tasks: &Tasks,
+        screen: &mut Screen,
+    ) -> anyhow::Result<()> {
+        let collector = self.start_collector(ground, screen).await?;
+        // Opened before the agent starts, so that nothing it does is missed.
+        let mut events = collector.stream("/v1/live").await?;
+        enrol(ground, &collector, screen).await?;
+        let port = open_door(ground, tasks, screen)?;
+        self.start_agent(ground, &collector, screen).await?;
+        notice::show(ground, port, screen)?;
+        loop {
+            tokio::select! {
+                event = events.next() => match event? {
+                    Some(event) => live::show(&event, screen)?,
+                    None => return Err(failed(&mut self.collector).await),
+                },
+                error = failed(&mut self.collector) => return Err(error),
+                error = failed(&mut self.agent) => return Err(error),
+                ended = self.running.failed() => return ended,
+            }
+        }
+    }
+
+    async fn start_collector(
+        &mut self,
+        ground: &Ground,
+        screen: &mut Screen,
+    ) -> anyhow::Result<Client> {
+        ground.check_ports()?;
+        step(screen, "Starting the collector", &ground.path("log/watchward-collector.log"))?;
+        let configuration = ground.path("collector.toml");
+        let arguments = ["--config".as_ref(), configuration.as_path()];
+        self.collector = Some(Program::start(COLLECTOR, &arguments, &ground.path("log"))?);
+        let client = Client::new(&ground.path("collector/collector.sock"))?;
+        let ready = async {
+            while !client.is_ready().await {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        tokio::select! {
+            ready = tokio::time::timeout(PATIENCE, ready) => ready.context(
+                "the collector runs, but does not say that it is ready; see its log")?,
+            error = failed(&mut self.collector) => return Err(error),
+        }
+        Ok(client)
+    }
+
+    async fn start_agent(
+        &mut self,
+        ground: &Ground,
+        collector: &Client,
+        screen: &mut Screen,
+    ) -> anyhow::Result<()> {
+        step(screen, "Starting the agent", &ground.path("log/watchward-agent.log"))?;
+        let configuration = ground.path("agent.toml");
+        let arguments = ["run".as_ref(), "--config".as_ref(), configuration.as_path()];
+        self.agent = Some(Program::start(AGENT, &arguments, &ground.path("log"))?);
+        let found = async {
+            loop {
+                let answer = hosts::fetch(collector).await?;
+                if own_findings(&answer).next().is_some() {
+                    return anyhow::Ok(answer);
+                }
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        let answer = tokio::select! {
+            found = tokio::time::timeout(PATIENCE, found) => found.context(
+                "the agent runs, but the collector does not hear it; see their logs")??,
+            error = failed(&mut self.agent) => return Err(error),
+            error = failed(&mut self.collector) => return Err(error),
+        };
+        screen.line("")?;
+        screen.line("What the agent found on this host:")?;
+        for finding in own_findings(&answer) {
+            let line = finding_line(finding, screen);
+            screen.line(&line)?;
+        }
+        Ok(())
+    }
+
+    /// Ends everything: whoever speaks first, whoever listens last.
+    async fn end(mut self, screen: &mut Screen) -> anyhow::Result<()> {
+        for (name, program) in [("agent", &mut self.agent), ("collector", &mut self.collector)] {
+            let Some(program) = program else { continue };
+            screen.line(&format!("Ending the {name} ..."))?;
+            program.end().await?;
+        }
+        self.running.drain(Duration::from_secs(5)).await;
+        screen.line("Ended. `make up` goes on from here.")?;
+        Ok(())
+    }
+}
+
+fn own_findings(answer: &Value) -> impl Iterator<Item = Row<'_>> {
+    let mut own = Row::all(answer).filter(|host| host.text("state") == "connected");
+    own.next()
+        .into_iter()
+        .flat_map(|host| host.list("findings"))
+}
+
+/// Waits until a program ends that should not; for ever, if it does not run.
+async fn failed(program: &mut Option<Program>) -> anyhow::Error {
+    match program {
+        Some(program) => program.failed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Has this host enrol, if it has not before.
+async fn enrol(ground: &Ground, collector: &Client, screen: &mut Screen) -> anyhow::Result<()> {
+    let name = host_name();
+    if ground.path("agent/identity").exists() {
+        return Ok(());
+    }
+    screen.line(&format!("Enrolling this host as {name} by a one-time token ..."))?;
+    let made = token::create(collector, &name, None).await?;
+    let configuration = ground.path("agent.toml");
+    let Some(configuration) = configuration.to_str() else {
+        bail!("the folder's path is not UTF-8");
+    };
+    let arguments = ["enroll", "--config", configuration, "--name", &name, &made.token];
+    children::run_once(AGENT, &arguments).await
+}
+
+/// Finds an SSH server to fail at, or opens one for the occasion. Returns its port.
+fn open_door(ground: &Ground, tasks: &Tasks, screen: &mut Screen) -> anyhow::Result<Option<u16>> {
+    let why = match door::look() {
+        Door::Host(port) => return Ok(Some(port)),
+        Door::Missing(why) => why,
+    };
+    screen.line(&why)?;
+    let folder = ground.path("sshd");
+    let opened = ground.listen_for_ssh().and_then(|(port, listener)| {
+        sshd::Server::prepare(&folder, listener)?.serve(tasks)?;
+        Ok(port)
+    });
+    match opened {
+        Ok(port) => {
+            screen.line(&format!(
+                "So one of our own runs for the occasion, on port {port} of 127.0.0.1: it lets \
+                 nobody in, and all of it lies in {}.",
+                safe(&folder.display().to_string())
+            ))?;
+            Ok(Some(port))
+        }
+        Err(error) => {
+            let text = format!("None of our own can run either: {error:#}");
+            let text = screen.paint(Tone::Warn, &safe(&text));
+            screen.line(&text)?;
+            Ok(None)
+        }
+    }
+}
+
+fn step(screen: &mut Screen, what: &str, log: &std::path::Path) -> anyhow::Result<()> {
+    let log = screen.paint(Tone::Dim, &format!("(log: {})", safe(&log.display().to_string())));
+    Ok(screen.line(&format!("{what} ... {log}"))?)
+}
+
+/// This host's name, as an inventory takes it.
+fn host_name() -> String {
+    let host = rustix::system::uname();
+    let name: String = host
+        .nodename()
+        .to_string_lossy()
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
+        .collect();
+    let name = name.trim_matches(['-', '.']).to_owned();
+    if name.is_empty() { "localhost".to_owned() } else { name }
+}
