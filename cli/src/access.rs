@@ -74,7 +74,10 @@ fn query(filter: &Access) -> Vec<(&'static str, String)> {
         ("host", filter.host.clone()),
         ("user", filter.user.clone()),
         ("address", filter.address.map(|address| address.to_string())),
-        ("outcome", filter.outcome.map(|outcome| outcome.name().to_owned())),
+        (
+            "outcome",
+            filter.outcome.map(|outcome| outcome.name().to_owned()),
+        ),
         ("since", since.map(|since| since.as_micros().to_string())),
         ("limit", Some(filter.limit.to_string())),
     ];
@@ -90,5 +93,8 @@ fn wanted(event: Row<'_>, filter: &Access) -> bool {
     is("host", filter.host.clone())
         && is("user", filter.user.clone())
         && is("address", filter.address.map(|address| address.to_string()))
-        && is("outcome", filter.outcome.map(|outcome| outcome.name().to_owned()))
+        && is(
+            "outcome",
+            filter.outcome.map(|outcome| outcome.name().to_owned()),
+        )
 }

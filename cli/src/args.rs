@@ -143,9 +143,9 @@ fn since(text: &str) -> Result<Since, String> {
     let moment: jiff::Timestamp = text.parse().map_err(|_| {
         "expected a span such as 2h, or a moment such as 2026-11-21T03:00:00Z".to_owned()
     })?;
-    Ok(Since::At(
-        watchward_protocol::time::Timestamp::from_micros(moment.as_microsecond()),
-    ))
+    Ok(Since::At(watchward_protocol::time::Timestamp::from_micros(
+        moment.as_microsecond(),
+    )))
 }
 
 #[cfg(test)]

@@ -77,22 +77,26 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("http://collector{path}"))
+        self.http.request(method, format!("http://collector{path}"))
     }
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) if error.is_connect() => return Err(self.unreachable(&error)),
-            Err(error) => return Err(anyhow!(error.without_url()).context("the collector went away")),
+            Err(error) => {
+                return Err(anyhow!(error.without_url()).context("the collector went away"));
+            }
         };
         if response.status().is_success() {
             return Ok(response);
         }
         let status = response.status();
         let said = response.text().await.unwrap_or_default();
-        bail!("the collector refuses: {}", reason(&said).unwrap_or(status.to_string()))
+        bail!(
+            "the collector refuses: {}",
+            reason(&said).unwrap_or(status.to_string())
+        )
     }
 
     async fn answer<T: DeserializeOwned>(&self, response: Response) -> anyhow::Result<T> {
@@ -188,7 +192,10 @@ mod tests {
 
     #[test]
     fn a_refusal_is_shown_in_its_own_words() {
-        assert_eq!(reason("{\"error\":\"no such host\"}").as_deref(), Some("no such host"));
+        assert_eq!(
+            reason("{\"error\":\"no such host\"}").as_deref(),
+            Some("no such host")
+        );
         assert_eq!(reason("no such host\n").as_deref(), Some("no such host"));
         assert_eq!(reason(""), None);
     }

@@ -38,7 +38,10 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
             ]
         })
         .collect();
-    screen.table(["HOST", "STATE", "LAST SEEN (UTC)", "AGENT", "SYSTEM"], &rows)?;
+    screen.table(
+        ["HOST", "STATE", "LAST SEEN (UTC)", "AGENT", "SYSTEM"],
+        &rows,
+    )?;
     for host in Row::all(answer) {
         let findings: Vec<_> = host
             .list("findings")

@@ -43,20 +43,37 @@ fn access(event: Row<'_>, screen: &Screen) -> String {
         _ => (Tone::Dim, "seen"),
     };
     let mut what = Vec::new();
-    for (before, name) in [("", "user"), ("from ", "address"), ("port ", "port"), ("by ", "method")] {
+    for (before, name) in [
+        ("", "user"),
+        ("from ", "address"),
+        ("port ", "port"),
+        ("by ", "method"),
+    ] {
         let value = event.text(name);
         if !value.is_empty() {
             what.push(format!("{before}{value}"));
         }
     }
     what.push(format!("({})", event.text("form")));
-    entry(screen, event, tone, &format!("access {word}"), &what.join(" "))
+    entry(
+        screen,
+        event,
+        tone,
+        &format!("access {word}"),
+        &what.join(" "),
+    )
 }
 
 fn health(event: Row<'_>, screen: &Screen) -> String {
     let state = event.text("state");
     let what = format!("{}: {}", event.text("check"), event.text("detail"));
-    entry(screen, event, state_tone(&state), &format!("health {state}"), &what)
+    entry(
+        screen,
+        event,
+        state_tone(&state),
+        &format!("health {state}"),
+        &what,
+    )
 }
 
 fn incident(event: Row<'_>, screen: &Screen) -> String {
@@ -75,7 +92,12 @@ fn message(event: Row<'_>, screen: &Screen) -> String {
         "failed" => Tone::Bad,
         _ => Tone::Dim,
     };
-    let what = format!("to {}: {} {}", event.text("to"), state, event.text("detail"));
+    let what = format!(
+        "to {}: {} {}",
+        event.text("to"),
+        state,
+        event.text("detail")
+    );
     entry(screen, event, tone, &event.text("channel"), &what)
 }
 

@@ -47,7 +47,11 @@ impl<'a> Row<'a> {
     /// The text in this field; a dash if there is none.
     pub(crate) fn cell(self, name: &str) -> String {
         let text = self.text(name);
-        if text.is_empty() { "-".to_owned() } else { text }
+        if text.is_empty() {
+            "-".to_owned()
+        } else {
+            text
+        }
     }
 
     /// The whole number in this field.
@@ -76,8 +80,14 @@ mod tests {
     fn reads_what_is_there_and_a_dash_for_what_is_not() {
         let answer = json!([{"host": "web1", "port": 22, "user": null}]);
         let row = Row::all(&answer).next().unwrap();
-        assert_eq!((row.cell("host"), row.cell("port")), ("web1".into(), "22".into()));
-        assert_eq!((row.cell("user"), row.cell("more")), ("-".into(), "-".into()));
+        assert_eq!(
+            (row.cell("host"), row.cell("port")),
+            ("web1".into(), "22".into())
+        );
+        assert_eq!(
+            (row.cell("user"), row.cell("more")),
+            ("-".into(), "-".into())
+        );
     }
 
     #[test]

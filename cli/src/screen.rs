@@ -18,7 +18,6 @@ pub(crate) struct Screen {
 /// How a text looks, where the terminal can show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
-    Plain,
     Dim,
     Bold,
     Good,
@@ -51,7 +50,6 @@ impl Screen {
     /// The same text in a tone.
     pub(crate) fn paint(&self, tone: Tone, text: &str) -> String {
         let code = match tone {
-            Tone::Plain => return text.to_owned(),
             _ if !self.colours => return text.to_owned(),
             Tone::Dim => "2",
             Tone::Bold => "1",

@@ -1,5 +1,6 @@
 //! The programs that `up` starts: their logs, and their end.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 /// How long a program may take to end what it has begun.
@@ -92,15 +94,20 @@ impl Program {
     }
 }
 
-/// Runs one of our programs to its end.
-pub(super) async fn run_once(name: &str, arguments: &[&str]) -> anyhow::Result<()> {
-    let output = Command::new(beside(name)?)
+/// Runs one of our programs to its end, and gives it this to read.
+pub(super) async fn run_once(name: &str, arguments: &[&OsStr], input: &str) -> anyhow::Result<()> {
+    let mut child = Command::new(beside(name)?)
         .args(arguments)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
-        .output()
-        .await
+        .spawn()
         .with_context(|| format!("cannot start {name}"))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes()).await?;
+    }
+    let output = child.wait_with_output().await?;
     if output.status.success() {
         return Ok(());
     }
@@ -124,10 +131,7 @@ fn beside(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("cannot tell where this program lies")?;
     let path = own.with_file_name(name);
     if !path.exists() {
-        bail!(
-            "{} is missing: `make up` builds it",
-            path.display()
-        );
+        bail!("{} is missing: `make up` builds it", path.display());
     }
     Ok(path)
 }

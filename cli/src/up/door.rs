@@ -24,7 +24,8 @@ pub(super) fn look() -> Door {
     }
     // Without a syslog daemon the file is what is left of one.
     let files = ["/var/log/auth.log", "/var/log/secure"];
-    if Path::new("/dev/log").exists() && files.iter().any(|file| std::fs::File::open(file).is_ok()) {
+    if Path::new("/dev/log").exists() && files.iter().any(|file| std::fs::File::open(file).is_ok())
+    {
         return Door::Host(port);
     }
     Door::Missing(format!(

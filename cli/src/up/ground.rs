@@ -10,6 +10,15 @@ use anyhow::{Context, bail};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+/// Where the agent keeps who it is.
+pub(super) const IDENTITY: &str = "agent/identity.json";
+
+const HEAD: &str = "\
+# Written by `make up` once, and yours to edit. Every knob, its comment and its default are in the
+# file of this name under config/.
+
+";
+
 /// The folder, while nobody else uses it.
 #[derive(Debug)]
 pub(super) struct Ground {
@@ -93,24 +102,45 @@ impl Ground {
     }
 
     fn collector(&self) -> String {
-        let folder = quoted(&self.folder);
         let Ports {
             agents, enrolment, ..
         } = self.ports;
         format!(
-            "# Written by `make up` once; yours to edit. Every knob: config/collector.toml\n\
-             \n"
+            "{HEAD}\
+             [admin]\n\
+             socket = {}\n\
+             \n\
+             [listen]\n\
+             agents = \"127.0.0.1:{agents}\"\n\
+             enrolment = \"127.0.0.1:{enrolment}\"\n",
+            self.quoted("collector/collector.sock"),
         )
     }
 
     fn agent(&self) -> String {
-        String::new()
+        let Ports {
+            agents, enrolment, ..
+        } = self.ports;
+        format!(
+            "{HEAD}\
+             [uplink]\n\
+             collector = \"127.0.0.1:{agents}\"\n\
+             enrolment = \"127.0.0.1:{enrolment}\"\n\
+             \n\
+             [spool]\n\
+             directory = {}\n\
+             \n\
+             [hosts]\n\
+             identity = {}\n",
+            self.quoted("agent"),
+            self.quoted(IDENTITY),
+        )
     }
-}
 
-/// A path as TOML has it in a string: our folders may have any name.
-fn quoted(path: &Path) -> String {
-    serde_json::Value::from(path.to_string_lossy().as_ref()).to_string()
+    /// A path as TOML has it in a string: the folder may have any name.
+    fn quoted(&self, part: &str) -> String {
+        serde_json::Value::from(self.path(part).to_string_lossy()).to_string()
+    }
 }
 
 fn lock(path: &Path) -> anyhow::Result<File> {

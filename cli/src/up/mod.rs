@@ -6,9 +6,11 @@ mod ground;
 mod notice;
 mod sshd;
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::Value;
 use watchward_daemon::service::{Signals, Wish};
 use watchward_daemon::tasks::{Running, Tasks, tasks};
@@ -97,7 +99,11 @@ impl Everything {
         screen: &mut Screen,
     ) -> anyhow::Result<Client> {
         ground.check_ports()?;
-        step(screen, "Starting the collector", &ground.path("log/watchward-collector.log"))?;
+        step(
+            screen,
+            "Starting the collector",
+            &ground.path("log/watchward-collector.log"),
+        )?;
         let configuration = ground.path("collector.toml");
         let arguments = ["--config".as_ref(), configuration.as_path()];
         self.collector = Some(Program::start(COLLECTOR, &arguments, &ground.path("log"))?);
@@ -121,7 +127,11 @@ impl Everything {
         collector: &Client,
         screen: &mut Screen,
     ) -> anyhow::Result<()> {
-        step(screen, "Starting the agent", &ground.path("log/watchward-agent.log"))?;
+        step(
+            screen,
+            "Starting the agent",
+            &ground.path("log/watchward-agent.log"),
+        )?;
         let configuration = ground.path("agent.toml");
         let arguments = ["run".as_ref(), "--config".as_ref(), configuration.as_path()];
         self.agent = Some(Program::start(AGENT, &arguments, &ground.path("log"))?);
@@ -151,7 +161,10 @@ impl Everything {
 
     /// Ends everything: whoever speaks first, whoever listens last.
     async fn end(mut self, screen: &mut Screen) -> anyhow::Result<()> {
-        for (name, program) in [("agent", &mut self.agent), ("collector", &mut self.collector)] {
+        for (name, program) in [
+            ("agent", &mut self.agent),
+            ("collector", &mut self.collector),
+        ] {
             let Some(program) = program else { continue };
             screen.line(&format!("Ending the {name} ..."))?;
             program.end().await?;
@@ -180,17 +193,18 @@ async fn failed(program: &mut Option<Program>) -> anyhow::Error {
 /// Has this host enrol, if it has not before.
 async fn enrol(ground: &Ground, collector: &Client, screen: &mut Screen) -> anyhow::Result<()> {
     let name = host_name();
-    if ground.path("agent/identity").exists() {
+    if ground.path(ground::IDENTITY).exists() {
         return Ok(());
     }
-    screen.line(&format!("Enrolling this host as {name} by a one-time token ..."))?;
+    screen.line(&format!(
+        "Enrolling this host as {name} by a one-time token ..."
+    ))?;
     let made = token::create(collector, &name, None).await?;
     let configuration = ground.path("agent.toml");
-    let Some(configuration) = configuration.to_str() else {
-        bail!("the folder's path is not UTF-8");
-    };
-    let arguments = ["enroll", "--config", configuration, "--name", &name, &made.token];
-    children::run_once(AGENT, &arguments).await
+    let mut arguments: Vec<&OsStr> = vec!["enroll".as_ref(), "--config".as_ref()];
+    arguments.push(configuration.as_os_str());
+    arguments.extend(["--name", &name, "-"].map(OsStr::new));
+    children::run_once(AGENT, &arguments, &made.token).await
 }
 
 /// Finds an SSH server to fail at, or opens one for the occasion. Returns its port.
@@ -223,8 +237,11 @@ fn open_door(ground: &Ground, tasks: &Tasks, screen: &mut Screen) -> anyhow::Res
     }
 }
 
-fn step(screen: &mut Screen, what: &str, log: &std::path::Path) -> anyhow::Result<()> {
-    let log = screen.paint(Tone::Dim, &format!("(log: {})", safe(&log.display().to_string())));
+fn step(screen: &mut Screen, what: &str, log: &Path) -> anyhow::Result<()> {
+    let log = screen.paint(
+        Tone::Dim,
+        &format!("(log: {})", safe(&log.display().to_string())),
+    );
     Ok(screen.line(&format!("{what} ... {log}"))?)
 }
 
@@ -239,5 +256,9 @@ fn host_name() -> String {
         .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
         .collect();
     let name = name.trim_matches(['-', '.']).to_owned();
-    if name.is_empty() { "localhost".to_owned() } else { name }
+    if name.is_empty() {
+        "localhost".to_owned()
+    } else {
+        name
+    }
 }

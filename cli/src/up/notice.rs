@@ -18,7 +18,10 @@ pub(super) fn show(ground: &Ground, port: Option<u16>, screen: &mut Screen) -> a
         suggest(ground, port, screen)?;
     }
     screen.line("")?;
-    let line = screen.paint(Tone::Bold, "What happens now (times in UTC; Ctrl-C ends it):");
+    let line = screen.paint(
+        Tone::Bold,
+        "What happens now (times in UTC; Ctrl-C ends it):",
+    );
     Ok(screen.line(&line)?)
 }
 

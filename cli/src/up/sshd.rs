@@ -144,7 +144,10 @@ async fn answer(program: &Path, folder: &Path, connection: TcpStream) -> anyhow:
         .context("cannot start sshd")?;
     let pid = child.id().unwrap_or(0);
     let said = child.stderr.take().context("sshd has no standard error")?;
-    let mut log = File::options().create(true).append(true).open(log(folder))?;
+    let mut log = File::options()
+        .create(true)
+        .append(true)
+        .open(log(folder))?;
     let mut said = BufReader::new(said).split(b'\n');
     while let Some(line) = said.next_segment().await? {
         // Said only because this sshd may not read the password file, and on its way to refuse.
@@ -163,7 +166,14 @@ fn command(program: &Path) -> tokio::process::Command {
     }
     let mut command = tokio::process::Command::new("/usr/bin/setpriv");
     let nobody = NOBODY.to_string();
-    command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups", "--"]);
+    command.args([
+        "--reuid",
+        &nobody,
+        "--regid",
+        &nobody,
+        "--clear-groups",
+        "--",
+    ]);
     command.arg(program);
     command
 }
@@ -173,7 +183,10 @@ fn libraries(folder: &Path) -> String {
     let machine = std::env::consts::ARCH;
     let under = |part: &str| {
         let path = format!("root/{part}/{machine}-linux-gnu");
-        folder.join(&path).exists().then(|| format!("/proc/self/cwd/{path}"))
+        folder
+            .join(&path)
+            .exists()
+            .then(|| format!("/proc/self/cwd/{path}"))
     };
     let found: Vec<String> = ["usr/lib", "lib"].into_iter().filter_map(under).collect();
     found.join(":")
@@ -204,9 +217,16 @@ mod tests {
 
     #[test]
     fn writes_lines_as_syslog_does() {
-        let line = entry(b"Invalid user x from 127.0.0.1 port 9\r", 7, Timestamp::from_micros(5));
+        let line = entry(
+            b"Invalid user x from 127.0.0.1 port 9\r",
+            7,
+            Timestamp::from_micros(5),
+        );
         let line = String::from_utf8(line).unwrap();
-        assert!(line.starts_with("1970-01-01T00:00:00.000005+00:00 "), "{line}");
+        assert!(
+            line.starts_with("1970-01-01T00:00:00.000005+00:00 "),
+            "{line}"
+        );
         assert!(
             line.ends_with(" sshd[7]: Invalid user x from 127.0.0.1 port 9\n"),
             "{line}"
