@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod config;
+pub mod findings;
 pub mod health;
 pub mod hosts;
 pub mod spool;

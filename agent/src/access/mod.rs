@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 
-use crate::hosts::Findings;
+use crate::findings::Findings;
 use crate::spool::Keeper;
 
 pub mod sshd;

@@ -4,7 +4,7 @@ use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Tasks;
 use watchward_protocol::health::{Value, Verdict};
 
-use crate::hosts::Findings;
+use crate::findings::Findings;
 use crate::spool::Keeper;
 
 mod config;

@@ -73,10 +73,6 @@ pub fn name() -> anyhow::Result<String> {
     Ok(name.trim().to_owned())
 }
 
-/// Where rooms say what they watch, what they do not, and why. A later finding on the same subject
-/// takes the place of the one before.
-pub type Findings = mpsc::UnboundedSender<Finding>;
-
 /// Reports what rooms found: the whole of it, at the start and whenever it changes.
 ///
 /// # Errors
