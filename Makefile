@@ -7,6 +7,13 @@ help:
 	@echo 'make test    installs what the tests need from Debian, and runs everything'
 	@echo 'make bench   measures'
 
+# A collector and an agent on this host; everything they keep lies in var/.
+up:
+	@cli/prepare var
+	@echo 'make up: building (a few minutes the first time)'
+	cargo build --release -p watchward-collector -p watchward-agent -p watchward
+	@$(or $(CARGO_TARGET_DIR),target)/release/watchward up --folder var
+
 # All targets at once, so that what the scenarios run is built with what is tested beside it.
 test:
 	@tests/install

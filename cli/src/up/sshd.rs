@@ -232,4 +232,35 @@ mod tests {
             "{line}"
         );
     }
+
+    #[tokio::test]
+    async fn a_failed_login_is_in_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        if program(folder.path()).is_none() || !Path::new("/usr/bin/ssh").exists() {
+            return;
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let (tasks, running) = watchward_daemon::tasks::tasks();
+        let server = Server::prepare(folder.path(), listener).unwrap();
+        server.serve(&tasks).unwrap();
+        let mut ssh = tokio::process::Command::new("/usr/bin/ssh");
+        ssh.env("SSH_ASKPASS", "/bin/echo")
+            .env("SSH_ASKPASS_REQUIRE", "force");
+        for option in [
+            "PreferredAuthentications=password",
+            "NumberOfPasswordPrompts=1",
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+        ] {
+            ssh.args(["-o", option]);
+        }
+        ssh.args(["-F", "none", "-p", &port, "nobody-here@127.0.0.1"]);
+        assert!(!ssh.output().await.unwrap().status.success());
+        drop(tasks);
+        running.drain(std::time::Duration::from_secs(10)).await;
+        let log = std::fs::read_to_string(log(folder.path())).unwrap();
+        let failed = "Failed password for invalid user nobody-here from 127.0.0.1 port ";
+        assert!(log.contains(failed), "{log}");
+    }
 }
