@@ -1,1 +1,0 @@
-//! One message of OpenSSH's sshd: bytes in, what it says out. Pure.
