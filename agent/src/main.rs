@@ -1,9 +1,13 @@
 //! `watchward-agent`: watches this host and tells the collector.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+use watchward_agent::access::parse::{Summary, parse_command};
 use watchward_agent::config::Config;
 use watchward_agent::hosts;
 use watchward_agent::uplink::Token;
@@ -35,6 +39,14 @@ enum Command {
         /// The token; `-` reads it from standard input, where no other user can see it.
         token: String,
     },
+    /// Show what is understood of an access log, line by line.
+    Parse {
+        /// The log; `-` reads standard input.
+        file: PathBuf,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -46,6 +58,7 @@ fn main() -> ExitCode {
             name,
             token,
         } => enroll(&config, name, token),
+        Command::Parse { file, json } => parse(&file, json),
     };
     watchward_daemon::service::exit(done)
 }
@@ -56,13 +69,35 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(builder.enable_all().max_blocking_threads(8).build()?)
 }
 
-fn enroll(config: &std::path::Path, name: Option<String>, token: String) -> anyhow::Result<()> {
+fn enroll(config: &Path, name: Option<String>, token: String) -> anyhow::Result<()> {
     let config: Config = watchward_daemon::config::read(config)?;
     let token = match token.as_str() {
-        "-" => std::io::read_to_string(std::io::stdin())?,
+        "-" => io::read_to_string(io::stdin())?,
         _ => token,
     };
     let token: Token = token.parse()?;
     let name = name.map_or_else(hosts::name, Ok)?;
     runtime()?.block_on(config.hosts.enrol(&config.uplink, &token, &name))
+}
+
+fn parse(file: &Path, json: bool) -> anyhow::Result<()> {
+    let log: Box<dyn Read> = if file.as_os_str() == "-" {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(File::open(file).with_context(|| format!("cannot open {}", file.display()))?)
+    };
+    let log = BufReader::with_capacity(256 * 1024, log);
+    let summary = parse_command(log, io::stdout().lock(), json)?;
+    if !json {
+        let Summary {
+            lines,
+            understood,
+            unparsed,
+        } = summary;
+        writeln!(
+            io::stderr(),
+            "{lines} lines, {understood} understood, {unparsed} not"
+        )?;
+    }
+    Ok(())
 }

@@ -10,7 +10,11 @@ use watchward_daemon::tasks::Stop;
 use crate::findings::Findings;
 use crate::spool::Keeper;
 
+pub mod connection;
+pub mod parse;
 pub mod sshd;
+pub mod syslog;
+pub mod understand;
 
 /// `[access]`: where the host's servers say who gets in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

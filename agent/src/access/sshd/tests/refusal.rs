@@ -64,6 +64,12 @@ fn accounts_that_may_not() {
             "not-allowed Refusal Failure bob at 192.0.2.1 (6.6+)",
         ),
         ("User bob not allowed because of the weather", "nothing"),
+    ]);
+}
+
+#[test]
+fn accounts_at_their_end_and_root() {
+    each(&[
         (
             "Account bob has expired",
             "account-expired Refusal Failure bob (6.6+)",
