@@ -14,6 +14,12 @@ up:
 	cargo build --release -p watchward-collector -p watchward-agent -p watchward
 	@$(or $(CARGO_TARGET_DIR),target)/release/watchward up --folder var
 
+# Figures are CPU time. They are worth something on a quiet machine only.
+bench:
+	@cli/prepare var
+	cargo build --release -p watchward-collector -p watchward-agent -p watchward
+	cargo bench -q -p watchward-tests --bench figures
+
 # All targets at once, so that what the scenarios run is built with what is tested beside it.
 test:
 	@tests/install
