@@ -4,14 +4,18 @@
 //! outside. All it starts ends with the value that holds it, and also when the test process is
 //! killed ([`undo`]).
 
+pub mod agent;
+pub mod collector;
 pub mod host;
 pub mod mail;
 pub mod mime;
 pub mod network;
 pub mod postgres;
+pub mod programs;
 pub mod ready;
 pub mod root;
 pub mod run;
+pub mod site;
 pub mod sms;
 pub mod ssh;
 pub mod undo;

@@ -121,3 +121,30 @@ fn journal(host: &Host) -> Result<Vec<Value>> {
 fn message(entry: &Value) -> &str {
     entry["MESSAGE"].as_str().unwrap_or_default()
 }
+
+#[test]
+fn an_attack_makes_as_many_tries_as_it_says() -> Result<()> {
+    scenario("an attack makes as many tries as it says", || {
+        let network = Network::new()?;
+        let (web, office) = (
+            Host::boot(&network, "web")?,
+            Host::boot(&network, "office")?,
+        );
+        ssh::allow_many_tries(&web)?;
+        let attack = ssh::Attack {
+            users: 2,
+            connections: 2,
+            tries: 3,
+        };
+        let mut attack = attack.begin(&office, &web)?;
+        until("the attack is over", SOON * 4, || {
+            Ok(attack.ended()?.then_some(()))
+        })?;
+        let tries = journal(&web)?;
+        let tries = tries
+            .iter()
+            .filter(|it| message(it).starts_with("Failed password for invalid"));
+        assert_eq!(tries.count(), 12);
+        Ok(())
+    })
+}
