@@ -1,5 +1,6 @@
 //! Where everything is kept: SQLite by default, PostgreSQL by URL, one SQL text for both.
 
+pub(crate) mod bulk;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
