@@ -1,5 +1,6 @@
 //! The centre: keeps what agents tell, judges it, and tells people.
 
+pub mod access;
 pub mod alerting;
 pub mod intake;
 pub mod store;

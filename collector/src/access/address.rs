@@ -1,0 +1,90 @@
+//! Addresses as they are kept and compared: 16 bytes, IPv4 mapped into IPv6. Pure.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+/// An address as the database has it.
+pub(super) fn bytes(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
+/// The address that these bytes are; an IPv4 address comes out as one.
+pub(super) fn address(bytes: [u8; 16]) -> IpAddr {
+    Ipv6Addr::from(bytes).to_canonical()
+}
+
+/// The first and the last address of a network, as the database has them.
+pub(super) fn range(network: IpNet) -> ([u8; 16], [u8; 16]) {
+    (bytes(network.network()), bytes(network.broadcast()))
+}
+
+/// Where attempts come from, as far as counting goes: one IPv4 address, or one IPv6 /64, which is
+/// what one customer gets (RFC 6177).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Source([u8; 16]);
+
+impl Source {
+    /// Where an address belongs.
+    pub(super) fn of(address: IpAddr) -> Self {
+        let mut kept = bytes(address);
+        if address.to_canonical().is_ipv6() {
+            kept[8..].fill(0);
+        }
+        Self(kept)
+    }
+
+    /// The source that the database has.
+    pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The source as the database has it.
+    pub(super) const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match address(self.0) {
+            IpAddr::V4(address) => write!(f, "{address}"),
+            IpAddr::V6(network) => write!(f, "{network}/64"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> String {
+        Source::of(text.parse().unwrap()).to_string()
+    }
+
+    #[test]
+    fn counts_one_ipv4_address_and_one_ipv6_network() {
+        assert_eq!(source("203.0.113.7"), "203.0.113.7");
+        assert_eq!(source("::ffff:203.0.113.7"), "203.0.113.7");
+        assert_eq!(source("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(source("::1"), "::/64");
+    }
+
+    #[test]
+    fn a_network_is_one_range() {
+        let within = |network: &str, text: &str| {
+            let (low, high) = range(network.parse().unwrap());
+            (low..=high).contains(&bytes(text.parse().unwrap()))
+        };
+        assert!(within("10.1.0.0/16", "10.1.255.255"));
+        assert!(!within("10.1.0.0/16", "10.2.0.0"));
+        assert!(within("0.0.0.0/0", "255.255.255.255"));
+        assert!(!within("0.0.0.0/0", "2001:db8::1"));
+        assert!(within("2001:db8::/32", "2001:db8:ffff::1"));
+        assert!(!within("2001:db8::/32", "2001:db9::"));
+    }
+}

@@ -1,0 +1,236 @@
+//! What the room's alerts say. Pure.
+//!
+//! Pages leave the collector, so the strictest rule holds for names: one that the host does not know
+//! may be a password typed in the wrong field, and is only measured, never shown.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use watchward_protocol::record::Gap;
+use watchward_protocol::text::Foreign;
+
+use super::BruteForce;
+use super::address::Source;
+use super::rows::attack::Attack;
+use super::rows::event::Witness;
+use super::rows::standing::Standing;
+use crate::alerting::{Alert, Severity};
+use crate::intake::{Heard, Host};
+
+/// The key of the incident for a burst from this source.
+pub(super) fn brute_force_key(source: Source) -> String {
+    format!("access.brute-force {source}")
+}
+
+/// The key of the incident for a login after such a burst.
+pub(super) fn login_after_key(source: Source) -> String {
+    format!("access.login-after-brute-force {source}")
+}
+
+/// Many failures from one source.
+pub(super) fn brute_force(attack: &Attack, seen: &[Witness], severity: Severity) -> Alert {
+    let Attack {
+        source, failures, ..
+    } = attack;
+    let hosts = tally(seen.iter().map(|one| shown(&one.host, 40)));
+    Alert {
+        key: brute_force_key(*source),
+        severity,
+        host: only(&hosts),
+        title: format!(
+            "SSH brute force from {source}: {failures} failures on {}",
+            place(&hosts)
+        ),
+        detail: format!(
+            "{failures} failures from {source} between {} and {}.\nHosts: {}\nUsers: {}\nMethods: {}",
+            attack.since,
+            attack.last_at,
+            list(&hosts),
+            list(&tally(seen.iter().map(user))),
+            list(&tally(seen.iter().map(method))),
+        ),
+        advice: "Block the address, if it is not one of yours.".to_owned(),
+        since: attack.since,
+    }
+}
+
+/// Somebody got in from a source that was guessing.
+pub(super) fn login_after(attack: &Attack, seen: &[Witness]) -> Alert {
+    let Attack {
+        source, failures, ..
+    } = attack;
+    let hosts = tally(seen.iter().map(|one| shown(&one.host, 40)));
+    let mut detail = format!(
+        "{failures} failures from {source} since {}, and then they got in:",
+        attack.since
+    );
+    for (login, times) in tally(seen.iter().map(login)) {
+        let _ = write!(detail, "\n{login}{}", repeated(times));
+    }
+    Alert {
+        key: login_after_key(*source),
+        severity: Severity::Critical,
+        host: only(&hosts),
+        title: format!(
+            "SSH login after brute force from {source} on {}",
+            place(&hosts)
+        ),
+        detail,
+        advice:
+            "Ask the account's owner; if it was not them, end the session and lock the account."
+                .to_owned(),
+        since: attack.since,
+    }
+}
+
+/// Why an attack counts as over.
+pub(super) fn quiet(attack: &Attack, config: &BruteForce) -> String {
+    format!(
+        "No further failure from {} for {}; {} in all, the last at {}. \
+         Whether a login from there was a good one, only a person can say.",
+        attack.source, config.quiet, attack.failures, attack.last_at
+    )
+}
+
+/// The key of the incident for lines of this host that nobody recognises.
+pub(super) fn unrecognised_key(host: &Host) -> String {
+    format!("access.unrecognised {}", host.id)
+}
+
+/// Lines that nobody recognises. Beware: such a line may have a password anywhere in it, so that
+/// none is shown here.
+pub(super) fn unrecognised(host: &Host, standing: &Standing) -> Alert {
+    let name = shown(&host.name, 60);
+    let lines = match standing.count {
+        1 => "1 sshd line that nobody recognises".to_owned(),
+        count => format!("{count} sshd lines that nobody recognises"),
+    };
+    Alert {
+        key: standing.key.clone(),
+        severity: Severity::Warning,
+        host: Some(host.name.clone()),
+        title: format!("{name}: {lines}"),
+        detail: format!(
+            "{lines} on {name} since {}. They are kept, but what they say is not counted: \
+             attempts may be missing.\n`watchward access --host {name}` shows them; \
+             `watchward-agent parse` on the host says what it makes of a line.",
+            standing.since
+        ),
+        advice: "Look at the lines, and report them with the version of OpenSSH.".to_owned(),
+        since: standing.since,
+    }
+}
+
+/// The key of the incident for gaps in this source of this host.
+pub(super) fn gap_key(heard: &Heard<Gap>) -> String {
+    let source = shown(&heard.report.source, 100);
+    format!("access.gap {} {source}", heard.host.id)
+}
+
+/// Something that cannot be known any more.
+pub(super) fn gap(heard: &Heard<Gap>, standing: &Standing) -> Alert {
+    let Gap {
+        source,
+        from,
+        to,
+        lost,
+        why,
+    } = &heard.report;
+    let name = shown(&heard.host.name, 50);
+    let from = from.map_or_else(|| "an unknown time".to_owned(), |from| from.to_string());
+    let lost = lost.map_or_else(
+        || "an unknown number of records is lost".to_owned(),
+        |lost| format!("{lost} records are lost"),
+    );
+    Alert {
+        key: standing.key.clone(),
+        severity: Severity::Warning,
+        host: Some(heard.host.name.clone()),
+        title: format!("{name}: access log has a gap"),
+        detail: format!(
+            "On {name}, in {}: {lost} between {from} and {to}.\nWhy: {}\nGaps there so far: {}",
+            shown(source, 200),
+            shown(why, 500),
+            standing.count,
+        ),
+        advice: "See that the log is kept until the agent has read it.".to_owned(),
+        since: standing.since,
+    }
+}
+
+/// Text that an agent gave, safe to show and not too long.
+pub(super) fn shown(text: &str, longest: usize) -> String {
+    shorten(&Foreign::from(text).to_string(), longest)
+}
+
+fn shorten(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+fn user(one: &Witness) -> String {
+    match &one.user {
+        Some((name, true)) => shorten(&name.to_string(), 40),
+        Some((name, false)) => {
+            let characters = String::from_utf8_lossy(name.as_bytes()).chars().count();
+            format!("unknown name ({characters} characters)")
+        }
+        None => "no name given".to_owned(),
+    }
+}
+
+fn method(one: &Witness) -> String {
+    let method = one.method.as_deref().unwrap_or("not said");
+    shown(method, 40)
+}
+
+fn login(one: &Witness) -> String {
+    let key = one.fingerprint.as_deref();
+    let key = key.map_or_else(String::new, |key| format!(", key {}", shown(key, 80)));
+    let host = shown(&one.host, 40);
+    format!("{} on {host} by {}{key}", user(one), method(one))
+}
+
+fn tally(all: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for one in all {
+        *counts.entry(one).or_default() += 1;
+    }
+    counts
+}
+
+fn only(hosts: &BTreeMap<String, usize>) -> Option<String> {
+    let mut names = hosts.keys();
+    names.next().filter(|_| names.next().is_none()).cloned()
+}
+
+fn place(hosts: &BTreeMap<String, usize>) -> String {
+    only(hosts).unwrap_or_else(|| format!("{} hosts", hosts.len()))
+}
+
+/// The most frequent ones first; what does not fit is counted.
+fn list(counts: &BTreeMap<String, usize>) -> String {
+    let mut all: Vec<_> = counts.iter().collect();
+    all.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
+    let more = all.len().saturating_sub(MOST);
+    let mut text: Vec<_> = all
+        .iter()
+        .take(MOST)
+        .map(|(one, times)| format!("{one}{}", repeated(**times)))
+        .collect();
+    if more > 0 {
+        text.push(format!("and {more} more"));
+    }
+    text.join(", ")
+}
+
+const MOST: usize = 20;
+
+fn repeated(times: usize) -> String {
+    match times {
+        1 => String::new(),
+        _ => format!(" ×{times}"),
+    }
+}

@@ -1,0 +1,159 @@
+//! Who got in, and who tried: kept, judged, shown.
+
+mod address;
+mod alerts;
+mod api;
+mod attacks;
+mod judge;
+mod rows;
+mod standing;
+
+use std::collections::HashSet;
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use watchward_daemon::clock;
+use watchward_daemon::config::Live;
+use watchward_daemon::span::Span;
+use watchward_daemon::tasks::Stop;
+use watchward_protocol::access::AccessEvent;
+use watchward_protocol::record::Gap;
+use watchward_protocol::time::Timestamp;
+
+use crate::alerting::{Bell, Severity};
+use crate::intake::Heard;
+use crate::store::{Store, Tx};
+
+pub use api::{Shown, after, routes};
+pub use rows::SCHEMA;
+
+/// The table `[access]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// When lines that nobody recognises, and gaps in a log, count as over: so long after the last.
+    pub settle: Span,
+    /// The table `[access.brute_force]`.
+    pub brute_force: BruteForce,
+}
+
+/// The table `[access.brute_force]`: many failures from one IPv4 address or one IPv6 /64, on
+/// whatever hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BruteForce {
+    /// How many failures are too many.
+    pub failures: NonZeroU16,
+    /// Within how long.
+    pub window: Span,
+    /// When it counts as over: so long after the last failure.
+    pub quiet: Span,
+    /// How much it matters. A login after such failures is always critical.
+    pub severity: Severity,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            settle: Span::days(1),
+            brute_force: BruteForce::default(),
+        }
+    }
+}
+
+impl Default for BruteForce {
+    fn default() -> Self {
+        Self {
+            failures: const { NonZeroU16::new(10).unwrap() },
+            window: Span::minutes(10),
+            quiet: Span::minutes(30),
+            severity: Severity::Critical,
+        }
+    }
+}
+
+/// Keeps what hosts saw of people getting in, and raises what follows from it. An event that is
+/// there already changes nothing.
+///
+/// # Errors
+/// The database's.
+pub async fn absorb(
+    tx: &mut Tx,
+    heard: &[Heard<AccessEvent>],
+    config: &Config,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let mut known = rows::event::known(tx, heard).await?;
+    let mut fresh = Vec::with_capacity(heard.len());
+    for event in heard {
+        if known.insert(rows::event::place(event)) {
+            fresh.push(judge::Fresh::new(event, now));
+        }
+    }
+    rows::event::insert(tx, &fresh, now).await?;
+    attacks::follow(tx, &fresh, &config.brute_force, now).await?;
+    standing::unrecognised(tx, &fresh, config, now).await
+}
+
+/// Keeps what hosts could not see, and raises it. A gap that is there already changes nothing.
+///
+/// # Errors
+/// The database's.
+pub async fn absorb_gaps(
+    tx: &mut Tx,
+    heard: &[Heard<Gap>],
+    config: &Config,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let mut seen = HashSet::new();
+    for gap in heard {
+        if seen.insert((gap.host.id, gap.lane, gap.epoch, gap.seq))
+            && rows::gap::insert(tx, gap, now).await?
+        {
+            standing::gap(tx, gap, config, now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends what has been quiet for long enough, and says how many incidents that were.
+///
+/// # Errors
+/// The database's.
+pub async fn activate(tx: &mut Tx, config: &Config, now: Timestamp) -> sqlx::Result<usize> {
+    let attacks = attacks::end(tx, &config.brute_force, now).await?;
+    let standing = standing::end(tx, now).await?;
+    Ok(attacks + standing)
+}
+
+/// Puts every deadline off for as long as the collector was away and could hear nobody.
+///
+/// # Errors
+/// The database's.
+pub async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
+    rows::shift(tx, away).await
+}
+
+/// Ends what has been quiet for long enough, until it is told to stop.
+///
+/// # Errors
+/// The database's.
+pub async fn run(store: Store, config: Live<Config>, bell: Bell, stop: Stop) -> anyhow::Result<()> {
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = tick.tick() => {}
+        }
+        let mut tx = store.begin().await?;
+        let ended = activate(&mut tx, &config.now(), clock::now()).await?;
+        tx.commit().await?;
+        if ended > 0 {
+            bell.ring();
+        }
+    }
+}
+
+const EVERY: Duration = Duration::from_secs(5);

@@ -1,0 +1,301 @@
+//! Events: written in bulk, and asked about in bulk.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use watchward_protocol::access::{AccessEvent, Action, Outcome, Service, Trust};
+use watchward_protocol::hosts::HostId;
+use watchward_protocol::record::{Epoch, Lane};
+use watchward_protocol::text::Foreign;
+use watchward_protocol::time::Timestamp;
+
+use crate::access::address::{self, Source};
+use crate::access::judge::{Counts, Fresh};
+use crate::intake::Heard;
+use crate::store::Tx;
+use crate::store::bulk::{Bulk, Values};
+
+/// Where a report stands: what makes a repeat one.
+pub(in crate::access) type Place = (HostId, Lane, Epoch, u64);
+
+/// Where a report stands.
+pub(in crate::access) fn place<T>(heard: &Heard<T>) -> Place {
+    (heard.host.id, heard.lane, heard.epoch, heard.seq)
+}
+
+// What the database has for a variant is its place in these lists: only ever append.
+pub(super) const SERVICES: [Service; 1] = [Service::Sshd];
+pub(super) const ACTIONS: [Action; 6] = [
+    Action::Authentication,
+    Action::Refusal,
+    Action::Connection,
+    Action::SessionOpened,
+    Action::SessionClosed,
+    Action::Notice,
+];
+pub(super) const OUTCOMES: [Outcome; 3] = [Outcome::Unknown, Outcome::Success, Outcome::Failure];
+pub(super) const TRUSTS: [Trust; 3] = [Trust::Text, Trust::Session, Trust::Server];
+
+/// What the database has for a variant.
+pub(super) fn code<T: PartialEq>(all: &[T], variant: &T) -> i64 {
+    let place = all.iter().position(|one| one == variant);
+    place
+        .and_then(|place| i64::try_from(place).ok())
+        .unwrap_or(0)
+}
+
+const fn counts_code(counts: Counts) -> i64 {
+    match counts {
+        Counts::Failure => 1,
+        Counts::Login => 2,
+    }
+}
+
+fn lane_code(lane: Lane) -> i64 {
+    code(&Lane::ALL, &lane)
+}
+
+/// Which of these are there already.
+pub(in crate::access) async fn known<T: Sync>(
+    tx: &mut Tx,
+    heard: &[Heard<T>],
+) -> sqlx::Result<HashSet<Place>> {
+    let mut spans: HashMap<(HostId, Lane, Epoch), (u64, u64)> = HashMap::new();
+    for one in heard {
+        let key = (one.host.id, one.lane, one.epoch);
+        let span = spans.entry(key).or_insert((one.seq, one.seq));
+        *span = (span.0.min(one.seq), span.1.max(one.seq));
+    }
+    let spans: Vec<_> = spans.into_iter().collect();
+    let rows = Bulk {
+        before: "WITH said (host, lane, epoch, low, high) AS (VALUES ",
+        columns: 5,
+        after: ") SELECT e.host, e.lane, e.epoch, e.seq FROM said CROSS JOIN access_event e \
+            WHERE e.host = said.host AND e.lane = said.lane AND e.epoch = said.epoch \
+            AND e.seq BETWEEN said.low AND said.high",
+    }
+    .fetch(tx, &spans, |((host, lane, epoch), (low, high)), values| {
+        values
+            .bytes(&host.as_bytes()[..])
+            .number(lane_code(*lane))
+            .number(epoch.0.cast_signed())
+            .number(low.cast_signed())
+            .number(high.cast_signed());
+    })
+    .await?;
+    rows.iter().map(place_in).collect()
+}
+
+fn place_in(row: &AnyRow) -> sqlx::Result<Place> {
+    let lane = super::listing::variant(&Lane::ALL, row.try_get(1)?)?;
+    Ok((
+        HostId::from_bytes(super::listing::sixteen(row.try_get(0)?)?),
+        lane,
+        Epoch(row.try_get::<i64, _>(2)?.cast_unsigned()),
+        row.try_get::<i64, _>(3)?.cast_unsigned(),
+    ))
+}
+
+const INSERT: Bulk<'static> = Bulk {
+    before: "INSERT INTO access_event (host, host_name, lane, epoch, seq, at, kept_at, received_at, \
+        judged_at, boot, service, action, outcome, attempt, form, user_name, user_known, address, \
+        port, source, counts, method, key_kind, key_fingerprint, certificate_id, \
+        certificate_serial, certificate_authority, pid, trust, line) VALUES ",
+    columns: 30,
+    after: " ON CONFLICT DO NOTHING",
+};
+
+/// Keeps events.
+pub(in crate::access) async fn insert(
+    tx: &mut Tx,
+    fresh: &[Fresh<'_>],
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let write = |one: &Fresh<'_>, values: &mut Values| {
+        let heard = one.heard;
+        values
+            .bytes(&heard.host.id.as_bytes()[..])
+            .text(heard.host.name.as_str())
+            .number(lane_code(heard.lane))
+            .number(heard.epoch.0.cast_signed())
+            .number(heard.seq.cast_signed())
+            .number(heard.report.at.as_micros())
+            .number(heard.kept_at.as_micros())
+            .number(now.as_micros())
+            .number(one.judged_at.as_micros())
+            .bytes(&heard.boot[..]);
+        told(&heard.report, one.counts, values);
+    };
+    INSERT.execute(tx, fresh, write).await
+}
+
+fn told(event: &AccessEvent, counts: Option<(Source, Counts)>, values: &mut Values) {
+    let user = event.user.as_ref();
+    let key = event.key.as_ref();
+    let certificate = event.certificate.as_ref();
+    let address = event.peer.map(|peer| address::bytes(peer.address));
+    values
+        .number(code(&SERVICES, &event.service))
+        .number(code(&ACTIONS, &event.action))
+        .number(code(&OUTCOMES, &event.outcome))
+        .number(i64::from(event.attempt))
+        .text(event.form.as_str())
+        .bytes(user.map(|user| clip(user.name.as_bytes())))
+        .number(user.map(|user| i64::from(user.known)))
+        .bytes(address.as_ref().map(|bytes| &bytes[..]))
+        .number(event.peer.and_then(|peer| peer.port).map(i64::from))
+        .bytes(counts.as_ref().map(|(source, _)| &source.as_bytes()[..]))
+        .number(counts.map(|(_, counts)| counts_code(counts)))
+        .text(event.method.as_deref())
+        .text(key.map(|key| key.kind.as_str()))
+        .text(key.map(|key| key.fingerprint.as_str()))
+        .bytes(certificate.map(|certificate| certificate.id.as_bytes()))
+        .number(certificate.map(|certificate| certificate.serial.cast_signed()))
+        .text(certificate.map(|certificate| certificate.authority.as_str()))
+        .number(event.pid.map(i64::from))
+        .number(code(&TRUSTS, &event.trust))
+        .bytes(event.line.as_bytes());
+}
+
+/// As much of a user name as an index takes; sshd itself writes far less (`%.100s`).
+fn clip(name: &[u8]) -> &[u8] {
+    name.get(..LONGEST_NAME).unwrap_or(name)
+}
+
+/// Beware: PostgreSQL refuses a row whose index entry has more than 2,704 bytes.
+const LONGEST_NAME: usize = 512;
+
+/// Which of these sources have at least `failures` failures around a moment: at most `window`
+/// before it, or twice that after it. Asked in bulk, and never counts further than it must.
+pub(in crate::access) async fn suspects(
+    tx: &mut Tx,
+    anchors: &[(Source, Timestamp)],
+    failures: usize,
+    window: Duration,
+) -> sqlx::Result<Vec<(Source, Timestamp)>> {
+    let after = format!(
+        ") SELECT source, anchor FROM asked WHERE (SELECT e.counts FROM access_event e \
+         WHERE e.source = asked.source AND e.counts = 1 \
+         AND e.judged_at >= asked.low AND e.judged_at <= asked.high \
+         ORDER BY e.judged_at LIMIT 1 OFFSET {}) IS NOT NULL",
+        failures.saturating_sub(1)
+    );
+    let rows = Bulk {
+        before: "WITH asked (source, anchor, low, high) AS (VALUES ",
+        columns: 4,
+        after: &after,
+    }
+    .fetch(tx, anchors, |(source, anchor), values| {
+        values
+            .bytes(&source.as_bytes()[..])
+            .number(anchor.as_micros())
+            .number((*anchor - window).as_micros())
+            .number((*anchor + window + window).as_micros());
+    })
+    .await?;
+    rows.iter()
+        .map(|row| Ok((source(row.try_get(0)?)?, stamp(row.try_get(1)?))))
+        .collect()
+}
+
+/// When a source failed around a moment, in order: the last `failures` up to it, and twice as many
+/// after it.
+pub(in crate::access) async fn failures(
+    tx: &mut Tx,
+    (source, anchor): (Source, Timestamp),
+    failures: usize,
+    window: Duration,
+) -> sqlx::Result<Vec<Timestamp>> {
+    let failures = i64::try_from(failures).unwrap_or(i64::MAX / 2);
+    let up_to: Vec<i64> = sqlx::query_scalar(
+        "SELECT judged_at FROM access_event WHERE source = $1 AND counts = 1 \
+         AND judged_at >= $2 AND judged_at <= $3 ORDER BY judged_at DESC LIMIT $4",
+    )
+    .bind(source.as_bytes().to_vec())
+    .bind((anchor - window).as_micros())
+    .bind(anchor.as_micros())
+    .bind(failures)
+    .fetch_all(&mut **tx)
+    .await?;
+    let after: Vec<i64> = sqlx::query_scalar(
+        "SELECT judged_at FROM access_event WHERE source = $1 AND counts = 1 \
+         AND judged_at > $2 AND judged_at <= $3 ORDER BY judged_at LIMIT $4",
+    )
+    .bind(source.as_bytes().to_vec())
+    .bind(anchor.as_micros())
+    .bind((anchor + window + window).as_micros())
+    .bind(2 * failures)
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(up_to.into_iter().rev().chain(after).map(stamp).collect())
+}
+
+/// How many failures a source has since a moment, and when the last one was.
+pub(in crate::access) async fn count(
+    tx: &mut Tx,
+    source: Source,
+    since: Timestamp,
+) -> sqlx::Result<(i64, Timestamp)> {
+    let (count, last): (i64, Option<i64>) = sqlx::query_as(
+        "SELECT COUNT(*), MAX(judged_at) FROM access_event \
+         WHERE source = $1 AND counts = 1 AND judged_at >= $2",
+    )
+    .bind(source.as_bytes().to_vec())
+    .bind(since.as_micros())
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok((count, last.map_or(since, stamp)))
+}
+
+/// An event as an alert tells of it.
+#[derive(Clone, Debug)]
+pub(in crate::access) struct Witness {
+    /// The host that saw it.
+    pub(in crate::access) host: String,
+    /// Whose name was used, and whether the host has such an account.
+    pub(in crate::access) user: Option<(Foreign, bool)>,
+    /// How they tried.
+    pub(in crate::access) method: Option<String>,
+    /// The key that was used.
+    pub(in crate::access) fingerprint: Option<String>,
+}
+
+/// The latest failures, or logins, from a source since a moment.
+pub(in crate::access) async fn witnesses(
+    tx: &mut Tx,
+    source: Source,
+    counts: Counts,
+    since: Timestamp,
+) -> sqlx::Result<Vec<Witness>> {
+    let rows = sqlx::query(
+        "SELECT host_name, user_name, user_known, method, key_fingerprint FROM access_event \
+         WHERE source = $1 AND counts = $2 AND judged_at >= $3 ORDER BY judged_at DESC LIMIT 500",
+    )
+    .bind(source.as_bytes().to_vec())
+    .bind(counts_code(counts))
+    .bind(since.as_micros())
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().map(witness).collect()
+}
+
+fn witness(row: &AnyRow) -> sqlx::Result<Witness> {
+    let name: Option<Vec<u8>> = row.try_get(1)?;
+    let known = row.try_get::<Option<i64>, _>(2)? == Some(1);
+    Ok(Witness {
+        host: row.try_get(0)?,
+        user: name.map(|name| (Foreign::from(name), known)),
+        method: row.try_get(3)?,
+        fingerprint: row.try_get(4)?,
+    })
+}
+
+pub(super) fn source(bytes: Vec<u8>) -> sqlx::Result<Source> {
+    super::listing::sixteen(bytes).map(Source::from_bytes)
+}
+
+pub(super) const fn stamp(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}

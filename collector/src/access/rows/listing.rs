@@ -1,0 +1,199 @@
+//! Events as they are listed: by what they are asked for, or one after another.
+
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::{Arguments, AssertSqlSafe, Row};
+use watchward_protocol::access::{AccessEvent, Certificate, Key, Outcome, Peer, User};
+use watchward_protocol::text::Foreign;
+use watchward_protocol::time::Timestamp;
+
+use super::event::{ACTIONS, OUTCOMES, SERVICES, TRUSTS, code, stamp};
+use crate::access::address;
+use crate::store::Store;
+
+/// What is asked for; what is `None` does not matter.
+#[derive(Clone, Debug, Default)]
+pub(in crate::access) struct Wanted {
+    pub(in crate::access) since: Option<Timestamp>,
+    pub(in crate::access) until: Option<Timestamp>,
+    pub(in crate::access) host: Option<String>,
+    pub(in crate::access) user: Option<Vec<u8>>,
+    pub(in crate::access) addresses: Option<([u8; 16], [u8; 16])>,
+    pub(in crate::access) outcome: Option<Outcome>,
+    pub(in crate::access) form: Option<String>,
+    pub(in crate::access) attempts: bool,
+    /// Only events that came after the one with this id.
+    pub(in crate::access) after: Option<i64>,
+    pub(in crate::access) limit: i64,
+}
+
+/// An event as it is kept.
+#[derive(Clone, Debug)]
+pub(in crate::access) struct Kept {
+    pub(in crate::access) id: i64,
+    pub(in crate::access) host: String,
+    pub(in crate::access) received_at: Timestamp,
+    pub(in crate::access) event: AccessEvent,
+}
+
+/// The latest events of those that are wanted, or the first ones after an id; in order.
+pub(in crate::access) async fn list(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Kept>> {
+    let (sql, arguments) = question(wanted)?;
+    let rows = sqlx::query_with(AssertSqlSafe(sql), arguments)
+        .fetch_all(store.read())
+        .await?;
+    let mut kept: Vec<_> = rows.iter().map(kept).collect::<sqlx::Result<_>>()?;
+    if wanted.after.is_none() {
+        kept.reverse();
+    }
+    Ok(kept)
+}
+
+/// The text, put together from the fixed parts below, and what is bound to it.
+fn question(wanted: &Wanted) -> sqlx::Result<(String, AnyArguments)> {
+    let mut question = Question::default();
+    question.add("at >= ", wanted.since.map(Timestamp::as_micros));
+    question.add("at < ", wanted.until.map(Timestamp::as_micros));
+    question.add("host_name = ", wanted.host.clone());
+    question.add("user_name = ", wanted.user.clone());
+    question.add("address >= ", wanted.addresses.map(|(low, _)| low.to_vec()));
+    question.add(
+        "address <= ",
+        wanted.addresses.map(|(_, high)| high.to_vec()),
+    );
+    let outcome = wanted.outcome.as_ref();
+    question.add(
+        "outcome = ",
+        outcome.map(|outcome| code(&OUTCOMES, outcome)),
+    );
+    question.add("form = ", wanted.form.clone());
+    question.add("attempt = ", wanted.attempts.then_some(1_i64));
+    question.add("id > ", wanted.after);
+    let order = match wanted.after {
+        Some(_) => " ORDER BY id LIMIT ",
+        None => " ORDER BY at DESC, id DESC LIMIT ",
+    };
+    let mut sql = format!("{SELECT}{}{order}", question.conditions);
+    question.conditions = String::new();
+    question.bind(wanted.limit);
+    sql.push_str(&question.conditions);
+    match question.error {
+        Some(error) => Err(sqlx::Error::Encode(error)),
+        None => Ok((sql, question.arguments)),
+    }
+}
+
+const SELECT: &str = "SELECT id, host_name, received_at, at, service, action, outcome, attempt, \
+    form, user_name, user_known, address, port, method, key_kind, key_fingerprint, \
+    certificate_id, certificate_serial, certificate_authority, pid, trust, line FROM access_event";
+
+#[derive(Default)]
+struct Question {
+    conditions: String,
+    arguments: AnyArguments,
+    error: Option<sqlx::error::BoxDynError>,
+}
+
+impl Question {
+    fn add<V>(&mut self, condition: &'static str, value: Option<V>)
+    where
+        V: for<'v> sqlx::Encode<'v, sqlx::Any> + sqlx::Type<sqlx::Any>,
+    {
+        let Some(value) = value else { return };
+        let first = self.conditions.is_empty();
+        self.conditions
+            .push_str(if first { " WHERE " } else { " AND " });
+        self.conditions.push_str(condition);
+        self.bind(value);
+    }
+
+    fn bind<V>(&mut self, value: V)
+    where
+        V: for<'v> sqlx::Encode<'v, sqlx::Any> + sqlx::Type<sqlx::Any>,
+    {
+        if let Err(error) = self.arguments.add(value) {
+            self.error = Some(error);
+        }
+        self.conditions.push('$');
+        self.conditions.push_str(&self.arguments.len().to_string());
+    }
+}
+
+fn kept(row: &AnyRow) -> sqlx::Result<Kept> {
+    Ok(Kept {
+        id: row.try_get("id")?,
+        host: row.try_get("host_name")?,
+        received_at: stamp(row.try_get("received_at")?),
+        event: AccessEvent {
+            at: stamp(row.try_get("at")?),
+            service: variant(&SERVICES, row.try_get("service")?)?,
+            action: variant(&ACTIONS, row.try_get("action")?)?,
+            outcome: variant(&OUTCOMES, row.try_get("outcome")?)?,
+            attempt: row.try_get::<i64, _>("attempt")? == 1,
+            form: row.try_get("form")?,
+            user: user(row)?,
+            peer: peer(row)?,
+            method: row.try_get("method")?,
+            key: key(row)?,
+            certificate: certificate(row)?,
+            pid: row
+                .try_get::<Option<i64>, _>("pid")?
+                .and_then(|pid| u32::try_from(pid).ok()),
+            trust: variant(&TRUSTS, row.try_get("trust")?)?,
+            line: row.try_get::<Vec<u8>, _>("line")?.into(),
+        },
+    })
+}
+
+fn user(row: &AnyRow) -> sqlx::Result<Option<User>> {
+    let name: Option<Vec<u8>> = row.try_get("user_name")?;
+    let known = row.try_get::<Option<i64>, _>("user_known")? == Some(1);
+    Ok(name.map(|name| User {
+        name: Foreign::from(name),
+        known,
+    }))
+}
+
+fn peer(row: &AnyRow) -> sqlx::Result<Option<Peer>> {
+    let Some(bytes) = row.try_get("address")? else {
+        return Ok(None);
+    };
+    let port: Option<i64> = row.try_get("port")?;
+    Ok(Some(Peer {
+        address: address::address(sixteen(bytes)?),
+        port: port.and_then(|port| u16::try_from(port).ok()),
+    }))
+}
+
+fn key(row: &AnyRow) -> sqlx::Result<Option<Key>> {
+    let kind: Option<String> = row.try_get("key_kind")?;
+    let fingerprint: Option<String> = row.try_get("key_fingerprint")?;
+    let both = kind.zip(fingerprint);
+    Ok(both.map(|(kind, fingerprint)| Key { kind, fingerprint }))
+}
+
+fn certificate(row: &AnyRow) -> sqlx::Result<Option<Certificate>> {
+    let id: Option<Vec<u8>> = row.try_get("certificate_id")?;
+    let serial: Option<i64> = row.try_get("certificate_serial")?;
+    let authority: Option<String> = row.try_get("certificate_authority")?;
+    Ok(id
+        .zip(serial)
+        .zip(authority)
+        .map(|((id, serial), authority)| Certificate {
+            id: Foreign::from(id),
+            serial: serial.cast_unsigned(),
+            authority,
+        }))
+}
+
+/// The variant that stands at this place of a list.
+pub(super) fn variant<T: Copy>(all: &[T], code: i64) -> sqlx::Result<T> {
+    let found = usize::try_from(code).ok().and_then(|place| all.get(place));
+    found.copied().ok_or_else(|| {
+        sqlx::Error::Decode(format!("the number {code} was written by a newer version").into())
+    })
+}
+
+pub(super) fn sixteen(bytes: Vec<u8>) -> sqlx::Result<[u8; 16]> {
+    let bytes: Result<[u8; 16], _> = bytes.try_into();
+    bytes.map_err(|_| sqlx::Error::Decode("not 16 bytes".into()))
+}

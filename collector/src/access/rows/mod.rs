@@ -1,0 +1,65 @@
+//! The room's tables: the only SQL.
+
+pub(super) mod attack;
+pub(super) mod event;
+pub(super) mod gap;
+pub(super) mod listing;
+pub(super) mod standing;
+
+use std::time::Duration;
+
+use crate::store::{Schema, Tx};
+
+/// The room's tables.
+///
+/// `source` is set only where an event counts (`counts`: 1 a failure, 2 a login), so that what is
+/// judged in bulk has a small index of its own.
+pub const SCHEMA: Schema = Schema {
+    room: "access",
+    steps: &[
+        "CREATE TABLE access_event (
+            id {id}, host {bytes} NOT NULL, host_name TEXT NOT NULL,
+            lane BIGINT NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
+            at BIGINT NOT NULL, kept_at BIGINT NOT NULL, received_at BIGINT NOT NULL,
+            judged_at BIGINT NOT NULL, boot {bytes} NOT NULL,
+            service BIGINT NOT NULL, action BIGINT NOT NULL, outcome BIGINT NOT NULL,
+            attempt BIGINT NOT NULL, form TEXT NOT NULL,
+            user_name {bytes}, user_known BIGINT, address {bytes}, port BIGINT,
+            source {bytes}, counts BIGINT, method TEXT, key_kind TEXT, key_fingerprint TEXT,
+            certificate_id {bytes}, certificate_serial BIGINT, certificate_authority TEXT,
+            pid BIGINT, trust BIGINT NOT NULL, line {bytes} NOT NULL,
+            UNIQUE (host, epoch, seq, lane));
+        CREATE INDEX access_event_at ON access_event (at);
+        CREATE INDEX access_event_address ON access_event (address, at);
+        CREATE INDEX access_event_user ON access_event (user_name, at);
+        CREATE INDEX access_event_host ON access_event (host_name, at);
+        CREATE INDEX access_event_source ON access_event (source, counts, judged_at)
+            WHERE source IS NOT NULL",
+        "CREATE TABLE access_attack (
+            source {bytes} PRIMARY KEY, since BIGINT NOT NULL, last_at BIGINT NOT NULL,
+            failures BIGINT NOT NULL, told BIGINT NOT NULL, over_at BIGINT NOT NULL);
+        CREATE INDEX access_attack_over ON access_attack (over_at)",
+        "CREATE TABLE access_gap (
+            id {id}, host {bytes} NOT NULL, host_name TEXT NOT NULL,
+            lane BIGINT NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
+            received_at BIGINT NOT NULL, source TEXT NOT NULL,
+            from_at BIGINT, to_at BIGINT NOT NULL, lost BIGINT, why TEXT NOT NULL,
+            UNIQUE (host, epoch, seq, lane))",
+        "CREATE TABLE access_standing (
+            key TEXT PRIMARY KEY, since BIGINT NOT NULL, count BIGINT NOT NULL,
+            told BIGINT NOT NULL, over_at BIGINT NOT NULL, ending TEXT NOT NULL);
+        CREATE INDEX access_standing_over ON access_standing (over_at)",
+    ],
+};
+
+/// Puts every deadline off.
+pub(super) async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
+    let away = i64::try_from(away.as_micros()).unwrap_or(i64::MAX / 2);
+    for sql in [
+        "UPDATE access_attack SET over_at = over_at + $1",
+        "UPDATE access_standing SET over_at = over_at + $1",
+    ] {
+        sqlx::query(sql).bind(away).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
