@@ -24,11 +24,11 @@ pub(crate) async fn run(
         return Ok(screen.json(&answer)?);
     }
     if screen.is_for_programs() {
-        for event in Row::all(&answer).rev() {
+        for event in Row::all(&answer) {
             screen.json(event.value())?;
         }
     } else {
-        let rows: Vec<_> = Row::all(&answer).rev().map(cells).collect();
+        let rows: Vec<_> = Row::all(&answer).map(cells).collect();
         screen.table(HEADS, &rows)?;
     }
     let Some(mut coming) = coming else {
