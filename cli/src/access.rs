@@ -1,100 +1,107 @@
 //! `watchward access`: who got in, and who tried to.
 
-use serde_json::Value;
-use watchward_daemon::clock;
+use std::time::Duration;
 
-use crate::args::{Access, Since};
+use serde_json::Value;
+
+use crate::args::Access;
 use crate::client::Client;
 use crate::live;
 use crate::row::Row;
 use crate::screen::Screen;
+
+/// How often to ask for what has come, while following.
+const GLANCE: Duration = Duration::from_millis(300);
 
 pub(crate) async fn run(
     collector: &Client,
     filter: Access,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    // Opened first, so that nothing falls between what was and what comes.
-    let coming = match filter.follow {
-        true => Some(collector.stream("/v1/live").await?),
-        false => None,
-    };
-    let answer: Value = collector.fetch("/v1/access", &query(&filter)).await?;
-    if screen.is_for_programs() && coming.is_none() {
-        return Ok(screen.json(&answer)?);
+    let asked = query(&filter);
+    let answer: Value = collector.fetch("/v1/access", &asked).await?;
+    if filter.follow {
+        return follow(collector, asked, &answer, screen).await;
     }
     if screen.is_for_programs() {
-        for event in Row::all(&answer) {
-            screen.json(event.value())?;
-        }
-    } else {
-        let rows: Vec<_> = Row::all(&answer).map(cells).collect();
-        screen.table(HEADS, &rows)?;
+        return Ok(screen.json(&answer)?);
     }
-    let Some(mut coming) = coming else {
-        return Ok(());
-    };
-    while let Some(event) = coming.next().await? {
-        let row = Row::of(&event);
-        if row.text("kind") == "access" && wanted(row, &filter) {
-            live::show(&event, screen)?;
-        }
-    }
-    Ok(())
+    let rows: Vec<_> = Row::all(&answer).map(cells).collect();
+    Ok(screen.table(HEADS, &rows)?)
 }
 
-const HEADS: [&str; 7] = [
+/// Shows what there is, and then whatever comes, a line each.
+async fn follow(
+    collector: &Client,
+    mut asked: Vec<(&'static str, String)>,
+    first: &Value,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let mut last = show(first, screen)?.unwrap_or(0);
+    asked.retain(|(name, _)| *name != "limit");
+    loop {
+        tokio::time::sleep(GLANCE).await;
+        let mut asked = asked.clone();
+        asked.push(("after", last.to_string()));
+        let answer: Value = collector.fetch("/v1/access", &asked).await?;
+        last = show(&answer, screen)?.unwrap_or(last);
+    }
+}
+
+/// Shows events, a line each; says the number of the last.
+fn show(answer: &Value, screen: &mut Screen) -> anyhow::Result<Option<i64>> {
+    let mut last = None;
+    for event in Row::all(answer) {
+        if screen.is_for_programs() {
+            screen.json(event.value())?;
+        } else {
+            let line = live::access(event, screen);
+            screen.line(&line)?;
+        }
+        last = event.number("id");
+    }
+    Ok(last)
+}
+
+const HEADS: [&str; 8] = [
     "WHEN (UTC)",
     "HOST",
     "OUTCOME",
     "USER",
     "ADDRESS",
+    "PORT",
     "METHOD",
-    "WHAT",
+    "FORM",
 ];
 
-fn cells(event: Row<'_>) -> [String; 7] {
+fn cells(event: Row<'_>) -> [String; 8] {
     [
         event.moment("at"),
         event.cell("host"),
         event.cell("outcome"),
         event.cell("user"),
         event.cell("address"),
+        event.cell("port"),
         event.cell("method"),
         event.cell("form"),
     ]
 }
 
 fn query(filter: &Access) -> Vec<(&'static str, String)> {
-    let since = filter.since.map(|since| match since {
-        Since::At(at) => at,
-        Since::Ago(span) => clock::now() - span.duration(),
-    });
     let parts = [
         ("host", filter.host.clone()),
         ("user", filter.user.clone()),
-        ("address", filter.address.map(|address| address.to_string())),
+        ("address", filter.address.clone()),
+        ("attempts", filter.attempts.then(|| "true".to_owned())),
         (
             "outcome",
             filter.outcome.map(|outcome| outcome.name().to_owned()),
         ),
-        ("since", since.map(|since| since.as_micros().to_string())),
+        ("since", filter.since.clone()),
         ("limit", Some(filter.limit.to_string())),
     ];
     parts
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect()
-}
-
-/// Whether an event that comes is one of those that were asked for.
-fn wanted(event: Row<'_>, filter: &Access) -> bool {
-    let is = |name, wish: Option<String>| wish.is_none_or(|wish| event.text(name) == wish);
-    is("host", filter.host.clone())
-        && is("user", filter.user.clone())
-        && is("address", filter.address.map(|address| address.to_string()))
-        && is(
-            "outcome",
-            filter.outcome.map(|outcome| outcome.name().to_owned()),
-        )
 }

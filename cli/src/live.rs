@@ -35,7 +35,7 @@ pub(crate) fn show(event: &Value, screen: &mut Screen) -> io::Result<()> {
     screen.line(&line)
 }
 
-fn access(event: Row<'_>, screen: &Screen) -> String {
+pub(crate) fn access(event: Row<'_>, screen: &Screen) -> String {
     let outcome = event.text("outcome");
     let (tone, word) = match outcome.as_str() {
         "success" => (Tone::Good, "got in"),

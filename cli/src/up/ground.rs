@@ -1,4 +1,4 @@
-//! The folder that `up` keeps everything in: what lies where, which ports, and the configurations.
+//! The folder that `up` keeps everything in: who may use it, what lies where, and on which ports.
 
 use std::fs::{DirBuilder, File};
 use std::io::{Read, Write};
@@ -13,12 +13,6 @@ use serde::{Deserialize, Serialize};
 /// Where the agent keeps who it is.
 pub(super) const IDENTITY: &str = "agent/identity.json";
 
-const HEAD: &str = "\
-# Written by `make up` once, and yours to edit. Every knob, its comment and its default are in the
-# file of this name under config/.
-
-";
-
 /// The folder, while nobody else uses it.
 #[derive(Debug)]
 pub(super) struct Ground {
@@ -30,10 +24,10 @@ pub(super) struct Ground {
 
 /// The loopback ports: chosen once, and remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Ports {
-    agents: u16,
-    enrolment: u16,
-    ssh: u16,
+pub(super) struct Ports {
+    pub(super) agents: u16,
+    pub(super) enrolment: u16,
+    pub(super) ssh: u16,
 }
 
 impl Ground {
@@ -42,7 +36,15 @@ impl Ground {
     /// # Errors
     /// Another run uses it, or it cannot be written.
     pub(super) fn prepare(folder: &Path) -> anyhow::Result<Self> {
-        for part in ["", "log", "collector", "agent", "messages", "sshd"] {
+        for part in [
+            "",
+            "log",
+            "collector",
+            "agent",
+            "messages",
+            "sshd",
+            "written",
+        ] {
             let path = folder.join(part);
             DirBuilder::new()
                 .recursive(true)
@@ -55,19 +57,21 @@ impl Ground {
             .with_context(|| format!("cannot open the folder {}", folder.display()))?;
         let lock = lock(&folder.join("lock"))?;
         let ports = ports(&folder.join("ports.json"))?;
-        let ground = Self {
+        Ok(Self {
             folder,
             ports,
             _lock: lock,
-        };
-        ground.write_missing("collector.toml", &ground.collector())?;
-        ground.write_missing("agent.toml", &ground.agent())?;
-        Ok(ground)
+        })
     }
 
     /// Something in the folder.
     pub(super) fn path(&self, part: &str) -> PathBuf {
         self.folder.join(part)
+    }
+
+    /// The ports that were chosen for this folder.
+    pub(super) fn ports(&self) -> Ports {
+        self.ports
     }
 
     /// Makes sure that nobody else listens where the collector is going to.
@@ -91,55 +95,6 @@ impl Ground {
                 self.folder.display()
             )
         })
-    }
-
-    fn write_missing(&self, name: &str, text: &str) -> anyhow::Result<()> {
-        let path = self.path(name);
-        if path.exists() {
-            return Ok(());
-        }
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
-    }
-
-    fn collector(&self) -> String {
-        let Ports {
-            agents, enrolment, ..
-        } = self.ports;
-        format!(
-            "{HEAD}\
-             [admin]\n\
-             socket = {}\n\
-             \n\
-             [listen]\n\
-             agents = \"127.0.0.1:{agents}\"\n\
-             enrolment = \"127.0.0.1:{enrolment}\"\n",
-            self.quoted("collector/collector.sock"),
-        )
-    }
-
-    fn agent(&self) -> String {
-        let Ports {
-            agents, enrolment, ..
-        } = self.ports;
-        format!(
-            "{HEAD}\
-             [uplink]\n\
-             collector = \"127.0.0.1:{agents}\"\n\
-             enrolment = \"127.0.0.1:{enrolment}\"\n\
-             \n\
-             [spool]\n\
-             directory = {}\n\
-             \n\
-             [hosts]\n\
-             identity = {}\n",
-            self.quoted("agent"),
-            self.quoted(IDENTITY),
-        )
-    }
-
-    /// A path as TOML has it in a string: the folder may have any name.
-    fn quoted(&self, part: &str) -> String {
-        serde_json::Value::from(self.path(part).to_string_lossy()).to_string()
     }
 }
 

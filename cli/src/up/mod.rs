@@ -1,6 +1,7 @@
 //! `watchward up`: Watchward on this machine, for a try, with a view of it at work.
 
 mod children;
+mod configuration;
 mod door;
 mod ground;
 mod notice;
@@ -38,6 +39,10 @@ const AGENT: &str = "watchward-agent";
 pub(crate) async fn run(place: Up, screen: &mut Screen) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let ground = Ground::prepare(&place.folder)?;
+    let door = door::look();
+    configuration::write(&ground, &door)?;
+    let at = screen.paint(Tone::Bold, &safe(&ground.path("").display().to_string()));
+    screen.line(&format!("Everything is kept in {at}"))?;
     let (tasks, running) = tasks();
     let mut up = Everything {
         collector: None,
@@ -45,7 +50,7 @@ pub(crate) async fn run(place: Up, screen: &mut Screen) -> anyhow::Result<()> {
         running,
     };
     let ended = tokio::select! {
-        ended = up.watch(&ground, &tasks, screen) => ended,
+        ended = up.watch(&ground, door, &tasks, screen) => ended,
         () = wish_to_end(&mut signals) => Ok(()),
     };
     drop(tasks);
@@ -70,6 +75,7 @@ impl Everything {
     async fn watch(
         &mut self,
         ground: &Ground,
+        door: Door,
         tasks: &Tasks,
         screen: &mut Screen,
     ) -> anyhow::Result<()> {
@@ -77,7 +83,7 @@ impl Everything {
         // Opened before the agent starts, so that nothing it does is missed.
         let mut events = collector.stream("/v1/live").await?;
         enrol(ground, &collector, screen).await?;
-        let port = open_door(ground, tasks, screen)?;
+        let port = open_door(ground, door, tasks, screen)?;
         self.start_agent(ground, &collector, screen).await?;
         notice::show(ground, port, screen)?;
         loop {
@@ -208,8 +214,13 @@ async fn enrol(ground: &Ground, collector: &Client, screen: &mut Screen) -> anyh
 }
 
 /// Finds an SSH server to fail at, or opens one for the occasion. Returns its port.
-fn open_door(ground: &Ground, tasks: &Tasks, screen: &mut Screen) -> anyhow::Result<Option<u16>> {
-    let why = match door::look() {
+fn open_door(
+    ground: &Ground,
+    door: Door,
+    tasks: &Tasks,
+    screen: &mut Screen,
+) -> anyhow::Result<Option<u16>> {
+    let why = match door {
         Door::Host(port) => return Ok(Some(port)),
         Door::Missing(why) => why,
     };

@@ -2,18 +2,13 @@
 
 use anyhow::Context;
 
+use super::configuration::{CONTACT, SMS, SMTP};
 use super::ground::Ground;
 use crate::screen::{Screen, Tone, safe};
 
 /// Says it.
 pub(super) fn show(ground: &Ground, port: Option<u16>, screen: &mut Screen) -> anyhow::Result<()> {
-    let messages = safe(&ground.path("messages").display().to_string());
-    let configuration = safe(&ground.path("collector.toml").display().to_string());
-    screen.line("")?;
-    screen.line(&format!(
-        "Email and SMS are written to {messages} until you name a server in {configuration}:"
-    ))?;
-    screen.line("  TODO")?;
+    messages(ground, screen)?;
     if let Some(port) = port {
         suggest(ground, port, screen)?;
     }
@@ -23,6 +18,44 @@ pub(super) fn show(ground: &Ground, port: Option<u16>, screen: &mut Screen) -> a
         "What happens now (times in UTC; Ctrl-C ends it):",
     );
     Ok(screen.line(&line)?)
+}
+
+/// Where email and SMS go, and what to write so that they reach people.
+fn messages(ground: &Ground, screen: &mut Screen) -> anyhow::Result<()> {
+    let file = ground.path("collector.toml");
+    let text = std::fs::read_to_string(&file).unwrap_or_default();
+    let named = |table: &str| {
+        text.lines()
+            .any(|line| line.trim_start().starts_with(table))
+    };
+    let (smtp, sms) = (named("[alerting.smtp]"), named("[alerting.sms]"));
+    let what = match (smtp, sms) {
+        (true, true) => return Ok(()),
+        (false, false) => "Email and SMS are",
+        (false, true) => "Email is",
+        (true, false) => "SMS are",
+    };
+    let folder = safe(&ground.path("messages").display().to_string());
+    let file = safe(&file.display().to_string());
+    screen.line("")?;
+    screen.line(&format!(
+        "{what} not sent yet, but written to {folder}, a file each."
+    ))?;
+    screen.line(&format!(
+        "To have them sent, put this into {file} and start again:"
+    ))?;
+    let contact = named("[[alerting.contacts]]");
+    for (there, table) in [(smtp, SMTP), (sms, SMS), (contact, CONTACT)] {
+        if there {
+            continue;
+        }
+        screen.line("")?;
+        for line in table.lines() {
+            let line = screen.paint(Tone::Dim, &format!("  {line}"));
+            screen.line(&line)?;
+        }
+    }
+    Ok(())
 }
 
 /// A failed login, ten times: enough for an alert.

@@ -1,0 +1,158 @@
+//! The configurations that `up` writes: nearly everything is as it is by default.
+
+use anyhow::Context;
+
+use super::door::Door;
+use super::ground::{Ground, IDENTITY};
+
+const HEAD: &str = "\
+# Written by `make up`, and yours to edit: an edited file is not written again.
+# Every knob, its comment and its default are in the file of this name under config/.
+
+";
+
+/// How to have email sent; shown, and in the file as a comment.
+pub(super) const SMTP: &str = "\
+[alerting.smtp]
+host = \"smtp.example.org\"                  # STARTTLS on port 587, unless tls and port say more
+user = \"watchward\"
+password_file = \"/etc/watchward/smtp-password\"
+from = \"Watchward <watchward@example.org>\"
+";
+
+/// How to have SMS sent.
+pub(super) const SMS: &str = "\
+[alerting.sms]                             # Twilio, or what speaks its Messages API
+account = \"AC0123456789abcdef0123456789abcdef\"
+secret_file = \"/etc/watchward/sms-token\"   # the account's auth token
+from = \"+15550100\"
+";
+
+/// Who is told.
+pub(super) const CONTACT: &str = "\
+[[alerting.contacts]]
+name = \"on-call\"
+email = \"on-call@example.org\"
+phone = \"+491701234567\"
+";
+
+/// Writes both, unless somebody has edited them.
+pub(super) fn write(ground: &Ground, door: &Door) -> anyhow::Result<()> {
+    put(ground, "collector.toml", &collector(ground))?;
+    put(ground, "agent.toml", &agent(ground, door))
+}
+
+/// Writes a file that is not there, or is as an earlier run has written it: a copy tells.
+fn put(ground: &Ground, name: &str, text: &str) -> anyhow::Result<()> {
+    let (path, copy) = (ground.path(name), ground.path("written").join(name));
+    let current = std::fs::read(&path).ok();
+    if current.is_some() && current != std::fs::read(&copy).ok() {
+        return Ok(());
+    }
+    for path in [&copy, &path] {
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn collector(ground: &Ground) -> String {
+    let ports = ground.ports();
+    let commented: String = [SMTP, SMS, CONTACT]
+        .iter()
+        .flat_map(|table| table.lines().chain([""]))
+        .map(|line| format!("#{line}\n"))
+        .collect();
+    format!(
+        "{HEAD}\
+         database = {database}\n\
+         \n\
+         [admin]\n\
+         socket = {socket}\n\
+         \n\
+         [intake]\n\
+         listen = \"127.0.0.1:{agents}\"\n\
+         enrolment = \"127.0.0.1:{enrolment}\"\n\
+         \n\
+         # While no server is named, messages are written into this folder, a file each.\n\
+         [alerting]\n\
+         folder = {messages}\n\
+         \n\
+         {commented}",
+        database = quoted(&format!(
+            "sqlite://{}",
+            ground.path("collector/watchward.db").display()
+        )),
+        socket = path(ground, "collector/collector.sock"),
+        agents = ports.agents,
+        enrolment = ports.enrolment,
+        messages = path(ground, "messages"),
+    )
+}
+
+fn agent(ground: &Ground, door: &Door) -> String {
+    let ports = ground.ports();
+    let access = match door {
+        Door::Host(_) => String::new(),
+        Door::Missing(_) => format!(
+            "# This host has no SSH server that can be watched: the one for the occasion logs here.\n\
+             [access]\n\
+             ssh = \"files\"\n\
+             files = [\"/var/log/auth.log\", \"/var/log/secure\", {}]\n\
+             \n",
+            path(ground, "sshd/auth.log")
+        ),
+    };
+    format!(
+        "{HEAD}\
+         [uplink]\n\
+         collector = \"127.0.0.1:{agents}\"\n\
+         enrolment = \"127.0.0.1:{enrolment}\"\n\
+         \n\
+         [spool]\n\
+         directory = {spool}\n\
+         \n\
+         [hosts]\n\
+         identity = {identity}\n\
+         \n\
+         {access}\
+         # The host itself is checked unless told otherwise; this is one check more.\n\
+         [health.process.collector]\n\
+         name = \"watchward-collector\"\n\
+         interval = \"10s\"\n",
+        agents = ports.agents,
+        enrolment = ports.enrolment,
+        spool = path(ground, "agent"),
+        identity = path(ground, IDENTITY),
+    )
+}
+
+fn path(ground: &Ground, part: &str) -> String {
+    quoted(&ground.path(part).to_string_lossy())
+}
+
+/// A text as TOML has it in a string: the folder may have any name.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_the_host_until_somebody_edits() {
+        let folder = tempfile::tempdir().unwrap();
+        let ground = Ground::prepare(folder.path()).unwrap();
+        let file = folder.path().join("agent.toml");
+        let read = || std::fs::read_to_string(&file).unwrap();
+
+        write(&ground, &Door::Missing("none".to_owned())).unwrap();
+        assert!(read().contains("auth.log"));
+        write(&ground, &Door::Host(0)).unwrap();
+        assert!(!read().contains("auth.log"), "sshd was installed meanwhile");
+
+        std::fs::write(&file, "# mine").unwrap();
+        write(&ground, &Door::Missing("none".to_owned())).unwrap();
+        assert_eq!(read(), "# mine");
+    }
+}
