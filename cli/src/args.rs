@@ -60,7 +60,7 @@ pub(crate) enum Token {
         #[arg(long, value_name = "SPAN", value_parser = span)]
         life: Option<Span>,
     },
-    /// The tokens that can still be used; never the tokens themselves
+    /// The tokens that were made, and whether they were used; never the tokens themselves
     List,
 }
 

@@ -63,7 +63,7 @@ impl Client {
 
     /// Whether the collector does its work.
     pub(crate) async fn is_ready(&self) -> bool {
-        let answer = self.request(Method::GET, "/-/ready").send().await;
+        let answer = self.request(Method::GET, "/v1/hosts").send().await;
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 

@@ -32,14 +32,14 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
             [
                 host.cell("name"),
                 host.cell("state"),
-                host.moment("last_seen"),
+                host.moment("seen_at"),
                 host.cell("version"),
                 host.cell("system"),
             ]
         })
         .collect();
     screen.table(
-        ["HOST", "STATE", "LAST SEEN (UTC)", "AGENT", "SYSTEM"],
+        ["HOST", "STATE", "LAST HEARD (UTC)", "AGENT", "SYSTEM"],
         &rows,
     )?;
     for host in Row::all(answer) {

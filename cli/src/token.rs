@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use watchward_daemon::span::Span;
 
 use crate::args::Token;
 use crate::client::Client;
@@ -12,8 +13,7 @@ use crate::screen::{Screen, moment, safe};
 #[derive(Debug, Serialize)]
 struct Wanted<'a> {
     host: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    life_seconds: Option<u64>,
+    life: Option<Span>,
 }
 
 /// A token that was made. It is shown once and kept nowhere.
@@ -30,8 +30,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     match command {
         Token::Create { host, life } => {
-            let seconds = life.map(|life| life.duration().as_secs());
-            let made = create(collector, &host, seconds).await?;
+            let made = create(collector, &host, life).await?;
             if screen.is_for_programs() {
                 return Ok(screen.json(&serde_json::to_value(made)?)?);
             }
@@ -51,9 +50,16 @@ pub(crate) async fn run(
                 return Ok(screen.json(&answer)?);
             }
             let rows: Vec<_> = Row::all(&answer)
-                .map(|token| [token.cell("host"), token.moment("expires_at")])
+                .map(|token| {
+                    [
+                        token.cell("host"),
+                        token.moment("created_at"),
+                        token.moment("expires_at"),
+                        token.moment("used_at"),
+                    ]
+                })
                 .collect();
-            screen.table(["HOST", "EXPIRES (UTC)"], &rows)?;
+            screen.table(["HOST", "MADE (UTC)", "EXPIRES (UTC)", "USED (UTC)"], &rows)?;
         }
     }
     Ok(())
@@ -63,9 +69,7 @@ pub(crate) async fn run(
 pub(crate) async fn create(
     collector: &Client,
     host: &str,
-    life_seconds: Option<u64>,
+    life: Option<Span>,
 ) -> anyhow::Result<Made> {
-    collector
-        .post("/v1/tokens", &Wanted { host, life_seconds })
-        .await
+    collector.post("/v1/tokens", &Wanted { host, life }).await
 }

@@ -1,5 +1,7 @@
 //! The configurations that `up` writes: nearly everything is as it is by default.
 
+use std::os::unix::ffi::OsStrExt;
+
 use anyhow::Context;
 
 use super::door::Door;
@@ -64,7 +66,11 @@ fn collector(ground: &Ground) -> String {
         .collect();
     format!(
         "{HEAD}\
+         [store]\n\
          database = {database}\n\
+         \n\
+         [hosts]\n\
+         authority = {authority}\n\
          \n\
          [admin]\n\
          socket = {socket}\n\
@@ -80,8 +86,9 @@ fn collector(ground: &Ground) -> String {
          {commented}",
         database = quoted(&format!(
             "sqlite://{}",
-            ground.path("collector/watchward.db").display()
+            in_url(ground, "collector/collector.db")
         )),
+        authority = path(ground, "collector/authority.pem"),
         socket = path(ground, "collector/collector.sock"),
         agents = ports.agents,
         enrolment = ports.enrolment,
@@ -128,6 +135,20 @@ fn agent(ground: &Ground, door: &Door) -> String {
 
 fn path(ground: &Ground, part: &str) -> String {
     quoted(&ground.path(part).to_string_lossy())
+}
+
+/// A path as a URL has it.
+fn in_url(ground: &Ground, part: &str) -> String {
+    let path = ground.path(part);
+    let bytes = path.as_os_str().as_bytes().iter();
+    bytes
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' => {
+                char::from(*byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 /// A text as TOML has it in a string: the folder may have any name.

@@ -5,6 +5,12 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
+use watchward_daemon::tasks::Tasks;
+
+use super::ground::Ground;
+use super::sshd;
+use crate::screen::{Screen, Tone, safe};
+
 /// Where somebody can fail to log in so that the agent sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Door {
@@ -37,6 +43,41 @@ pub(super) fn look() -> Door {
             "by this user (as root, or as a member of the group adm, it could be)"
         }
     ))
+}
+
+/// Opens a door of our own where the host has none. Returns the port of the one there is now.
+pub(super) fn open(
+    ground: &Ground,
+    door: Door,
+    tasks: &Tasks,
+    screen: &mut Screen,
+) -> anyhow::Result<Option<u16>> {
+    let why = match door {
+        Door::Host(port) => return Ok(Some(port)),
+        Door::Missing(why) => why,
+    };
+    screen.line(&why)?;
+    let folder = ground.path("sshd");
+    let opened = ground.listen_for_ssh().and_then(|(port, listener)| {
+        sshd::Server::prepare(&folder, listener)?.serve(tasks)?;
+        Ok(port)
+    });
+    match opened {
+        Ok(port) => {
+            let folder = safe(&folder.display().to_string());
+            screen.line(&format!(
+                "So one of our own runs for the occasion, on port {port} of 127.0.0.1. It lets \
+                 nobody in, and all of it lies in {folder}."
+            ))?;
+            Ok(Some(port))
+        }
+        Err(error) => {
+            let text = format!("None of our own can run either: {error:#}");
+            let text = screen.paint(Tone::Warn, &safe(&text));
+            screen.line(&text)?;
+            Ok(None)
+        }
+    }
 }
 
 /// The ports that sshd's configuration names; 22 where it names none.

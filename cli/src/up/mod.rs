@@ -3,6 +3,7 @@
 mod children;
 mod configuration;
 mod door;
+mod found;
 mod ground;
 mod notice;
 mod sshd;
@@ -12,15 +13,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use serde_json::Value;
+use watchward_daemon::clock;
 use watchward_daemon::service::{Signals, Wish};
 use watchward_daemon::tasks::{Running, Tasks, tasks};
 
 use crate::args::Up;
 use crate::client::Client;
-use crate::hosts::{self, finding_line};
 use crate::live;
-use crate::row::Row;
 use crate::screen::{Screen, Tone, safe};
 use crate::token;
 use children::Program;
@@ -83,12 +82,13 @@ impl Everything {
         // Opened before the agent starts, so that nothing it does is missed.
         let mut events = collector.stream("/v1/live").await?;
         enrol(ground, &collector, screen).await?;
-        let port = open_door(ground, door, tasks, screen)?;
-        self.start_agent(ground, &collector, screen).await?;
+        let port = door::open(ground, door, tasks, screen)?;
+        let told = self.start_agent(ground, &collector, screen).await?;
         notice::show(ground, port, screen)?;
         loop {
             tokio::select! {
                 event = events.next() => match event? {
+                    Some(event) if found::is_told(&event, told) => {}
                     Some(event) => live::show(&event, screen)?,
                     None => return Err(failed(&mut self.collector).await),
                 },
@@ -127,42 +127,30 @@ impl Everything {
         Ok(client)
     }
 
+    /// Starts the agent and shows what it found. Returns the number of the last finding.
     async fn start_agent(
         &mut self,
         ground: &Ground,
         collector: &Client,
         screen: &mut Screen,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<i64> {
         step(
             screen,
             "Starting the agent",
             &ground.path("log/watchward-agent.log"),
         )?;
+        let begin = clock::now();
         let configuration = ground.path("agent.toml");
         let arguments = ["run".as_ref(), "--config".as_ref(), configuration.as_path()];
         self.agent = Some(Program::start(AGENT, &arguments, &ground.path("log"))?);
-        let found = async {
-            loop {
-                let answer = hosts::fetch(collector).await?;
-                if own_findings(&answer).next().is_some() {
-                    return anyhow::Ok(answer);
-                }
-                tokio::time::sleep(GLANCE).await;
-            }
-        };
-        let answer = tokio::select! {
-            found = tokio::time::timeout(PATIENCE, found) => found.context(
+        let heard = found::wait(collector, begin);
+        let heard = tokio::select! {
+            heard = tokio::time::timeout(PATIENCE, heard) => heard.context(
                 "the agent runs, but the collector does not hear it; see their logs")??,
             error = failed(&mut self.agent) => return Err(error),
             error = failed(&mut self.collector) => return Err(error),
         };
-        screen.line("")?;
-        screen.line("What the agent found on this host:")?;
-        for finding in own_findings(&answer) {
-            let line = finding_line(finding, screen);
-            screen.line(&line)?;
-        }
-        Ok(())
+        found::show(&heard, screen)
     }
 
     /// Ends everything: whoever speaks first, whoever listens last.
@@ -181,13 +169,6 @@ impl Everything {
     }
 }
 
-fn own_findings(answer: &Value) -> impl Iterator<Item = Row<'_>> {
-    let mut own = Row::all(answer).filter(|host| host.text("state") == "connected");
-    own.next()
-        .into_iter()
-        .flat_map(|host| host.list("findings"))
-}
-
 /// Waits until a program ends that should not; for ever, if it does not run.
 async fn failed(program: &mut Option<Program>) -> anyhow::Error {
     match program {
@@ -198,7 +179,7 @@ async fn failed(program: &mut Option<Program>) -> anyhow::Error {
 
 /// Has this host enrol, if it has not before.
 async fn enrol(ground: &Ground, collector: &Client, screen: &mut Screen) -> anyhow::Result<()> {
-    let name = host_name();
+    let name = found::host_name();
     if ground.path(ground::IDENTITY).exists() {
         return Ok(());
     }
@@ -213,63 +194,10 @@ async fn enrol(ground: &Ground, collector: &Client, screen: &mut Screen) -> anyh
     children::run_once(AGENT, &arguments, &made.token).await
 }
 
-/// Finds an SSH server to fail at, or opens one for the occasion. Returns its port.
-fn open_door(
-    ground: &Ground,
-    door: Door,
-    tasks: &Tasks,
-    screen: &mut Screen,
-) -> anyhow::Result<Option<u16>> {
-    let why = match door {
-        Door::Host(port) => return Ok(Some(port)),
-        Door::Missing(why) => why,
-    };
-    screen.line(&why)?;
-    let folder = ground.path("sshd");
-    let opened = ground.listen_for_ssh().and_then(|(port, listener)| {
-        sshd::Server::prepare(&folder, listener)?.serve(tasks)?;
-        Ok(port)
-    });
-    match opened {
-        Ok(port) => {
-            screen.line(&format!(
-                "So one of our own runs for the occasion, on port {port} of 127.0.0.1: it lets \
-                 nobody in, and all of it lies in {}.",
-                safe(&folder.display().to_string())
-            ))?;
-            Ok(Some(port))
-        }
-        Err(error) => {
-            let text = format!("None of our own can run either: {error:#}");
-            let text = screen.paint(Tone::Warn, &safe(&text));
-            screen.line(&text)?;
-            Ok(None)
-        }
-    }
-}
-
 fn step(screen: &mut Screen, what: &str, log: &Path) -> anyhow::Result<()> {
     let log = screen.paint(
         Tone::Dim,
         &format!("(log: {})", safe(&log.display().to_string())),
     );
     Ok(screen.line(&format!("{what} ... {log}"))?)
-}
-
-/// This host's name, as an inventory takes it.
-fn host_name() -> String {
-    let host = rustix::system::uname();
-    let name: String = host
-        .nodename()
-        .to_string_lossy()
-        .to_lowercase()
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
-        .collect();
-    let name = name.trim_matches(['-', '.']).to_owned();
-    if name.is_empty() {
-        "localhost".to_owned()
-    } else {
-        name
-    }
 }
