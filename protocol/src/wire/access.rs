@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Malformed, v1};
+use super::{Malformed, text, v1};
 use crate::access::{AccessEvent, Action, Certificate, Key, Outcome, Peer, Service, Trust, User};
 use crate::time::Timestamp;
 use v1::access as wire;
@@ -98,20 +98,20 @@ impl TryFrom<v1::Access> for AccessEvent {
             action,
             outcome,
             attempt: wire.attempt,
-            form: wire.form,
+            form: text(wire.form),
             user: wire.user.map(|user| User {
                 name: user.name.into(),
                 known: user.known,
             }),
             peer: wire.peer.map(TryInto::try_into).transpose()?,
-            method: wire.method,
+            method: wire.method.map(text),
             key: wire
                 .key
                 .map(|wire::Key { kind, fingerprint }| Key { kind, fingerprint }),
             certificate: wire.certificate.map(|certificate| Certificate {
                 id: certificate.id.into(),
                 serial: certificate.serial,
-                authority: certificate.authority,
+                authority: text(certificate.authority),
             }),
             pid: wire.pid,
             trust,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Malformed, v1};
+use super::{Malformed, text, v1};
 use crate::health::{HealthReport, Value, Verdict};
 use crate::time::Timestamp;
 
@@ -45,12 +45,16 @@ impl TryFrom<v1::Health> for HealthReport {
         if wire.check.is_empty() || wire.check.len() > 200 {
             return Err(Malformed("name of a check"));
         }
-        let value = |v1::health::Value { name, number, unit }| Value { name, number, unit };
+        let value = |value: v1::health::Value| Value {
+            name: text(value.name),
+            number: value.number,
+            unit: text(value.unit),
+        };
         Ok(Self {
             at: Timestamp::from_micros(wire.at),
-            check: wire.check,
+            check: text(wire.check),
             verdict,
-            detail: wire.detail,
+            detail: text(wire.detail),
             took: Duration::from_micros(wire.took),
             interval: Duration::from_micros(wire.interval),
             failures: wire.failures,

@@ -1,6 +1,6 @@
 //! What an agent says of itself.
 
-use super::{Malformed, v1};
+use super::{Malformed, text, v1};
 use crate::hosts::{Doctor, Finding, FindingState};
 
 impl From<Doctor> for v1::Doctor {

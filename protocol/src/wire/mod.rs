@@ -4,6 +4,8 @@ mod access;
 mod health;
 mod hosts;
 mod record;
+#[cfg(test)]
+mod tests;
 
 /// The types and services made from `proto/watchward/v1`, as they travel.
 #[allow(
@@ -25,3 +27,13 @@ pub use record::{decode, encode};
 #[derive(Debug, thiserror::Error)]
 #[error("malformed {0}")]
 pub struct Malformed(pub &'static str);
+
+/// Text as the domain takes it: without NUL, which PostgreSQL cannot keep, and at most 4 KiB.
+fn text(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(4096));
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}")
+    } else {
+        text
+    }
+}

@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::{Malformed, v1};
+use super::{Malformed, text, v1};
 use crate::record::{Gap, Lane, Record, Report};
 use crate::time::Timestamp;
 
@@ -74,11 +74,11 @@ impl From<Gap> for v1::Gap {
 impl From<v1::Gap> for Gap {
     fn from(wire: v1::Gap) -> Self {
         Self {
-            source: wire.source,
+            source: text(wire.source),
             from: wire.from.map(Timestamp::from_micros),
             to: Timestamp::from_micros(wire.to),
             lost: wire.lost,
-            why: wire.why,
+            why: text(wire.why),
         }
     }
 }

@@ -1,0 +1,265 @@
+//! One agent's conversation: who it is, where it goes on, and what it tells.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status, Streaming};
+use watchward_daemon::clock;
+use watchward_daemon::tasks::{Stop, Tasks};
+use watchward_protocol::hosts::HostId;
+use watchward_protocol::record::{Epoch, Gap, Lane, Record, Report};
+use watchward_protocol::time::Timestamp;
+use watchward_protocol::wire::v1;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use super::gather::{Arrival, Reply};
+use super::listen::{Accepted, Shown};
+use super::{Host, Registry, rows};
+use crate::store::Store;
+
+/// After this long without a word a connection is dead: agents give a sign of life far more often.
+const SILENCE: Duration = Duration::from_secs(120);
+/// The largest message.
+const FRAME: usize = 2 << 20;
+/// How many records travel together at most.
+const BATCH: usize = 512;
+
+/// What every conversation needs.
+#[derive(Clone)]
+pub(super) struct Talk {
+    pub(super) store: Store,
+    pub(super) registry: Arc<dyn Registry>,
+    pub(super) arrivals: mpsc::Sender<Arrival>,
+    pub(super) tasks: Tasks,
+}
+
+/// Serves the agents that have connected.
+pub(super) async fn serve(accepted: Accepted, talk: Talk, stop: Stop) -> anyhow::Result<()> {
+    let service = v1::conversation_server::ConversationServer::new(talk);
+    Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .initial_stream_window_size(256 << 10)
+        .initial_connection_window_size(1 << 20)
+        .max_concurrent_streams(4)
+        .add_service(service.max_decoding_message_size(FRAME))
+        .serve_with_incoming_shutdown(accepted, stop.cancelled_owned())
+        .await
+        .context("cannot serve agents")
+}
+
+#[tonic::async_trait]
+impl v1::conversation_server::Conversation for Talk {
+    type ConverseStream = ReceiverStream<Result<v1::FromCollector, Status>>;
+
+    async fn converse(
+        &self,
+        request: Request<Streaming<v1::FromAgent>>,
+    ) -> Result<Response<Self::ConverseStream>, Status> {
+        let host = self.admit(&request).await?;
+        let (reply, outbound) = mpsc::channel(64);
+        let talk = self.clone();
+        self.tasks.start_passing("conversation", async move {
+            talk.hold(host, request.into_inner(), reply).await;
+            Ok(())
+        });
+        Ok(Response::new(ReceiverStream::new(outbound)))
+    }
+
+    async fn renew(
+        &self,
+        request: Request<v1::RenewRequest>,
+    ) -> Result<Response<v1::Credentials>, Status> {
+        let host = self.admit(&request).await?;
+        let wanted = request.into_inner().request;
+        let given = self.registry.renew(&host, &wanted, clock::now()).await;
+        let given = given.map_err(|error| unavailable(&error))?;
+        let given = given.map_err(|refusal| Status::permission_denied(refusal.to_string()))?;
+        tracing::info!(host.id = %host.id, host.name = host.name, "renewed a host's certificate");
+        Ok(Response::new(given.into()))
+    }
+}
+
+impl From<super::Credentials> for v1::Credentials {
+    fn from(given: super::Credentials) -> Self {
+        let super::Credentials {
+            chain,
+            authorities,
+            renew_at,
+        } = given;
+        Self {
+            chain,
+            authorities,
+            renew_at: renew_at.as_micros(),
+        }
+    }
+}
+
+fn unavailable(error: &anyhow::Error) -> Status {
+    tracing::error!(error = format!("{error:#}"), "cannot answer an agent");
+    Status::unavailable("the collector has a problem of its own; try again")
+}
+
+impl Talk {
+    /// The host that its certificate names, if it may talk to us.
+    async fn admit<T>(&self, request: &Request<T>) -> Result<Host, Status> {
+        let shown = request.extensions().get::<Shown>();
+        let certificate = shown.and_then(|shown| shown.certificate.as_ref());
+        let id = certificate.and_then(|certificate| identity(certificate));
+        let id = id.ok_or_else(|| Status::unauthenticated("this is no host's certificate"))?;
+        let host = self
+            .registry
+            .admit(id)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        host.ok_or_else(|| {
+            tracing::warn!(host.id = %id, "refused a host that is revoked or unknown");
+            Status::permission_denied("this host is revoked or unknown")
+        })
+    }
+
+    /// Listens until either side ends it or the host is revoked.
+    async fn hold(self, host: Host, mut inbound: Streaming<v1::FromAgent>, reply: Reply) {
+        let ended = self.listen(&host, &mut inbound, &reply).await;
+        let (id, name) = (host.id, host.name);
+        match ended {
+            Ok(()) => tracing::info!(host.id = %id, host.name = name, "an agent has gone"),
+            Err(status) => {
+                let why = status.message().to_owned();
+                tracing::info!(host.id = %id, host.name = name, why, "ended a conversation");
+                // An agent that has gone does not hear it.
+                let _ = reply.try_send(Err(status));
+            }
+        }
+    }
+
+    async fn listen(
+        &self,
+        host: &Host,
+        inbound: &mut Streaming<v1::FromAgent>,
+        reply: &Reply,
+    ) -> Result<(), Status> {
+        let mut revoked = self.registry.revoked();
+        let stop = self.tasks.stop();
+        let Some(v1::from_agent::Message::Hello(hello)) = next(inbound).await? else {
+            return Err(Status::invalid_argument("the first message says hello"));
+        };
+        let epoch = Epoch(hello.epoch);
+        self.resume(host, epoch, reply).await?;
+        tracing::info!(host.id = %host.id, host.name, agent.version = hello.version, "connected");
+        loop {
+            let message = tokio::select! {
+                message = next(inbound) => message?,
+                _ = revoked.changed() => {
+                    match self.registry.admit(host.id).await {
+                        Ok(None) => return Err(Status::permission_denied("this host is revoked")),
+                        Ok(Some(_)) => continue,
+                        Err(error) => return Err(unavailable(&error)),
+                    }
+                }
+                () = reply.closed() => return Ok(()),
+                () = stop.cancelled() => return Err(Status::unavailable("the collector is ending")),
+            };
+            let Some(message) = message else {
+                return Ok(());
+            };
+            let (lane, records) = match message {
+                v1::from_agent::Message::Batch(batch) => records(batch)?,
+                v1::from_agent::Message::Beat(_) => (Lane::Access, Vec::new()),
+                v1::from_agent::Message::Hello(_) => {
+                    return Err(Status::invalid_argument("hello was said before"));
+                }
+            };
+            let (host, reply) = (host.clone(), reply.clone());
+            let arrival = Arrival {
+                host,
+                epoch,
+                lane,
+                records,
+                reply,
+            };
+            let taken = self.arrivals.send(arrival).await;
+            taken.map_err(|_| Status::unavailable("the collector is ending"))?;
+        }
+    }
+
+    /// Says where each lane goes on.
+    async fn resume(&self, host: &Host, epoch: Epoch, reply: &Reply) -> Result<(), Status> {
+        let read = async {
+            let mut connection = self.store.read().acquire().await?;
+            let mut marks = Vec::new();
+            for lane in Lane::ALL {
+                let after = rows::high_water(&mut connection, host.id, lane, epoch).await?;
+                marks.push(v1::Resume {
+                    lane: v1::Lane::from(lane).into(),
+                    after,
+                });
+            }
+            Ok(marks)
+        };
+        for mark in read
+            .await
+            .map_err(|error: sqlx::Error| unavailable(&error.into()))?
+        {
+            let message = Some(v1::from_collector::Message::Resume(mark));
+            let _ = reply.send(Ok(v1::FromCollector { message })).await;
+        }
+        Ok(())
+    }
+}
+
+/// The next message, or nothing when the agent has ended the conversation.
+async fn next(
+    inbound: &mut Streaming<v1::FromAgent>,
+) -> Result<Option<v1::from_agent::Message>, Status> {
+    let message = tokio::time::timeout(SILENCE, inbound.message()).await;
+    let message = message.map_err(|_| Status::deadline_exceeded("no sign of life"))?;
+    // However a connection breaks, the agent is gone.
+    Ok(message.ok().flatten().and_then(|message| message.message))
+}
+
+fn records(batch: v1::Batch) -> Result<(Lane, Vec<Record>), Status> {
+    let lane = batch.lane();
+    let lane = Lane::try_from(lane).map_err(|error| Status::invalid_argument(error.to_string()))?;
+    if batch.records.len() > BATCH {
+        return Err(Status::invalid_argument("a batch has at most 512 records"));
+    }
+    Ok((lane, batch.records.into_iter().map(record).collect()))
+}
+
+/// A record; one that makes no sense keeps its number and says so, or its host could never go on.
+fn record(wire: v1::Record) -> Record {
+    let (seq, covers, kept_at) = (wire.seq, wire.covers, Timestamp::from_micros(wire.kept_at));
+    Record::try_from(wire).unwrap_or_else(|error| {
+        let why = format!("the agent sent a {error}");
+        let gap = Gap {
+            source: "agent".to_owned(),
+            from: None,
+            to: kept_at,
+            lost: Some(1),
+            why,
+        };
+        Record {
+            seq,
+            covers,
+            kept_at,
+            boot: [0; 16],
+            report: Report::Gap(gap),
+        }
+    })
+}
+
+/// Who a certificate says its owner is.
+fn identity(certificate: &[u8]) -> Option<HostId> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let names = certificate.subject_alternative_name().ok()??;
+    let mut ids = names.value.general_names.iter().filter_map(|name| {
+        let GeneralName::URI(uri) = name else { return None };
+        uri.strip_prefix(HostId::URI_PREFIX)?.parse().ok()
+    });
+    ids.next()
+}

@@ -1,0 +1,230 @@
+//! Group commit: what many hosts sent within a few milliseconds becomes one transaction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::ensure;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tonic::Status;
+use watchward_daemon::clock;
+use watchward_protocol::access::AccessEvent;
+use watchward_protocol::health::HealthReport;
+use watchward_protocol::hosts::{Doctor, HostId};
+use watchward_protocol::record::{Epoch, Gap, Lane, Record, Report};
+use watchward_protocol::wire::v1;
+
+use super::{Heard, Host, Rooms, Told, rows};
+use crate::store::{Store, Tx};
+
+/// How long the first waits for others.
+const WINDOW: Duration = Duration::from_millis(3);
+/// How many records one transaction takes.
+const AT_ONCE: usize = 8192;
+
+/// Where a host's answers go.
+pub(super) type Reply = mpsc::Sender<Result<v1::FromCollector, Status>>;
+
+/// What one host sent; nothing but a sign of life when there are no records.
+pub(super) struct Arrival {
+    pub(super) host: Host,
+    pub(super) epoch: Epoch,
+    pub(super) lane: Lane,
+    pub(super) records: Vec<Record>,
+    pub(super) reply: Reply,
+}
+
+/// Commits what arrives until every conversation has ended.
+pub(super) async fn run(
+    store: Store,
+    rooms: Arc<dyn Rooms>,
+    mut arrived: mpsc::Receiver<Arrival>,
+) -> anyhow::Result<()> {
+    while let Some(first) = arrived.recv().await {
+        let mut group = vec![first];
+        let (until, mut records) = (Instant::now() + WINDOW, 0);
+        while records < AT_ONCE {
+            let Ok(Some(next)) = tokio::time::timeout_at(until, arrived.recv()).await else {
+                break;
+            };
+            records += next.records.len();
+            group.push(next);
+        }
+        commit(&store, &*rooms, group).await;
+    }
+    Ok(())
+}
+
+/// Commits a group; if that fails, each by itself, so that one host's trouble is only its own.
+async fn commit(store: &Store, rooms: &dyn Rooms, group: Vec<Arrival>) {
+    let Err(error) = attempt(store, rooms, &group).await else {
+        return;
+    };
+    if group.len() > 1 {
+        for arrival in group {
+            Box::pin(commit(store, rooms, vec![arrival])).await;
+        }
+        return;
+    }
+    for arrival in group {
+        let (id, name) = (arrival.host.id, arrival.host.name);
+        let error = format!("{error:#}");
+        tracing::error!(host.id = %id, host.name = name, error, "cannot keep what a host told");
+        let status = Status::unavailable("the collector cannot keep this now; try again");
+        let _ = arrival.reply.try_send(Err(status));
+    }
+}
+
+async fn attempt(store: &Store, rooms: &dyn Rooms, group: &[Arrival]) -> anyhow::Result<()> {
+    let now = clock::now();
+    let mut tx = store.begin().await?;
+    let mut marks = Marks::default();
+    let mut kinds = Kinds::default();
+    for arrival in group {
+        kinds.alive(&arrival.host);
+        let mark = marks.of(&mut tx, arrival).await?;
+        for record in &arrival.records {
+            if mark.takes(record) {
+                kinds.sort(arrival, record.clone());
+            }
+        }
+    }
+    rooms
+        .absorb(&mut tx, Told::Alive(&kinds.alive), now)
+        .await?;
+    rooms
+        .absorb(&mut tx, Told::Doctors(&kinds.doctors), now)
+        .await?;
+    rooms.absorb(&mut tx, Told::Gaps(&kinds.gaps), now).await?;
+    rooms
+        .absorb(&mut tx, Told::Access(&kinds.access), now)
+        .await?;
+    rooms
+        .absorb(&mut tx, Told::Health(&kinds.health), now)
+        .await?;
+    marks.advance(&mut tx).await?;
+    tx.commit().await?;
+    rooms.committed();
+    for arrival in group.iter().filter(|arrival| !arrival.records.is_empty()) {
+        // When the answers pile up the next one says the same and more.
+        let _ = arrival.reply.try_send(Ok(marks.answer(arrival)));
+    }
+    Ok(())
+}
+
+/// High-water marks as this group moves them.
+#[derive(Default)]
+struct Marks(HashMap<(HostId, Lane, Epoch), Mark>);
+
+struct Mark {
+    was: u64,
+    is: u64,
+    hole: bool,
+}
+
+impl Mark {
+    /// Whether a record is the next one. A repeat is not, and after a hole none is.
+    fn takes(&mut self, record: &Record) -> bool {
+        if record.seq <= self.is || self.hole {
+            return false;
+        }
+        self.hole = record.seq - record.covers.min(record.seq) > self.is + 1;
+        if !self.hole {
+            self.is = record.seq;
+        }
+        !self.hole
+    }
+}
+
+impl Marks {
+    async fn of(&mut self, tx: &mut Tx, arrival: &Arrival) -> sqlx::Result<&mut Mark> {
+        use std::collections::hash_map::Entry;
+        match self.0.entry((arrival.host.id, arrival.lane, arrival.epoch)) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                let (host, lane, epoch) = *unknown.key();
+                let was = rows::high_water(tx, host, lane, epoch).await?;
+                Ok(unknown.insert(Mark {
+                    was,
+                    is: was,
+                    hole: false,
+                }))
+            }
+        }
+    }
+
+    async fn advance(&self, tx: &mut Tx) -> anyhow::Result<()> {
+        for (key, mark) in self.0.iter().filter(|(_, mark)| mark.is > mark.was) {
+            let moved = rows::advance(tx, *key, mark.was, mark.is).await?;
+            ensure!(moved, "another collector hears the same host");
+        }
+        Ok(())
+    }
+
+    /// What a host hears: that it is kept, or from where to send again.
+    fn answer(&self, arrival: &Arrival) -> v1::FromCollector {
+        use v1::from_collector::Message;
+        let lane = v1::Lane::from(arrival.lane).into();
+        let mark = self.0.get(&(arrival.host.id, arrival.lane, arrival.epoch));
+        let message = mark.map(|mark| match mark.hole {
+            true => Message::Resume(v1::Resume {
+                lane,
+                after: mark.is,
+            }),
+            false => Message::Ack(v1::Ack {
+                lane,
+                through: mark.is,
+            }),
+        });
+        v1::FromCollector { message }
+    }
+}
+
+/// What came, kind by kind.
+#[derive(Default)]
+struct Kinds {
+    alive: Vec<Host>,
+    access: Vec<Heard<AccessEvent>>,
+    health: Vec<Heard<HealthReport>>,
+    gaps: Vec<Heard<Gap>>,
+    doctors: Vec<Heard<Doctor>>,
+}
+
+impl Kinds {
+    fn alive(&mut self, host: &Host) {
+        if !self.alive.contains(host) {
+            self.alive.push(host.clone());
+        }
+    }
+
+    fn sort(&mut self, arrival: &Arrival, record: Record) {
+        let Record {
+            seq,
+            kept_at,
+            boot,
+            report,
+            covers: _,
+        } = record;
+        let (host, lane, epoch) = (arrival.host.clone(), arrival.lane, arrival.epoch);
+        macro_rules! heard {
+            ($report:expr) => {
+                Heard {
+                    host,
+                    lane,
+                    epoch,
+                    seq,
+                    kept_at,
+                    boot,
+                    report: $report,
+                }
+            };
+        }
+        match report {
+            Report::Access(event) => self.access.push(heard!(event)),
+            Report::Health(health) => self.health.push(heard!(health)),
+            Report::Gap(gap) => self.gaps.push(heard!(gap)),
+            Report::Doctor(doctor) => self.doctors.push(heard!(doctor)),
+        }
+    }
+}

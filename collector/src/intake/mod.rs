@@ -1,0 +1,227 @@
+//! What comes in from the agents: known by their certificates, committed in groups, acknowledged.
+
+mod conversation;
+mod enrolment;
+mod gather;
+mod listen;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use watchward_daemon::tasks::Tasks;
+use watchward_daemon::tls::Identity;
+use watchward_protocol::access::AccessEvent;
+use watchward_protocol::health::HealthReport;
+use watchward_protocol::hosts::{Doctor, HostId};
+use watchward_protocol::record::{Epoch, Gap, Lane, Report};
+use watchward_protocol::time::Timestamp;
+
+use crate::store::{Store, Tx};
+
+pub use rows::SCHEMA;
+
+/// The table `[intake]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where agents connect.
+    pub listen: SocketAddr,
+    /// Where hosts enrol, apart from the agents' stream.
+    pub enrolment: SocketAddr,
+    /// How many connections there may be at once.
+    pub connections: Connections,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 7443)),
+            enrolment: SocketAddr::from(([0, 0, 0, 0], 7444)),
+            connections: Connections(10_000),
+        }
+    }
+}
+
+/// A number of connections: at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Connections(u32);
+
+impl TryFrom<u32> for Connections {
+    type Error = &'static str;
+
+    fn try_from(count: u32) -> Result<Self, Self::Error> {
+        if count == 0 {
+            Err("expected a number of connections, at least 1")
+        } else {
+            Ok(Self(count))
+        }
+    }
+}
+
+impl From<Connections> for u32 {
+    fn from(connections: Connections) -> Self {
+        connections.0
+    }
+}
+
+/// A host as its certificate and the inventory name it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Host {
+    /// Who it is.
+    pub id: HostId,
+    /// What people call it.
+    pub name: String,
+}
+
+/// What one host said, with its place in the host's lane.
+#[derive(Clone, Debug)]
+pub struct Heard<T = Report> {
+    /// Who said it.
+    pub host: Host,
+    /// In which lane.
+    pub lane: Lane,
+    /// In which life of the host's spool.
+    pub epoch: Epoch,
+    /// Its number there.
+    pub seq: u64,
+    /// When the agent kept it, by the host's clock.
+    pub kept_at: Timestamp,
+    /// The host's boot.
+    pub boot: [u8; 16],
+    /// What it said.
+    pub report: T,
+}
+
+/// What hosts told, kind by kind.
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'a> {
+    /// Hosts that gave any sign of life, each once.
+    Alive(&'a [Host]),
+    /// Lines of access logs.
+    Access(&'a [Heard<AccessEvent>]),
+    /// Results of checks.
+    Health(&'a [Heard<HealthReport>]),
+    /// What cannot be known any more.
+    Gaps(&'a [Heard<Gap>]),
+    /// What agents found on their hosts.
+    Doctors(&'a [Heard<Doctor>]),
+}
+
+/// Takes in what hosts told.
+#[tonic::async_trait]
+pub trait Rooms: Send + Sync + 'static {
+    /// Keeps and judges in the transaction that acknowledges: all of it commits, or none.
+    async fn absorb(&self, tx: &mut Tx, told: Told<'_>, now: Timestamp) -> anyhow::Result<()>;
+
+    /// The transaction has committed.
+    fn committed(&self);
+}
+
+/// Knows which hosts there are.
+#[tonic::async_trait]
+pub trait Registry: Send + Sync + 'static {
+    /// The host with this identity, if it may talk to us.
+    async fn admit(&self, id: HostId) -> anyhow::Result<Option<Host>>;
+
+    /// A first certificate for whoever shows a token's secret, for the key of a signing request.
+    async fn enrol(
+        &self,
+        ask: Enrol,
+        now: Timestamp,
+    ) -> anyhow::Result<Result<Credentials, Refusal>>;
+
+    /// The next certificate of a host, for the key of a signing request (DER).
+    async fn renew(
+        &self,
+        host: &Host,
+        request: &[u8],
+        now: Timestamp,
+    ) -> anyhow::Result<Result<Credentials, Refusal>>;
+
+    /// Changes when a host was revoked.
+    fn revoked(&self) -> watch::Receiver<u64>;
+}
+
+/// What somebody shows to enrol a host.
+#[derive(Clone)]
+pub struct Enrol {
+    /// The host name that the token was made for.
+    pub name: String,
+    /// The token's secret.
+    pub secret: Vec<u8>,
+    /// The certificate signing request, DER.
+    pub request: Vec<u8>,
+    /// Where it comes from.
+    pub from: Option<IpAddr>,
+}
+
+/// What a host gets.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The host's certificate, PEM.
+    pub chain: String,
+    /// The authorities that may sign the collector's certificate, PEM.
+    pub authorities: String,
+    /// When to ask for the next.
+    pub renew_at: Timestamp,
+}
+
+/// A kind no, in one sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub &'static str);
+
+/// Who the collector is, and whom it believes.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    /// The collector's own certificate and key.
+    pub identity: Arc<Identity>,
+    /// The authorities that sign hosts' certificates, PEM.
+    pub authorities: String,
+}
+
+/// Listens, and takes in what hosts tell until told to stop.
+///
+/// # Errors
+/// An address cannot be listened on.
+pub async fn start(
+    tasks: &Tasks,
+    config: &Config,
+    trust: &Trust,
+    parts: (Store, Arc<dyn Registry>, Arc<dyn Rooms>),
+) -> anyhow::Result<()> {
+    let (store, registry, rooms) = parts;
+    let (arrivals, arrived) = mpsc::channel(64);
+    let bind = async |address: SocketAddr| {
+        let bound = TcpListener::bind(address).await;
+        bound.with_context(|| format!("cannot listen on {address}"))
+    };
+    let (stream, enrolment) = (bind(config.listen).await?, bind(config.enrolment).await?);
+    let stream = listen::Listening::new(stream, trust.settings_with_hosts()?, config.connections.0);
+    let enrolment = listen::Listening::new(enrolment, trust.settings_without()?, 64);
+
+    let talk = conversation::Talk {
+        store: store.clone(),
+        registry: registry.clone(),
+        arrivals,
+        tasks: tasks.clone(),
+    };
+    tasks.start("intake", gather::run(store, rooms, arrived));
+    tasks.start(
+        "stream",
+        conversation::serve(stream.accept(tasks), talk, tasks.stop()),
+    );
+    tasks.start(
+        "enrolment",
+        enrolment::serve(enrolment.accept(tasks), registry, tasks.stop()),
+    );
+    Ok(())
+}

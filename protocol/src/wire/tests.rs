@@ -1,0 +1,128 @@
+//! What goes over the wire comes back as it was.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::access::*;
+use crate::health::{HealthReport, Value, Verdict};
+use crate::hosts::{Doctor, Finding, FindingState};
+use crate::record::{Gap, Record, Report};
+use crate::time::Timestamp;
+
+fn record(report: Report) -> Record {
+    let kept_at = Timestamp::from_micros(7);
+    Record {
+        seq: 9,
+        covers: 2,
+        kept_at,
+        boot: [3; 16],
+        report,
+    }
+}
+
+fn access() -> impl Strategy<Value = Report> {
+    let bytes = || prop::collection::vec(any::<u8>(), 0..40);
+    let peer = any::<(std::net::IpAddr, Option<u16>)>();
+    (
+        bytes(),
+        bytes(),
+        prop::option::of(peer),
+        any::<(i64, bool, bool, Option<u32>, u64)>(),
+    )
+        .prop_map(|(user, line, peer, (at, attempt, known, pid, serial))| {
+            Report::Access(AccessEvent {
+                at: Timestamp::from_micros(at),
+                service: Service::Sshd,
+                action: Action::Authentication,
+                outcome: Outcome::Failure,
+                attempt,
+                form: "failed".to_owned(),
+                user: Some(User {
+                    name: user.into(),
+                    known,
+                }),
+                peer: peer.map(|(ip, port)| Peer {
+                    address: ip.to_canonical(),
+                    port,
+                }),
+                method: Some("password".to_owned()),
+                key: Some(Key {
+                    kind: "RSA".to_owned(),
+                    fingerprint: "SHA256:x".to_owned(),
+                }),
+                certificate: Some(Certificate {
+                    id: line.clone().into(),
+                    serial,
+                    authority: String::new(),
+                }),
+                pid,
+                trust: Trust::Server,
+                line: line.into(),
+            })
+        })
+}
+
+proptest! {
+    #[test]
+    fn access_events_come_back_as_they_were(report in access()) {
+        let sent = record(report);
+        prop_assert_eq!(decode(&encode(sent.clone())).unwrap(), sent);
+    }
+
+    #[test]
+    fn no_bytes_make_it_fall_over(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode(&bytes);
+    }
+}
+
+#[test]
+fn the_other_reports_come_back_as_they_were() {
+    let text = str::to_owned;
+    let health = HealthReport {
+        at: Timestamp::from_micros(1),
+        check: text("tcp.db"),
+        verdict: Verdict::Failed,
+        detail: text("refused"),
+        took: Duration::from_micros(5),
+        interval: Duration::from_secs(30),
+        failures: 3,
+        values: vec![Value {
+            name: text("cpu"),
+            number: 0.5,
+            unit: text("%"),
+        }],
+    };
+    let gap = Gap {
+        source: text("journal"),
+        from: None,
+        to: Timestamp::from_micros(4),
+        lost: Some(2),
+        why: text("x"),
+    };
+    let finding = Finding {
+        subject: text("a"),
+        state: FindingState::Absent,
+        detail: text("b"),
+    };
+    let doctor = Doctor {
+        version: text("1"),
+        system: text("Debian"),
+        findings: vec![finding],
+    };
+    for report in [
+        Report::Health(health),
+        Report::Gap(gap),
+        Report::Doctor(doctor),
+    ] {
+        let sent = record(report);
+        assert_eq!(decode(&encode(sent.clone())).unwrap(), sent);
+    }
+}
+
+#[test]
+fn text_that_a_database_cannot_keep_is_made_harmless() {
+    assert_eq!(text("a\0b".to_owned()), "a\u{fffd}b");
+    assert_eq!(text("é".repeat(4096)).len(), 4096);
+}
