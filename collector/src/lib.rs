@@ -2,5 +2,7 @@
 
 pub mod access;
 pub mod alerting;
+pub mod hosts;
 pub mod intake;
 pub mod store;
+pub mod web;

@@ -258,7 +258,9 @@ fn identity(certificate: &[u8]) -> Option<HostId> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let names = certificate.subject_alternative_name().ok()??;
     let mut ids = names.value.general_names.iter().filter_map(|name| {
-        let GeneralName::URI(uri) = name else { return None };
+        let GeneralName::URI(uri) = name else {
+            return None;
+        };
         uri.strip_prefix(HostId::URI_PREFIX)?.parse().ok()
     });
     ids.next()

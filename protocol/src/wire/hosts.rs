@@ -19,8 +19,8 @@ impl TryFrom<v1::Doctor> for Doctor {
     fn try_from(wire: v1::Doctor) -> Result<Self, Malformed> {
         let findings: Result<_, _> = wire.findings.into_iter().map(TryInto::try_into).collect();
         Ok(Self {
-            version: wire.version,
-            system: wire.system,
+            version: text(wire.version),
+            system: text(wire.system),
             findings: findings?,
         })
     }
@@ -53,10 +53,6 @@ impl TryFrom<v1::doctor::Finding> for Finding {
             State::Failing => FindingState::Failing,
             State::Unspecified => return Err(Malformed("state of a finding")),
         };
-        Ok(Self {
-            subject: wire.subject,
-            state,
-            detail: wire.detail,
-        })
+        Ok(Self { subject: text(wire.subject), state, detail: text(wire.detail) })
     }
 }

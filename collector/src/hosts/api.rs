@@ -1,0 +1,73 @@
+//! Hosts and tokens for the operator's command, as JSON.
+
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use watchward_daemon::clock;
+use watchward_daemon::span::Span;
+
+use super::registry::is_name;
+use super::{Hosts, rows};
+use crate::web::Problem;
+
+/// The room's paths.
+pub fn routes(hosts: Hosts) -> Router {
+    Router::new()
+        .route("/v1/tokens", post(create).get(tokens))
+        .route("/v1/hosts", get(list))
+        .route("/v1/hosts/{name}/revoke", post(revoke))
+        .with_state(hosts)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    host: String,
+    life: Option<Span>,
+}
+
+#[derive(Serialize)]
+struct Created {
+    token: String,
+    expires_at: i64,
+}
+
+async fn create(
+    State(hosts): State<Hosts>,
+    Json(wanted): Json<Wanted>,
+) -> Result<Json<Created>, Problem> {
+    if !is_name(&wanted.host) {
+        return Err(Problem::refused(
+            "a host name has letters, digits, '-', '.' and '_'",
+        ));
+    }
+    let now = clock::now();
+    let life = wanted.life.unwrap_or_else(|| hosts.config.now().token_life);
+    let expires = now + life.duration();
+    let token = hosts.token(&wanted.host, expires, now).await?;
+    tracing::info!(host.name = wanted.host, "made an enrolment token");
+    Ok(Json(Created {
+        token,
+        expires_at: expires.as_micros(),
+    }))
+}
+
+async fn tokens(State(hosts): State<Hosts>) -> Result<Json<Vec<rows::TokenRow>>, Problem> {
+    Ok(Json(rows::tokens(&hosts.store).await?))
+}
+
+async fn list(State(hosts): State<Hosts>) -> Result<Json<Vec<rows::HostRow>>, Problem> {
+    Ok(Json(rows::hosts(&hosts.store).await?))
+}
+
+async fn revoke(
+    State(hosts): State<Hosts>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    match hosts.revoke(&name, clock::now()).await? {
+        true => Ok(Json(json!({ "revoked": name }))),
+        false => Err(Problem::missing("there is no enrolled host of this name")),
+    }
+}

@@ -1,0 +1,209 @@
+//! Hosts: who they are, how they come to be known, and whether they are still heard.
+
+mod api;
+mod authority;
+mod judge;
+mod registry;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use watchward_daemon::clock;
+use watchward_daemon::config::Live;
+use watchward_daemon::span::Span;
+use watchward_daemon::tasks::Stop;
+use watchward_daemon::tls::Identity;
+use watchward_protocol::hosts::Doctor;
+use watchward_protocol::time::Timestamp;
+
+use crate::alerting::{self, Bell};
+use crate::intake::{Heard, Host, Trust};
+use crate::store::{Store, Tx};
+
+use authority::Authority;
+
+pub use api::routes;
+pub use rows::{SCHEMA, findings_after};
+
+/// The table `[hosts]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The file of the collector's own certificate authority; made at the first start. Whoever has
+    /// it can speak for any host.
+    pub authority: PathBuf,
+    /// How long a host's certificate and the collector's own live. Both are renewed at two thirds.
+    pub certificate_life: Span,
+    /// How long an enrolment token can be used, unless `watchward token create` says otherwise.
+    pub token_life: Span,
+    /// A host that has not been heard for this long is silent.
+    pub silent_after: Span,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            authority: PathBuf::from("/var/lib/watchward/authority.pem"),
+            certificate_life: Span::days(30),
+            token_life: Span::minutes(15),
+            silent_after: Span::seconds(60),
+        }
+    }
+}
+
+/// How often the collector notes that it is there.
+const NOTE_EVERY: Duration = Duration::from_secs(5);
+
+/// The room: knows every host.
+#[derive(Clone)]
+pub struct Hosts {
+    store: Store,
+    config: Live<Config>,
+    authority: Arc<Authority>,
+    identity: Arc<Identity>,
+    renew_at: Timestamp,
+    noted: Timestamp,
+    revoked: Arc<watch::Sender<u64>>,
+}
+
+impl Hosts {
+    /// Opens the authority, and gives the collector a certificate of its own.
+    ///
+    /// # Errors
+    /// The authority's file cannot be used.
+    pub fn open(store: Store, config: Live<Config>, now: Timestamp) -> anyhow::Result<Self> {
+        let settings = config.now();
+        let authority = Authority::open(&settings.authority, now)?;
+        let life = settings.certificate_life.duration();
+        let (own, key) = authority.certify_collector(life, now)?;
+        Ok(Self {
+            store,
+            config,
+            authority: Arc::new(authority),
+            identity: Identity::from_pem(&own.chain, &key)?,
+            renew_at: authority::renew_at(now, life),
+            noted: now,
+            revoked: Arc::new(watch::Sender::new(0)),
+        })
+    }
+
+    /// Who the collector is, and whom it believes.
+    pub fn trust(&self) -> Trust {
+        Trust {
+            identity: self.identity.clone(),
+            authorities: self.authority.pem().to_owned(),
+        }
+    }
+
+    /// Notes that hosts gave a sign of life; one that was silent is so no more.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn alive(&self, tx: &mut Tx, hosts: &[Host], now: Timestamp) -> sqlx::Result<()> {
+        let deadline = now + self.config.now().silent_after.duration();
+        for host in hosts {
+            let Some(was) = rows::seen(tx, host.id, now, deadline).await? else {
+                continue;
+            };
+            if let Some(why) = judge::back(was, now) {
+                alerting::resolve(tx, &judge::key(host), &why, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs until told to stop: who is silent, whose revocation came from elsewhere, and the
+    /// collector's own certificate.
+    ///
+    /// # Errors
+    /// The database was away at the start.
+    pub async fn run(mut self, bell: Bell, stop: Stop) -> anyhow::Result<()> {
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        let mut revocations = rows::revocations(&self.store).await?;
+        self.thaw(clock::now()).await?;
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = stop.cancelled() => return Ok(()),
+            }
+            if let Err(error) = self.activate(&mut revocations, &bell, clock::now()).await {
+                tracing::error!(error = format!("{error:#}"), "cannot look after hosts");
+            }
+        }
+    }
+
+    /// Deadlines do not pass while the collector is away: it could not have heard anybody.
+    async fn thaw(&self, now: Timestamp) -> anyhow::Result<()> {
+        let mut tx = self.store.begin().await?;
+        if let Some(last) = rows::collector_seen(&mut tx).await? {
+            let grace = now + self.config.now().silent_after.duration();
+            rows::shift_deadlines(&mut tx, now.since(last), grace).await?;
+        }
+        rows::set_collector_seen(&mut tx, now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn activate(
+        &mut self,
+        revocations: &mut i64,
+        bell: &Bell,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let known = rows::revocations(&self.store).await?;
+        if std::mem::replace(revocations, known) != known {
+            self.revoked.send_modify(|count| *count += 1);
+        }
+        if self.look(now).await? {
+            bell.ring();
+        }
+        if now >= self.renew_at {
+            let life = self.config.now().certificate_life.duration();
+            let (own, key) = self.authority.certify_collector(life, now)?;
+            self.identity.exchange(&own.chain, &key)?;
+            self.renew_at = authority::renew_at(now, life);
+            tracing::info!("renewed the collector's certificate");
+        }
+        Ok(())
+    }
+
+    /// Raises an alert for each host whose deadline has passed; says whether there was one.
+    async fn look(&mut self, now: Timestamp) -> anyhow::Result<bool> {
+        let overdue = rows::overdue(&self.store, now).await?;
+        if overdue.is_empty() && now.since(self.noted) < NOTE_EVERY {
+            return Ok(false);
+        }
+        let mut tx = self.store.begin().await?;
+        rows::set_collector_seen(&mut tx, now).await?;
+        for seen in &overdue {
+            // It may have been heard since it was looked for.
+            if rows::fall_silent(&mut tx, seen.host.id, now).await? {
+                alerting::raise(&mut tx, &judge::silent(seen, now), now).await?;
+            }
+        }
+        tx.commit().await?;
+        self.noted = now;
+        Ok(!overdue.is_empty())
+    }
+
+    /// Keeps what agents found on their hosts.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn doctors(
+        &self,
+        tx: &mut Tx,
+        heard: &[Heard<Doctor>],
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
+        for one in heard {
+            rows::keep_doctor(tx, one.host.id, &one.report, now).await?;
+        }
+        Ok(())
+    }
+}

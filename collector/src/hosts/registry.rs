@@ -1,0 +1,156 @@
+//! Which hosts may talk to us: enrolment by a one-time token, renewal, revocation.
+
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use watchward_protocol::hosts::HostId;
+use watchward_protocol::time::Timestamp;
+
+use super::{Hosts, authority, judge, rows};
+use crate::alerting;
+use crate::intake::{Credentials, Enrol, Host, Refusal, Registry};
+use crate::store::Tx;
+
+/// A name that a host may have: letters, digits, `-`, `.`, `_`, at most 253.
+pub(super) fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (1..=253).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with(['-', '.'])
+}
+
+/// How a token's secret is kept.
+pub(super) fn hash(secret: &[u8]) -> String {
+    Sha256::digest(secret)
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}
+
+impl Hosts {
+    /// A one-time token for a host, as `watchward-agent enroll` takes it.
+    pub(super) async fn token(
+        &self,
+        host: &str,
+        expires: Timestamp,
+        now: Timestamp,
+    ) -> anyhow::Result<String> {
+        let secret: [u8; 32] = rand::random();
+        let mut tx = self.store.begin().await?;
+        rows::add_token(&mut tx, &hash(&secret), host, (now, expires)).await?;
+        tx.commit().await?;
+        let bytes = secret
+            .iter()
+            .chain(&self.authority.fingerprint())
+            .copied()
+            .collect::<Vec<_>>();
+        Ok(bytes
+            .iter()
+            .fold("wwt1-".to_owned(), |text, byte| format!("{text}{byte:02x}")))
+    }
+
+    /// Revokes the host of this name; says whether there was one.
+    pub(super) async fn revoke(&self, name: &str, now: Timestamp) -> anyhow::Result<bool> {
+        let mut tx = self.store.begin().await?;
+        let gone = retire(&mut tx, name, now).await?;
+        tx.commit().await?;
+        self.revoked.send_modify(|count| *count += 1);
+        Ok(gone > 0)
+    }
+
+    fn certify(&self, host: &Host, request: &[u8], now: Timestamp) -> anyhow::Result<Given> {
+        let life = self.config.now().certificate_life.duration();
+        let signed = self.authority.certify(host, request, life, now)?;
+        let renew_at = authority::renew_at(now, life);
+        let authorities = self.authority.pem().to_owned();
+        let credentials = Credentials {
+            chain: signed.chain,
+            authorities,
+            renew_at,
+        };
+        Ok(Given {
+            credentials,
+            expires: signed.expires,
+        })
+    }
+}
+
+/// Revokes whatever host has this name, and ends what was open about it. Says how many there were.
+async fn retire(tx: &mut Tx, name: &str, now: Timestamp) -> sqlx::Result<usize> {
+    let gone = rows::revoke(tx, name, now).await?;
+    for id in &gone {
+        let host = Host {
+            id: *id,
+            name: name.to_owned(),
+        };
+        alerting::resolve(tx, &judge::key(&host), "the host was revoked", now).await?;
+        tracing::warn!(host.id = %id, host.name = name, "revoked a host");
+    }
+    Ok(gone.len())
+}
+
+struct Given {
+    credentials: Credentials,
+    expires: Timestamp,
+}
+
+/// One answer for every token that is not good: a stranger learns nothing from it.
+const NO_TOKEN: Refusal = Refusal(
+    "this token is unknown, used, expired, or made for another host name; \
+     make a new one with: watchward token create HOST",
+);
+const NO_REQUEST: Refusal = Refusal("this is no certificate signing request");
+
+#[tonic::async_trait]
+impl Registry for Hosts {
+    async fn admit(&self, id: HostId) -> anyhow::Result<Option<Host>> {
+        rows::live(&self.store, id)
+            .await
+            .context("cannot look the host up")
+    }
+
+    async fn enrol(
+        &self,
+        ask: Enrol,
+        now: Timestamp,
+    ) -> anyhow::Result<Result<Credentials, Refusal>> {
+        let host = Host {
+            id: HostId::from_bytes(rand::random()),
+            name: ask.name,
+        };
+        let from = ask.from.map(|from| from.to_string()).unwrap_or_default();
+        let Ok(given) = self.certify(&host, &ask.request, now) else {
+            return Ok(Err(NO_REQUEST));
+        };
+        let mut tx = self.store.begin().await?;
+        if !rows::use_token(&mut tx, &hash(&ask.secret), &host.name, now).await? {
+            tracing::warn!(host.name = ?host.name, from, "refused an enrolment token");
+            return Ok(Err(NO_TOKEN));
+        }
+        let replaced = retire(&mut tx, &host.name, now).await?;
+        let deadline = now + self.config.now().silent_after.duration();
+        rows::add_host(&mut tx, &host, (now, deadline), given.expires).await?;
+        tx.commit().await?;
+        if replaced > 0 {
+            self.revoked.send_modify(|count| *count += 1);
+        }
+        tracing::info!(host.id = %host.id, host.name, from, replaced, "enrolled a host");
+        Ok(Ok(given.credentials))
+    }
+
+    async fn renew(
+        &self,
+        host: &Host,
+        request: &[u8],
+        now: Timestamp,
+    ) -> anyhow::Result<Result<Credentials, Refusal>> {
+        let Ok(given) = self.certify(host, request, now) else {
+            return Ok(Err(NO_REQUEST));
+        };
+        let mut tx = self.store.begin().await?;
+        rows::set_expiry(&mut tx, host.id, given.expires).await?;
+        tx.commit().await?;
+        Ok(Ok(given.credentials))
+    }
+
+    fn revoked(&self) -> watch::Receiver<u64> {
+        self.revoked.subscribe()
+    }
+}

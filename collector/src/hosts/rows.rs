@@ -1,0 +1,417 @@
+//! The room's tables: hosts, what their agents found, and enrolment tokens.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use watchward_protocol::hosts::{Doctor, FindingState, HostId};
+use watchward_protocol::time::Timestamp;
+
+use super::judge::Seen;
+use crate::intake::Host;
+use crate::store::{Schema, Store, Tx};
+
+/// The room's tables.
+pub const SCHEMA: Schema = Schema {
+    room: "hosts",
+    steps: &["CREATE TABLE host (
+            id TEXT PRIMARY KEY, name TEXT NOT NULL, enrolled_at BIGINT NOT NULL,
+            revoked_at BIGINT, version TEXT NOT NULL, system TEXT NOT NULL,
+            seen_at BIGINT NOT NULL, deadline BIGINT NOT NULL, silent BIGINT NOT NULL,
+            certificate_expires BIGINT NOT NULL);
+        CREATE UNIQUE INDEX host_name ON host (name) WHERE revoked_at IS NULL;
+        CREATE TABLE host_finding (
+            id {id}, host_id TEXT NOT NULL, subject TEXT NOT NULL, state TEXT NOT NULL,
+            detail TEXT NOT NULL, at BIGINT NOT NULL, UNIQUE (host_id, subject));
+        CREATE TABLE host_token (
+            hash TEXT PRIMARY KEY, host TEXT NOT NULL, created_at BIGINT NOT NULL,
+            expires_at BIGINT NOT NULL, used_at BIGINT);
+        CREATE TABLE collector_seen (one BIGINT PRIMARY KEY, at BIGINT NOT NULL)"],
+};
+
+/// Adds a token that can be used until it expires.
+pub(super) async fn add_token(
+    tx: &mut Tx,
+    hash: &str,
+    host: &str,
+    (now, expires): (Timestamp, Timestamp),
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO host_token (hash, host, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+    )
+    .bind(hash)
+    .bind(host)
+    .bind(now.as_micros())
+    .bind(expires.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Uses a token up; no when it is unknown, used, expired, or another host's.
+pub(super) async fn use_token(
+    tx: &mut Tx,
+    hash: &str,
+    host: &str,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "UPDATE host_token SET used_at = $3 \
+         WHERE hash = $1 AND host = $2 AND used_at IS NULL AND expires_at > $3",
+    )
+    .bind(hash)
+    .bind(host)
+    .bind(now.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A token as people see it: never its secret.
+#[derive(Debug, Serialize)]
+pub(super) struct TokenRow {
+    host: String,
+    created_at: i64,
+    expires_at: i64,
+    used_at: Option<i64>,
+}
+
+pub(super) async fn tokens(store: &Store) -> sqlx::Result<Vec<TokenRow>> {
+    let rows = sqlx::query(
+        "SELECT host, created_at, expires_at, used_at FROM host_token \
+         ORDER BY created_at DESC LIMIT 1000",
+    )
+    .fetch_all(store.read())
+    .await?;
+    let token = |row: AnyRow| {
+        Ok(TokenRow {
+            host: row.try_get(0)?,
+            created_at: row.try_get(1)?,
+            expires_at: row.try_get(2)?,
+            used_at: row.try_get(3)?,
+        })
+    };
+    rows.into_iter().map(token).collect()
+}
+
+/// Adds a host that has just enrolled.
+pub(super) async fn add_host(
+    tx: &mut Tx,
+    host: &Host,
+    (now, deadline): (Timestamp, Timestamp),
+    expires: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO host (id, name, enrolled_at, version, system, seen_at, deadline, silent, \
+         certificate_expires) VALUES ($1, $2, $3, '', '', $3, $4, 0, $5)",
+    )
+    .bind(host.id.to_string())
+    .bind(&host.name)
+    .bind(now.as_micros())
+    .bind(deadline.as_micros())
+    .bind(expires.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Revokes whatever host has this name; says which.
+pub(super) async fn revoke(tx: &mut Tx, name: &str, now: Timestamp) -> sqlx::Result<Vec<HostId>> {
+    let rows = sqlx::query(
+        "UPDATE host SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL RETURNING id",
+    )
+    .bind(name)
+    .bind(now.as_micros())
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().map(id).collect()
+}
+
+/// How many hosts were ever revoked: another number says that one was.
+pub(super) async fn revocations(store: &Store) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT COUNT(*) FROM host WHERE revoked_at IS NOT NULL")
+        .fetch_one(store.read())
+        .await
+}
+
+/// A host that may talk to us.
+pub(super) async fn live(store: &Store, id: HostId) -> sqlx::Result<Option<Host>> {
+    let name: Option<String> =
+        sqlx::query_scalar("SELECT name FROM host WHERE id = $1 AND revoked_at IS NULL")
+            .bind(id.to_string())
+            .fetch_optional(store.read())
+            .await?;
+    Ok(name.map(|name| Host { id, name }))
+}
+
+pub(super) async fn set_expiry(tx: &mut Tx, id: HostId, at: Timestamp) -> sqlx::Result<()> {
+    sqlx::query("UPDATE host SET certificate_expires = $2 WHERE id = $1")
+        .bind(id.to_string())
+        .bind(at.as_micros())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Notes a sign of life, and says what was known before: whether the host was silent, and when it
+/// was last heard.
+pub(super) async fn seen(
+    tx: &mut Tx,
+    id: HostId,
+    now: Timestamp,
+    deadline: Timestamp,
+) -> sqlx::Result<Option<(bool, Timestamp)>> {
+    let was = sqlx::query("SELECT silent, seen_at FROM host WHERE id = $1 AND revoked_at IS NULL")
+        .bind(id.to_string())
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(was) = was else { return Ok(None) };
+    sqlx::query("UPDATE host SET seen_at = $2, deadline = $3, silent = 0 WHERE id = $1")
+        .bind(id.to_string())
+        .bind(now.as_micros())
+        .bind(deadline.as_micros())
+        .execute(&mut **tx)
+        .await?;
+    Ok(Some((was.try_get::<i64, _>(0)? != 0, time(&was, 1)?)))
+}
+
+/// Hosts whose deadline has passed and that are not known to be silent.
+pub(super) async fn overdue(store: &Store, now: Timestamp) -> sqlx::Result<Vec<Seen>> {
+    let rows = sqlx::query(
+        "SELECT id, name, seen_at FROM host \
+         WHERE silent = 0 AND revoked_at IS NULL AND deadline < $1",
+    )
+    .bind(now.as_micros())
+    .fetch_all(store.read())
+    .await?;
+    let seen = |row: AnyRow| {
+        let host = Host {
+            id: id(&row)?,
+            name: row.try_get(1)?,
+        };
+        Ok(Seen {
+            host,
+            last: time(&row, 2)?,
+        })
+    };
+    rows.into_iter().map(seen).collect()
+}
+
+/// Has a host be silent if its deadline has passed still; says whether it has.
+pub(super) async fn fall_silent(tx: &mut Tx, id: HostId, now: Timestamp) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "UPDATE host SET silent = 1 \
+         WHERE id = $1 AND silent = 0 AND revoked_at IS NULL AND deadline < $2",
+    )
+    .bind(id.to_string())
+    .bind(now.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Moves deadlines by the time the collector was away, at least to `grace`.
+pub(super) async fn shift_deadlines(
+    tx: &mut Tx,
+    away: Duration,
+    grace: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE host SET deadline = CASE WHEN deadline + $1 > $2 THEN deadline + $1 ELSE $2 END \
+         WHERE silent = 0 AND revoked_at IS NULL",
+    )
+    .bind(i64::try_from(away.as_micros()).unwrap_or(i64::MAX / 2))
+    .bind(grace.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// When the collector last noted that it was there.
+pub(super) async fn collector_seen(tx: &mut Tx) -> sqlx::Result<Option<Timestamp>> {
+    let found: Option<i64> = sqlx::query_scalar("SELECT at FROM collector_seen WHERE one = 1")
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(found.map(Timestamp::from_micros))
+}
+
+pub(super) async fn set_collector_seen(tx: &mut Tx, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO collector_seen (one, at) VALUES (1, $1) \
+         ON CONFLICT (one) DO UPDATE SET at = excluded.at",
+    )
+    .bind(now.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Keeps the whole of what an agent found: what it no longer says goes, what changed is new.
+pub(super) async fn keep_doctor(
+    tx: &mut Tx,
+    host: HostId,
+    doctor: &Doctor,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE host SET version = $2, system = $3 WHERE id = $1")
+        .bind(host.to_string())
+        .bind(&doctor.version)
+        .bind(&doctor.system)
+        .execute(&mut **tx)
+        .await?;
+    let known = sqlx::query("SELECT subject, state, detail FROM host_finding WHERE host_id = $1")
+        .bind(host.to_string())
+        .fetch_all(&mut **tx)
+        .await?;
+    let mut same = Vec::new();
+    for row in known {
+        let (subject, state, detail): (String, String, String) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let stays = doctor
+            .findings
+            .iter()
+            .any(|new| new.subject == subject && word(new.state) == state && new.detail == detail);
+        if stays {
+            same.push(subject);
+            continue;
+        }
+        sqlx::query("DELETE FROM host_finding WHERE host_id = $1 AND subject = $2")
+            .bind(host.to_string())
+            .bind(&subject)
+            .execute(&mut **tx)
+            .await?;
+    }
+    for new in doctor
+        .findings
+        .iter()
+        .filter(|new| !same.contains(&new.subject))
+    {
+        sqlx::query(
+            "INSERT INTO host_finding (host_id, subject, state, detail, at) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (host_id, subject) DO NOTHING",
+        )
+        .bind(host.to_string())
+        .bind(&new.subject)
+        .bind(word(new.state))
+        .bind(&new.detail)
+        .bind(now.as_micros())
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+fn word(state: FindingState) -> &'static str {
+    match state {
+        FindingState::Watched => "watched",
+        FindingState::Absent => "absent",
+        FindingState::Failing => "failing",
+    }
+}
+
+/// Something that an agent found, as people see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct FindingRow {
+    /// Rises with every change.
+    pub id: i64,
+    /// The host's name.
+    pub host: String,
+    /// What was looked for.
+    pub subject: String,
+    /// `watched`, `absent` or `failing`.
+    pub state: String,
+    /// One sentence.
+    pub detail: String,
+    /// When the collector heard it, in microseconds.
+    pub at: i64,
+}
+
+/// What agents found, in the order it was heard, after an id.
+///
+/// # Errors
+/// The database's.
+pub async fn findings_after(
+    store: &Store,
+    after: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<FindingRow>> {
+    let rows = sqlx::query(
+        "SELECT f.id, h.name, f.subject, f.state, f.detail, f.at \
+         FROM host_finding f JOIN host h ON h.id = f.host_id \
+         WHERE f.id > $1 AND h.revoked_at IS NULL ORDER BY f.id LIMIT $2",
+    )
+    .bind(after)
+    .bind(limit)
+    .fetch_all(store.read())
+    .await?;
+    let finding = |row: AnyRow| {
+        Ok(FindingRow {
+            id: row.try_get(0)?,
+            host: row.try_get(1)?,
+            subject: row.try_get(2)?,
+            state: row.try_get(3)?,
+            detail: row.try_get(4)?,
+            at: row.try_get(5)?,
+        })
+    };
+    rows.into_iter().map(finding).collect()
+}
+
+/// A host as people see it.
+#[derive(Debug, Serialize)]
+pub(super) struct HostRow {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) state: &'static str,
+    pub(super) enrolled_at: i64,
+    pub(super) seen_at: i64,
+    pub(super) version: String,
+    pub(super) system: String,
+    pub(super) certificate_expires: i64,
+    pub(super) findings: Vec<FindingRow>,
+}
+
+pub(super) async fn hosts(store: &Store) -> sqlx::Result<Vec<HostRow>> {
+    let rows = sqlx::query(
+        "SELECT id, name, revoked_at, silent, enrolled_at, seen_at, version, system, \
+         certificate_expires FROM host ORDER BY name, enrolled_at",
+    )
+    .fetch_all(store.read())
+    .await?;
+    let findings = findings_after(store, 0, 100_000).await?;
+    let host = |row: AnyRow| {
+        let revoked = row.try_get::<Option<i64>, _>(2)?.is_some();
+        let silent = row.try_get::<i64, _>(3)? != 0;
+        let name: String = row.try_get(1)?;
+        let own = findings
+            .iter()
+            .filter(|finding| !revoked && finding.host == name);
+        Ok(HostRow {
+            id: row.try_get(0)?,
+            state: match (revoked, silent) {
+                (true, _) => "revoked",
+                (false, true) => "silent",
+                (false, false) => "heard",
+            },
+            enrolled_at: row.try_get(4)?,
+            seen_at: row.try_get(5)?,
+            version: row.try_get(6)?,
+            system: row.try_get(7)?,
+            certificate_expires: row.try_get(8)?,
+            findings: own.cloned().collect(),
+            name,
+        })
+    };
+    rows.into_iter().map(host).collect()
+}
+
+fn id(row: &AnyRow) -> sqlx::Result<HostId> {
+    let text: String = row.try_get("id")?;
+    text.parse()
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+fn time(row: &AnyRow, column: usize) -> sqlx::Result<Timestamp> {
+    Ok(Timestamp::from_micros(row.try_get(column)?))
+}

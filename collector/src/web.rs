@@ -1,0 +1,104 @@
+//! The shell that rooms' paths are served in: for now a Unix socket for the operator's command.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::net::UnixListener;
+use watchward_daemon::tasks::Tasks;
+
+/// The table `[admin]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The Unix socket that the command `watchward` talks to. Only the collector's own user and
+    /// root may.
+    pub socket: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            socket: PathBuf::from("/run/watchward/collector.sock"),
+        }
+    }
+}
+
+/// Serves the rooms' paths until told to stop.
+///
+/// # Errors
+/// The socket cannot be made, or another collector listens on it.
+pub fn start(tasks: &Tasks, config: &Config, routes: Router) -> anyhow::Result<()> {
+    let path = &config.socket;
+    let listener = listen(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let routes = routes.fallback(async || Problem::missing("there is no such path"));
+    let stop = tasks.stop();
+    tasks.start("admin", async move {
+        let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned());
+        served.await.context("cannot serve the admin socket")
+    });
+    Ok(())
+}
+
+fn listen(path: &PathBuf) -> anyhow::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        anyhow::bail!("another collector listens there");
+    }
+    // What is left of a collector that was killed.
+    let _ = std::fs::remove_file(path);
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Why a request was not answered: `{"error": "..."}`.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    text: String,
+}
+
+impl Problem {
+    /// What was asked makes no sense: in one sentence, what would.
+    pub fn refused(text: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            text: text.into(),
+        }
+    }
+
+    /// There is no such thing.
+    pub fn missing(text: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            text: text.into(),
+        }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Problem {
+    /// A problem of the collector's own: logged here, and not shown.
+    fn from(error: E) -> Self {
+        let error: anyhow::Error = error.into();
+        tracing::error!(error = format!("{error:#}"), "cannot answer a request");
+        let text = "the collector has a problem of its own; its log says which".to_owned();
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            text,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.text }))).into_response()
+    }
+}
