@@ -2,7 +2,131 @@
 
 pub mod access;
 pub mod alerting;
+pub mod config;
 pub mod hosts;
 pub mod intake;
 pub mod store;
 pub mod web;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use watchward_daemon::clock;
+use watchward_daemon::config::Live;
+use watchward_daemon::service::{self, Signals, Wish};
+use watchward_daemon::tasks::{Tasks, tasks};
+use watchward_protocol::time::Timestamp;
+
+use alerting::Bell;
+use config::Config;
+use hosts::Hosts;
+use intake::Told;
+use store::{Schema, Store, Tx};
+
+/// Every room's tables.
+const SCHEMAS: &[Schema] = &[intake::SCHEMA, hosts::SCHEMA];
+
+/// Runs the collector until a signal ends it.
+///
+/// # Errors
+/// The configuration is wrong, an address or the database cannot be used, or a task ended that
+/// should not have.
+pub async fn run(file: &Path) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let (tasks, mut running) = tasks();
+    let reload = start(&tasks, watchward_daemon::config::read(file)?).await?;
+    drop(tasks);
+    service::ready();
+    loop {
+        tokio::select! {
+            failed = running.failed() => return failed,
+            wish = signals.next() => match wish {
+                Wish::Reload => reload.from(file),
+                Wish::End => break,
+            },
+        }
+    }
+    service::stopping();
+    running.drain(Duration::from_secs(10)).await;
+    Ok(())
+}
+
+/// Builds the rooms and joins them.
+async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
+    let Config {
+        store,
+        intake,
+        admin,
+        hosts,
+    } = config;
+    let store = Store::open(&store.url()?, SCHEMAS).await?;
+    let bell = Bell::default();
+    let (hosts_changes, hosts) = Live::new(hosts);
+    let hosts = Hosts::open(store.clone(), hosts, clock::now())?;
+
+    let rooms = Rooms {
+        hosts: hosts.clone(),
+        bell: bell.clone(),
+    };
+    let parts = (
+        store.clone(),
+        Arc::new(hosts.clone()) as _,
+        Arc::new(rooms) as _,
+    );
+    intake::start(tasks, &intake, &hosts.trust(), parts).await?;
+    web::start(tasks, &admin, hosts::routes(hosts.clone()))?;
+    tasks.start("hosts", hosts.run(bell, tasks.stop()));
+    Ok(Reload {
+        hosts: hosts_changes,
+    })
+}
+
+/// Hands what hosts told to the rooms that keep and judge it.
+struct Rooms {
+    hosts: Hosts,
+    bell: Bell,
+}
+
+#[tonic::async_trait]
+impl intake::Rooms for Rooms {
+    async fn absorb(&self, tx: &mut Tx, told: Told<'_>, now: Timestamp) -> anyhow::Result<()> {
+        match told {
+            Told::Alive(hosts) => self.hosts.alive(tx, hosts, now).await?,
+            Told::Doctors(heard) => self.hosts.doctors(tx, heard, now).await?,
+            Told::Access(_) | Told::Gaps(_) | Told::Health(_) => {}
+        }
+        Ok(())
+    }
+
+    fn committed(&self) {
+        self.bell.ring();
+    }
+}
+
+/// The hands that change a running collector's configuration.
+struct Reload {
+    hosts: watch::Sender<Arc<hosts::Config>>,
+}
+
+impl Reload {
+    /// Reads the file again; a bad one changes nothing. Where to listen and what to keep things in
+    /// changes at the next start.
+    fn from(&self, file: &Path) {
+        match watchward_daemon::config::read::<Config>(file) {
+            Ok(Config {
+                store: _,
+                intake: _,
+                admin: _,
+                hosts,
+            }) => {
+                self.hosts.send_replace(Arc::new(hosts));
+                tracing::info!(file = %file.display(), "read the configuration again");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the new configuration is not used; the old one stays");
+            }
+        }
+    }
+}

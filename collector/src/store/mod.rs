@@ -1,18 +1,21 @@
 //! Where everything is kept: SQLite by default, PostgreSQL by URL, one SQL text for both.
 
 pub(crate) mod bulk;
+mod config;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, Executor};
 
+pub use config::{Config, Database};
 pub use schema::Schema;
 
 /// A transaction. What is judged, raised and kept together commits together.
@@ -38,6 +41,17 @@ pub enum Kind {
     Postgres,
 }
 
+impl Kind {
+    /// Which database a URL names, by its scheme.
+    fn of(url: &str) -> Option<Self> {
+        match url.split_once(':')?.0 {
+            "sqlite" => Some(Self::Sqlite),
+            "postgres" | "postgresql" => Some(Self::Postgres),
+            _ => None,
+        }
+    }
+}
+
 impl Store {
     /// Opens `sqlite:///path/to/file` (created if missing) or `postgres://...`, and brings its
     /// tables to the shape that `schemas` say.
@@ -46,11 +60,10 @@ impl Store {
     /// The URL names neither, the database cannot be opened, or a newer version has written it.
     pub async fn open(url: &str, schemas: &[Schema]) -> anyhow::Result<Self> {
         sqlx::any::install_default_drivers();
-        let kind = match url.split_once(':').map(|(scheme, _)| scheme) {
-            Some("sqlite") => Kind::Sqlite,
-            Some("postgres" | "postgresql") => Kind::Postgres,
-            _ => bail!("the database must be sqlite:///path or postgres://user@host/name"),
-        };
+        let kind = Kind::of(url).context("the database is neither SQLite nor PostgreSQL")?;
+        if kind == Kind::Sqlite {
+            make_folder(url)?;
+        }
         let store = match kind {
             Kind::Sqlite => {
                 let url = format!("{url}{}mode=rwc", if url.contains('?') { "&" } else { "?" });
@@ -111,6 +124,19 @@ async fn pool(kind: Kind, url: &str, connections: u32) -> anyhow::Result<AnyPool
         .connect_with(options)
         .await
         .context("cannot open the database")
+}
+
+/// Makes the folder that the database's file lies in.
+fn make_folder(url: &str) -> anyhow::Result<()> {
+    let path = url
+        .trim_start_matches("sqlite://")
+        .split('?')
+        .next()
+        .unwrap_or_default();
+    let Some(folder) = Path::new(path).parent() else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
 }
 
 const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \

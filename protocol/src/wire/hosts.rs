@@ -53,6 +53,10 @@ impl TryFrom<v1::doctor::Finding> for Finding {
             State::Failing => FindingState::Failing,
             State::Unspecified => return Err(Malformed("state of a finding")),
         };
-        Ok(Self { subject: text(wire.subject), state, detail: text(wire.detail) })
+        Ok(Self {
+            subject: text(wire.subject),
+            state,
+            detail: text(wire.detail),
+        })
     }
 }

@@ -1,0 +1,19 @@
+//! `collector.toml`: a table for each room and each part of the trunk.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{hosts, intake, store, web};
+
+/// The whole of the collector's configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where everything is kept.
+    pub store: store::Config,
+    /// Where agents connect.
+    pub intake: intake::Config,
+    /// Where the operator's command connects.
+    pub admin: web::Config,
+    /// Who may be a host.
+    pub hosts: hosts::Config,
+}
