@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{hosts, spool, uplink};
+use crate::{access, health, hosts, spool, uplink};
 
 /// The whole of the agent's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -14,4 +14,8 @@ pub struct Config {
     pub spool: spool::Config,
     /// Who this host is.
     pub hosts: hosts::Config,
+    /// Which logs say who gets in.
+    pub access: access::Config,
+    /// What is checked on this host.
+    pub health: health::Config,
 }

@@ -50,6 +50,8 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         uplink,
         spool,
         hosts,
+        access,
+        health,
     } = config;
     let spool = Arc::new(spool::Spool::open(spool)?);
     let standing = Arc::new(hosts.standing()?);
@@ -58,7 +60,14 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let (findings, found) = mpsc::unbounded_channel();
     let (wishes, renewals) = mpsc::channel(1);
     let (uplink_changes, uplink) = Live::new(uplink);
+    let (access_changes, access) = Live::new(access);
+    let (health_changes, health) = Live::new(health);
 
+    let positions = spool.positions()?;
+    let (keep, find, stop) = (keeper.clone(), findings.clone(), tasks.stop());
+    tasks.start("access", access::run(access, positions, keep, find, stop));
+    let checks = health::run(health, keeper.clone(), findings, tasks.clone());
+    tasks.start("health", checks);
     tasks.start(
         "spool",
         spool::run(spool.clone(), entries, growing, tasks.stop()),
@@ -73,15 +82,18 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         hosts::renew(hosts.identity, standing, wishes, tasks.stop()),
     );
     tasks.start("report", hosts::report(found, keeper, tasks.stop()));
-    drop(findings);
     Ok(Reload {
         uplink: uplink_changes,
+        access: access_changes,
+        health: health_changes,
     })
 }
 
 /// The hands that change a running agent's configuration.
 struct Reload {
     uplink: watch::Sender<Arc<uplink::Config>>,
+    access: watch::Sender<Arc<access::Config>>,
+    health: watch::Sender<Arc<health::Config>>,
 }
 
 impl Reload {
@@ -90,10 +102,14 @@ impl Reload {
         match watchward_daemon::config::read::<Config>(file) {
             Ok(Config {
                 uplink,
+                access,
+                health,
                 spool: _,
                 hosts: _,
             }) => {
                 self.uplink.send_replace(Arc::new(uplink));
+                self.access.send_replace(Arc::new(access));
+                self.health.send_replace(Arc::new(health));
                 tracing::info!(file = %file.display(), "read the configuration again");
             }
             Err(error) => {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{hosts, intake, store, web};
+use crate::{access, hosts, intake, store, web};
 
 /// The whole of the collector's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -16,4 +16,6 @@ pub struct Config {
     pub admin: web::Config,
     /// Who may be a host.
     pub hosts: hosts::Config,
+    /// When an attempt to get in is an attack.
+    pub access: access::Config,
 }

@@ -26,7 +26,7 @@ use intake::Told;
 use store::{Schema, Store, Tx};
 
 /// Every room's tables.
-const SCHEMAS: &[Schema] = &[intake::SCHEMA, hosts::SCHEMA];
+const SCHEMAS: &[Schema] = &[intake::SCHEMA, hosts::SCHEMA, access::SCHEMA];
 
 /// Runs the collector until a signal ends it.
 ///
@@ -60,14 +60,19 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         intake,
         admin,
         hosts,
+        access,
     } = config;
     let store = Store::open(&store.url()?, SCHEMAS).await?;
+    let now = clock::now();
     let bell = Bell::default();
     let (hosts_changes, hosts) = Live::new(hosts);
-    let hosts = Hosts::open(store.clone(), hosts, clock::now())?;
+    let (access_changes, access) = Live::new(access);
+    let hosts = Hosts::open(store.clone(), hosts, now)?;
+    thaw(&store, &hosts, now).await?;
 
     let rooms = Rooms {
         hosts: hosts.clone(),
+        access: access.clone(),
         bell: bell.clone(),
     };
     let parts = (
@@ -76,16 +81,31 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         Arc::new(rooms) as _,
     );
     intake::start(tasks, &intake, &hosts.trust(), parts).await?;
-    web::start(tasks, &admin, hosts::routes(hosts.clone()))?;
+    let routes = hosts::routes(hosts.clone()).merge(access::routes().with_state(store.clone()));
+    web::start(tasks, &admin, routes)?;
+    tasks.start(
+        "access",
+        access::run(store.clone(), access, bell.clone(), tasks.stop()),
+    );
     tasks.start("hosts", hosts.run(bell, tasks.stop()));
     Ok(Reload {
         hosts: hosts_changes,
+        access: access_changes,
     })
+}
+
+/// Puts every deadline off by the time that the collector was away.
+async fn thaw(store: &Store, hosts: &Hosts, now: Timestamp) -> anyhow::Result<()> {
+    let mut tx = store.begin().await?;
+    let away = hosts.thaw(&mut tx, now).await?;
+    access::shift(&mut tx, away).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Hands what hosts told to the rooms that keep and judge it.
 struct Rooms {
     hosts: Hosts,
+    access: Live<access::Config>,
     bell: Bell,
 }
 
@@ -95,7 +115,9 @@ impl intake::Rooms for Rooms {
         match told {
             Told::Alive(hosts) => self.hosts.alive(tx, hosts, now).await?,
             Told::Doctors(heard) => self.hosts.doctors(tx, heard, now).await?,
-            Told::Access(_) | Told::Gaps(_) | Told::Health(_) => {}
+            Told::Access(heard) => access::absorb(tx, heard, &self.access.now(), now).await?,
+            Told::Gaps(heard) => access::absorb_gaps(tx, heard, &self.access.now(), now).await?,
+            Told::Health(_) => {}
         }
         Ok(())
     }
@@ -108,6 +130,7 @@ impl intake::Rooms for Rooms {
 /// The hands that change a running collector's configuration.
 struct Reload {
     hosts: watch::Sender<Arc<hosts::Config>>,
+    access: watch::Sender<Arc<access::Config>>,
 }
 
 impl Reload {
@@ -120,8 +143,10 @@ impl Reload {
                 intake: _,
                 admin: _,
                 hosts,
+                access,
             }) => {
                 self.hosts.send_replace(Arc::new(hosts));
+                self.access.send_replace(Arc::new(access));
                 tracing::info!(file = %file.display(), "read the configuration again");
             }
             Err(error) => {

@@ -1,5 +1,6 @@
 //! The two lanes in one file: numbering, reading, acknowledging.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
@@ -83,15 +84,18 @@ impl Spool {
         }
     }
 
-    /// How far a source had read.
+    /// How far each source had read.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn position(&self, source: &str) -> anyhow::Result<Option<Vec<u8>>> {
+    pub fn positions(&self) -> anyhow::Result<HashMap<String, Vec<u8>>> {
         self.with(|database| {
-            let read = database.begin_read()?;
-            let found = read.open_table(POSITIONS)?.get(source)?;
-            Ok(found.map(|bytes| bytes.value().to_vec()))
+            let mut positions = HashMap::new();
+            for pair in database.begin_read()?.open_table(POSITIONS)?.iter()? {
+                let (source, bytes) = pair?;
+                positions.insert(source.value().to_owned(), bytes.value().to_vec());
+            }
+            Ok(positions)
         })
     }
 

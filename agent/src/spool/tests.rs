@@ -1,5 +1,6 @@
 //! What must hold of the spool: dense numbers, nothing lost without a word, repeats on request.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use watchward_protocol::health::{HealthReport, Verdict};
@@ -102,8 +103,8 @@ fn numbers_and_positions_outlive_the_program() {
             health: 1
         }
     );
-    assert_eq!(spool.position("journal").unwrap().unwrap(), b"here");
-    assert_eq!(spool.position("other").unwrap(), None);
+    let positions = HashMap::from([("journal".to_owned(), b"here".to_vec())]);
+    assert_eq!(spool.positions().unwrap(), positions);
     let reports: Vec<Report> = all(&spool, Lane::Access, 0)
         .into_iter()
         .map(|r| r.report)
@@ -221,5 +222,5 @@ async fn a_burst_takes_few_commits_and_arrives_in_order() {
         .map(|r| r.report)
         .collect();
     assert_eq!(reports, (0..200).map(access).collect::<Vec<_>>());
-    assert_eq!(spool.position("journal").unwrap().unwrap(), b"199");
+    assert_eq!(spool.positions().unwrap()["journal"], b"199");
 }

@@ -126,7 +126,6 @@ impl Hosts {
     pub async fn run(mut self, bell: Bell, stop: Stop) -> anyhow::Result<()> {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let mut revocations = rows::revocations(&self.store).await?;
-        self.thaw(clock::now()).await?;
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
@@ -138,15 +137,18 @@ impl Hosts {
         }
     }
 
-    /// Deadlines do not pass while the collector is away: it could not have heard anybody.
-    async fn thaw(&self, now: Timestamp) -> anyhow::Result<()> {
-        let mut tx = self.store.begin().await?;
-        if let Some(last) = rows::collector_seen(&mut tx).await? {
-            let grace = now + self.config.now().silent_after.duration();
-            rows::shift_deadlines(&mut tx, now.since(last), grace).await?;
-        }
-        rows::set_collector_seen(&mut tx, now).await?;
-        Ok(tx.commit().await?)
+    /// Notes that the collector is there again, and says how long it was away. Deadlines do not
+    /// pass meanwhile: it could not have heard anybody.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn thaw(&self, tx: &mut Tx, now: Timestamp) -> sqlx::Result<Duration> {
+        let last = rows::collector_seen(tx).await?;
+        let away = last.map_or(Duration::ZERO, |last| now.since(last));
+        let grace = now + self.config.now().silent_after.duration();
+        rows::shift_deadlines(tx, away, grace).await?;
+        rows::set_collector_seen(tx, now).await?;
+        Ok(away)
     }
 
     async fn activate(
