@@ -12,6 +12,9 @@ use super::sshd::{self, Parsed, Role};
 /// A folded line is unfolded into at most so many events; any local user can write a larger number.
 const MOST_REPEATS: u32 = 4096;
 
+/// The form of an event whose line nobody understands.
+pub const UNRECOGNISED: &str = "unrecognised";
+
 /// A message as a source found it.
 #[derive(Clone, Copy, Debug)]
 pub struct Written<'a> {
@@ -141,7 +144,7 @@ fn unrecognised(written: &Written<'_>) -> AccessEvent {
         action: Action::Notice,
         outcome: Outcome::Unknown,
         attempt: false,
-        form: "unrecognised".to_owned(),
+        form: UNRECOGNISED.to_owned(),
         user: None,
         peer: None,
         method: None,

@@ -4,8 +4,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 use watchward_daemon::span::Span;
-use zbus::Connection;
-use zbus::zvariant::OwnedObjectPath;
+use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
 use super::Found;
 use super::config::{self, Interval, paced};
@@ -142,7 +141,7 @@ async fn result(connection: &Connection, path: &OwnedObjectPath) -> zbus::Result
             &("org.freedesktop.systemd1.Service", "Result"),
         )
         .await?;
-    let value: zbus::zvariant::OwnedValue = answer.body().deserialize()?;
+    let value: OwnedVariant = answer.body().deserialize()?;
     Ok(String::try_from(value)?)
 }
 

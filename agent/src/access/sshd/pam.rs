@@ -100,7 +100,9 @@ fn circumstances<'a>(message: &Message<'a>, parsed: Parsed<'a>, text: &'a [u8]) 
         return parsed;
     };
     let (host, rest) = word(rest);
-    let user = rest.strip_prefix(b" user=").filter(|_| !message.cut && !message.relayed);
+    let user = rest
+        .strip_prefix(b" user=")
+        .filter(|_| !message.cut && !message.relayed);
     // PAM does not say whether there is such an account, so the name may be anything typed.
     let user = user.map(|name| Name {
         bytes: Cow::Borrowed(name),

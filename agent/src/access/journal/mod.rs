@@ -1,0 +1,215 @@
+//! The journal: what sshd wrote there, with the fields that only journald can set.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+use watchward_daemon::clock;
+use watchward_protocol::hosts::FindingState;
+use watchward_protocol::record::{Gap, Report};
+
+use super::desk::Desk;
+use crate::spool::Ended;
+
+mod child;
+mod entry;
+mod place;
+mod reader;
+
+use child::Reading;
+use entry::{Entry, FIELDS, MATCHES};
+use place::Place;
+use reader::Reader;
+
+/// What it is called in what the agent found.
+pub(super) const SUBJECT: &str = "access: journal";
+/// Its name in positions and gaps.
+const SOURCE: &str = "journal";
+
+/// While entries come one by one, they are gathered for so long: the first is handed on at once.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long one question to the journal may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// When the place is gone, entries from so long before are looked at again: clocks are set back.
+const BEFORE: Duration = Duration::from_secs(3600);
+
+/// Where the journal is.
+#[derive(Debug)]
+pub(super) struct Journal {
+    program: String,
+    socket: PathBuf,
+}
+
+/// How to go on.
+struct Start {
+    argument: String,
+    /// Entries up to here were read before.
+    place: Place,
+    gap: Option<Gap>,
+}
+
+impl Journal {
+    pub(super) fn of_host() -> Self {
+        Self {
+            program: "journalctl".to_owned(),
+            socket: PathBuf::from("/run/systemd/journal/socket"),
+        }
+    }
+
+    /// Whether the journal can be read; if not, why.
+    pub(super) async fn can_be_read(&self) -> Result<(), String> {
+        self.look().await.map(drop)
+    }
+
+    /// Its last entry, if it can be read.
+    async fn look(&self) -> Result<Option<Entry>, String> {
+        if !self.socket.exists() {
+            return Err(format!(
+                "no journald runs here ({} is missing)",
+                self.socket.display()
+            ));
+        }
+        let (entry, complaint) = self.one(&["--lines=1", FIELDS]).await?;
+        if complaint.contains("not seeing messages") || complaint.contains("permission") {
+            return Err(
+                "the agent may not read the journal: its user must be in the group \
+                systemd-journal"
+                    .to_owned(),
+            );
+        }
+        Ok(entry)
+    }
+
+    /// Reads sshd's entries for ever; begins again whenever that ends.
+    pub(super) async fn follow(&self, desk: &mut Desk) -> Result<Infallible, Ended> {
+        let mut delay = Duration::from_secs(1);
+        loop {
+            let began = Instant::now();
+            let why = match self.start(desk).await {
+                Ok(start) => self.read(start, desk).await?,
+                Err(why) => why,
+            };
+            if began.elapsed() > Duration::from_secs(60) {
+                delay = Duration::from_secs(1);
+            }
+            desk.say(
+                SUBJECT,
+                FindingState::Failing,
+                &format!("{why}; it is tried again"),
+            );
+            sleep(delay).await;
+            delay = (delay * 2).min(Duration::from_secs(60));
+        }
+    }
+
+    /// Finds out how to go on: from where it was left, if that is still there.
+    async fn start(&self, desk: &mut Desk) -> Result<Start, String> {
+        let last = self.look().await?;
+        let kept = desk.position(SOURCE).map(serde_json::from_slice::<Place>);
+        let place = match kept {
+            Some(Ok(place)) => place,
+            // Seen for the first time: old logins are no news.
+            None | Some(Err(_)) => {
+                let now = Place {
+                    cursor: None,
+                    at: clock::now(),
+                };
+                return Ok(Start::at(last.as_ref().map_or(now, Place::behind)));
+            }
+        };
+        let Some(cursor) = &place.cursor else {
+            return Ok(Start::at(place));
+        };
+        // A seek to an entry that is gone goes to another one and does not tell.
+        let found = self.one(&[&format!("--cursor={cursor}"), FIELDS]).await;
+        let next = found.ok().and_then(|(entry, _)| entry);
+        if next.as_ref().is_some_and(|entry| entry.cursor == *cursor) {
+            return Ok(Start::at(place));
+        }
+        let (oldest, _) = self.one(&[FIELDS]).await?;
+        let after = oldest.into_iter().chain(next).map(|entry| entry.taken);
+        let gap = Gap {
+            source: SOURCE.to_owned(),
+            from: Some(place.at),
+            to: after
+                .filter(|taken| *taken > place.at)
+                .min()
+                .unwrap_or_else(clock::now),
+            lost: None,
+            why: "the entry that was read last is no longer in the journal: what followed it may \
+                have been removed as well"
+                .to_owned(),
+        };
+        let since = (place.at - BEFORE).as_micros().div_euclid(1_000_000);
+        Ok(Start {
+            argument: format!("--since=@{since}"),
+            place,
+            gap: Some(gap),
+        })
+    }
+
+    /// Reads until the child ends; why it did.
+    async fn read(&self, start: Start, desk: &mut Desk) -> Result<String, Ended> {
+        let fixed = ["--follow", "--no-tail", "--quiet", FIELDS, &start.argument];
+        let all: Vec<&str> = fixed.into_iter().chain(MATCHES).collect();
+        let mut reading = match Reading::start(&self.program, &all) {
+            Ok(reading) => reading,
+            Err(error) => return Ok(format!("{} cannot be started: {error}", self.program)),
+        };
+        let mut reader = Reader::new(start.place);
+        let gap = start.gap.into_iter().map(Report::Gap).collect();
+        reader.keep(gap, desk).await?;
+        let detail = "sshd's entries are read from the journal";
+        desk.say(SUBJECT, FindingState::Watched, detail);
+        loop {
+            match reading.next().await {
+                Ok(Some(batch)) => {
+                    let reports = reader.understand(&batch);
+                    reader.keep(reports, desk).await?;
+                    sleep(PAUSE).await;
+                }
+                Ok(None) => {
+                    let complaint = timeout(PATIENCE, reading.complaint()).await;
+                    let complaint = complaint.unwrap_or_else(|_| "it closed its output".to_owned());
+                    return Ok(format!("journalctl ended: {complaint}"));
+                }
+                Err(error) => return Ok(format!("journalctl cannot be read: {error}")),
+            }
+        }
+    }
+
+    /// The first entry that journalctl shows with these arguments, and what it says beside it.
+    async fn one(&self, arguments: &[&str]) -> Result<(Option<Entry>, String), String> {
+        let ask = async {
+            let mut reading = Reading::start(&self.program, arguments)
+                .map_err(|error| format!("{} cannot be started: {error}", self.program))?;
+            let batch = reading.next().await.map_err(|error| error.to_string())?;
+            let lines = batch.unwrap_or_default().lines;
+            let mut lines = lines.split(|byte| *byte == b'\n');
+            let entry = lines.find_map(|line| entry::read(line).ok());
+            Ok((entry, reading.complaint().await))
+        };
+        let answer = timeout(PATIENCE, ask).await;
+        answer.unwrap_or_else(|_| Err("journalctl does not answer".to_owned()))
+    }
+}
+
+impl Start {
+    fn at(place: Place) -> Self {
+        let argument = match &place.cursor {
+            // Not `--after-cursor`: together with matches it skips an entry before systemd 255
+            // (systemd issue 30288). The entry itself is known again by its cursor.
+            Some(cursor) => format!("--cursor={cursor}"),
+            None => format!("--since=@{}", place.at.as_micros().div_euclid(1_000_000)),
+        };
+        Self {
+            argument,
+            place,
+            gap: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

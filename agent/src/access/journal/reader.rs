@@ -1,0 +1,101 @@
+//! From lines of `journalctl` to reports, each once, with the place that was reached.
+
+use watchward_daemon::clock;
+use watchward_protocol::access::Trust;
+use watchward_protocol::record::{Gap, Report};
+
+use super::SOURCE;
+use super::child::Batch;
+use super::entry;
+use super::place::Place;
+use crate::access::desk::Desk;
+use crate::access::understand::{Understand, Written};
+use crate::spool::Ended;
+
+/// Reads on from a place.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// Entries up to here were read before this start.
+    before: Place,
+    reached: Place,
+    boot: u128,
+    server: Understand,
+    /// What others say in sshd's name must not change what is known of sshd's connections.
+    others: Understand,
+}
+
+impl Reader {
+    pub(super) fn new(place: Place) -> Self {
+        Self {
+            before: place.clone(),
+            reached: place,
+            boot: u128::from_be_bytes(clock::boot()),
+            server: Understand::new(),
+            others: Understand::new(),
+        }
+    }
+
+    /// What these lines mean.
+    pub(super) fn understand(&mut self, batch: &Batch) -> Vec<Report> {
+        let mut reports = Vec::new();
+        if batch.lost > 0 {
+            let why = "entries were too long to be read";
+            reports.push(self.gap(batch.lost, why.to_owned()));
+        }
+        for line in batch.lines.split(|byte| *byte == b'\n') {
+            if line.starts_with(b"{") {
+                self.line(line, &mut reports);
+            }
+        }
+        reports
+    }
+
+    /// Hands in what was read, with the place.
+    pub(super) async fn keep(&self, reports: Vec<Report>, desk: &mut Desk) -> Result<(), Ended> {
+        let place = serde_json::to_vec(&self.reached).unwrap_or_default();
+        if reports.is_empty() && desk.position(SOURCE) == Some(&place) {
+            return Ok(());
+        }
+        desk.keep(reports, SOURCE, place).await
+    }
+
+    fn line(&mut self, line: &[u8], reports: &mut Vec<Report>) {
+        let entry = match entry::read(line) {
+            Ok(entry) => entry,
+            Err(error) => {
+                reports.push(self.gap(1, format!("an entry cannot be understood: {error}")));
+                return;
+            }
+        };
+        if self.before.is_behind(&entry, self.boot) {
+            return;
+        }
+        self.reached = Place::behind(&entry);
+        let Some(message) = &entry.message else {
+            reports.push(self.gap(1, "a message was longer than 4 KiB".to_owned()));
+            return;
+        };
+        let understand = match entry.trust {
+            Trust::Server | Trust::Session => &mut self.server,
+            Trust::Text => &mut self.others,
+        };
+        let events = understand.line(&Written {
+            at: entry.at,
+            pid: entry.pid,
+            boot: entry.boot,
+            trust: entry.trust,
+            message,
+        });
+        reports.extend(events.into_iter().map(Report::Access));
+    }
+
+    fn gap(&self, lost: u64, why: String) -> Report {
+        Report::Gap(Gap {
+            source: SOURCE.to_owned(),
+            from: Some(self.reached.at),
+            to: clock::now(),
+            lost: Some(lost),
+            why,
+        })
+    }
+}
