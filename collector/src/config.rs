@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{access, hosts, intake, store, web};
+use crate::{access, health, hosts, intake, store, web};
 
 /// The whole of the collector's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,4 +18,6 @@ pub struct Config {
     pub hosts: hosts::Config,
     /// When an attempt to get in is an attack.
     pub access: access::Config,
+    /// When a check flaps, and how long measurements are kept.
+    pub health: health::Config,
 }

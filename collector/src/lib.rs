@@ -3,6 +3,7 @@
 pub mod access;
 pub mod alerting;
 pub mod config;
+pub mod health;
 pub mod hosts;
 pub mod intake;
 pub mod store;
@@ -26,7 +27,12 @@ use intake::Told;
 use store::{Schema, Store, Tx};
 
 /// Every room's tables.
-const SCHEMAS: &[Schema] = &[intake::SCHEMA, hosts::SCHEMA, access::SCHEMA];
+const SCHEMAS: &[Schema] = &[
+    intake::SCHEMA,
+    hosts::SCHEMA,
+    access::SCHEMA,
+    health::SCHEMA,
+];
 
 /// Runs the collector until a signal ends it.
 ///
@@ -61,18 +67,21 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         admin,
         hosts,
         access,
+        health,
     } = config;
     let store = Store::open(&store.url()?, SCHEMAS).await?;
     let now = clock::now();
     let bell = Bell::default();
     let (hosts_changes, hosts) = Live::new(hosts);
     let (access_changes, access) = Live::new(access);
+    let (health_changes, health) = Live::new(health);
     let hosts = Hosts::open(store.clone(), hosts, now)?;
     thaw(&store, &hosts, now).await?;
 
     let rooms = Rooms {
         hosts: hosts.clone(),
         access: access.clone(),
+        health: health.clone(),
         bell: bell.clone(),
     };
     let parts = (
@@ -81,16 +90,24 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         Arc::new(rooms) as _,
     );
     intake::start(tasks, &intake, &hosts.trust(), parts).await?;
-    let routes = hosts::routes(hosts.clone()).merge(access::routes().with_state(store.clone()));
+    let rooms = access::routes()
+        .merge(health::routes())
+        .with_state(store.clone());
+    let routes = hosts::routes(hosts.clone()).merge(rooms);
     web::start(tasks, &admin, routes)?;
     tasks.start(
         "access",
         access::run(store.clone(), access, bell.clone(), tasks.stop()),
     );
+    tasks.start(
+        "health",
+        health::run(store, health, bell.clone(), tasks.stop()),
+    );
     tasks.start("hosts", hosts.run(bell, tasks.stop()));
     Ok(Reload {
         hosts: hosts_changes,
         access: access_changes,
+        health: health_changes,
     })
 }
 
@@ -99,6 +116,7 @@ async fn thaw(store: &Store, hosts: &Hosts, now: Timestamp) -> anyhow::Result<()
     let mut tx = store.begin().await?;
     let away = hosts.thaw(&mut tx, now).await?;
     access::shift(&mut tx, away).await?;
+    health::shift(&mut tx, away).await?;
     Ok(tx.commit().await?)
 }
 
@@ -106,6 +124,7 @@ async fn thaw(store: &Store, hosts: &Hosts, now: Timestamp) -> anyhow::Result<()
 struct Rooms {
     hosts: Hosts,
     access: Live<access::Config>,
+    health: Live<health::Config>,
     bell: Bell,
 }
 
@@ -117,7 +136,7 @@ impl intake::Rooms for Rooms {
             Told::Doctors(heard) => self.hosts.doctors(tx, heard, now).await?,
             Told::Access(heard) => access::absorb(tx, heard, &self.access.now(), now).await?,
             Told::Gaps(heard) => access::absorb_gaps(tx, heard, &self.access.now(), now).await?,
-            Told::Health(_) => {}
+            Told::Health(heard) => health::absorb(tx, heard, &self.health.now(), now).await?,
         }
         Ok(())
     }
@@ -131,6 +150,7 @@ impl intake::Rooms for Rooms {
 struct Reload {
     hosts: watch::Sender<Arc<hosts::Config>>,
     access: watch::Sender<Arc<access::Config>>,
+    health: watch::Sender<Arc<health::Config>>,
 }
 
 impl Reload {
@@ -144,9 +164,11 @@ impl Reload {
                 admin: _,
                 hosts,
                 access,
+                health,
             }) => {
                 self.hosts.send_replace(Arc::new(hosts));
                 self.access.send_replace(Arc::new(access));
+                self.health.send_replace(Arc::new(health));
                 tracing::info!(file = %file.display(), "read the configuration again");
             }
             Err(error) => {

@@ -1,0 +1,97 @@
+//! How checks stand, and how that changed, for the command line and the live view, as JSON.
+
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use watchward_protocol::text::Foreign;
+use watchward_protocol::time::Timestamp;
+
+use super::judge::State;
+use super::rows::{check, past};
+use crate::store::Store;
+
+/// `GET /v1/health`: how every check of every host stands.
+pub fn routes() -> Router<Store> {
+    Router::new().route("/v1/health", get(health))
+}
+
+/// A change of state as it is shown: safe for a terminal, because what an agent wrote is escaped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// Grows with each change that comes.
+    pub id: i64,
+    /// When it changed, by the host's clock, in microseconds of UTC.
+    pub at: Timestamp,
+    /// When the collector heard of it, in microseconds of UTC.
+    pub received_at: Timestamp,
+    /// The host's name.
+    pub host: String,
+    /// The check's name.
+    pub check: String,
+    /// How it stood; `None` for a new check.
+    pub before: Option<State>,
+    /// How it stands.
+    pub state: State,
+    /// What was found.
+    pub detail: String,
+}
+
+/// The changes that came after the one with this id, in the order they came; `0` is before the
+/// first.
+///
+/// Beware: where several collectors share a database, one of two that come at the same moment may
+/// be passed over. Good for looking on, not for counting.
+///
+/// # Errors
+/// The database's.
+pub async fn after(store: &Store, id: i64, limit: u32) -> sqlx::Result<Vec<Shown>> {
+    let changes = past::after(store, id, limit).await?;
+    let shown = changes.into_iter().map(|(id, received_at, one)| Shown {
+        id,
+        at: one.at,
+        received_at,
+        host: one.host.name,
+        check: escaped(&one.check_name),
+        before: one.before,
+        state: one.state,
+        detail: escaped(&one.detail),
+    });
+    Ok(shown.collect())
+}
+
+/// A check as it is shown. Times are microseconds of UTC.
+#[derive(Debug, Serialize)]
+struct Standing {
+    host: String,
+    check: String,
+    state: State,
+    since: Timestamp,
+    failures: u32,
+    detail: String,
+    last_at: Timestamp,
+    interval_seconds: u64,
+}
+
+async fn health(Shared(store): Shared<Store>) -> Result<Json<Vec<Standing>>, StatusCode> {
+    let checks = check::list(&store).await.map_err(|error| {
+        tracing::error!(%error, "cannot read how checks stand");
+        StatusCode::INTERNAL_SERVER_ERROR
+    })?;
+    let standing = checks.into_iter().map(|(check, kept)| Standing {
+        host: kept.host.name,
+        check: escaped(&check),
+        state: kept.check.state,
+        since: kept.check.since,
+        failures: kept.check.failures,
+        detail: escaped(&kept.detail),
+        last_at: kept.last_at,
+        interval_seconds: kept.every.as_secs(),
+    });
+    Ok(Json(standing.collect()))
+}
+
+fn escaped(text: &str) -> String {
+    Foreign::from(text).to_string()
+}

@@ -1,0 +1,212 @@
+//! What is up, down, flapping or unknown: kept, judged, shown.
+
+mod alerts;
+mod api;
+mod judge;
+mod rows;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use watchward_daemon::clock;
+use watchward_daemon::config::Live;
+use watchward_daemon::span::Span;
+use watchward_daemon::tasks::Stop;
+use watchward_protocol::health::HealthReport;
+use watchward_protocol::time::Timestamp;
+
+use crate::alerting::{self, Bell};
+use crate::intake::Heard;
+use crate::store::{Store, Tx};
+use judge::{Change, Follow};
+use rows::check::{self, Kept, Key};
+use rows::past::{self, Transition};
+
+pub use api::{Shown, after, routes};
+pub use judge::State;
+pub use rows::SCHEMA;
+
+/// The table `[health]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How long measurements are kept, and checks that no host speaks of any more.
+    pub keep: Span,
+    /// The table `[health.flapping]`.
+    pub flapping: Flapping,
+}
+
+/// The table `[health.flapping]`: when a check goes up and down too often. Of its last 21 results,
+/// each that differs from the one before counts, the newer the more; all together are 100 percent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Thresholds", into = "Thresholds")]
+pub struct Flapping {
+    high: u8,
+    low: u8,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Thresholds {
+    /// Percent from which on it is flapping.
+    high: u8,
+    /// Percent below which it is stable again.
+    low: u8,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            keep: Span::days(7),
+            flapping: Flapping::default(),
+        }
+    }
+}
+
+impl Default for Flapping {
+    fn default() -> Self {
+        Self { high: 50, low: 25 }
+    }
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Flapping::default().into()
+    }
+}
+
+impl From<Flapping> for Thresholds {
+    fn from(Flapping { high, low }: Flapping) -> Self {
+        Self { high, low }
+    }
+}
+
+impl TryFrom<Thresholds> for Flapping {
+    type Error = &'static str;
+
+    fn try_from(Thresholds { high, low }: Thresholds) -> Result<Self, Self::Error> {
+        if 0 < low && low < high && high <= 100 {
+            Ok(Self { high, low })
+        } else {
+            Err("expected percentages with 0 < low < high <= 100")
+        }
+    }
+}
+
+/// Keeps what checks found, and raises what follows from it. A report that is there already changes
+/// nothing.
+///
+/// # Errors
+/// The database's.
+pub async fn absorb(
+    tx: &mut Tx,
+    heard: &[Heard<HealthReport>],
+    config: &Config,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let keys: BTreeSet<_> = heard.iter().map(Key::of).collect();
+    let keys: Vec<_> = keys.into_iter().collect();
+    let mut checks = check::load(tx, &keys).await?;
+    let mut changed = BTreeSet::new();
+    let mut fresh = Vec::with_capacity(heard.len());
+    let mut transitions = Vec::new();
+    for one in heard {
+        let key = Key::of(one);
+        let known = checks.get(&key);
+        if known.is_some_and(|kept| kept.has(one)) {
+            continue;
+        }
+        let change = judge::judge(known.map(|kept| &kept.check), one, &config.flapping, now);
+        if change.before != Some(change.check.state) {
+            transitions.push(Transition::of(one, &change));
+        }
+        follow(tx, one, known, &change, now).await?;
+        changed.insert(key.clone());
+        checks.insert(key, Kept::new(one, change.check, now));
+        fresh.push(one);
+    }
+    checks.retain(|key, _| changed.contains(key));
+    check::keep(tx, &checks).await?;
+    past::transitions(tx, &transitions, now).await?;
+    past::samples(tx, &fresh, now).await
+}
+
+/// Tells people what follows from a report.
+async fn follow(
+    tx: &mut Tx,
+    heard: &Heard<HealthReport>,
+    known: Option<&Kept>,
+    change: &Change,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    for follow in &change.follows {
+        match *follow {
+            Follow::Raise(trouble) => {
+                let alert = alerts::alert(heard, trouble, &change.check);
+                alerting::raise(tx, &alert, now).await?;
+            }
+            Follow::Resolve(trouble) => {
+                let since = known.map_or(change.check.since, |kept| kept.check.since);
+                let why = alerts::over(heard, &change.check, since);
+                let key = alerts::key(trouble, &heard.host.id, &heard.report.check);
+                alerting::resolve(tx, &key, &why, now).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Notices checks that have fallen silent, forgets those that have been for long, and says how many
+/// incidents that ended.
+///
+/// A silent check raises nothing: where its host is silent too, that is told already.
+///
+/// # Errors
+/// The database's.
+pub async fn activate(tx: &mut Tx, config: &Config, now: Timestamp) -> sqlx::Result<usize> {
+    check::mark_silent(tx, now).await?;
+    let oldest = now - config.keep.duration();
+    let mut ended = 0;
+    for gone in check::take_gone(tx, oldest).await? {
+        for trouble in gone.open.all() {
+            let key = alerts::key(trouble, &gone.host, &gone.check_name);
+            let why = format!("The host has not spoken of this check for {}.", config.keep);
+            alerting::resolve(tx, &key, &why, now).await?;
+            ended += 1;
+        }
+    }
+    past::prune(tx, oldest).await?;
+    Ok(ended)
+}
+
+/// Puts every deadline off for as long as the collector was away and could hear nobody.
+///
+/// # Errors
+/// The database's.
+pub async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
+    rows::shift(tx, away).await
+}
+
+/// Notices what falls silent, until it is told to stop.
+///
+/// # Errors
+/// The database's.
+pub async fn run(store: Store, config: Live<Config>, bell: Bell, stop: Stop) -> anyhow::Result<()> {
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = tick.tick() => {}
+        }
+        let mut tx = store.begin().await?;
+        let ended = activate(&mut tx, &config.now(), clock::now()).await?;
+        tx.commit().await?;
+        if ended > 0 {
+            bell.ring();
+        }
+    }
+}
+
+const EVERY: Duration = Duration::from_secs(5);

@@ -1,0 +1,84 @@
+//! The room's tables: the only SQL.
+
+pub(super) mod check;
+pub(super) mod past;
+
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use watchward_protocol::health::Verdict;
+use watchward_protocol::hosts::HostId;
+use watchward_protocol::time::Timestamp;
+
+use super::judge::State;
+use crate::store::{Schema, Tx};
+
+/// The room's tables.
+///
+/// `due_at` is when a check has fallen silent, if nothing more comes; `epoch` and `seq` are those of
+/// its last report, so that a repeat is known.
+pub const SCHEMA: Schema = Schema {
+    room: "health",
+    steps: &["CREATE TABLE health_check (
+            host {bytes} NOT NULL, check_name TEXT NOT NULL, host_name TEXT NOT NULL,
+            state BIGINT NOT NULL, since BIGINT NOT NULL, failures BIGINT NOT NULL,
+            unrunnable BIGINT NOT NULL, history BIGINT NOT NULL, incidents BIGINT NOT NULL,
+            detail TEXT NOT NULL, last_at BIGINT NOT NULL, heard_at BIGINT NOT NULL,
+            every BIGINT NOT NULL, due_at BIGINT NOT NULL,
+            epoch BIGINT NOT NULL, seq BIGINT NOT NULL, PRIMARY KEY (host, check_name));
+        CREATE INDEX health_check_due ON health_check (due_at);
+        CREATE INDEX health_check_heard ON health_check (heard_at);
+        CREATE TABLE health_transition (
+            id {id}, host {bytes} NOT NULL, check_name TEXT NOT NULL, host_name TEXT NOT NULL,
+            at BIGINT NOT NULL, received_at BIGINT NOT NULL,
+            before BIGINT, state BIGINT NOT NULL, detail TEXT NOT NULL);
+        CREATE TABLE health_sample (
+            id {id}, host {bytes} NOT NULL, check_name TEXT NOT NULL, at BIGINT NOT NULL,
+            received_at BIGINT NOT NULL, verdict BIGINT NOT NULL, took BIGINT NOT NULL,
+            measured TEXT);
+        CREATE INDEX health_sample_check ON health_sample (host, check_name, at);
+        CREATE INDEX health_sample_received ON health_sample (received_at)"],
+};
+
+// What the database has for a variant is its place in these lists: only ever append.
+const STATES: [State; 4] = [State::Unknown, State::Up, State::Down, State::Flapping];
+const VERDICTS: [Verdict; 3] = [Verdict::Unknown, Verdict::Passed, Verdict::Failed];
+
+fn code<T: PartialEq>(all: &[T], variant: &T) -> i64 {
+    let place = all.iter().position(|one| one == variant);
+    place
+        .and_then(|place| i64::try_from(place).ok())
+        .unwrap_or(0)
+}
+
+fn state(code: i64) -> State {
+    let found = usize::try_from(code)
+        .ok()
+        .and_then(|place| STATES.get(place));
+    found.copied().unwrap_or(State::Unknown)
+}
+
+fn host(row: &AnyRow) -> sqlx::Result<HostId> {
+    let bytes: Result<[u8; 16], _> = row.try_get::<Vec<u8>, _>("host")?.try_into();
+    bytes
+        .map(HostId::from_bytes)
+        .map_err(|_| sqlx::Error::Decode("a host's id is not 16 bytes".into()))
+}
+
+const fn stamp(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4)
+}
+
+/// Puts every deadline off.
+pub(super) async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
+    sqlx::query("UPDATE health_check SET due_at = due_at + $1, heard_at = heard_at + $1")
+        .bind(micros(away))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
