@@ -229,3 +229,97 @@ fn action(action: Action) -> &'static str {
         Action::Notice => "notice",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(log: &[u8], json: bool) -> (String, Summary) {
+        let mut output = Vec::new();
+        let summary = parse_command(log, &mut output, json).unwrap();
+        (String::from_utf8(output).unwrap(), summary)
+    }
+
+    #[test]
+    fn every_line_has_its_answer() {
+        let log =
+            b"Nov 21 03:04:05 h sshd[1]: Failed password for bob from 192.0.2.1 port 5 ssh2\r\n\
+            Nov 21 03:04:05 h cron[1]: Failed password for bob from 192.0.2.1 port 5 ssh2\n\
+            \xff\0\n\
+            Invalid user \\303\\251\\377 from UNKNOWN port 65535";
+        let (output, summary) = shown(log, true);
+        assert_eq!(
+            output.lines().collect::<Vec<_>>(),
+            [
+                r#"{"line":1,"service":"sshd","outcome":"failure","action":"authentication","address":"192.0.2.1","port":5,"user":"bob","method":"password","form":"failed","releases":"6.6+"}"#,
+                r#"{"line":2,"unparsed":true}"#,
+                r#"{"line":3,"unparsed":true}"#,
+                r#"{"line":4,"service":"sshd","outcome":"failure","action":"refusal","address":null,"port":null,"user":"\u00e9\\xff","method":null,"form":"invalid-user","releases":"7.3+"}"#,
+            ]
+        );
+        assert_eq!(
+            summary,
+            Summary {
+                lines: 4,
+                understood: 2,
+                unparsed: 2
+            }
+        );
+        assert!(
+            shown(log, false)
+                .0
+                .contains("failure  failed password user \"bob\" from 192.0.2.1")
+        );
+    }
+
+    #[test]
+    fn a_line_of_any_length_is_one_line() {
+        let mut log = vec![b'x'; 1_000_000];
+        log.extend_from_slice(b"\nInvalid user x from 192.0.2.1 port 5\n");
+        let (output, summary) = shown(&log, true);
+        assert_eq!(
+            summary,
+            Summary {
+                lines: 2,
+                understood: 1,
+                unparsed: 1
+            }
+        );
+        assert!(output.contains(r#"{"line":2,"service":"sshd""#));
+    }
+
+    #[test]
+    fn nothing_a_stranger_types_reaches_a_terminal() {
+        let every = (1..=255_u8)
+            .filter(|byte| !b"\n\r\\".contains(byte))
+            .collect::<Vec<_>>();
+        let start = b"pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh \
+            ruser= rhost=192.0.2.1  user=";
+        for json in [true, false] {
+            let (output, summary) = shown(&[start, every.as_slice()].concat(), json);
+            assert_eq!(summary.understood, 1);
+            assert!(
+                output
+                    .chars()
+                    .all(|shown| shown == '\n' || !shown.is_control()),
+                "{output}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_no_error() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let log = b"x\n".repeat(1_000_000);
+        let summary = parse_command(log.as_slice(), Gone, true).unwrap();
+        assert!(summary.lines < 1_000_000);
+    }
+}

@@ -300,3 +300,98 @@ fn digits(text: &[u8]) -> Option<i64> {
             .then(|| sum * 10 + i64::from(byte - b'0'))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-21T12:00:00Z, on a host two hours ahead.
+    const CLOCK: Clock = Clock {
+        now: Timestamp::from_micros(1_795_262_400_000_000),
+        ahead: 7200,
+    };
+
+    fn seen(line: &str) -> String {
+        let read = read(line.as_bytes(), CLOCK);
+        let text = |bytes: Option<&[u8]>| {
+            bytes.map_or("-".to_owned(), |bytes| {
+                String::from_utf8_lossy(bytes).into_owned()
+            })
+        };
+        let at = read.at.map_or("-".to_owned(), |at| at.to_string());
+        let pid = read.pid.map_or("-".to_owned(), |pid| pid.to_string());
+        let (host, program) = (text(read.host), text(read.program));
+        format!("{at} {host} {program} {pid} {}", text(Some(read.message)))
+    }
+
+    #[test]
+    fn headers_of_every_kind() {
+        for (line, expected) in [
+            (
+                "Nov  9 03:04:05 h sshd[12]: a b",
+                "2026-11-09T01:04:05Z h sshd 12 a b",
+            ),
+            (
+                "<38>Nov 21 03:04:05 h sshd-session[12]: a",
+                "2026-11-21T01:04:05Z h sshd-session 12 a",
+            ),
+            (
+                "Nov 21 03:04:05.123456 h sshd[12]: a",
+                "2026-11-21T01:04:05Z h sshd 12 a",
+            ),
+            (
+                "2026-11-21T03:04:05.123456+01:00 h sshd[12]: a\r\n",
+                "2026-11-21T02:04:05Z h sshd 12 a",
+            ),
+            (
+                "2026-11-21T03:04:05-0330 h sshd[12]: a",
+                "2026-11-21T06:34:05Z h sshd 12 a",
+            ),
+            (
+                "2026-11-21T03:04:05Z h sshd: a",
+                "2026-11-21T03:04:05Z h sshd - a",
+            ),
+            (
+                "<38>1 2026-11-21T03:04:05Z h sshd 12 - - a",
+                "2026-11-21T03:04:05Z h sshd 12 a",
+            ),
+            (
+                "<38>1 2026-11-21T03:04:05Z h sshd - - [x y=\"z\"] a",
+                "2026-11-21T03:04:05Z h sshd - a",
+            ),
+            (
+                "Sat 2026-11-21 03:04:05 UTC h sshd[12]: a",
+                "2026-11-21T03:04:05Z h sshd 12 a",
+            ),
+            (
+                "1795230245.123456 h sshd[12]: a",
+                "2026-11-21T03:04:05Z h sshd 12 a",
+            ),
+            ("[   12.345678] h sshd[12]: a", "- h sshd 12 a"),
+            ("Failed password for bob", "- - - - Failed password for bob"),
+            (
+                "Nov 31 03:04:05 h sshd[12]: a",
+                "- - - - Nov 31 03:04:05 h sshd[12]: a",
+            ),
+            (
+                "2026-11-21T03:04:05Z h sshd[x]: a",
+                "- - - - 2026-11-21T03:04:05Z h sshd[x]: a",
+            ),
+            ("", "- - - - "),
+        ] {
+            assert_eq!(seen(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_year_that_is_left_out_is_the_one_that_is_not_to_come() {
+        for (line, expected) in [
+            ("Dec 31 23:00:00 h sshd[1]: a", "2025-12-31T21:00:00Z"),
+            ("Nov 22 13:00:00 h sshd[1]: a", "2026-11-22T11:00:00Z"),
+            ("Nov 23 13:00:00 h sshd[1]: a", "2025-11-23T11:00:00Z"),
+            ("Feb 29 12:00:00 h sshd[1]: a", "2024-02-29T10:00:00Z"),
+        ] {
+            assert!(seen(line).starts_with(expected), "{line}: {}", seen(line));
+        }
+    }
+}
