@@ -1,8 +1,9 @@
 //! The subcommand `parse`: shows what is understood of a log, line by line.
 
 use std::io::{self, BufRead, Read, Write};
+use std::net::IpAddr;
 
-use watchward_protocol::access::{Action, Outcome};
+use watchward_protocol::access::{Action, Outcome, Peer};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
@@ -54,7 +55,7 @@ pub fn parse_command(
             None => summary.unparsed += 1,
         }
         if json {
-            write_json(&mut shown, summary.lines, found.as_ref())?;
+            write_json(&mut shown, summary.lines, found.as_ref());
         } else {
             write_text(&mut shown, summary.lines, found.as_ref())?;
         }
@@ -102,23 +103,21 @@ fn understand(line: &[u8]) -> Option<Found<'_>> {
     })
 }
 
-fn write_json(out: &mut Vec<u8>, line: u64, found: Option<&Found<'_>>) -> io::Result<()> {
+fn write_json(out: &mut Vec<u8>, line: u64, found: Option<&Found<'_>>) {
     let Some(Found { parsed, repeated }) = found else {
-        return writeln!(out, "{{\"line\":{line},\"unparsed\":true}}");
+        out.extend_from_slice(b"{\"line\":");
+        decimal(out, line);
+        out.extend_from_slice(b",\"unparsed\":true}\n");
+        return;
     };
-    write!(out, "{{\"line\":{line},\"service\":\"sshd\",\"outcome\":\"")?;
+    out.extend_from_slice(b"{\"line\":");
+    decimal(out, line);
+    out.extend_from_slice(b",\"service\":\"sshd\",\"outcome\":\"");
     out.extend_from_slice(outcome(parsed.outcome).as_bytes());
     out.extend_from_slice(b"\",\"action\":\"");
     out.extend_from_slice(action(parsed.action).as_bytes());
     out.extend_from_slice(b"\",\"address\":");
-    match parsed.peer {
-        Some(peer) => write!(out, "\"{}\",\"port\":", peer.address)?,
-        None => out.extend_from_slice(b"null,\"port\":"),
-    }
-    match parsed.peer.and_then(|peer| peer.port) {
-        Some(port) => write!(out, "{port}")?,
-        None => out.extend_from_slice(b"null"),
-    }
+    write_peer(out, parsed.peer);
     out.extend_from_slice(b",\"user\":");
     match &parsed.user {
         Some(user) => quote(out, &user.bytes),
@@ -134,15 +133,52 @@ fn write_json(out: &mut Vec<u8>, line: u64, found: Option<&Found<'_>>) -> io::Re
     out.extend_from_slice(b"\",\"releases\":\"");
     out.extend_from_slice(parsed.releases.as_bytes());
     out.push(b'"');
-    write_keys(out, parsed)?;
+    write_keys(out, parsed);
     if *repeated > 1 {
-        write!(out, ",\"repeated\":{repeated}")?;
+        out.extend_from_slice(b",\"repeated\":");
+        decimal(out, u64::from(*repeated));
     }
     out.extend_from_slice(b"}\n");
-    Ok(())
 }
 
-fn write_keys(out: &mut Vec<u8>, parsed: &Parsed<'_>) -> io::Result<()> {
+fn write_peer(out: &mut Vec<u8>, peer: Option<Peer>) {
+    let Some(Peer { address, port }) = peer else {
+        out.extend_from_slice(b"null,\"port\":null");
+        return;
+    };
+    out.push(b'"');
+    match address {
+        IpAddr::V4(address) => {
+            let [first, rest @ ..] = address.octets();
+            decimal(out, u64::from(first));
+            for octet in rest {
+                out.push(b'.');
+                decimal(out, u64::from(octet));
+            }
+        }
+        IpAddr::V6(address) => out.extend_from_slice(address.to_string().as_bytes()),
+    }
+    out.extend_from_slice(b"\",\"port\":");
+    match port {
+        Some(port) => decimal(out, u64::from(port)),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// A number in digits. The standard way to write one takes as long as to parse a line.
+fn decimal(out: &mut Vec<u8>, number: u64) {
+    let mut divisor = 1;
+    while number / divisor >= 10 {
+        divisor *= 10;
+    }
+    while divisor > 0 {
+        let digit = number / divisor % 10;
+        out.push(u8::try_from(digit).map_or(b'?', |digit| b'0' + digit));
+        divisor /= 10;
+    }
+}
+
+fn write_keys(out: &mut Vec<u8>, parsed: &Parsed<'_>) {
     if let Some(key) = &parsed.key {
         out.extend_from_slice(b",\"key\":{\"type\":");
         quote(out, key.kind.as_bytes());
@@ -153,17 +189,26 @@ fn write_keys(out: &mut Vec<u8>, parsed: &Parsed<'_>) -> io::Result<()> {
     if let Some(certificate) = &parsed.certificate {
         out.extend_from_slice(b",\"certificate\":{\"id\":");
         quote(out, &certificate.id);
-        write!(out, ",\"serial\":{},\"authority\":", certificate.serial)?;
+        out.extend_from_slice(b",\"serial\":");
+        decimal(out, certificate.serial);
+        out.extend_from_slice(b",\"authority\":");
         quote(out, certificate.authority.as_bytes());
         out.push(b'}');
     }
-    Ok(())
 }
 
 /// A JSON string of plain ASCII, so that no terminal can be fooled by it. Bytes that are not UTF-8
 /// are shown as `\xff`.
 fn quote(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
+    if text
+        .iter()
+        .all(|byte| matches!(byte, b' '..=b'~') && !b"\"\\".contains(byte))
+    {
+        out.extend_from_slice(text);
+        out.push(b'"');
+        return;
+    }
     for chunk in text.utf8_chunks() {
         for character in chunk.valid().chars() {
             match character {

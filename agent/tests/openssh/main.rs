@@ -2,9 +2,12 @@
 //!
 //! A model of sshd writes lines as each release from 6.6 to 10.5 does; the parser reads them back.
 
+#[cfg(test)]
 mod auth;
+#[cfg(test)]
 mod connection;
 mod log;
+#[cfg(test)]
 mod stranger;
 
 use proptest::prelude::*;

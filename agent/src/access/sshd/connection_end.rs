@@ -142,7 +142,12 @@ fn closed<'a>(
     if let Some(identity) = identity(message, rest) {
         return Some(end(form, identity));
     }
-    Some(unnamed(form, "6.6-7.1").peer(place(rest)?.map(portless)))
+    let releases = if form == "connection-closed" {
+        "6.6-7.1"
+    } else {
+        "7.0-7.1"
+    };
+    Some(unnamed(form, releases).peer(place(rest)?.map(portless)))
 }
 
 /// `Connection from <id> timed out`, until 7.1 `Connection to IP timed out`
@@ -183,7 +188,12 @@ pub(super) fn tagged<'a>(message: &Message<'a>) -> Option<Parsed<'a>> {
         };
         return Some(unnamed("connection-failed", releases).peer(peer));
     }
-    let identity = identity(message, who.strip_prefix(b"from ")?)?;
+    let mut identity = identity(message, who.strip_prefix(b"from ")?)?;
+    if message.body.starts_with(b"banner exchange") {
+        identity.releases = "8.3+";
+    } else if identity.stage == Stage::Unnamed {
+        identity.releases = "7.3+";
+    }
     Some(end("connection-failed", identity))
 }
 

@@ -11,7 +11,7 @@ pub(super) fn first<'a, const N: usize>(
     text: &'a [u8],
     literal: &[u8; N],
 ) -> Option<(&'a [u8], &'a [u8])> {
-    let at = text.windows(N).position(|window| window == literal)?;
+    let at = text.windows(N).position(|window| same(window, literal))?;
     around(text, at, N)
 }
 
@@ -20,7 +20,7 @@ pub(super) fn last<'a, const N: usize>(
     text: &'a [u8],
     literal: &[u8; N],
 ) -> Option<(&'a [u8], &'a [u8])> {
-    let at = text.windows(N).rposition(|window| window == literal)?;
+    let at = text.windows(N).rposition(|window| same(window, literal))?;
     around(text, at, N)
 }
 
@@ -31,8 +31,13 @@ pub(super) fn every<'a, const N: usize>(
 ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
     text.windows(N)
         .enumerate()
-        .filter(move |(_, window)| *window == literal)
+        .filter(move |(_, window)| same(window, literal))
         .filter_map(move |(at, _)| around(text, at, N))
+}
+
+/// Compared as arrays of a known length, which is several times as fast.
+fn same<const N: usize>(window: &[u8], literal: &[u8; N]) -> bool {
+    window.first_chunk::<N>() == Some(literal)
 }
 
 fn around(text: &[u8], at: usize, length: usize) -> Option<(&[u8], &[u8])> {

@@ -166,8 +166,12 @@ fn penalty<'a>(message: &Message<'a>) -> Option<Parsed<'a>> {
     let rest = message.at(Level::Plain)?.strip_prefix(b"srclimit_")?;
     let (_, rest) = first(rest, b": ")?;
     let full = first(rest, b" penalty table full, cannot penalise ").is_some();
-    let known = full || first(rest, b" penalty of ").is_some();
-    known.then(|| listens("penalty", "9.8+"))
+    let releases = match first(rest, b" penalty of ") {
+        Some((_, after)) if word(after).0.contains(&b'.') => "10.3+",
+        Some(_) => "9.8-10.2",
+        None => "9.8+",
+    };
+    (full || releases != "9.8+").then(|| listens("penalty", releases))
 }
 
 /// The beginning, course and end of a time in which connections are dropped unseen.

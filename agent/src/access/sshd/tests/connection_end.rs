@@ -108,7 +108,7 @@ fn with_the_place_in_front() {
     each(&[
         (
             "banner exchange: Connection from 192.0.2.1 port 5: invalid format",
-            "connection-failed Connection Unknown at 192.0.2.1 5 (7.2+)",
+            "connection-failed Connection Unknown at 192.0.2.1 5 (8.3+)",
         ),
         (
             "ssh_dispatch_run_fatal: Connection from authenticating user bob 192.0.2.1 port 5: message authentication code incorrect [preauth]",

@@ -44,7 +44,7 @@ fn the_listener() {
         ),
         (
             "srclimit_penalise: ipv4: new 192.0.2.1/32 deferred penalty of 5.000 seconds for penalty: failed authentication",
-            "penalty Notice Unknown (9.8+)",
+            "penalty Notice Unknown (10.3+)",
         ),
         (
             "error: beginning MaxStartups throttling",
