@@ -1,5 +1,6 @@
 //! Whether a page answers with the status it should.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
@@ -56,6 +57,12 @@ impl TryFrom<String> for Page {
             return Err(NotAPage(format!("this one is \"{}\"", url.scheme())));
         }
         Ok(Self(url))
+    }
+}
+
+impl fmt::Display for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whether a program is running, as `/proc` has it.
 
+use std::fmt;
 use std::fs;
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -52,6 +53,12 @@ impl TryFrom<String> for Program {
         } else {
             Err(NotAProgram)
         }
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

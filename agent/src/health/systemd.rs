@@ -1,5 +1,6 @@
 //! Whether a unit of systemd is active, asked over D-Bus.
 
+use std::fmt;
 use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,12 @@ impl TryFrom<String> for Unit {
     }
 }
 
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl From<Unit> for String {
     fn from(unit: Unit) -> Self {
         unit.0
@@ -76,11 +83,6 @@ impl From<Unit> for String {
 pub(super) struct Bus(tokio::sync::Mutex<Option<Connection>>);
 
 impl Bus {
-    /// Whether systemd answers at all; what it says if not.
-    pub(super) async fn answers(&self) -> zbus::Result<()> {
-        self.list("-.mount").await.map(drop)
-    }
-
     async fn list(&self, unit: &str) -> zbus::Result<Vec<Listed>> {
         let connection = self.connection().await?;
         let answer = ask(&connection, unit).await;
