@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         // Whoever read has read enough: `watchward access | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let text = screen::safe(&format!("{error:#}"));
+            let text = screen::safe_lines(&format!("{error:#}"));
             // Where standard error is gone too, the exit code still tells.
             let _ = writeln!(io::stderr(), "watchward: {text}");
             ExitCode::FAILURE

@@ -119,6 +119,11 @@ pub(crate) fn safe(text: &str) -> String {
     parts.join("\\")
 }
 
+/// The same for a text of several lines.
+pub(crate) fn safe_lines(text: &str) -> String {
+    text.lines().map(safe).collect::<Vec<_>>().join("\n")
+}
+
 /// JSON on one line, in which every character that could fool a terminal is written as `\uXXXX`.
 fn json(value: &Value) -> String {
     let mut text = String::new();

@@ -6,6 +6,7 @@ pub mod config;
 pub mod health;
 pub mod hosts;
 pub mod intake;
+pub mod live;
 pub mod store;
 pub mod web;
 
@@ -93,7 +94,9 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let rooms = access::routes()
         .merge(health::routes())
         .with_state(store.clone());
-    let routes = hosts::routes(hosts.clone()).merge(rooms);
+    let routes = hosts::routes(hosts.clone())
+        .merge(rooms)
+        .merge(live::routes(store.clone(), tasks.stop()));
     web::start(tasks, &admin, routes)?;
     tasks.start(
         "access",

@@ -64,6 +64,11 @@ impl Ground {
         })
     }
 
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Something in the folder.
     pub(super) fn path(&self, part: &str) -> PathBuf {
         self.folder.join(part)

@@ -40,7 +40,7 @@ pub(crate) async fn run(place: Up, screen: &mut Screen) -> anyhow::Result<()> {
     let ground = Ground::prepare(&place.folder)?;
     let door = door::look();
     configuration::write(&ground, &door)?;
-    let at = screen.paint(Tone::Bold, &safe(&ground.path("").display().to_string()));
+    let at = screen.paint(Tone::Bold, &safe(&ground.folder().display().to_string()));
     screen.line(&format!("Everything is kept in {at}"))?;
     let (tasks, running) = tasks();
     let mut up = Everything {
@@ -55,7 +55,8 @@ pub(crate) async fn run(place: Up, screen: &mut Screen) -> anyhow::Result<()> {
     drop(tasks);
     screen.line("")?;
     up.end(screen).await?;
-    ended
+    ended?;
+    Ok(screen.line("Ended. `make up` goes on from here.")?)
 }
 
 async fn wish_to_end(signals: &mut Signals) {
@@ -164,7 +165,6 @@ impl Everything {
             program.end().await?;
         }
         self.running.drain(Duration::from_secs(5)).await;
-        screen.line("Ended. `make up` goes on from here.")?;
         Ok(())
     }
 }

@@ -41,6 +41,14 @@ pub async fn after(store: &Store, id: i64, limit: u32) -> sqlx::Result<Vec<Shown
     Ok(kept.into_iter().map(Shown::from).collect())
 }
 
+/// The id of the event that came last; `0` if there is none.
+///
+/// # Errors
+/// The database's.
+pub async fn last(store: &Store) -> sqlx::Result<i64> {
+    listing::last(store).await
+}
+
 /// An event as it is shown: safe for a terminal, because what a stranger typed is escaped. Times
 /// are microseconds of UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,7 +25,7 @@ use crate::alerting::{Bell, Severity};
 use crate::intake::Heard;
 use crate::store::{Store, Tx};
 
-pub use api::{Shown, after, routes};
+pub use api::{Shown, after, last, routes};
 pub use rows::SCHEMA;
 
 /// The table `[access]`.

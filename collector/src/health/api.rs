@@ -61,6 +61,14 @@ pub async fn after(store: &Store, id: i64, limit: u32) -> sqlx::Result<Vec<Shown
     Ok(shown.collect())
 }
 
+/// The id of the change that came last; `0` if there is none.
+///
+/// # Errors
+/// The database's.
+pub async fn last(store: &Store) -> sqlx::Result<i64> {
+    past::last(store).await
+}
+
 /// A check as it is shown. Times are microseconds of UTC.
 #[derive(Debug, Serialize)]
 struct Standing {

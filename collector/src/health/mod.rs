@@ -23,7 +23,7 @@ use judge::{Change, Follow};
 use rows::check::{self, Kept, Key};
 use rows::past::{self, Transition};
 
-pub use api::{Shown, after, routes};
+pub use api::{Shown, after, last, routes};
 pub use judge::State;
 pub use rows::SCHEMA;
 

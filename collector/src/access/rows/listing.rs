@@ -48,6 +48,13 @@ pub(in crate::access) async fn list(store: &Store, wanted: &Wanted) -> sqlx::Res
     Ok(kept)
 }
 
+/// The id of the event that came last; `0` if there is none.
+pub(in crate::access) async fn last(store: &Store) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM access_event")
+        .fetch_one(store.read())
+        .await
+}
+
 /// The text, put together from the fixed parts below, and what is bound to it.
 fn question(wanted: &Wanted) -> sqlx::Result<(String, AnyArguments)> {
     let mut question = Question::default();

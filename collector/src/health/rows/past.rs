@@ -85,6 +85,13 @@ pub(in crate::health) async fn after(
     rows.iter().map(transition).collect()
 }
 
+/// The id of the change that came last; `0` if there is none.
+pub(in crate::health) async fn last(store: &Store) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM health_transition")
+        .fetch_one(store.read())
+        .await
+}
+
 fn transition(row: &AnyRow) -> sqlx::Result<(i64, Timestamp, Transition)> {
     let transition = Transition {
         host: Host {
