@@ -1,11 +1,33 @@
 //! Alerts: incidents that repeats join, and the messages that tell people.
 
+mod api;
+mod config;
+mod deliver;
+mod email;
+mod folder;
+mod judge;
+mod message;
+mod outbox;
+mod rows;
+mod sms;
+mod wording;
+
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, broadcast};
+use watchward_daemon::config::Live;
+use watchward_daemon::tasks::Stop;
 use watchward_protocol::time::Timestamp;
 
-use crate::store::Tx;
+pub use api::routes;
+pub use config::{
+    Address, Config, Contact, Name, Number, Pace, Sender, Sms, SmsBase, Smtp, Threshold, Tls, Token,
+};
+pub use rows::SCHEMA;
+
+use crate::store::{Store, Tx};
+use message::{Code, Kind};
 
 /// Something that people should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +50,7 @@ pub struct Alert {
 }
 
 /// How much an alert matters.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
@@ -50,22 +70,91 @@ impl Bell {
     pub fn ring(&self) {
         self.0.notify_one();
     }
+
+    /// Waits until it rings.
+    async fn rung(&self) {
+        self.0.notified().await;
+    }
 }
 
-/// Opens an incident for this alert, or joins the one that is open, and writes the messages that
-/// tell of it into the outbox.
+/// Whoever watches live: an object for each incident that begins, grows or ends
+/// (`"kind": "incident"`) and for each message that was sent or could not be
+/// (`"kind": "message"`).
+pub type News = broadcast::Sender<serde_json::Value>;
+
+/// Opens an incident for this alert, or joins the one that is open, and writes into the outbox that
+/// people are to be told.
 ///
 /// # Errors
 /// The database's.
-pub async fn raise(_tx: &mut Tx, _alert: &Alert, _now: Timestamp) -> sqlx::Result<()> {
-    Ok(())
+pub async fn raise(tx: &mut Tx, alert: &Alert, now: Timestamp) -> sqlx::Result<()> {
+    let alert = wording::storable(alert);
+    if let Some((incident, severity)) = rows::join(tx, &alert, now).await? {
+        return rise(tx, incident, severity, &alert, now).await;
+    }
+    let mut code = Code::draw();
+    while rows::is_taken(tx, &code).await? {
+        code = Code::draw();
+    }
+    let (incident, severity, repeats) = rows::open(tx, &alert, &code, now).await?;
+    if repeats > 0 {
+        // Another collector has opened it since we looked.
+        return rise(tx, incident, severity, &alert, now).await;
+    }
+    rows::remember(tx, incident, now, "opened", &alert.title).await?;
+    rows::announce(tx, incident, Kind::Opened, alert.severity).await
 }
 
-/// Ends the open incident with this key, if there is one, and writes the messages that tell those
-/// who were told that it is over.
+/// An incident that has become worse is told again; a mere repeat is not.
+async fn rise(
+    tx: &mut Tx,
+    incident: i64,
+    severity: Severity,
+    alert: &Alert,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    if alert.severity <= severity {
+        return Ok(());
+    }
+    rows::rise(tx, incident, alert.severity).await?;
+    rows::remember(tx, incident, now, "risen", &alert.title).await?;
+    rows::announce(tx, incident, Kind::Risen, alert.severity).await
+}
+
+/// Ends the open incident with this key, if there is one, and writes into the outbox that those who
+/// were told are to be told that it is over.
 ///
 /// # Errors
 /// The database's.
-pub async fn resolve(_tx: &mut Tx, _key: &str, _why: &str, _now: Timestamp) -> sqlx::Result<()> {
-    Ok(())
+pub async fn resolve(tx: &mut Tx, key: &str, why: &str, now: Timestamp) -> sqlx::Result<()> {
+    let why = wording::safe(why);
+    let Some((incident, severity, repeats)) =
+        rows::close(tx, &wording::safe(key), &why, now).await?
+    else {
+        return Ok(());
+    };
+    if repeats > 0 {
+        rows::remember(tx, incident, now, "repeated", &format!("{repeats} times")).await?;
+    }
+    rows::remember(tx, incident, now, "resolved", &why).await?;
+    rows::announce(tx, incident, Kind::Resolved, severity).await
+}
+
+/// Delivers until told to stop; what is being sent then is waited for. Rung by `bell`, it looks at
+/// once, otherwise every second.
+///
+/// # Errors
+/// The database's, at the start. Later ones are logged, and the delivery goes on when it is back.
+pub async fn run(
+    store: Store,
+    config: Live<Config>,
+    bell: Bell,
+    news: News,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    if let Some(notice) = config.now().notice() {
+        tracing::info!("{notice}");
+    }
+    let outbox = outbox::Outbox::open(store, config.clone(), news).await?;
+    deliver::run(outbox, config, bell, stop).await
 }

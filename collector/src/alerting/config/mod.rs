@@ -1,0 +1,289 @@
+//! `[alerting]`: who is told, of what, and by which servers.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use watchward_daemon::secret::SecretFile;
+use watchward_daemon::span::Span;
+
+use super::Severity;
+use super::message::Channel;
+
+mod notice;
+mod values;
+
+pub use values::{Address, Name, Number, Sender, SmsBase, Token};
+
+/// `[alerting]`: who is told, of what, and by which servers.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct Config {
+    /// The folder that messages are written into, a file each, while no server is configured for
+    /// their channel.
+    pub folder: PathBuf,
+    /// How patiently messages are tried.
+    pub pace: Pace,
+    /// The server that sends emails.
+    pub smtp: Option<Smtp>,
+    /// The gateway that sends SMS.
+    pub sms: Option<Sms>,
+    /// Who is told. While there is nobody and no server, `operator` is, in the folder.
+    pub contacts: Vec<Contact>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            folder: PathBuf::from("/var/lib/watchward/messages"),
+            pace: Pace::default(),
+            smtp: None,
+            sms: None,
+            contacts: Vec::new(),
+        }
+    }
+}
+
+/// `[alerting.pace]`: how patiently messages are tried.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pace {
+    /// How long after a failed attempt the next one is made; twice as long after each one more.
+    pub first_retry: Span,
+    /// The longest wait between attempts.
+    pub longest_retry: Span,
+    /// How long messages are tried that are not critical. Critical ones are tried for ever.
+    pub give_up: Span,
+    /// How long a server may take over one attempt.
+    pub timeout: Span,
+    /// How long a collector that shares the database may be silent until another one takes over
+    /// what it was sending. Has no use with SQLite.
+    pub lease: Span,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            first_retry: Span::seconds(2),
+            longest_retry: Span::seconds(60),
+            give_up: Span::days(4),
+            timeout: Span::seconds(20),
+            lease: Span::seconds(30),
+        }
+    }
+}
+
+impl Pace {
+    /// How long to wait after so many attempts: doubling, and by lot between half and all of it, so
+    /// that messages which failed together do not come back together.
+    pub(super) fn wait(&self, attempts: i64, jitter: f64) -> Duration {
+        let doublings = u32::try_from(attempts.saturating_sub(1).clamp(0, 30)).unwrap_or(30);
+        let whole = self.first_retry.duration().saturating_mul(1 << doublings);
+        let most = whole.min(self.longest_retry.duration());
+        most.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
+    }
+}
+
+/// `[alerting.smtp]`: the server that sends emails.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Smtp {
+    /// Its name, which its certificate must show.
+    pub host: String,
+    /// Its port; 587 for `starttls`, 465 for `tls` and 25 for `none`, unless said.
+    pub port: Option<u16>,
+    /// How the conversation is encrypted.
+    #[serde(default)]
+    pub tls: Tls,
+    /// Who we are to it, with `password_file`.
+    pub user: Option<String>,
+    /// The file that holds the password.
+    pub password_file: Option<SecretFile>,
+    /// From whom emails are, such as `"Watchward <watchward@example.org>"`.
+    pub from: Address,
+    /// The only authority that is trusted to sign its certificate, in PEM; without it, those that
+    /// the system trusts.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Smtp {
+    pub(super) fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.tls {
+            Tls::Starttls => 587,
+            Tls::Tls => 465,
+            Tls::None => 25,
+        })
+    }
+}
+
+/// How a conversation with an SMTP server is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    /// It begins in the clear and must then be encrypted.
+    #[default]
+    Starttls,
+    /// It is encrypted from the start.
+    Tls,
+    /// It is not, and everybody on the way can read it. A password is refused then, unless the
+    /// server is on this machine.
+    None,
+}
+
+/// `[alerting.sms]`: a gateway that speaks the Twilio Messages API.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Sms {
+    /// The account's SID.
+    pub account: Token,
+    /// The SID of an API key, whose secret is in `secret_file` then.
+    pub key: Option<Token>,
+    /// The file that holds the API key's secret or, without `key`, the account's auth token.
+    pub secret_file: SecretFile,
+    /// The number that SMS are from; or else `messaging_service`.
+    pub from: Option<Sender>,
+    /// The SID of the messaging service that SMS are from.
+    pub messaging_service: Option<Token>,
+    /// Where the API is.
+    #[serde(default)]
+    pub base_url: SmsBase,
+}
+
+/// `[[alerting.contacts]]`: somebody who is told.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Contact {
+    /// What people call them.
+    pub name: Name,
+    /// Their email address.
+    pub email: Option<Address>,
+    /// Their phone number, with country code: `+491701234567`.
+    pub phone: Option<Number>,
+    /// The least severity that they are told by email.
+    #[serde(default = "all")]
+    pub by_email: Threshold,
+    /// The least severity that they are told by SMS.
+    #[serde(default = "only_critical")]
+    pub by_sms: Threshold,
+}
+
+/// The least severity that somebody is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Threshold {
+    /// Everything.
+    Info,
+    /// What is worth looking at today, and more.
+    Warning,
+    /// What is worth waking somebody.
+    Critical,
+    /// Nothing.
+    Never,
+}
+
+impl Threshold {
+    const fn lets(self, severity: Severity) -> bool {
+        match self {
+            Self::Info => true,
+            Self::Warning => !matches!(severity, Severity::Info),
+            Self::Critical => matches!(severity, Severity::Critical),
+            Self::Never => false,
+        }
+    }
+}
+
+const fn all() -> Threshold {
+    Threshold::Info
+}
+
+const fn only_critical() -> Threshold {
+    Threshold::Critical
+}
+
+impl Contact {
+    /// Where a message of this severity, or in need of any, reaches them by this channel.
+    pub(super) fn address(&self, channel: Channel, severity: Option<Severity>) -> Option<String> {
+        let (threshold, address) = match channel {
+            Channel::Email => (self.by_email, self.email.as_ref().map(Address::to_string)),
+            Channel::Sms => (self.by_sms, self.phone.as_ref().map(Number::to_string)),
+        };
+        let lets = threshold.lets(severity.unwrap_or(Severity::Critical));
+        address.filter(|_| lets)
+    }
+
+    /// Who is told as long as nobody is configured.
+    fn operator() -> Self {
+        Self {
+            name: Name::operator(),
+            email: Some(Address::operator()),
+            phone: Some(Number::operator()),
+            by_email: all(),
+            by_sms: only_critical(),
+        }
+    }
+}
+
+impl Config {
+    /// Who is told.
+    pub(super) fn told(&self) -> Vec<Contact> {
+        if self.contacts.is_empty() {
+            return vec![Contact::operator()];
+        }
+        self.contacts.clone()
+    }
+}
+
+/// What is wrong between the fields of a table, each of which is right by itself.
+fn wrong_config(config: &Config) -> Option<&'static str> {
+    let nobody = config.contacts.is_empty() && (config.smtp.is_some() || config.sms.is_some());
+    let mut names: Vec<_> = config
+        .contacts
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    names.sort_unstable();
+    let twice = names.windows(2).any(|pair| pair.first() == pair.last());
+    if nobody {
+        return Some("a server is configured, but no [[alerting.contacts]] say who is told");
+    }
+    twice.then_some("two [[alerting.contacts]] have the same name")
+}
+
+fn wrong_smtp(smtp: &Smtp) -> Option<&'static str> {
+    if smtp.user.is_some() != smtp.password_file.is_some() {
+        return Some("user and password_file belong together");
+    }
+    let here = matches!(smtp.host.as_str(), "localhost" | "127.0.0.1" | "::1");
+    (smtp.tls == Tls::None && smtp.user.is_some() && !here).then_some(
+        "with tls = \"none\" the password would cross the network in the clear: \
+         use \"starttls\" or \"tls\"",
+    )
+}
+
+fn wrong_sms(sms: &Sms) -> Option<&'static str> {
+    (sms.from.is_some() == sms.messaging_service.is_some())
+        .then_some("exactly one of from and messaging_service is expected")
+}
+
+fn wrong_contact(contact: &Contact) -> Option<&'static str> {
+    (contact.email.is_none() && contact.phone.is_none())
+        .then_some("a contact needs an email or a phone")
+}
+
+/// Reads a table, and refuses it when its fields contradict each other.
+macro_rules! checked {
+    ($($table:ident by $wrong:ident),*) => {$(
+        impl<'de> Deserialize<'de> for $table {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let table = $table::deserialize(deserializer)?;
+                match $wrong(&table) {
+                    None => Ok(table),
+                    Some(wrong) => Err(D::Error::custom(wrong)),
+                }
+            }
+        }
+    )*};
+}
+
+checked!(Config by wrong_config, Smtp by wrong_smtp, Sms by wrong_sms, Contact by wrong_contact);

@@ -1,0 +1,157 @@
+//! Delivery: takes what is due, sends it, and has the outcome recorded. Never sends while a
+//! transaction is open, and never lets one channel wait for the other.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::sleep;
+use watchward_daemon::clock;
+use watchward_daemon::config::Live;
+use watchward_daemon::tasks::Stop;
+
+use super::Bell;
+use super::config::Config;
+use super::email::Post;
+use super::judge::Outcome;
+use super::message::Channel;
+use super::outbox::{Job, Outbox};
+use super::sms::Gateway;
+
+/// How many messages are on their way by one channel at a time.
+const WIDTH: usize = 8;
+
+/// How often at least the outbox is looked at when nobody rings.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The servers that messages go to.
+#[derive(Debug)]
+pub(super) struct Servers {
+    email: Post,
+    sms: Gateway,
+    limit: Duration,
+}
+
+impl Servers {
+    pub(super) fn open(config: &Config) -> Self {
+        let limit = config.pace.timeout.duration();
+        let folder = || config.folder.clone();
+        Self {
+            email: match &config.smtp {
+                Some(smtp) => Post::Smtp(Box::new(smtp.clone())),
+                None => Post::Folder(folder()),
+            },
+            sms: match &config.sms {
+                Some(sms) => Gateway::open(sms, limit),
+                None => Gateway::Folder(folder()),
+            },
+            limit,
+        }
+    }
+
+    /// Sends a message, or asks for it.
+    pub(super) async fn attempt(&self, job: &Job) -> Outcome {
+        let now = clock::now();
+        match (job.message.channel, job.ask) {
+            (Channel::Email, _) => self.email.send(&job.message, self.limit, now).await,
+            (Channel::Sms, false) => self.sms.send(&job.message, now).await,
+            (Channel::Sms, true) => self.sms.ask(&job.message).await,
+        }
+    }
+}
+
+/// A message on its way. All use of the database is in [`run`]'s own turn: a future that waits for
+/// the one writing connection while nobody polls it would hold up everybody.
+type Sending = FuturesUnordered<Pin<Box<dyn Future<Output = (Job, Outcome)> + Send>>>;
+
+/// Delivers until told to stop, and what is on its way has been recorded.
+pub(super) async fn run(
+    mut outbox: Outbox,
+    config: Live<Config>,
+    bell: Bell,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let mut current = config.now();
+    let mut servers = Arc::new(Servers::open(&current));
+    let mut sending = Sending::new();
+    let mut under_way = UnderWay::default();
+    let mut done = Vec::new();
+    loop {
+        let newest = config.now();
+        if !Arc::ptr_eq(&current, &newest) {
+            current = newest;
+            servers = Arc::new(Servers::open(&current));
+        }
+        let turn = turn(&mut outbox, &mut done, &mut under_way, &stop).await;
+        match turn {
+            Ok(jobs) => sending.extend(jobs.into_iter().map(|job| start(&servers, job))),
+            Err(error) if stop.is_cancelled() => return Err(error.into()),
+            Err(error) => tracing::error!(%error, "the outbox cannot be used; trying again"),
+        }
+        if stop.is_cancelled() && sending.is_empty() {
+            return Ok(outbox.leave().await?);
+        }
+        let look = LOOK.min(current.pace.first_retry.duration());
+        tokio::select! {
+            Some(one) = sending.next(), if !sending.is_empty() => done.push(one),
+            () = bell.rung() => {}
+            () = stop.cancelled(), if !stop.is_cancelled() => {}
+            () = sleep(look) => {}
+        }
+    }
+}
+
+/// How many messages are on their way by each channel.
+#[derive(Debug, Default)]
+struct UnderWay {
+    email: usize,
+    sms: usize,
+}
+
+impl UnderWay {
+    fn by(&mut self, channel: Channel) -> &mut usize {
+        match channel {
+            Channel::Email => &mut self.email,
+            Channel::Sms => &mut self.sms,
+        }
+    }
+}
+
+/// Records what was done, writes what is new, and leases what is due.
+async fn turn(
+    outbox: &mut Outbox,
+    done: &mut Vec<(Job, Outcome)>,
+    under_way: &mut UnderWay,
+    stop: &Stop,
+) -> sqlx::Result<Vec<Job>> {
+    // Until it is recorded it stays here: while we live, nobody else takes a lease of ours over.
+    while let Some((job, outcome)) = done.last() {
+        outbox.record(job, outcome.clone(), clock::now()).await?;
+        *under_way.by(job.message.channel) -= 1;
+        done.pop();
+    }
+    if stop.is_cancelled() {
+        return Ok(Vec::new());
+    }
+    let now = clock::now();
+    outbox.prepare(now).await?;
+    let mut jobs = Vec::new();
+    for channel in Channel::ALL {
+        let room = WIDTH - *under_way.by(channel);
+        let taken = outbox.take(channel, room, now).await?;
+        *under_way.by(channel) += taken.len();
+        jobs.extend(taken);
+    }
+    Ok(jobs)
+}
+
+fn start(servers: &Arc<Servers>, job: Job) -> Pin<Box<dyn Future<Output = (Job, Outcome)> + Send>> {
+    let servers = Arc::clone(servers);
+    Box::pin(async move {
+        let outcome = servers.attempt(&job).await;
+        (job, outcome)
+    })
+}

@@ -1,0 +1,250 @@
+//! Emails: what they look like, and the conversation with the server that takes them.
+
+use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
+
+use askama::Template;
+use lettre::Message as Mail;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{
+    AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters,
+};
+use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Quit, Rcpt};
+use lettre::transport::smtp::{Error, extension::ClientId};
+use tokio::time::timeout;
+use watchward_protocol::time::Timestamp;
+
+use super::config::{Address, Smtp, Tls};
+use super::folder;
+use super::judge::Outcome;
+use super::message::{Kind, Message};
+use super::wording::{full, headline};
+
+/// Who takes emails.
+#[derive(Debug)]
+pub(super) enum Post {
+    Smtp(Box<Smtp>),
+    Folder(PathBuf),
+}
+
+impl Post {
+    /// Sends one message, in this time at most.
+    pub(super) async fn send(&self, message: &Message, limit: Duration, now: Timestamp) -> Outcome {
+        let from = match self {
+            Self::Smtp(smtp) => smtp.from.mailbox().clone(),
+            Self::Folder(_) => Address::operator().mailbox().clone(),
+        };
+        let mail = match mail(message, from, now) {
+            Ok(mail) => mail,
+            Err(error) => {
+                return Outcome::Refused(format!("no email can be made of it: {error:#}"));
+            }
+        };
+        match self {
+            Self::Folder(path) => folder::write(path, message, "eml", &mail.formatted()),
+            Self::Smtp(smtp) => {
+                let mut handed_over = false;
+                match timeout(limit, converse(smtp, &mail, &mut handed_over)).await {
+                    Ok(outcome) => outcome,
+                    Err(_) if handed_over => {
+                        Outcome::Unknown("the server did not say whether it took it".to_owned())
+                    }
+                    Err(_) => Outcome::Later("the server does not answer".to_owned()),
+                }
+            }
+        }
+    }
+}
+
+/// Says everything to the server up to the message's end. From `handed_over` on nobody but the
+/// server can know whether it was taken.
+async fn converse(smtp: &Smtp, mail: &Mail, handed_over: &mut bool) -> Outcome {
+    let mut server = match connect(smtp).await {
+        Ok(server) => server,
+        Err(outcome) => return outcome,
+    };
+    let envelope = mail.envelope();
+    let from = MailFrom::new(envelope.from().cloned(), Vec::new());
+    if let Err(error) = server.command(from).await {
+        return blocked_or_later(&error);
+    }
+    for to in envelope.to() {
+        if let Err(error) = server.command(Rcpt::new(to.clone(), Vec::new())).await {
+            return refused_or_later(&error);
+        }
+    }
+    if let Err(error) = server.command(Data).await {
+        return refused_or_later(&error);
+    }
+    *handed_over = true;
+    match server.message(&mail.formatted()).await {
+        Ok(answer) => {
+            // It has taken the message: its farewell changes nothing.
+            let _ = timeout(Duration::from_secs(1), server.command(Quit)).await;
+            let said = answer.first_line().unwrap_or("taken");
+            Outcome::Accepted(super::wording::safe(said))
+        }
+        Err(error) if error.status().is_some() => refused_or_later(&error),
+        Err(error) => Outcome::Unknown(told(&error)),
+    }
+}
+
+async fn connect(smtp: &Smtp) -> Result<AsyncSmtpConnection, Outcome> {
+    let wrong = |error: anyhow::Error| Outcome::Blocked(format!("{error:#}"));
+    let encryption = encryption(smtp).map_err(wrong)?;
+    let hello = ClientId::default();
+    let place = (smtp.host.as_str(), smtp.port());
+    let at_once = encryption.clone().filter(|_| smtp.tls == Tls::Tls);
+    let connected = AsyncSmtpConnection::connect_tokio1(place, None, &hello, at_once, None);
+    let mut server = connected.await.map_err(|error| blocked_or_later(&error))?;
+    if let Some(encryption) = encryption.filter(|_| smtp.tls == Tls::Starttls) {
+        let encrypted = server.starttls(encryption, &hello).await;
+        encrypted.map_err(|error| blocked_or_later(&error))?;
+    }
+    if let (Some(user), Some(file)) = (&smtp.user, &smtp.password_file) {
+        let password = file.read().map_err(wrong)?;
+        let credentials = Credentials::new(user.clone(), password.reveal().to_owned());
+        let signed_in = server.auth(DEFAULT_MECHANISMS, &credentials).await;
+        signed_in.map_err(|error| blocked_or_later(&error))?;
+    }
+    Ok(server)
+}
+
+fn encryption(smtp: &Smtp) -> anyhow::Result<Option<TlsParameters>> {
+    if smtp.tls == Tls::None {
+        return Ok(None);
+    }
+    let mut parameters = TlsParameters::builder(smtp.host.clone());
+    if let Some(file) = &smtp.ca_file {
+        let authority = Certificate::from_pem(&std::fs::read(file)?)?;
+        parameters = parameters
+            .certificate_store(CertificateStore::None)
+            .add_root_certificate(authority);
+    }
+    Ok(Some(parameters.build_rustls()?))
+}
+
+/// An error before the receiver was named concerns us, not them.
+fn blocked_or_later(error: &Error) -> Outcome {
+    if error.is_permanent() || error.is_client() || error.is_tls() {
+        return Outcome::Blocked(told(error));
+    }
+    Outcome::Later(told(error))
+}
+
+fn refused_or_later(error: &Error) -> Outcome {
+    if error.is_permanent() {
+        return Outcome::Refused(told(error));
+    }
+    Outcome::Later(told(error))
+}
+
+/// An error as people read it; a server's words are a stranger's.
+fn told(error: &Error) -> String {
+    super::wording::safe(&error.to_string())
+}
+
+#[derive(Template)]
+#[template(path = "alert_email.html")]
+struct Html<'a> {
+    words: &'a Words,
+}
+
+#[derive(Template)]
+#[template(path = "alert_email.txt")]
+struct Text<'a> {
+    words: &'a Words,
+}
+
+/// What both forms of an email say.
+struct Words {
+    label: &'static str,
+    colour: &'static str,
+    headline: String,
+    facts: Vec<(&'static str, String)>,
+    advice: Option<String>,
+    detail: String,
+    code: String,
+}
+
+impl Words {
+    fn of(message: &Message) -> Self {
+        let incident = &message.incident;
+        let mut facts = Vec::new();
+        let mut fact = |name, value: String| facts.push((name, value));
+        if let Some(host) = &incident.host {
+            fact("Where", host.clone());
+        }
+        fact("Since", full(incident.since));
+        if incident.repeats > 0 {
+            let last = full(incident.last_at);
+            fact(
+                "Seen again",
+                format!("{} times, last at {last}", incident.repeats),
+            );
+        }
+        let over = incident
+            .resolved
+            .as_ref()
+            .filter(|_| message.kind == Kind::Resolved);
+        if let Some((at, why)) = over {
+            fact("Over", full(*at));
+            fact("Why", why.clone());
+        }
+        fact("Incident", incident.code.to_string());
+        Self {
+            label: message.label(),
+            colour: match message.label() {
+                "CRITICAL" => "#c0392b",
+                "WARNING" => "#b9770e",
+                "OVER" => "#1e8449",
+                _ => "#2471a3",
+            },
+            headline: headline(message),
+            facts,
+            advice: over.is_none().then(|| incident.advice.clone()),
+            detail: incident.detail.clone(),
+            code: incident.code.to_string(),
+        }
+    }
+}
+
+/// The email, ready to be sent.
+fn mail(message: &Message, from: Mailbox, now: Timestamp) -> anyhow::Result<Mail> {
+    let to: Mailbox = message.address.parse()?;
+    let words = Words::of(message);
+    let incident = &message.incident;
+    let domain = from.email.domain().to_owned();
+    // The same for every attempt, so that mail clients show copies as one message.
+    let id = |number: i64| format!("<{}.{number}@{domain}>", incident.code);
+    let subject = format!(
+        "[{}] {} ({})",
+        message.label(),
+        incident.subject,
+        incident.code
+    );
+    let since_1970 = Duration::from_micros(u64::try_from(now.as_micros()).unwrap_or(0));
+    let mut mail = Mail::builder()
+        .from(from)
+        .to(to)
+        .subject(subject)
+        .date(UNIX_EPOCH + since_1970)
+        .message_id(Some(id(message.id)))
+        .raw_header(header("Auto-Submitted", "auto-generated")?)
+        .raw_header(header("X-Watchward-Incident", incident.code.as_str())?);
+    if message.root != message.id {
+        mail = mail
+            .in_reply_to(id(message.root))
+            .references(id(message.root));
+    }
+    let text = Text { words: &words }.render()?;
+    let html = Html { words: &words }.render()?;
+    Ok(mail.multipart(MultiPart::alternative_plain_html(text, html))?)
+}
+
+fn header(name: &str, value: &str) -> anyhow::Result<HeaderValue> {
+    let name = HeaderName::new_from_ascii(name.to_owned())?;
+    Ok(HeaderValue::new(name, value.to_owned()))
+}

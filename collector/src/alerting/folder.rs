@@ -1,0 +1,47 @@
+//! Writes messages into a folder, a file each, while no server sends them.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::judge::Outcome;
+use super::message::Message;
+
+/// Writes a message whole or not at all. Written once more, it is the same file.
+pub(super) fn write(folder: &Path, message: &Message, ending: &str, content: &[u8]) -> Outcome {
+    let path = path(folder, message, ending);
+    match put(folder, &path, content) {
+        Ok(()) => Outcome::Accepted(path.display().to_string()),
+        Err(error) => Outcome::Later(format!("cannot write {}: {error}", path.display())),
+    }
+}
+
+/// Whether a message was written.
+pub(super) fn find(folder: &Path, message: &Message, ending: &str) -> Outcome {
+    let path = path(folder, message, ending);
+    if path.exists() {
+        return Outcome::Accepted(path.display().to_string());
+    }
+    Outcome::Absent
+}
+
+/// `007-sms-W-7K3F-opened.txt`: in the order of their numbers they are in the order of time.
+fn path(folder: &Path, message: &Message, ending: &str) -> PathBuf {
+    folder.join(format!(
+        "{:03}-{}-{}-{}.{ending}",
+        message.id,
+        message.channel.name(),
+        message.incident.code,
+        message.kind.name()
+    ))
+}
+
+fn put(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let unfinished = path.with_extension("unfinished");
+    let mut file = File::create(&unfinished)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,337 @@
+//! The outbox: writes notices as messages, leases what is due, and records what became of it.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+use serde_json::json;
+use tokio::time::Instant;
+use watchward_daemon::config::Live;
+use watchward_protocol::time::Timestamp;
+
+use super::News;
+use super::config::Config;
+use super::judge::{self, Due, Next, Outcome, Step};
+use super::message::{Channel, Incident, Kind, Message, State};
+use super::rows::{self, Change, Notice};
+use crate::store::{Kind as Database, Store, Tx};
+
+/// How many notices are written as messages in one transaction.
+const NOTICES: i64 = 200;
+
+/// This process's hold on the outbox.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    store: Store,
+    config: Live<Config>,
+    news: News,
+    /// Who we are among those that hold leases: drawn by lot at every start.
+    owner: String,
+    /// When we last said that we are alive.
+    said: Option<Instant>,
+    /// What the others last said, and since when by our own monotonic clock: a lease is never
+    /// judged by a wall clock, which can be wrong or jump.
+    others: HashMap<String, (i64, Instant)>,
+}
+
+/// A leased message, and what to do with it.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub(super) message: Message,
+    /// Ask for it instead of sending it.
+    pub(super) ask: bool,
+}
+
+impl Outbox {
+    /// Opens the outbox. With SQLite this process is alone: what a former life held is taken over
+    /// at once.
+    pub(super) async fn open(
+        store: Store,
+        config: Live<Config>,
+        news: News,
+    ) -> anyhow::Result<Self> {
+        let owner = format!("{:032x}", rand::random::<u128>());
+        let outbox = Self {
+            store,
+            config,
+            news,
+            owner,
+            said: None,
+            others: HashMap::new(),
+        };
+        if outbox.store.kind() == Database::Sqlite {
+            let now = watchward_daemon::clock::now();
+            for (holder, _) in rows::holders(&outbox.store, &outbox.owner)
+                .await
+                .context("cannot read the outbox")?
+            {
+                outbox.take_over(&holder, now).await?;
+            }
+        }
+        Ok(outbox)
+    }
+
+    /// Writes new notices as messages, and takes over what the dead held.
+    pub(super) async fn prepare(&mut self, now: Timestamp) -> sqlx::Result<()> {
+        if self.store.kind() == Database::Postgres {
+            self.watch(now).await?;
+        }
+        while rows::has_notices(&self.store).await? {
+            self.write_notices(now).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_notices(&self, now: Timestamp) -> sqlx::Result<()> {
+        let contacts = self.config.now().told();
+        let mut tx = self.store.begin().await?;
+        let mut news = Vec::new();
+        for notice in rows::take_notices(&mut tx, NOTICES).await? {
+            let incident = rows::incident_by_id(&mut tx, notice.incident).await?;
+            let told = told(&mut tx, notice.incident).await?;
+            if notice.kind == Kind::Resolved {
+                for new in judge::tell_end(&told) {
+                    rows::add(&mut tx, incident.id, &new, now).await?;
+                }
+                rows::hasten(&mut tx, incident.id, now).await?;
+            } else if incident.resolved.is_none() {
+                let steps = judge::tell(&contacts, notice.severity, &told);
+                if steps.is_empty() && told.is_empty() {
+                    let note = format!("no contact is told of {}", notice.severity.name());
+                    rows::remember(&mut tx, incident.id, now, "nobody told", &note).await?;
+                }
+                write(&mut tx, incident.id, steps, now).await?;
+            }
+            news.push((incident, notice));
+        }
+        tx.commit().await?;
+        for (incident, notice) in news {
+            self.tell_incident(&incident, notice, now);
+        }
+        Ok(())
+    }
+
+    /// Leases up to `room` messages that are due by this channel.
+    pub(super) async fn take(
+        &mut self,
+        channel: Channel,
+        room: usize,
+        now: Timestamp,
+    ) -> sqlx::Result<Vec<Job>> {
+        let horizon = now + 2 * self.config.now().pace.longest_retry.duration();
+        loop {
+            let due = rows::due(&self.store, channel, now, horizon, room).await?;
+            if room == 0 || due.is_empty() {
+                return Ok(Vec::new());
+            }
+            let mut jobs = Vec::new();
+            let mut dropped = false;
+            let mut tx = self.store.begin().await?;
+            for mut message in due {
+                let ask = match judge::due(&message) {
+                    Due::Drop(why) => {
+                        dropped |= self.drop_message(&mut tx, &message, why, now).await?;
+                        continue;
+                    }
+                    Due::Ask => true,
+                    Due::Send => false,
+                };
+                if rows::lease(&mut tx, &message, &self.owner).await? {
+                    message.attempts += 1;
+                    jobs.push(Job { message, ask });
+                }
+            }
+            tx.commit().await?;
+            if !jobs.is_empty() || !dropped {
+                return Ok(jobs);
+            }
+        }
+    }
+
+    async fn drop_message(
+        &self,
+        tx: &mut Tx,
+        message: &Message,
+        why: &str,
+        now: Timestamp,
+    ) -> sqlx::Result<bool> {
+        let change = Change {
+            state: State::Dropped,
+            maybe: message.maybe,
+            asks: message.asks,
+            at: now,
+            note: why,
+        };
+        let dropped = rows::change(tx, message, None, &change).await?;
+        if dropped && message.kind != Kind::Resolved {
+            let note = format!("{}: {why}", place(message));
+            rows::remember(tx, message.incident.id, now, "not told", &note).await?;
+        }
+        Ok(dropped)
+    }
+
+    /// Records what an attempt came to.
+    pub(super) async fn record(
+        &self,
+        job: &Job,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
+        let config = self.config.now();
+        let message = &job.message;
+        let next = judge::next(message, outcome, &config.pace, rand::random(), now);
+        let change = Change {
+            state: next.state,
+            maybe: next.maybe,
+            asks: next.asks,
+            at: next.at,
+            note: &next.note,
+        };
+        let mut tx = self.store.begin().await?;
+        if !rows::change(&mut tx, message, Some(&self.owner), &change).await? {
+            tracing::warn!(
+                message = message.id,
+                "another collector has taken this message over"
+            );
+            return Ok(());
+        }
+        match next.state {
+            State::Delivered => {
+                let note = format!("{} took it: {}", place(message), next.note);
+                rows::remember(&mut tx, message.incident.id, now, "told", &note).await?;
+            }
+            State::Failed => {
+                let note = format!("{}: {}", place(message), next.note);
+                rows::remember(&mut tx, message.incident.id, now, "failed", &note).await?;
+            }
+            State::Pending | State::Leased | State::Unknown | State::Dropped => {}
+        }
+        if next.elsewhere {
+            let told = told(&mut tx, message.incident.id).await?;
+            // What came in since the message was leased counts.
+            let mut now_known = message.clone();
+            now_known.incident = rows::incident_by_id(&mut tx, message.incident.id).await?;
+            if let Some(new) = judge::elsewhere(&now_known, &config.told(), &told) {
+                rows::add(&mut tx, message.incident.id, &new, now).await?;
+            }
+        }
+        tx.commit().await?;
+        self.report(message, &next, now);
+        Ok(())
+    }
+
+    /// Says that we are alive, and takes over from those that have been silent for too long.
+    async fn watch(&mut self, now: Timestamp) -> sqlx::Result<()> {
+        let lease = self.config.now().pace.lease.duration();
+        if self.said.is_none_or(|said| said.elapsed() >= lease / 4) {
+            let mut tx = self.store.begin().await?;
+            rows::beat(&mut tx, &self.owner).await?;
+            tx.commit().await?;
+            self.said = Some(Instant::now());
+        }
+        let holders = rows::holders(&self.store, &self.owner).await?;
+        self.others
+            .retain(|owner, _| holders.iter().any(|(holder, _)| holder == owner));
+        for (holder, beat) in holders {
+            let seen = self
+                .others
+                .entry(holder.clone())
+                .or_insert_with(|| (beat, Instant::now()));
+            if seen.0 != beat {
+                *seen = (beat, Instant::now());
+            }
+            if seen.1.elapsed() >= lease {
+                self.take_over(&holder, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_over(&self, holder: &str, now: Timestamp) -> sqlx::Result<()> {
+        let mut tx = self.store.begin().await?;
+        let count = rows::take_over(&mut tx, holder, now).await?;
+        tx.commit().await?;
+        tracing::info!(
+            count,
+            "took over messages that somebody was sending who is gone"
+        );
+        Ok(())
+    }
+
+    /// Ends: nothing is held any more.
+    pub(super) async fn leave(&self) -> sqlx::Result<()> {
+        let mut tx = self.store.begin().await?;
+        rows::forget(&mut tx, &self.owner).await?;
+        tx.commit().await
+    }
+
+    fn tell_incident(&self, incident: &Incident, notice: Notice, now: Timestamp) {
+        // Nobody may be watching.
+        let _ = self.news.send(json!({
+            "kind": "incident", "at": now, "id": incident.code.as_str(), "host": incident.host,
+            "title": incident.title, "severity": notice.severity,
+            "state": match notice.kind { Kind::Opened | Kind::Risen => "open", Kind::Resolved => "over" },
+            "event": notice.kind.name(),
+        }));
+    }
+
+    fn report(&self, message: &Message, next: &Next, now: Timestamp) {
+        let note = next.note.as_str();
+        match next.state {
+            State::Delivered => tracing::info!(
+                incident = message.incident.code.as_str(),
+                channel = message.channel.name(),
+                contact = message.contact,
+                "told"
+            ),
+            State::Failed => tracing::error!(
+                incident = message.incident.code.as_str(),
+                channel = message.channel.name(),
+                contact = message.contact,
+                error = note,
+                "cannot be told"
+            ),
+            // Said once, not at every attempt: an outage can be long and messages many.
+            State::Pending | State::Unknown if message.attempts == 1 => tracing::warn!(
+                incident = message.incident.code.as_str(),
+                channel = message.channel.name(),
+                contact = message.contact,
+                error = note,
+                "not told yet"
+            ),
+            State::Pending | State::Leased | State::Unknown | State::Dropped => {}
+        }
+        let news = matches!(next.state, State::Delivered | State::Failed) || message.attempts == 1;
+        if news {
+            let _ = self.news.send(json!({
+                "kind": "message", "at": now, "incident": message.incident.code.as_str(),
+                "channel": message.channel.name(), "contact": message.contact,
+                "to": message.address, "about": message.kind.name(),
+                "state": next.state.name(), "detail": note,
+            }));
+        }
+    }
+}
+
+fn place(message: &Message) -> String {
+    let channel = message.channel.name();
+    format!("{} by {channel} to {}", message.contact, message.address)
+}
+
+async fn told(tx: &mut Tx, incident: i64) -> sqlx::Result<Vec<judge::Told>> {
+    let sent = rows::sent(&mut **tx, incident).await?;
+    Ok(sent.into_iter().map(|sent| sent.told).collect())
+}
+
+async fn write(tx: &mut Tx, incident: i64, steps: Vec<Step>, now: Timestamp) -> sqlx::Result<()> {
+    for step in steps {
+        match step {
+            Step::Add(new) => rows::add(tx, incident, &new, now).await?,
+            Step::Sharpen(id, new) => {
+                if !rows::sharpen(tx, id, new.severity).await? {
+                    rows::add(tx, incident, &new, now).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! The alerting room's tables, and what opens, joins and ends an incident in them.
+
+mod outbox;
+mod reading;
+
+use sqlx::Row;
+use watchward_protocol::time::Timestamp;
+
+use super::message::{Code, Kind};
+use super::{Alert, Severity};
+use crate::store::{Schema, Tx};
+
+pub(super) use outbox::*;
+pub(super) use reading::*;
+
+/// The room's tables.
+///
+/// `alerting_notice` is what is to be told and not yet written as messages; `alerting_message` is
+/// the outbox, whose rows stay as the record of who was told; `alerting_sender` says who is alive
+/// of those that hold messages as leased.
+pub const SCHEMA: Schema = Schema {
+    room: "alerting",
+    steps: &["
+CREATE TABLE alerting_incident (
+    id {id}, key TEXT NOT NULL, code TEXT NOT NULL, severity BIGINT NOT NULL, host TEXT,
+    subject TEXT NOT NULL, title TEXT NOT NULL, detail TEXT NOT NULL, advice TEXT NOT NULL,
+    since BIGINT NOT NULL, opened_at BIGINT NOT NULL, last_at BIGINT NOT NULL,
+    repeats BIGINT NOT NULL, resolved_at BIGINT, resolution TEXT
+);
+CREATE UNIQUE INDEX alerting_incident_open ON alerting_incident (key) WHERE resolved_at IS NULL;
+CREATE INDEX alerting_incident_code ON alerting_incident (code);
+CREATE TABLE alerting_history (
+    id {id}, incident BIGINT NOT NULL, at BIGINT NOT NULL, event TEXT NOT NULL, note TEXT NOT NULL
+);
+CREATE INDEX alerting_history_incident ON alerting_history (incident);
+CREATE TABLE alerting_notice (
+    id {id}, incident BIGINT NOT NULL, kind TEXT NOT NULL, severity BIGINT NOT NULL
+);
+CREATE TABLE alerting_message (
+    id {id}, incident BIGINT NOT NULL, contact TEXT NOT NULL, channel TEXT NOT NULL,
+    address TEXT NOT NULL, kind TEXT NOT NULL, severity BIGINT NOT NULL, state TEXT NOT NULL,
+    owner TEXT, attempts BIGINT NOT NULL, asks BIGINT NOT NULL, maybe BIGINT NOT NULL,
+    created_at BIGINT NOT NULL, next_at BIGINT NOT NULL, done_at BIGINT, note TEXT
+);
+CREATE INDEX alerting_message_live ON alerting_message (channel, next_at) WHERE done_at IS NULL;
+CREATE INDEX alerting_message_incident ON alerting_message (incident);
+CREATE TABLE alerting_sender (owner TEXT PRIMARY KEY, beat BIGINT NOT NULL)
+"],
+};
+
+/// Joins the open incident with this alert's key: its number and how severe it was until now.
+pub(super) async fn join(
+    tx: &mut Tx,
+    alert: &Alert,
+    now: Timestamp,
+) -> sqlx::Result<Option<(i64, Severity)>> {
+    let row = sqlx::query(
+        "UPDATE alerting_incident SET repeats = repeats + 1, last_at = $1, title = $2, \
+         detail = $3, advice = $4 WHERE key = $5 AND resolved_at IS NULL RETURNING id, severity",
+    )
+    .bind(now.as_micros())
+    .bind(&alert.title)
+    .bind(&alert.detail)
+    .bind(&alert.advice)
+    .bind(&alert.key)
+    .fetch_optional(&mut **tx)
+    .await?;
+    row.map(|row| Ok((row.try_get("id")?, severity(&row)?)))
+        .transpose()
+}
+
+/// Whether an incident has this code already.
+pub(super) async fn is_taken(tx: &mut Tx, code: &Code) -> sqlx::Result<bool> {
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT id FROM alerting_incident WHERE code = $1 LIMIT 1")
+            .bind(code.as_str())
+            .fetch_optional(&mut **tx)
+            .await?;
+    Ok(found.is_some())
+}
+
+/// Opens an incident: its number, severity and repeats, which differ from the alert's and zero if
+/// somebody else has opened it since.
+pub(super) async fn open(
+    tx: &mut Tx,
+    alert: &Alert,
+    code: &Code,
+    now: Timestamp,
+) -> sqlx::Result<(i64, Severity, i64)> {
+    let row = sqlx::query(
+        "INSERT INTO alerting_incident (key, code, severity, host, subject, title, detail, \
+         advice, since, opened_at, last_at, repeats) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0) \
+         ON CONFLICT (key) WHERE resolved_at IS NULL DO UPDATE SET \
+         repeats = alerting_incident.repeats + 1, last_at = excluded.last_at, \
+         title = excluded.title, detail = excluded.detail, advice = excluded.advice \
+         RETURNING id, severity, repeats",
+    )
+    .bind(&alert.key)
+    .bind(code.as_str())
+    .bind(alert.severity.rank())
+    .bind(&alert.host)
+    .bind(&alert.title)
+    .bind(&alert.title)
+    .bind(&alert.detail)
+    .bind(&alert.advice)
+    .bind(alert.since.as_micros())
+    .bind(now.as_micros())
+    .bind(now.as_micros())
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok((row.try_get("id")?, severity(&row)?, row.try_get("repeats")?))
+}
+
+/// Makes an incident more severe.
+pub(super) async fn rise(tx: &mut Tx, incident: i64, to: Severity) -> sqlx::Result<()> {
+    sqlx::query("UPDATE alerting_incident SET severity = $1 WHERE id = $2")
+        .bind(to.rank())
+        .bind(incident)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Ends the open incident with this key: its number, severity and repeats.
+pub(super) async fn close(
+    tx: &mut Tx,
+    key: &str,
+    why: &str,
+    now: Timestamp,
+) -> sqlx::Result<Option<(i64, Severity, i64)>> {
+    let row = sqlx::query(
+        "UPDATE alerting_incident SET resolved_at = $1, resolution = $2 \
+         WHERE key = $3 AND resolved_at IS NULL RETURNING id, severity, repeats",
+    )
+    .bind(now.as_micros())
+    .bind(why)
+    .bind(key)
+    .fetch_optional(&mut **tx)
+    .await?;
+    row.map(|row| Ok((row.try_get("id")?, severity(&row)?, row.try_get("repeats")?)))
+        .transpose()
+}
+
+/// Writes a line into an incident's history.
+pub(super) async fn remember(
+    tx: &mut Tx,
+    incident: i64,
+    now: Timestamp,
+    event: &str,
+    note: &str,
+) -> sqlx::Result<()> {
+    sqlx::query("INSERT INTO alerting_history (incident, at, event, note) VALUES ($1, $2, $3, $4)")
+        .bind(incident)
+        .bind(now.as_micros())
+        .bind(event)
+        .bind(note)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Says that people are to be told.
+pub(super) async fn announce(
+    tx: &mut Tx,
+    incident: i64,
+    kind: Kind,
+    severity: Severity,
+) -> sqlx::Result<()> {
+    sqlx::query("INSERT INTO alerting_notice (incident, kind, severity) VALUES ($1, $2, $3)")
+        .bind(incident)
+        .bind(kind.name())
+        .bind(severity.rank())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! Reads incidents and messages back from their rows.
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use watchward_protocol::time::Timestamp;
+
+use super::super::Severity;
+use super::super::judge::Told;
+use super::super::message::{Channel, Code, Incident, Kind, Message, State};
+use crate::store::{Store, Tx};
+
+/// A word or number in a column that this version does not know.
+fn unknown(column: &str) -> sqlx::Error {
+    sqlx::Error::Decode(format!("alerting: the column {column} has an unknown value").into())
+}
+
+pub(super) fn severity(row: &AnyRow) -> sqlx::Result<Severity> {
+    Severity::ranked(row.try_get("severity")?).ok_or_else(|| unknown("severity"))
+}
+
+pub(super) fn kind(row: &AnyRow) -> sqlx::Result<Kind> {
+    Kind::named(&row.try_get::<String, _>("kind")?).ok_or_else(|| unknown("kind"))
+}
+
+fn channel(row: &AnyRow) -> sqlx::Result<Channel> {
+    Channel::named(&row.try_get::<String, _>("channel")?).ok_or_else(|| unknown("channel"))
+}
+
+fn state(row: &AnyRow) -> sqlx::Result<State> {
+    State::named(&row.try_get::<String, _>("state")?).ok_or_else(|| unknown("state"))
+}
+
+fn time(row: &AnyRow, column: &str) -> sqlx::Result<Timestamp> {
+    row.try_get(column).map(Timestamp::from_micros)
+}
+
+/// An incident as SELECT * gives it; `id_column` is where its number is.
+fn incident(row: &AnyRow, id_column: &str, severity: Severity) -> sqlx::Result<Incident> {
+    let resolved_at: Option<i64> = row.try_get("resolved_at")?;
+    let resolution: Option<String> = row.try_get("resolution")?;
+    Ok(Incident {
+        id: row.try_get(id_column)?,
+        code: Code::from(row.try_get::<String, _>("code")?),
+        key: row.try_get("key")?,
+        severity,
+        host: row.try_get("host")?,
+        subject: row.try_get("subject")?,
+        title: row.try_get("title")?,
+        detail: row.try_get("detail")?,
+        advice: row.try_get("advice")?,
+        since: time(row, "since")?,
+        opened_at: time(row, "opened_at")?,
+        last_at: time(row, "last_at")?,
+        repeats: row.try_get("repeats")?,
+        resolved: resolved_at
+            .map(|at| (Timestamp::from_micros(at), resolution.unwrap_or_default())),
+    })
+}
+
+/// The incident with this number.
+pub(in crate::alerting) async fn incident_by_id(tx: &mut Tx, id: i64) -> sqlx::Result<Incident> {
+    let row = sqlx::query("SELECT * FROM alerting_incident WHERE id = $1")
+        .bind(id)
+        .fetch_one(&mut **tx)
+        .await?;
+    incident(&row, "id", severity(&row)?)
+}
+
+/// Which incidents are asked for.
+#[derive(Clone, Debug)]
+pub(in crate::alerting) enum Wanted {
+    /// The newest ones.
+    Newest(i64),
+    /// The newest of those that are open.
+    Open(i64),
+    /// Those with this code.
+    Code(String),
+}
+
+/// Incidents, the newest first.
+pub(in crate::alerting) async fn incidents(
+    store: &Store,
+    wanted: &Wanted,
+) -> sqlx::Result<Vec<Incident>> {
+    let query = match wanted {
+        Wanted::Newest(limit) => {
+            sqlx::query("SELECT * FROM alerting_incident ORDER BY id DESC LIMIT $1").bind(*limit)
+        }
+        Wanted::Open(limit) => sqlx::query(
+            "SELECT * FROM alerting_incident WHERE resolved_at IS NULL ORDER BY id DESC LIMIT $1",
+        )
+        .bind(*limit),
+        Wanted::Code(code) => {
+            sqlx::query("SELECT * FROM alerting_incident WHERE code = $1 ORDER BY id DESC")
+                .bind(code)
+        }
+    };
+    let rows = query.fetch_all(store.read()).await?;
+    rows.iter()
+        .map(|row| incident(row, "id", severity(row)?))
+        .collect()
+}
+
+/// A line of an incident's history: when, what, and a note.
+pub(in crate::alerting) type Line = (i64, String, String);
+
+/// An incident's history, the oldest first.
+pub(in crate::alerting) async fn history(store: &Store, incident: i64) -> sqlx::Result<Vec<Line>> {
+    sqlx::query_as("SELECT at, event, note FROM alerting_history WHERE incident = $1 ORDER BY id")
+        .bind(incident)
+        .fetch_all(store.read())
+        .await
+}
+
+/// A message as its record shows it.
+pub(in crate::alerting) struct Sent {
+    pub(in crate::alerting) told: Told,
+    pub(in crate::alerting) attempts: i64,
+    pub(in crate::alerting) created_at: i64,
+    pub(in crate::alerting) done_at: Option<i64>,
+    pub(in crate::alerting) note: Option<String>,
+}
+
+/// All messages of an incident, the oldest first.
+pub(in crate::alerting) async fn sent<'a, E>(executor: E, incident: i64) -> sqlx::Result<Vec<Sent>>
+where
+    E: sqlx::Executor<'a, Database = sqlx::Any>,
+{
+    let rows = sqlx::query("SELECT * FROM alerting_message WHERE incident = $1 ORDER BY id")
+        .bind(incident)
+        .fetch_all(executor)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Sent {
+                told: Told {
+                    id: row.try_get("id")?,
+                    contact: row.try_get("contact")?,
+                    channel: channel(row)?,
+                    address: row.try_get("address")?,
+                    kind: kind(row)?,
+                    severity: severity(row)?,
+                    state: state(row)?,
+                    maybe: row.try_get::<i64, _>("maybe")? != 0,
+                },
+                attempts: row.try_get("attempts")?,
+                created_at: row.try_get("created_at")?,
+                done_at: row.try_get("done_at")?,
+                note: row.try_get("note")?,
+            })
+        })
+        .collect()
+}
+
+/// A message that is due, with its incident: what [`due`](super::due) selects.
+pub(super) fn message(row: &AnyRow) -> sqlx::Result<Message> {
+    let of_incident = Severity::ranked(row.try_get("incident_severity")?);
+    Ok(Message {
+        id: row.try_get("message_id")?,
+        incident: incident(
+            row,
+            "incident",
+            of_incident.ok_or_else(|| unknown("severity"))?,
+        )?,
+        contact: row.try_get("contact")?,
+        channel: channel(row)?,
+        address: row.try_get("address")?,
+        kind: kind(row)?,
+        severity: severity(row)?,
+        state: state(row)?,
+        attempts: row.try_get("attempts")?,
+        asks: row.try_get("asks")?,
+        maybe: row.try_get::<i64, _>("maybe")? != 0,
+        told: row.try_get::<i64, _>("told")? != 0,
+        root: row.try_get("root")?,
+        created_at: time(row, "created_at")?,
+    })
+}
