@@ -10,6 +10,8 @@ mod message;
 mod outbox;
 mod rows;
 mod sms;
+#[cfg(test)]
+mod tests;
 mod wording;
 
 use std::sync::Arc;

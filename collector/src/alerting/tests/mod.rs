@@ -1,0 +1,217 @@
+//! What people who are told rely on, with real databases and real conversations.
+
+mod config;
+mod crash;
+mod delivery;
+mod folder;
+mod gateway;
+mod judge;
+mod mailbox;
+mod post;
+mod storage;
+mod wording;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, watch};
+use watchward_daemon::clock;
+use watchward_daemon::config::Live;
+use watchward_daemon::span::Span;
+use watchward_daemon::tasks::Stop;
+use watchward_protocol::time::Timestamp;
+
+use super::message::{Channel, Code, Incident, Kind, Message, State};
+use super::outbox::Outbox;
+use super::*;
+use crate::store::testing::{self, Fresh};
+
+/// 2026-11-21 03:04:05 UTC.
+pub(super) const NIGHT: Timestamp = Timestamp::from_micros(1_795_230_245_000_000);
+
+pub(super) fn brute_force(severity: Severity) -> Alert {
+    Alert {
+        key: "access.brute-force 203.0.113.7".to_owned(),
+        severity,
+        host: Some("db-3".to_owned()),
+        title: "sshd brute force from 203.0.113.7, 10 failures".to_owned(),
+        detail: "10 failures in 40 s, user names: root, admin".to_owned(),
+        advice: "Check access from it".to_owned(),
+        since: NIGHT,
+    }
+}
+
+/// A message that tells of [`brute_force`].
+pub(super) fn message(channel: Channel, kind: Kind, severity: Severity) -> Message {
+    let alert = brute_force(severity);
+    Message {
+        id: 7,
+        incident: Incident {
+            id: 3,
+            code: Code::from("W-7K3F".to_owned()),
+            key: alert.key,
+            severity,
+            host: alert.host,
+            subject: alert.title.clone(),
+            title: alert.title,
+            detail: alert.detail,
+            advice: alert.advice,
+            since: NIGHT,
+            opened_at: NIGHT,
+            last_at: NIGHT,
+            repeats: 0,
+            resolved: None,
+        },
+        contact: "Ann".to_owned(),
+        channel,
+        address: match channel {
+            Channel::Email => "ann@example.org".to_owned(),
+            Channel::Sms => "+12025550123".to_owned(),
+        },
+        kind,
+        severity,
+        state: State::Pending,
+        attempts: 1,
+        asks: 0,
+        maybe: false,
+        told: false,
+        root: 7,
+        created_at: NIGHT,
+    }
+}
+
+/// An impatient configuration for one contact, to be completed with servers.
+pub(super) fn impatient(folder: &Path) -> Config {
+    Config {
+        folder: folder.to_owned(),
+        pace: Pace {
+            first_retry: Span::milliseconds(20),
+            longest_retry: Span::milliseconds(100),
+            timeout: Span::milliseconds(700),
+            lease: Span::milliseconds(200),
+            ..Pace::default()
+        },
+        ..Config::default()
+    }
+}
+
+pub(super) fn contact(name: &str, by_sms: Threshold) -> Contact {
+    Contact {
+        name: name.to_owned().try_into().unwrap(),
+        email: Some(format!("{name}@example.org").try_into().unwrap()),
+        phone: Some("+12025550123".to_owned().try_into().unwrap()),
+        by_email: Threshold::Info,
+        by_sms,
+    }
+}
+
+/// The room in one life of a collector.
+pub(super) struct Life {
+    pub(super) store: Store,
+    pub(super) config: Live<Config>,
+    pub(super) bell: Bell,
+    pub(super) news: News,
+    pub(super) reload: watch::Sender<Arc<Config>>,
+}
+
+impl Life {
+    pub(super) async fn begin(fresh: &Fresh, config: Config) -> Self {
+        let (reload, config) = Live::new(config);
+        Self {
+            store: fresh.reopen().await,
+            config,
+            bell: Bell::default(),
+            news: broadcast::channel(64).0,
+            reload,
+        }
+    }
+
+    pub(super) async fn raise(&self, alert: &Alert) {
+        let mut tx = self.store.begin().await.unwrap();
+        raise(&mut tx, alert, clock::now()).await.unwrap();
+        tx.commit().await.unwrap();
+        self.bell.ring();
+    }
+
+    pub(super) async fn resolve(&self, alert: &Alert) {
+        let mut tx = self.store.begin().await.unwrap();
+        let why = "no failure for an hour";
+        resolve(&mut tx, &alert.key, why, clock::now())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        self.bell.ring();
+    }
+
+    pub(super) async fn outbox(&self) -> Outbox {
+        let (config, news) = (self.config.clone(), self.news.clone());
+        Outbox::open(self.store.clone(), config, news)
+            .await
+            .unwrap()
+    }
+
+    /// Delivers while `story` goes on, then ends as a collector does that is told to.
+    pub(super) async fn deliver<T>(&self, story: impl Future<Output = T>) -> T {
+        let stop = Stop::new();
+        let delivery = run(
+            self.store.clone(),
+            self.config.clone(),
+            self.bell.clone(),
+            self.news.clone(),
+            stop.clone(),
+        );
+        let story = async {
+            let told = story.await;
+            stop.cancel();
+            told
+        };
+        let (ended, told) = tokio::join!(Box::pin(delivery), story);
+        ended.unwrap();
+        told
+    }
+
+    /// Delivers until there is nothing left to be done.
+    pub(super) async fn deliver_all(&self) {
+        self.deliver(self.quiet()).await;
+    }
+
+    /// Waits until there is nothing left to be done.
+    pub(super) async fn quiet(&self) {
+        wait("the outbox is not done", async || self.is_quiet().await).await;
+    }
+
+    pub(super) async fn is_quiet(&self) -> bool {
+        let open: i64 = sqlx::query_scalar(
+            "SELECT (SELECT COUNT(*) FROM alerting_notice) \
+             + (SELECT COUNT(*) FROM alerting_message WHERE done_at IS NULL)",
+        )
+        .fetch_one(self.store.read())
+        .await
+        .unwrap();
+        open == 0
+    }
+
+    /// What stands in the outbox: channel, kind and state of each message.
+    pub(super) async fn states(&self) -> Vec<(String, String, String)> {
+        sqlx::query_as("SELECT channel, kind, state FROM alerting_message ORDER BY id")
+            .fetch_all(self.store.read())
+            .await
+            .unwrap()
+    }
+}
+
+/// Waits for something that must come to pass.
+pub(super) async fn wait(or: &str, mut is: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !is().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let bound = Duration::from_secs(30);
+    tokio::time::timeout(bound, waiting).await.expect(or);
+}
+
+pub(super) async fn stores() -> Vec<Fresh> {
+    testing::stores(&[SCHEMA]).await
+}

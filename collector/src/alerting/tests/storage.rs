@@ -1,0 +1,176 @@
+//! Incidents in both databases: repeats join, the end ends, and nothing outlives a rollback.
+
+use super::*;
+
+async fn history(life: &Life) -> Vec<String> {
+    sqlx::query_scalar("SELECT event FROM alerting_history ORDER BY id")
+        .fetch_all(life.store.read())
+        .await
+        .unwrap()
+}
+
+async fn incidents(life: &Life) -> Vec<(String, i64, i64)> {
+    sqlx::query_as("SELECT code, repeats, severity FROM alerting_incident ORDER BY id")
+        .fetch_all(life.store.read())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn repeats_join_and_are_told_once() {
+    for fresh in stores().await {
+        let folder = tempfile::tempdir().unwrap();
+        let life = Life::begin(&fresh, impatient(folder.path())).await;
+        for _ in 0..5 {
+            life.raise(&brute_force(Severity::Warning)).await;
+        }
+        life.deliver_all().await;
+        life.raise(&brute_force(Severity::Warning)).await;
+        life.deliver_all().await;
+        let all = incidents(&life).await;
+        assert_eq!((all.len(), all[0].1), (1, 5), "{:?}", fresh.kind());
+        assert_eq!(life.states().await.len(), 1, "told once");
+        assert_eq!(history(&life).await, ["opened", "told"]);
+    }
+}
+
+#[tokio::test]
+async fn what_becomes_worse_is_told_again_and_its_end_once() {
+    for fresh in stores().await {
+        let folder = tempfile::tempdir().unwrap();
+        let life = Life::begin(&fresh, impatient(folder.path())).await;
+        life.raise(&brute_force(Severity::Warning)).await;
+        life.deliver_all().await;
+        life.raise(&brute_force(Severity::Critical)).await;
+        life.deliver_all().await;
+        life.resolve(&brute_force(Severity::Critical)).await;
+        life.resolve(&brute_force(Severity::Critical)).await;
+        life.deliver_all().await;
+        let all = life.states().await;
+        let all: Vec<_> = all
+            .iter()
+            .map(|(channel, kind, state)| (channel.as_str(), kind.as_str(), state.as_str()))
+            .collect();
+        assert_eq!(
+            all,
+            [
+                ("email", "opened", "delivered"),
+                ("email", "risen", "delivered"),
+                ("sms", "opened", "delivered"),
+                ("email", "resolved", "delivered"),
+                ("sms", "resolved", "delivered"),
+            ],
+            "{:?}",
+            fresh.kind()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_warning_that_nobody_has_got_yet_and_becomes_critical_is_told_once() {
+    for fresh in stores().await {
+        let folder = tempfile::tempdir().unwrap();
+        let life = Life::begin(&fresh, impatient(folder.path())).await;
+        life.raise(&brute_force(Severity::Warning)).await;
+        let mut outbox = life.outbox().await;
+        outbox.prepare(clock::now()).await.unwrap();
+        life.raise(&brute_force(Severity::Critical)).await;
+        life.deliver_all().await;
+        assert_eq!(life.states().await.len(), 2, "one email, one SMS");
+        let severities: Vec<i64> = sqlx::query_scalar("SELECT severity FROM alerting_message")
+            .fetch_all(life.store.read())
+            .await
+            .unwrap();
+        assert_eq!(severities, [2, 2]);
+    }
+}
+
+#[tokio::test]
+async fn the_next_time_is_another_incident_with_another_code() {
+    for fresh in stores().await {
+        let folder = tempfile::tempdir().unwrap();
+        let life = Life::begin(&fresh, impatient(folder.path())).await;
+        let alert = brute_force(Severity::Warning);
+        life.raise(&alert).await;
+        life.resolve(&alert).await;
+        life.raise(&alert).await;
+        let all = incidents(&life).await;
+        assert_eq!(all.len(), 2);
+        assert_ne!(all[0].0, all[1].0);
+    }
+}
+
+#[tokio::test]
+async fn what_is_rolled_back_was_never_raised() {
+    for fresh in stores().await {
+        let folder = tempfile::tempdir().unwrap();
+        let life = Life::begin(&fresh, impatient(folder.path())).await;
+        let mut tx = life.store.begin().await.unwrap();
+        raise(&mut tx, &brute_force(Severity::Critical), NIGHT)
+            .await
+            .unwrap();
+        tx.rollback().await.unwrap();
+        life.deliver_all().await;
+        assert!(incidents(&life).await.is_empty());
+        assert!(life.states().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_text_with_a_nul_byte_does_not_undo_what_was_reported_with_it() {
+    for fresh in stores().await {
+        let folder = tempfile::tempdir().unwrap();
+        let life = Life::begin(&fresh, impatient(folder.path())).await;
+        let mut alert = brute_force(Severity::Warning);
+        for text in [
+            &mut alert.key,
+            &mut alert.title,
+            &mut alert.detail,
+            &mut alert.advice,
+        ] {
+            text.push('\0');
+        }
+        life.raise(&alert).await;
+        life.resolve(&alert).await;
+        assert_eq!(history(&life).await, ["opened", "resolved"]);
+    }
+}
+
+#[tokio::test]
+async fn the_command_line_sees_incidents_their_history_and_who_was_told() {
+    for fresh in stores().await {
+        let folder = tempfile::tempdir().unwrap();
+        let life = Life::begin(&fresh, impatient(folder.path())).await;
+        life.raise(&brute_force(Severity::Critical)).await;
+        life.deliver_all().await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/v1", listener.local_addr().unwrap());
+        let routes = routes(life.store.clone(), life.config.clone());
+        let asking = async {
+            let fetch = async |path: &str| {
+                let answer = reqwest::get(format!("{base}/{path}")).await.unwrap();
+                let status = answer.status().as_u16();
+                let body = answer.json::<serde_json::Value>().await;
+                (status, body.unwrap_or_default())
+            };
+            let (_, all) = fetch("incidents?state=open").await;
+            let first = &all["incidents"][0];
+            assert_eq!(
+                (&first["state"], &first["host"]),
+                (&"open".into(), &"db-3".into())
+            );
+            assert_eq!(first["history"][0]["event"], "opened");
+            assert_eq!(first["messages"][1]["channel"], "sms");
+            let code = first["id"].as_str().unwrap().to_lowercase();
+            let (_, one) = fetch(&format!("incidents/{code}")).await;
+            assert_eq!(one["incidents"][0]["id"], first["id"]);
+            assert_eq!(fetch("incidents/W-AAAA").await.0, 404);
+            let (_, ways) = fetch("alerting").await;
+            assert!(ways["notice"].as_str().unwrap().contains("[alerting.smtp]"));
+        };
+        tokio::select! {
+            ended = async { axum::serve(listener, routes).await } => panic!("{ended:?}"),
+            () = asking => {}
+        }
+    }
+}
