@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{access, health, hosts, intake, store, web};
+use crate::{access, alerting, health, hosts, intake, store, web};
 
 /// The whole of the collector's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,8 @@ pub struct Config {
     pub intake: intake::Config,
     /// Where the operator's command connects.
     pub admin: web::Config,
+    /// Who is told, and how.
+    pub alerting: alerting::Config,
     /// Who may be a host.
     pub hosts: hosts::Config,
     /// When an attempt to get in is an attack.

@@ -30,6 +30,7 @@ use store::{Schema, Store, Tx};
 /// Every room's tables.
 const SCHEMAS: &[Schema] = &[
     intake::SCHEMA,
+    alerting::SCHEMA,
     hosts::SCHEMA,
     access::SCHEMA,
     health::SCHEMA,
@@ -66,6 +67,7 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         store,
         intake,
         admin,
+        alerting,
         hosts,
         access,
         health,
@@ -73,6 +75,7 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let store = Store::open(&store.url()?, SCHEMAS).await?;
     let now = clock::now();
     let bell = Bell::default();
+    let (alerting_changes, alerting) = Live::new(alerting);
     let (hosts_changes, hosts) = Live::new(hosts);
     let (access_changes, access) = Live::new(access);
     let (health_changes, health) = Live::new(health);
@@ -96,8 +99,13 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         .with_state(store.clone());
     let routes = hosts::routes(hosts.clone())
         .merge(rooms)
+        .merge(alerting::routes(store.clone(), alerting.clone()))
         .merge(live::routes(store.clone(), tasks.stop()));
     web::start(tasks, &admin, routes)?;
+    tasks.start(
+        "alerting",
+        alerting::run(store.clone(), alerting, bell.clone(), tasks.stop()),
+    );
     tasks.start(
         "access",
         access::run(store.clone(), access, bell.clone(), tasks.stop()),
@@ -108,6 +116,7 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     );
     tasks.start("hosts", hosts.run(bell, tasks.stop()));
     Ok(Reload {
+        alerting: alerting_changes,
         hosts: hosts_changes,
         access: access_changes,
         health: health_changes,
@@ -151,6 +160,7 @@ impl intake::Rooms for Rooms {
 
 /// The hands that change a running collector's configuration.
 struct Reload {
+    alerting: watch::Sender<Arc<alerting::Config>>,
     hosts: watch::Sender<Arc<hosts::Config>>,
     access: watch::Sender<Arc<access::Config>>,
     health: watch::Sender<Arc<health::Config>>,
@@ -165,10 +175,12 @@ impl Reload {
                 store: _,
                 intake: _,
                 admin: _,
+                alerting,
                 hosts,
                 access,
                 health,
             }) => {
+                self.alerting.send_replace(Arc::new(alerting));
                 self.hosts.send_replace(Arc::new(hosts));
                 self.access.send_replace(Arc::new(access));
                 self.health.send_replace(Arc::new(health));

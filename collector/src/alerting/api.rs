@@ -1,7 +1,6 @@
 //! What the command line and other programs ask: incidents, their history, and who was told.
 
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
@@ -10,8 +9,9 @@ use watchward_daemon::config::Live;
 
 use super::config::Config;
 use super::message::Incident;
-use super::rows::{self, Sent, Wanted};
+use super::rows::{self, Happened, Sent, Wanted};
 use crate::store::Store;
+use crate::web::Problem;
 
 /// How many incidents are listed unless asked otherwise, and at most.
 const USUAL: i64 = 100;
@@ -46,7 +46,7 @@ enum Which {
     All,
 }
 
-type Answer = Result<Json<Value>, StatusCode>;
+type Answer = Result<Json<Value>, Problem>;
 
 async fn list(State(store): State<Store>, Query(asked): Query<Asked>) -> Answer {
     let limit = asked.limit.unwrap_or(USUAL).clamp(1, MOST);
@@ -54,15 +54,15 @@ async fn list(State(store): State<Store>, Query(asked): Query<Asked>) -> Answer 
         Some(Which::Open) => Wanted::Open(limit),
         Some(Which::All) | None => Wanted::Newest(limit),
     };
-    answer(&store, &wanted).await.map_err(failed)
+    Ok(answer(&store, &wanted).await?)
 }
 
 async fn one(State(store): State<Store>, Path(code): Path<String>) -> Answer {
     let wanted = Wanted::Code(code.to_uppercase());
-    let found = answer(&store, &wanted).await.map_err(failed)?;
+    let found = answer(&store, &wanted).await?;
     let none = found.get("incidents").and_then(Value::as_array);
     if none.is_none_or(Vec::is_empty) {
-        return Err(StatusCode::NOT_FOUND);
+        return Err(Problem::missing("no incident has this code"));
     }
     Ok(found)
 }
@@ -90,7 +90,7 @@ async fn answer(store: &Store, wanted: &Wanted) -> sqlx::Result<Json<Value>> {
     Ok(Json(json!({ "incidents": all })))
 }
 
-fn incident_json(incident: &Incident, history: &[rows::Line], messages: &[Sent]) -> Value {
+fn incident_json(incident: &Incident, history: &[Happened], messages: &[Sent]) -> Value {
     let resolved = incident.resolved.as_ref();
     json!({
         "id": incident.code.as_str(),
@@ -107,10 +107,7 @@ fn incident_json(incident: &Incident, history: &[rows::Line], messages: &[Sent])
         "repeats": incident.repeats,
         "resolved_at": resolved.map(|(at, _)| at),
         "resolution": resolved.map(|(_, why)| why),
-        "history": history
-            .iter()
-            .map(|(at, event, note)| json!({ "at": at, "event": event, "note": note }))
-            .collect::<Vec<_>>(),
+        "history": history,
         "messages": messages.iter().map(message_json).collect::<Vec<_>>(),
     })
 }
@@ -129,9 +126,4 @@ fn message_json(sent: &Sent) -> Value {
         "done_at": sent.done_at,
         "detail": sent.note,
     })
-}
-
-fn failed(error: sqlx::Error) -> StatusCode {
-    tracing::error!(%error, "incidents cannot be read");
-    StatusCode::INTERNAL_SERVER_ERROR
 }

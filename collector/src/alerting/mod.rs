@@ -17,7 +17,7 @@ mod wording;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::time::Timestamp;
@@ -26,7 +26,7 @@ pub use api::routes;
 pub use config::{
     Address, Config, Contact, Name, Number, Pace, Sender, Sms, SmsBase, Smtp, Threshold, Tls, Token,
 };
-pub use rows::SCHEMA;
+pub use rows::{Happened, SCHEMA, happened_after, last_happened};
 
 use crate::store::{Store, Tx};
 use message::{Code, Kind};
@@ -79,11 +79,6 @@ impl Bell {
     }
 }
 
-/// Whoever watches live: an object for each incident that begins, grows or ends
-/// (`"kind": "incident"`) and for each message that was sent or could not be
-/// (`"kind": "message"`).
-pub type News = broadcast::Sender<serde_json::Value>;
-
 /// Opens an incident for this alert, or joins the one that is open, and writes into the outbox that
 /// people are to be told.
 ///
@@ -103,7 +98,7 @@ pub async fn raise(tx: &mut Tx, alert: &Alert, now: Timestamp) -> sqlx::Result<(
         // Another collector has opened it since we looked.
         return rise(tx, incident, severity, &alert, now).await;
     }
-    rows::remember(tx, incident, now, "opened", &alert.title).await?;
+    rows::remember(tx, incident, now, ("opened", &alert.title), None).await?;
     rows::announce(tx, incident, Kind::Opened, alert.severity).await
 }
 
@@ -119,7 +114,7 @@ async fn rise(
         return Ok(());
     }
     rows::rise(tx, incident, alert.severity).await?;
-    rows::remember(tx, incident, now, "risen", &alert.title).await?;
+    rows::remember(tx, incident, now, ("risen", &alert.title), None).await?;
     rows::announce(tx, incident, Kind::Risen, alert.severity).await
 }
 
@@ -136,9 +131,10 @@ pub async fn resolve(tx: &mut Tx, key: &str, why: &str, now: Timestamp) -> sqlx:
         return Ok(());
     };
     if repeats > 0 {
-        rows::remember(tx, incident, now, "repeated", &format!("{repeats} times")).await?;
+        let note = format!("{repeats} times");
+        rows::remember(tx, incident, now, ("repeated", &note), None).await?;
     }
-    rows::remember(tx, incident, now, "resolved", &why).await?;
+    rows::remember(tx, incident, now, ("resolved", &why), None).await?;
     rows::announce(tx, incident, Kind::Resolved, severity).await
 }
 
@@ -147,16 +143,10 @@ pub async fn resolve(tx: &mut Tx, key: &str, why: &str, now: Timestamp) -> sqlx:
 ///
 /// # Errors
 /// The database's, at the start. Later ones are logged, and the delivery goes on when it is back.
-pub async fn run(
-    store: Store,
-    config: Live<Config>,
-    bell: Bell,
-    news: News,
-    stop: Stop,
-) -> anyhow::Result<()> {
+pub async fn run(store: Store, config: Live<Config>, bell: Bell, stop: Stop) -> anyhow::Result<()> {
     if let Some(notice) = config.now().notice() {
         tracing::info!("{notice}");
     }
-    let outbox = outbox::Outbox::open(store, config.clone(), news).await?;
+    let outbox = outbox::Outbox::open(store, config.clone()).await?;
     deliver::run(outbox, config, bell, stop).await
 }

@@ -3,16 +3,14 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use serde_json::json;
 use tokio::time::Instant;
 use watchward_daemon::config::Live;
 use watchward_protocol::time::Timestamp;
 
-use super::News;
 use super::config::Config;
 use super::judge::{self, Due, Next, Outcome, Step};
-use super::message::{Channel, Incident, Kind, Message, State};
-use super::rows::{self, Change, Notice};
+use super::message::{Channel, Kind, Message, State};
+use super::rows::{self, Change};
 use crate::store::{Kind as Database, Store, Tx};
 
 /// How many notices are written as messages in one transaction.
@@ -23,7 +21,6 @@ const NOTICES: i64 = 200;
 pub(super) struct Outbox {
     store: Store,
     config: Live<Config>,
-    news: News,
     /// Who we are among those that hold leases: drawn by lot at every start.
     owner: String,
     /// When we last said that we are alive.
@@ -44,16 +41,11 @@ pub(super) struct Job {
 impl Outbox {
     /// Opens the outbox. With SQLite this process is alone: what a former life held is taken over
     /// at once.
-    pub(super) async fn open(
-        store: Store,
-        config: Live<Config>,
-        news: News,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn open(store: Store, config: Live<Config>) -> anyhow::Result<Self> {
         let owner = format!("{:032x}", rand::random::<u128>());
         let outbox = Self {
             store,
             config,
-            news,
             owner,
             said: None,
             others: HashMap::new(),
@@ -84,7 +76,6 @@ impl Outbox {
     async fn write_notices(&self, now: Timestamp) -> sqlx::Result<()> {
         let contacts = self.config.now().told();
         let mut tx = self.store.begin().await?;
-        let mut news = Vec::new();
         for notice in rows::take_notices(&mut tx, NOTICES).await? {
             let incident = rows::incident_by_id(&mut tx, notice.incident).await?;
             let told = told(&mut tx, notice.incident).await?;
@@ -97,17 +88,12 @@ impl Outbox {
                 let steps = judge::tell(&contacts, notice.severity, &told);
                 if steps.is_empty() && told.is_empty() {
                     let note = format!("no contact is told of {}", notice.severity.name());
-                    rows::remember(&mut tx, incident.id, now, "nobody told", &note).await?;
+                    rows::remember(&mut tx, incident.id, now, ("nobody told", &note), None).await?;
                 }
                 write(&mut tx, incident.id, steps, now).await?;
             }
-            news.push((incident, notice));
         }
-        tx.commit().await?;
-        for (incident, notice) in news {
-            self.tell_incident(&incident, notice, now);
-        }
-        Ok(())
+        tx.commit().await
     }
 
     /// Leases up to `room` messages that are due by this channel.
@@ -163,8 +149,8 @@ impl Outbox {
         };
         let dropped = rows::change(tx, message, None, &change).await?;
         if dropped && message.kind != Kind::Resolved {
-            let note = format!("{}: {why}", place(message));
-            rows::remember(tx, message.incident.id, now, "not told", &note).await?;
+            let line = ("not told", why);
+            rows::remember(tx, message.incident.id, now, line, Some(message)).await?;
         }
         Ok(dropped)
     }
@@ -194,16 +180,14 @@ impl Outbox {
             );
             return Ok(());
         }
-        match next.state {
-            State::Delivered => {
-                let note = format!("{} took it: {}", place(message), next.note);
-                rows::remember(&mut tx, message.incident.id, now, "told", &note).await?;
-            }
-            State::Failed => {
-                let note = format!("{}: {}", place(message), next.note);
-                rows::remember(&mut tx, message.incident.id, now, "failed", &note).await?;
-            }
-            State::Pending | State::Leased | State::Unknown | State::Dropped => {}
+        let event = match next.state {
+            State::Delivered => Some("told"),
+            State::Failed => Some("failed"),
+            State::Pending | State::Leased | State::Unknown | State::Dropped => None,
+        };
+        if let Some(event) = event {
+            let line = (event, next.note.as_str());
+            rows::remember(&mut tx, message.incident.id, now, line, Some(message)).await?;
         }
         if next.elsewhere {
             let told = told(&mut tx, message.incident.id).await?;
@@ -215,7 +199,7 @@ impl Outbox {
             }
         }
         tx.commit().await?;
-        self.report(message, &next, now);
+        report(message, &next);
         Ok(())
     }
 
@@ -263,58 +247,35 @@ impl Outbox {
         rows::forget(&mut tx, &self.owner).await?;
         tx.commit().await
     }
-
-    fn tell_incident(&self, incident: &Incident, notice: Notice, now: Timestamp) {
-        // Nobody may be watching.
-        let _ = self.news.send(json!({
-            "kind": "incident", "at": now, "id": incident.code.as_str(), "host": incident.host,
-            "title": incident.title, "severity": notice.severity,
-            "state": match notice.kind { Kind::Opened | Kind::Risen => "open", Kind::Resolved => "over" },
-            "event": notice.kind.name(),
-        }));
-    }
-
-    fn report(&self, message: &Message, next: &Next, now: Timestamp) {
-        let note = next.note.as_str();
-        match next.state {
-            State::Delivered => tracing::info!(
-                incident = message.incident.code.as_str(),
-                channel = message.channel.name(),
-                contact = message.contact,
-                "told"
-            ),
-            State::Failed => tracing::error!(
-                incident = message.incident.code.as_str(),
-                channel = message.channel.name(),
-                contact = message.contact,
-                error = note,
-                "cannot be told"
-            ),
-            // Said once, not at every attempt: an outage can be long and messages many.
-            State::Pending | State::Unknown if message.attempts == 1 => tracing::warn!(
-                incident = message.incident.code.as_str(),
-                channel = message.channel.name(),
-                contact = message.contact,
-                error = note,
-                "not told yet"
-            ),
-            State::Pending | State::Leased | State::Unknown | State::Dropped => {}
-        }
-        let news = matches!(next.state, State::Delivered | State::Failed) || message.attempts == 1;
-        if news {
-            let _ = self.news.send(json!({
-                "kind": "message", "at": now, "incident": message.incident.code.as_str(),
-                "channel": message.channel.name(), "contact": message.contact,
-                "to": message.address, "about": message.kind.name(),
-                "state": next.state.name(), "detail": note,
-            }));
-        }
-    }
 }
 
-fn place(message: &Message) -> String {
-    let channel = message.channel.name();
-    format!("{} by {channel} to {}", message.contact, message.address)
+/// Says in the log what became of a message.
+fn report(message: &Message, next: &Next) {
+    let note = next.note.as_str();
+    match next.state {
+        State::Delivered => tracing::info!(
+            incident = message.incident.code.as_str(),
+            channel = message.channel.name(),
+            contact = message.contact,
+            "told"
+        ),
+        State::Failed => tracing::error!(
+            incident = message.incident.code.as_str(),
+            channel = message.channel.name(),
+            contact = message.contact,
+            error = note,
+            "cannot be told"
+        ),
+        // Said once, not at every attempt: an outage can be long and messages many.
+        State::Pending | State::Unknown if message.attempts == 1 => tracing::warn!(
+            incident = message.incident.code.as_str(),
+            channel = message.channel.name(),
+            contact = message.contact,
+            error = note,
+            "not told yet"
+        ),
+        State::Pending | State::Leased | State::Unknown | State::Dropped => {}
+    }
 }
 
 async fn told(tx: &mut Tx, incident: i64) -> sqlx::Result<Vec<judge::Told>> {

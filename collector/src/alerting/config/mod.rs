@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use watchward_daemon::secret::SecretFile;
 use watchward_daemon::span::Span;
 
@@ -17,7 +17,7 @@ mod values;
 pub use values::{Address, Name, Number, Sender, SmsBase, Token};
 
 /// `[alerting]`: who is told, of what, and by which servers.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct Config {
     /// The folder that messages are written into, a file each, while no server is configured for
@@ -46,7 +46,7 @@ impl Default for Config {
 }
 
 /// `[alerting.pace]`: how patiently messages are tried.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pace {
     /// How long after a failed attempt the next one is made; twice as long after each one more.
@@ -86,7 +86,7 @@ impl Pace {
 }
 
 /// `[alerting.smtp]`: the server that sends emails.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct Smtp {
     /// Its name, which its certificate must show.
@@ -118,7 +118,7 @@ impl Smtp {
 }
 
 /// How a conversation with an SMTP server is encrypted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tls {
     /// It begins in the clear and must then be encrypted.
@@ -132,7 +132,7 @@ pub enum Tls {
 }
 
 /// `[alerting.sms]`: a gateway that speaks the Twilio Messages API.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct Sms {
     /// The account's SID.
@@ -151,7 +151,7 @@ pub struct Sms {
 }
 
 /// `[[alerting.contacts]]`: somebody who is told.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct Contact {
     /// What people call them.
@@ -169,7 +169,7 @@ pub struct Contact {
 }
 
 /// The least severity that somebody is told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Threshold {
     /// Everything.
@@ -281,6 +281,12 @@ macro_rules! checked {
                     None => Ok(table),
                     Some(wrong) => Err(D::Error::custom(wrong)),
                 }
+            }
+        }
+
+        impl Serialize for $table {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $table::serialize(self, serializer)
             }
         }
     )*};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use lettre::message::Mailbox;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use watchward_protocol::text::Foreign;
 
 /// A text that is not what it should be: what was expected.
@@ -13,8 +13,8 @@ use watchward_protocol::text::Foreign;
 pub struct Unexpected(&'static str);
 
 /// An email address, with a name or without: `on-call@example.org`, `On call <on-call@example.org>`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Address(Mailbox);
 
 impl Address {
@@ -47,8 +47,8 @@ impl fmt::Display for Address {
 }
 
 /// A phone number as E.164 has it: `+` and seven to fifteen digits, with country code.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Number(String);
 
 impl Number {
@@ -82,8 +82,8 @@ impl fmt::Display for Number {
 }
 
 /// From whom SMS are: a number, a short code, or a name of at most eleven letters and digits.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Sender(String);
 
 impl TryFrom<String> for Sender {
@@ -110,8 +110,8 @@ impl fmt::Display for Sender {
 }
 
 /// An identifier that an SMS gateway gave: letters, digits, `-` and `_`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Token(String);
 
 impl TryFrom<String> for Token {
@@ -135,8 +135,8 @@ impl fmt::Display for Token {
 }
 
 /// What people call a contact: at most 64 characters that look like what they are.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
 impl Name {
@@ -164,8 +164,8 @@ impl TryFrom<String> for Name {
 
 /// Where an SMS gateway's API is: `https://api.twilio.com`. In the clear only on this machine or in
 /// a private network, for a stand-in.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct SmsBase(String);
 
 impl Default for SmsBase {
@@ -212,3 +212,28 @@ impl TryFrom<String> for SmsBase {
             ))
     }
 }
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for SmsBase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Written as it is shown.
+macro_rules! written {
+    ($($value:ident),*) => {$(
+        impl From<$value> for String {
+            fn from(value: $value) -> Self {
+                value.to_string()
+            }
+        }
+    )*};
+}
+
+written!(Address, Number, Sender, Token, Name, SmsBase);

@@ -1,15 +1,18 @@
 //! The alerting room's tables, and what opens, joins and ends an incident in them.
 
+mod happened;
 mod outbox;
 mod reading;
 
 use sqlx::Row;
 use watchward_protocol::time::Timestamp;
 
-use super::message::{Code, Kind};
+use super::message::{Code, Kind, Message};
 use super::{Alert, Severity};
 use crate::store::{Schema, Tx};
 
+pub(super) use happened::history;
+pub use happened::{Happened, happened_after, last_happened};
 pub(super) use outbox::*;
 pub(super) use reading::*;
 
@@ -30,7 +33,8 @@ CREATE TABLE alerting_incident (
 CREATE UNIQUE INDEX alerting_incident_open ON alerting_incident (key) WHERE resolved_at IS NULL;
 CREATE INDEX alerting_incident_code ON alerting_incident (code);
 CREATE TABLE alerting_history (
-    id {id}, incident BIGINT NOT NULL, at BIGINT NOT NULL, event TEXT NOT NULL, note TEXT NOT NULL
+    id {id}, incident BIGINT NOT NULL, at BIGINT NOT NULL, event TEXT NOT NULL, note TEXT NOT NULL,
+    contact TEXT, channel TEXT, address TEXT
 );
 CREATE INDEX alerting_history_incident ON alerting_history (incident);
 CREATE TABLE alerting_notice (
@@ -142,21 +146,27 @@ pub(super) async fn close(
         .transpose()
 }
 
-/// Writes a line into an incident's history.
+/// Writes a line into an incident's history: what, a note, and to whom if it is about a message.
 pub(super) async fn remember(
     tx: &mut Tx,
     incident: i64,
     now: Timestamp,
-    event: &str,
-    note: &str,
+    (event, note): (&str, &str),
+    about: Option<&Message>,
 ) -> sqlx::Result<()> {
-    sqlx::query("INSERT INTO alerting_history (incident, at, event, note) VALUES ($1, $2, $3, $4)")
-        .bind(incident)
-        .bind(now.as_micros())
-        .bind(event)
-        .bind(note)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(
+        "INSERT INTO alerting_history (incident, at, event, note, contact, channel, address) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(incident)
+    .bind(now.as_micros())
+    .bind(event)
+    .bind(note)
+    .bind(about.map(|message| message.contact.as_str()))
+    .bind(about.map(|message| message.channel.name()))
+    .bind(about.map(|message| message.address.as_str()))
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

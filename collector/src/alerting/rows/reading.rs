@@ -101,17 +101,6 @@ pub(in crate::alerting) async fn incidents(
         .collect()
 }
 
-/// A line of an incident's history: when, what, and a note.
-pub(in crate::alerting) type Line = (i64, String, String);
-
-/// An incident's history, the oldest first.
-pub(in crate::alerting) async fn history(store: &Store, incident: i64) -> sqlx::Result<Vec<Line>> {
-    sqlx::query_as("SELECT at, event, note FROM alerting_history WHERE incident = $1 ORDER BY id")
-        .bind(incident)
-        .fetch_all(store.read())
-        .await
-}
-
 /// A message as its record shows it.
 pub(in crate::alerting) struct Sent {
     pub(in crate::alerting) told: Told,

@@ -37,6 +37,8 @@ fn a_whole_configuration_is_read() {
     assert_eq!((smtp.tls, smtp.port()), (Tls::Starttls, 587));
     assert_eq!(config.contacts[0].by_sms, Threshold::Never);
     assert_eq!(config.notice(), None);
+    let written = toml::to_string(&config).unwrap();
+    assert_eq!(toml::from_str::<Config>(&written).unwrap(), config);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::span::Span;
@@ -111,7 +111,6 @@ pub(super) struct Life {
     pub(super) store: Store,
     pub(super) config: Live<Config>,
     pub(super) bell: Bell,
-    pub(super) news: News,
     pub(super) reload: watch::Sender<Arc<Config>>,
 }
 
@@ -122,7 +121,6 @@ impl Life {
             store: fresh.reopen().await,
             config,
             bell: Bell::default(),
-            news: broadcast::channel(64).0,
             reload,
         }
     }
@@ -145,8 +143,7 @@ impl Life {
     }
 
     pub(super) async fn outbox(&self) -> Outbox {
-        let (config, news) = (self.config.clone(), self.news.clone());
-        Outbox::open(self.store.clone(), config, news)
+        Outbox::open(self.store.clone(), self.config.clone())
             .await
             .unwrap()
     }
@@ -158,7 +155,6 @@ impl Life {
             self.store.clone(),
             self.config.clone(),
             self.bell.clone(),
-            self.news.clone(),
             stop.clone(),
         );
         let story = async {
