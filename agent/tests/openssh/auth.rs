@@ -37,43 +37,7 @@ fn sign(known: bool) -> &'static str {
 
 /// The result of each method, with whatever stands behind it.
 fn results(release: Release, stranger: &Stranger, name: &[u8], known: bool, lines: &mut Vec<Line>) {
-    let key = match release {
-        (6, 6 | 7) => "RSA 00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff",
-        _ => "RSA SHA256:AbCdEfGhIjKlMnOpQrStUvWxYz0123456789+/AbCdE",
-    };
-    let shown_key = if release >= (7, 9) {
-        "RSA-CERT SHA256:kEy ID "
-    } else {
-        "RSA-CERT ID "
-    };
-    let certificate = printed![
-        shown_key,
-        string(&stranger.key_id),
-        " (serial 7) CA RSA SHA256:cA"
-    ];
-    let client = printed![
-        key,
-        ", client user \"",
-        at_most(100, &stranger.client_user),
-        "\", client host \"",
-        at_most(100, &stranger.client_host),
-        "\""
-    ];
-    let mut extras: Vec<(&str, Vec<u8>)> = vec![
-        ("password", Vec::new()),
-        ("none", Vec::new()),
-        ("keyboard-interactive/pam", Vec::new()),
-        ("publickey", key.into()),
-        ("publickey", certificate.clone()),
-        ("hostbased", client),
-    ];
-    if release >= (8, 2) {
-        extras.push((
-            "publickey",
-            b"ED25519-SK SHA256:a, signature count = 5".to_vec(),
-        ));
-    }
-    for (method, extra) in extras {
+    for (method, extra) in extras(release, stranger) {
         let colon = if extra.is_empty() { "" } else { ": " };
         for (verb, outcome) in [
             ("Failed", Outcome::Failure),
@@ -100,7 +64,7 @@ fn results(release: Release, stranger: &Stranger, name: &[u8], known: bool, line
             let line = Line::new(text, outcome)
                 .peer(stranger.peer)
                 .user(name, known);
-            let certified = extra == certificate;
+            let certified = extra.starts_with(b"RSA-CERT");
             lines.push(if certified {
                 line.key_id(&stranger.key_id)
             } else {
@@ -108,6 +72,47 @@ fn results(release: Release, stranger: &Stranger, name: &[u8], known: bool, line
             });
         }
     }
+}
+
+/// What may stand behind the result of each method.
+fn extras(release: Release, stranger: &Stranger) -> Vec<(&'static str, Vec<u8>)> {
+    let key = match release {
+        (6, 6 | 7) => "RSA 00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff",
+        _ => "RSA SHA256:AbCdEfGhIjKlMnOpQrStUvWxYz0123456789+/AbCdE",
+    };
+    let shown_key = if release >= (7, 9) {
+        "RSA-CERT SHA256:kEy ID "
+    } else {
+        "RSA-CERT ID "
+    };
+    let certificate = printed![
+        shown_key,
+        string(&stranger.key_id),
+        " (serial 7) CA RSA SHA256:cA"
+    ];
+    let client = printed![
+        key,
+        ", client user \"",
+        at_most(100, &stranger.client_user),
+        "\", client host \"",
+        at_most(100, &stranger.client_host),
+        "\""
+    ];
+    let mut extras = vec![
+        ("password", Vec::new()),
+        ("none", Vec::new()),
+        ("keyboard-interactive/pam", Vec::new()),
+        ("publickey", key.into()),
+        ("publickey", certificate),
+        ("hostbased", client),
+    ];
+    if release >= (8, 2) {
+        extras.push((
+            "publickey",
+            b"ED25519-SK SHA256:a, signature count = 5".to_vec(),
+        ));
+    }
+    extras
 }
 
 /// Refusals that name a user whether or not there is an account.

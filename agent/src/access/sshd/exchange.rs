@@ -74,8 +74,11 @@ fn version_mismatch<'a>(message: &Message<'a>) -> Option<Parsed<'a>> {
 
 /// `Bad protocol version identification 'TEXT' from IP port N`
 fn bad_identification<'a>(message: &Message<'a>) -> Option<Parsed<'a>> {
-    if let Some(text) = message.at(Level::Error) {
-        between(text, b"Bad remote protocol version identification: '", b"'")?;
+    let start = b"Bad remote protocol version identification: '";
+    if message
+        .at(Level::Error)
+        .is_some_and(|text| between(text, start, b"'").is_some())
+    {
         return Some(came("bad-identification", "8.0+"));
     }
     let start = b"Bad protocol version identification '";

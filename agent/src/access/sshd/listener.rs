@@ -176,22 +176,14 @@ fn penalty<'a>(message: &Message<'a>) -> Option<Parsed<'a>> {
 
 /// The beginning, course and end of a time in which connections are dropped unseen.
 fn throttling<'a>(message: &Message<'a>) -> Option<Parsed<'a>> {
-    let known = match message.level {
-        Level::Error => {
-            message.body == b"beginning MaxStartups throttling"
-                || between(
-                    message.body,
-                    b"in MaxStartups throttling for ",
-                    b" connections dropped",
-                )
-                .is_some()
-        }
-        Level::Plain => {
-            let start = b"exited MaxStartups throttling after ";
-            between(message.body, start, b" connections dropped").is_some()
-        }
-        Level::Fatal => false,
+    let end = b" connections dropped";
+    let during = |text| {
+        text == b"beginning MaxStartups throttling"
+            || between(text, b"in MaxStartups throttling for ", end).is_some()
     };
+    let after = |text| between(text, b"exited MaxStartups throttling after ", end).is_some();
+    let known =
+        message.at(Level::Error).is_some_and(during) || message.at(Level::Plain).is_some_and(after);
     known.then(|| listens("throttling", "8.4-9.9"))
 }
 

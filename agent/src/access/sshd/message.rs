@@ -55,9 +55,14 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The body, if the level is as said.
+    /// The body, if the level is as said. With `-e` and `-E` sshd writes no level at all.
     pub(super) fn at(&self, level: Level) -> Option<&'a [u8]> {
-        (self.level == level).then_some(self.body)
+        self.may_be(level).then_some(self.body)
+    }
+
+    /// Whether the message may be of a level: no form that is plain starts like one that is not.
+    pub(super) fn may_be(&self, level: Level) -> bool {
+        self.level == level || self.level == Level::Plain
     }
 
     /// Undoes sshd's encoding: once, or twice where the monitor relayed the message.

@@ -48,7 +48,7 @@ pub(super) fn parse<'a>(message: &Message<'a>) -> Option<Parsed<'a>> {
 fn find(message: &Message<'_>, text: &[u8], function: bool) -> Option<&'static Template> {
     let same = TEMPLATES.get(usize::from(*text.first()?))?;
     same.iter().find(|template| {
-        template.level == message.level
+        message.may_be(template.level)
             && template.function == function
             && template.matches(text, message.cut)
     })

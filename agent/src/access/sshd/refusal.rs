@@ -122,7 +122,7 @@ fn access_denied<'a>(message: &Message<'a>) -> Option<Parsed<'a>> {
     }
     let end = b" by PAM account configuration";
     let (level, name) = match rest.strip_suffix(end) {
-        Some(name) => (message.level != Level::Plain, name),
+        Some(name) => (true, name),
         None => (message.level == Level::Fatal, rest.strip_suffix(b".")?),
     };
     // The account may be one that sshd does not know; only PAM was asked.

@@ -50,6 +50,10 @@ fn results() {
             "max-attempts Authentication Failure a b? at 192.0.2.1 9 (7.0+)",
         ),
         (
+            "maximum authentication attempts exceeded for bob from 192.0.2.1 port 9 ssh2 [preauth]",
+            "max-attempts Authentication Failure bob at 192.0.2.1 9 (7.0+)",
+        ),
+        (
             "error: maximum authentication attempts exceeded for bob from 192.0.2.1 port 9 ssh1 [preauth]",
             "max-attempts Authentication Failure bob at 192.0.2.1 9 (7.0-7.3)",
         ),
@@ -123,7 +127,6 @@ fn what_sshd_never_writes_is_not_understood() {
         "failed password for bob from 192.0.2.1 port 22 ssh2",
         "error: Failed password for bob from 192.0.2.1 port 22 ssh2",
         " Failed password for bob from 192.0.2.1 port 22 ssh2",
-        "maximum authentication attempts exceeded for bob from 192.0.2.1 port 9 ssh2",
         "",
     ] {
         assert_eq!(said(line), "nothing", "{line}");
