@@ -19,6 +19,16 @@ impl Foreign {
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
+
+    /// As it is shown, in at most that many characters; where it was cut it ends in `…`.
+    pub fn shortened(&self, characters: usize) -> String {
+        let shown = self.to_string();
+        if shown.chars().nth(characters).is_none() {
+            return shown;
+        }
+        let start = shown.chars().take(characters.saturating_sub(1));
+        start.chain(['…']).collect()
+    }
 }
 
 impl From<Vec<u8>> for Foreign {
@@ -80,6 +90,13 @@ mod tests {
     #[test]
     fn shows_plain_text_as_it_is() {
         assert_eq!(Foreign::from("zoë o'brien").to_string(), "zoë o'brien");
+    }
+
+    #[test]
+    fn is_cut_after_it_was_escaped() {
+        assert_eq!(Foreign::from("zoë").shortened(3), "zoë");
+        assert_eq!(Foreign::from("zoë o'brien").shortened(4), "zoë…");
+        assert_eq!(Foreign::from("\u{1b}\u{1b}").shortened(8), "\\u{1b}\\…");
     }
 
     #[test]

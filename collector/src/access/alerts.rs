@@ -32,7 +32,7 @@ pub(super) fn brute_force(attack: &Attack, seen: &[Witness], severity: Severity)
     let Attack {
         source, failures, ..
     } = attack;
-    let hosts = tally(seen.iter().map(|one| shown(&one.host, 40)));
+    let hosts = tally(seen.iter().map(|one| shown(&one.host, 30)));
     Alert {
         key: brute_force_key(*source),
         severity,
@@ -59,7 +59,7 @@ pub(super) fn login_after(attack: &Attack, seen: &[Witness]) -> Alert {
     let Attack {
         source, failures, ..
     } = attack;
-    let hosts = tally(seen.iter().map(|one| shown(&one.host, 40)));
+    let hosts = tally(seen.iter().map(|one| shown(&one.host, 30)));
     let mut detail = format!(
         "{failures} failures from {source} since {}, and then they got in:",
         attack.since
@@ -100,7 +100,7 @@ pub(super) fn unrecognised_key(host: &Host) -> String {
 /// Lines that nobody recognises. Beware: such a line may have a password anywhere in it, so that
 /// none is shown here.
 pub(super) fn unrecognised(host: &Host, standing: &Standing) -> Alert {
-    let name = shown(&host.name, 60);
+    let name = shown(&host.name, 30);
     let lines = match standing.count {
         1 => "1 sshd line that nobody recognises".to_owned(),
         count => format!("{count} sshd lines that nobody recognises"),
@@ -136,7 +136,7 @@ pub(super) fn gap(heard: &Heard<Gap>, standing: &Standing) -> Alert {
         lost,
         why,
     } = &heard.report;
-    let name = shown(&heard.host.name, 50);
+    let name = shown(&heard.host.name, 30);
     let from = from.map_or_else(|| "an unknown time".to_owned(), |from| from.to_string());
     let lost = lost.map_or_else(
         || "an unknown number of records is lost".to_owned(),
@@ -159,20 +159,13 @@ pub(super) fn gap(heard: &Heard<Gap>, standing: &Standing) -> Alert {
 }
 
 /// Text that an agent gave, safe to show and not too long.
-pub(super) fn shown(text: &str, longest: usize) -> String {
-    shorten(&Foreign::from(text).to_string(), longest)
-}
-
-fn shorten(text: &str, longest: usize) -> String {
-    match text.char_indices().nth(longest) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+fn shown(text: &str, longest: usize) -> String {
+    Foreign::from(text).shortened(longest)
 }
 
 fn user(one: &Witness) -> String {
     match &one.user {
-        Some((name, true)) => shorten(&name.to_string(), 40),
+        Some((name, true)) => name.shortened(40),
         Some((name, false)) => {
             let characters = String::from_utf8_lossy(name.as_bytes()).chars().count();
             format!("unknown name ({characters} characters)")
@@ -189,7 +182,7 @@ fn method(one: &Witness) -> String {
 fn login(one: &Witness) -> String {
     let key = one.fingerprint.as_deref();
     let key = key.map_or_else(String::new, |key| format!(", key {}", shown(key, 80)));
-    let host = shown(&one.host, 40);
+    let host = shown(&one.host, 30);
     format!("{} on {host} by {}{key}", user(one), method(one))
 }
 

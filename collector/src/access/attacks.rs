@@ -37,6 +37,8 @@ pub(super) async fn follow(
     for (source, since) in bursts(tx, &quiet, config).await? {
         changed.push(begin(tx, source, since, config, now).await?);
     }
+    // In one order everywhere, so that two collectors never wait for each other.
+    changed.sort_unstable_by_key(|attack| attack.source);
     attack::keep(tx, &changed).await
 }
 
@@ -50,12 +52,11 @@ struct Came {
 fn by_source(fresh: &[Fresh<'_>]) -> Vec<(Source, Came)> {
     let mut all: HashMap<Source, Came> = HashMap::new();
     for one in fresh {
+        let Some(source) = one.source else { continue };
         match one.counts {
-            Some((source, Counts::Failure)) => {
-                all.entry(source).or_default().failures.push(one.judged_at);
-            }
-            Some((source, Counts::Login)) => all.entry(source).or_default().logins += 1,
-            None => {}
+            Counts::Failure => all.entry(source).or_default().failures.push(one.judged_at),
+            Counts::Login => all.entry(source).or_default().logins += 1,
+            Counts::Nothing => {}
         }
     }
     let mut all: Vec<_> = all.into_iter().collect();

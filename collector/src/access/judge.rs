@@ -15,13 +15,17 @@ pub(super) struct Fresh<'a> {
     pub(super) heard: &'a Heard<AccessEvent>,
     /// When it happened, as far as that can be believed.
     pub(super) judged_at: Timestamp,
-    /// What it counts as, and for whom.
-    pub(super) counts: Option<(Source, Counts)>,
+    /// Where it came from, as far as counting goes.
+    pub(super) source: Option<Source>,
+    /// What it counts as there.
+    pub(super) counts: Counts,
 }
 
 /// What an event counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counts {
+    /// Neither of the others.
+    Nothing,
     /// A try of its own that did not get in.
     Failure,
     /// Somebody got in.
@@ -33,14 +37,15 @@ impl<'a> Fresh<'a> {
     pub(super) fn new(heard: &'a Heard<AccessEvent>, now: Timestamp) -> Self {
         let event = &heard.report;
         let counts = match (event.outcome, event.action) {
-            (Outcome::Failure, _) if event.attempt => Some(Counts::Failure),
-            (Outcome::Success, Action::Authentication) => Some(Counts::Login),
-            _ => None,
+            (Outcome::Failure, _) if event.attempt => Counts::Failure,
+            (Outcome::Success, Action::Authentication) => Counts::Login,
+            _ => Counts::Nothing,
         };
         Self {
             heard,
             judged_at: moment(event.at, heard.kept_at, now),
-            counts: event.peer.map(|peer| Source::of(peer.address)).zip(counts),
+            source: event.peer.map(|peer| Source::of(peer.address)),
+            counts,
         }
     }
 }

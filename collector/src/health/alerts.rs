@@ -25,7 +25,7 @@ pub(super) fn key(trouble: Trouble, host: &HostId, check: &str) -> String {
 /// Something is wrong with a check.
 pub(super) fn alert(heard: &Heard<HealthReport>, trouble: Trouble, check: &Check) -> Alert {
     let report = &heard.report;
-    let host = shown(&heard.host.name, 40);
+    let host = shown(&heard.host.name, 30);
     let what = shown(&report.check, 40);
     let found = shown(&report.detail, 500);
     let (severity, title, advice) = match trouble {
@@ -53,7 +53,7 @@ pub(super) fn alert(heard: &Heard<HealthReport>, trouble: Trouble, check: &Check
         key: key(trouble, &heard.host.id, &report.check),
         severity,
         host: Some(heard.host.name.clone()),
-        title: shorten(&title, 100),
+        title,
         detail: format!("{what} on {host}: {found}\nFound at {}.{times}", report.at),
         advice: advice.to_owned(),
         since: check.since,
@@ -64,7 +64,7 @@ fn down(what: &str, detail: &str) -> String {
     if detail.is_empty() {
         format!("{what} is down")
     } else {
-        shown(detail, 100)
+        shown(detail, 66)
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn over(heard: &Heard<HealthReport>, check: &Check, since: Timestamp)
     format!(
         "{} on {}: {}, after {}. {}",
         shown(&report.check, 40),
-        shown(&heard.host.name, 40),
+        shown(&heard.host.name, 30),
         match check.state {
             super::State::Up => "up again",
             super::State::Down => "down now",
@@ -110,17 +110,7 @@ fn lasted(span: Duration) -> String {
 
 /// Text that an agent gave, safe to show and not too long.
 fn shown(text: &str, longest: usize) -> String {
-    shorten(&Foreign::from(text).to_string(), longest)
-}
-
-fn shorten(text: &str, longest: usize) -> String {
-    match text.char_indices().nth(longest) {
-        Some(_) => {
-            let start: String = text.chars().take(longest.saturating_sub(1)).collect();
-            format!("{start}…")
-        }
-        None => text.to_owned(),
-    }
+    Foreign::from(text).shortened(longest)
 }
 
 #[cfg(test)]

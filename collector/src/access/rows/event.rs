@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
-use watchward_protocol::access::{AccessEvent, Action, Outcome, Service, Trust};
+use watchward_protocol::access::{Action, Outcome, Service, Trust};
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::record::{Epoch, Lane};
 use watchward_protocol::text::Foreign;
@@ -48,6 +48,7 @@ pub(super) fn code<T: PartialEq>(all: &[T], variant: &T) -> i64 {
 
 const fn counts_code(counts: Counts) -> i64 {
     match counts {
+        Counts::Nothing => 0,
         Counts::Failure => 1,
         Counts::Login => 2,
     }
@@ -126,12 +127,13 @@ pub(in crate::access) async fn insert(
             .number(now.as_micros())
             .number(one.judged_at.as_micros())
             .bytes(&heard.boot[..]);
-        told(&heard.report, one.counts, values);
+        told(one, values);
     };
     INSERT.execute(tx, fresh, write).await
 }
 
-fn told(event: &AccessEvent, counts: Option<(Source, Counts)>, values: &mut Values) {
+fn told(one: &Fresh<'_>, values: &mut Values) {
+    let event = &one.heard.report;
     let user = event.user.as_ref();
     let key = event.key.as_ref();
     let certificate = event.certificate.as_ref();
@@ -146,8 +148,8 @@ fn told(event: &AccessEvent, counts: Option<(Source, Counts)>, values: &mut Valu
         .number(user.map(|user| i64::from(user.known)))
         .bytes(address.as_ref().map(|bytes| &bytes[..]))
         .number(event.peer.and_then(|peer| peer.port).map(i64::from))
-        .bytes(counts.as_ref().map(|(source, _)| &source.as_bytes()[..]))
-        .number(counts.map(|(_, counts)| counts_code(counts)))
+        .bytes(one.source.as_ref().map(|source| &source.as_bytes()[..]))
+        .number(counts_code(one.counts))
         .text(event.method.as_deref())
         .text(key.map(|key| key.kind.as_str()))
         .text(key.map(|key| key.fingerprint.as_str()))

@@ -7,7 +7,7 @@ use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::event::{ACTIONS, OUTCOMES, SERVICES, TRUSTS, code, stamp};
-use crate::access::address;
+use crate::access::address::{self, Source};
 use crate::store::Store;
 
 /// What is asked for; what is `None` does not matter.
@@ -62,11 +62,13 @@ fn question(wanted: &Wanted) -> sqlx::Result<(String, AnyArguments)> {
     question.add("at < ", wanted.until.map(Timestamp::as_micros));
     question.add("host_name = ", wanted.host.clone());
     question.add("user_name = ", wanted.user.clone());
-    question.add("address >= ", wanted.addresses.map(|(low, _)| low.to_vec()));
-    question.add(
-        "address <= ",
-        wanted.addresses.map(|(_, high)| high.to_vec()),
-    );
+    if let Some((low, high)) = wanted.addresses {
+        let source = |end| Source::of(address::address(end)).as_bytes().to_vec();
+        question.add("source >= ", Some(source(low)));
+        question.add("source <= ", Some(source(high)));
+        question.add("address >= ", Some(low.to_vec()));
+        question.add("address <= ", Some(high.to_vec()));
+    }
     let outcome = wanted.outcome.as_ref();
     question.add(
         "outcome = ",
