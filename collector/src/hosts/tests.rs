@@ -1,1 +1,243 @@
-//! x
+//! What must hold of hosts: one token lets one host in once, and silence is told and ended.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rcgen::{CertificateParams, KeyPair};
+use sqlx::Row;
+use tempfile::TempDir;
+use watchward_daemon::tasks::tasks;
+
+use super::*;
+use crate::intake::{Credentials, Enrol, Refusal, Registry};
+use crate::store::testing::{self, Fresh};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(1_000_000_000_000 + second * 1_000_000)
+}
+
+struct Room {
+    hosts: Hosts,
+    store: Fresh,
+    _folder: TempDir,
+}
+
+async fn rooms() -> Vec<Room> {
+    let stores = testing::stores(&[SCHEMA]).await;
+    let room = |store: Fresh| {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = folder.path().join("authority.pem");
+        let config = Live::fixed(Config {
+            authority,
+            ..Config::default()
+        });
+        let hosts = Hosts::open(store.clone(), config, at(0)).unwrap();
+        Room {
+            hosts,
+            store,
+            _folder: folder,
+        }
+    };
+    stores.into_iter().map(room).collect()
+}
+
+fn request() -> Vec<u8> {
+    let key = KeyPair::generate().unwrap();
+    CertificateParams::default()
+        .serialize_request(&key)
+        .unwrap()
+        .der()
+        .to_vec()
+}
+
+impl Room {
+    async fn token(&self, host: &str, expires: Timestamp) -> Vec<u8> {
+        let token = self.hosts.token(host, expires, at(0)).await.unwrap();
+        let digits = token.strip_prefix("wwt1-").unwrap();
+        let byte = |i: usize| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap();
+        (0..32).map(byte).collect()
+    }
+
+    async fn enrol(
+        &self,
+        secret: &[u8],
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Credentials, Refusal> {
+        let (name, secret) = (name.to_owned(), secret.to_vec());
+        let ask = Enrol {
+            name,
+            secret,
+            request: request(),
+            from: None,
+        };
+        self.hosts.enrol(ask, now).await.unwrap()
+    }
+
+    async fn only_host(&self) -> Host {
+        let row = sqlx::query("SELECT id, name FROM host WHERE revoked_at IS NULL")
+            .fetch_one(self.store.read())
+            .await
+            .unwrap();
+        let id = row.get::<String, _>(0).parse().unwrap();
+        Host {
+            id,
+            name: row.get(1),
+        }
+    }
+
+    async fn hear(&self, now: Timestamp) {
+        let host = self.only_host().await;
+        let mut tx = self.store.begin().await.unwrap();
+        self.hosts.alive(&mut tx, &[host], now).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Whether the host's silence is an open incident.
+    async fn silent(&self) -> bool {
+        let open: i64 = sqlx::query_scalar("SELECT silent FROM host WHERE revoked_at IS NULL")
+            .fetch_one(self.store.read())
+            .await
+            .unwrap();
+        open != 0
+    }
+}
+
+#[tokio::test]
+async fn a_token_lets_one_host_in_once() {
+    for room in rooms().await {
+        let secret = room.token("web-1", at(900)).await;
+        assert!(
+            room.enrol(&secret, "web-2", at(1)).await.is_err(),
+            "another name was let in"
+        );
+        assert!(
+            room.enrol(&[0; 32], "web-1", at(1)).await.is_err(),
+            "a guess was let in"
+        );
+        assert!(
+            room.enrol(&secret, "web-1", at(900)).await.is_err(),
+            "an expired one was let in"
+        );
+        assert!(room.enrol(&secret, "web-1", at(899)).await.is_ok());
+        assert!(
+            room.enrol(&secret, "web-1", at(899)).await.is_err(),
+            "it was used before"
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_a_hundred_who_use_a_token_at_once_one_gets_in() {
+    for room in rooms().await {
+        let room = Arc::new(room);
+        let secret = room.token("web-1", at(900)).await;
+        let winners = Arc::new(AtomicUsize::new(0));
+        let (tasks, mut running) = tasks();
+        for _ in 0..100 {
+            let (room, secret, winners) = (room.clone(), secret.clone(), winners.clone());
+            tasks.start_passing("thief", async move {
+                let won = room.enrol(&secret, "web-1", at(1)).await.is_ok();
+                winners.fetch_add(usize::from(won), Ordering::SeqCst);
+                Ok(())
+            });
+        }
+        drop(tasks);
+        assert!(
+            running
+                .failed()
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("all tasks have ended")
+        );
+        assert_eq!(winners.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_kept_only_as_a_hash() {
+    for room in rooms().await {
+        let secret = room.token("web-1", at(900)).await;
+        let kept: String = sqlx::query_scalar("SELECT hash FROM host_token")
+            .fetch_one(room.store.read())
+            .await
+            .unwrap();
+        assert_eq!(kept, registry::hash(&secret));
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_host_is_not_admitted_and_its_name_is_free_again() {
+    for room in rooms().await {
+        let secret = room.token("web-1", at(900)).await;
+        room.enrol(&secret, "web-1", at(1)).await.unwrap();
+        let first = room.only_host().await;
+        assert_eq!(
+            room.hosts.admit(first.id).await.unwrap(),
+            Some(first.clone())
+        );
+
+        let revoked = room.hosts.revoked();
+        assert!(room.hosts.revoke("web-1", at(2)).await.unwrap());
+        assert!(
+            revoked.has_changed().unwrap(),
+            "open conversations hear nothing of it"
+        );
+        assert_eq!(room.hosts.admit(first.id).await.unwrap(), None);
+        assert!(!room.hosts.revoke("web-1", at(3)).await.unwrap());
+
+        let secret = room.token("web-1", at(900)).await;
+        room.enrol(&secret, "web-1", at(4)).await.unwrap();
+        assert_ne!(
+            room.only_host().await.id,
+            first.id,
+            "an identity was used again"
+        );
+    }
+}
+
+#[tokio::test]
+async fn enrolling_a_name_again_revokes_the_host_that_had_it() {
+    for room in rooms().await {
+        for _ in 0..2 {
+            let secret = room.token("web-1", at(900)).await;
+            room.enrol(&secret, "web-1", at(1)).await.unwrap();
+        }
+        let revocations = rows::revocations(&room.store).await.unwrap();
+        assert_eq!(revocations, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_host_falls_silent_at_its_deadline_and_is_back_when_heard() {
+    for mut room in rooms().await {
+        let secret = room.token("web-1", at(900)).await;
+        room.enrol(&secret, "web-1", at(0)).await.unwrap();
+        room.hear(at(30)).await;
+        assert!(!room.hosts.look(at(90)).await.unwrap());
+        assert!(room.hosts.look(at(91)).await.unwrap());
+        assert!(!room.hosts.look(at(92)).await.unwrap(), "it was told twice");
+        assert!(room.silent().await);
+        room.hear(at(100)).await;
+        assert!(!room.silent().await);
+    }
+}
+
+#[tokio::test]
+async fn no_deadline_passes_while_the_collector_is_away() {
+    for mut room in rooms().await {
+        let secret = room.token("web-1", at(900)).await;
+        room.enrol(&secret, "web-1", at(0)).await.unwrap();
+        room.hear(at(10)).await;
+        room.hosts.look(at(20)).await.unwrap();
+        let mut tx = room.store.begin().await.unwrap();
+        let away = room.hosts.thaw(&mut tx, at(5000)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(away, Duration::from_secs(4980));
+        assert!(
+            !room.hosts.look(at(5049)).await.unwrap(),
+            "hosts had no time to come back"
+        );
+        assert!(room.hosts.look(at(5061)).await.unwrap());
+    }
+}
