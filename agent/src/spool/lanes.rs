@@ -236,20 +236,41 @@ impl Spool {
         head.acknowledged = head.acknowledged.max(through.min(head.last));
     }
 
-    /// Begins another epoch: the collector has numbers that this file never gave, so the file is an
-    /// older copy. What the collector may not have is numbered anew from 1.
+    /// Whether a number that the collector has is one that this file gave, for a record kept at
+    /// that time. If not, the file is an older copy.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn agrees(&self, lane: Lane, seq: u64, kept_at: Timestamp) -> anyhow::Result<bool> {
+        let own = self.with(|database| {
+            let read = database.begin_read()?;
+            let found = read.open_table(table(lane))?.get(seq)?;
+            Ok(found.map(|stored| value::kept_at(stored.value())))
+        })?;
+        Ok(seq <= *self.last().of(lane) && own.is_none_or(|own| own == kept_at))
+    }
+
+    /// Begins another epoch, because the file is an older copy. What was kept since the collector's
+    /// last record of a lane, and what else it may not have, is numbered anew from 1.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn renew(&self) -> anyhow::Result<()> {
+    pub fn renew(&self, differs: Lane, known: Timestamp) -> anyhow::Result<()> {
         self.change(|tx, state| {
             state.epoch = Epoch(rand::random());
             for lane in Lane::ALL {
                 let head = state.heads.of_mut(lane);
                 let mut table = tx.open_table(table(lane))?;
                 let mut waiting = Vec::new();
-                for pair in table.range(head.acknowledged + 1..)? {
-                    waiting.push(pair?.1.value().to_vec());
+                for pair in table.iter()? {
+                    let (seq, stored) = pair?;
+                    let lacking = match lane == differs {
+                        true => value::kept_at(stored.value()) > known,
+                        false => seq.value() > head.acknowledged,
+                    };
+                    if lacking {
+                        waiting.push(stored.value().to_vec());
+                    }
                 }
                 table.retain(|_, _| false)?;
                 *head = Head::default();

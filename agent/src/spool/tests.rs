@@ -184,21 +184,31 @@ fn access_events_go_last_and_never_in_silence() {
 }
 
 #[test]
-fn an_older_copy_of_the_file_begins_another_epoch() {
+fn an_older_copy_of_the_file_begins_another_epoch_with_what_is_new() {
     let folder = tempfile::tempdir().unwrap();
     let spool = open(folder.path());
-    spool
-        .append(&[entry(vec![access(1), access(2), access(3)], "a")], at(1))
-        .unwrap();
-    spool.acknowledge(Lane::Access, 1);
+    let entry = |number| [entry(vec![access(number)], "a")];
+    spool.append(&entry(1), at(1)).unwrap();
+    spool.append(&entry(3), at(9)).unwrap();
     let epoch = spool.epoch();
-    spool.renew().unwrap();
+    assert!(spool.agrees(Lane::Access, 0, at(0)).unwrap());
+    assert!(spool.agrees(Lane::Access, 2, at(9)).unwrap());
+    assert!(
+        !spool.agrees(Lane::Access, 3, at(9)).unwrap(),
+        "a number it never gave"
+    );
+    assert!(
+        !spool.agrees(Lane::Access, 2, at(5)).unwrap(),
+        "a number it gave to another"
+    );
+
+    spool.renew(Lane::Access, at(5)).unwrap();
     assert_ne!(spool.epoch(), epoch);
     let left: Vec<Report> = all(&spool, Lane::Access, 0)
         .into_iter()
         .map(|r| r.report)
         .collect();
-    assert_eq!(left, [access(2), access(3)]);
+    assert_eq!(left, [access(3)]);
 }
 
 #[tokio::test]

@@ -189,8 +189,9 @@ impl Progress {
         match message {
             v1::from_collector::Message::Resume(resume) => {
                 let lane = Lane::try_from(resume.lane())?;
-                if resume.after > *spool.last().of(lane) {
-                    spool.renew()?;
+                let kept_at = Timestamp::from_micros(resume.kept_at);
+                if !spool.agrees(lane, resume.after, kept_at)? {
+                    spool.renew(lane, kept_at)?;
                     anyhow::bail!("the collector knows more than this spool: it is an older copy");
                 }
                 spool.acknowledge(lane, resume.after);

@@ -16,7 +16,7 @@ use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::gather::{Arrival, Reply};
+use super::gather::{self, Arrival, Reply};
 use super::listen::{Accepted, Shown};
 use super::{Host, Registry, rows};
 use crate::store::Store;
@@ -193,11 +193,8 @@ impl Talk {
             let mut connection = self.store.read().acquire().await?;
             let mut marks = Vec::new();
             for lane in Lane::ALL {
-                let after = rows::high_water(&mut connection, host.id, lane, epoch).await?;
-                marks.push(v1::Resume {
-                    lane: v1::Lane::from(lane).into(),
-                    after,
-                });
+                let from = rows::high_water(&mut connection, (host.id, lane, epoch)).await?;
+                marks.push(gather::resume(lane, from));
             }
             Ok(marks)
         };
@@ -205,8 +202,11 @@ impl Talk {
             .await
             .map_err(|error: sqlx::Error| unavailable(&error.into()))?
         {
-            let message = Some(v1::from_collector::Message::Resume(mark));
-            let _ = reply.send(Ok(v1::FromCollector { message })).await;
+            let _ = reply
+                .send(Ok(v1::FromCollector {
+                    message: Some(mark),
+                }))
+                .await;
         }
         Ok(())
     }

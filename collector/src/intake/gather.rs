@@ -15,7 +15,8 @@ use watchward_protocol::hosts::{Doctor, HostId};
 use watchward_protocol::record::{Epoch, Gap, Lane, Record, Report};
 use watchward_protocol::wire::v1;
 
-use super::{Heard, Host, Rooms, Told, rows};
+use super::rows::{self, HighWater};
+use super::{Heard, Host, Rooms, Told};
 use crate::store::{Store, Tx};
 
 /// How long the first waits for others.
@@ -118,20 +119,23 @@ async fn attempt(store: &Store, rooms: &dyn Rooms, group: &[Arrival]) -> anyhow:
 struct Marks(HashMap<(HostId, Lane, Epoch), Mark>);
 
 struct Mark {
-    was: u64,
-    is: u64,
+    was: HighWater,
+    is: HighWater,
     hole: bool,
 }
 
 impl Mark {
     /// Whether a record is the next one. A repeat is not, and after a hole none is.
     fn takes(&mut self, record: &Record) -> bool {
-        if record.seq <= self.is || self.hole {
+        if record.seq <= self.is.seq || self.hole {
             return false;
         }
-        self.hole = record.seq - record.covers.min(record.seq) > self.is + 1;
+        self.hole = record.seq - record.covers.min(record.seq) > self.is.seq + 1;
         if !self.hole {
-            self.is = record.seq;
+            self.is = HighWater {
+                seq: record.seq,
+                kept_at: record.kept_at,
+            };
         }
         !self.hole
     }
@@ -143,8 +147,7 @@ impl Marks {
         match self.0.entry((arrival.host.id, arrival.lane, arrival.epoch)) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(unknown) => {
-                let (host, lane, epoch) = *unknown.key();
-                let was = rows::high_water(tx, host, lane, epoch).await?;
+                let was = rows::high_water(tx, *unknown.key()).await?;
                 Ok(unknown.insert(Mark {
                     was,
                     is: was,
@@ -155,7 +158,7 @@ impl Marks {
     }
 
     async fn advance(&self, tx: &mut Tx) -> anyhow::Result<()> {
-        for (key, mark) in self.0.iter().filter(|(_, mark)| mark.is > mark.was) {
+        for (key, mark) in self.0.iter().filter(|(_, mark)| mark.is != mark.was) {
             let moved = rows::advance(tx, *key, mark.was, mark.is).await?;
             ensure!(moved, "another collector hears the same host");
         }
@@ -164,21 +167,27 @@ impl Marks {
 
     /// What a host hears: that it is kept, or from where to send again.
     fn answer(&self, arrival: &Arrival) -> v1::FromCollector {
-        use v1::from_collector::Message;
-        let lane = v1::Lane::from(arrival.lane).into();
         let mark = self.0.get(&(arrival.host.id, arrival.lane, arrival.epoch));
         let message = mark.map(|mark| match mark.hole {
-            true => Message::Resume(v1::Resume {
-                lane,
-                after: mark.is,
-            }),
-            false => Message::Ack(v1::Ack {
-                lane,
-                through: mark.is,
-            }),
+            true => resume(arrival.lane, mark.is),
+            false => ack(arrival.lane, mark.is),
         });
         v1::FromCollector { message }
     }
+}
+
+/// Says from where a lane goes on.
+pub(super) fn resume(lane: Lane, from: HighWater) -> v1::from_collector::Message {
+    v1::from_collector::Message::Resume(v1::Resume {
+        lane: v1::Lane::from(lane).into(),
+        after: from.seq,
+        kept_at: from.kept_at.as_micros(),
+    })
+}
+
+fn ack(lane: Lane, to: HighWater) -> v1::from_collector::Message {
+    let (lane, through) = (v1::Lane::from(lane).into(), to.seq);
+    v1::from_collector::Message::Ack(v1::Ack { lane, through })
 }
 
 /// What came, kind by kind.
