@@ -17,7 +17,7 @@ use watchward_daemon::tasks::Stop;
 
 use crate::store::Store;
 use crate::web::Problem;
-use crate::{access, health, hosts};
+use crate::{access, alerting, health, hosts};
 
 /// How often the rows that came are looked for.
 const GLANCE: Duration = Duration::from_millis(250);
@@ -60,6 +60,7 @@ struct Watch {
 struct Seen {
     access: i64,
     health: i64,
+    alerting: i64,
     findings: i64,
 }
 
@@ -70,6 +71,7 @@ impl Watch {
         let seen = Seen {
             access: access::last(&live.store).await?,
             health: health::last(&live.store).await?,
+            alerting: alerting::last(&live.store).await?,
             findings: findings.last().map_or(0, |finding| finding.id),
         };
         Ok(Self {
@@ -112,6 +114,10 @@ impl Watch {
         for change in health::after(&self.store, self.seen.health, HANDFUL).await? {
             self.seen.health = change.id;
             self.tell("health", &change);
+        }
+        for happened in alerting::after(&self.store, self.seen.alerting, HANDFUL).await? {
+            self.seen.alerting = happened.row;
+            self.tell(happened.kind, &happened);
         }
         Ok(())
     }

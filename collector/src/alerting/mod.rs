@@ -26,7 +26,7 @@ pub use api::routes;
 pub use config::{
     Address, Config, Contact, Name, Number, Pace, Sender, Sms, SmsBase, Smtp, Threshold, Tls, Token,
 };
-pub use rows::{Happened, SCHEMA, happened_after, last_happened};
+pub use rows::{Happened, SCHEMA, after, last};
 
 use crate::store::{Store, Tx};
 use message::{Code, Kind};

@@ -183,7 +183,9 @@ impl Outbox {
         let event = match next.state {
             State::Delivered => Some("told"),
             State::Failed => Some("failed"),
-            State::Pending | State::Leased | State::Unknown | State::Dropped => None,
+            // Said once, not at every attempt: an outage can be long and messages many.
+            State::Pending | State::Unknown => (message.attempts == 1).then_some("delayed"),
+            State::Leased | State::Dropped => None,
         };
         if let Some(event) = event {
             let line = (event, next.note.as_str());
@@ -266,7 +268,6 @@ fn report(message: &Message, next: &Next) {
             error = note,
             "cannot be told"
         ),
-        // Said once, not at every attempt: an outage can be long and messages many.
         State::Pending | State::Unknown if message.attempts == 1 => tracing::warn!(
             incident = message.incident.code.as_str(),
             channel = message.channel.name(),

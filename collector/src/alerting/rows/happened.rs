@@ -28,9 +28,10 @@ pub struct Happened {
     /// The incident's host, if it is about one.
     pub host: Option<String>,
     /// What happened: `opened`, `risen`, `repeated`, `resolved`, `nobody told`; of a message
-    /// `told`, `not told`, `failed`.
+    /// `told`, `delayed`, `not told`, `failed`.
     pub event: String,
-    /// `open` or `over`; of a message `delivered`, `dropped` or `failed`.
+    /// `open` or `over`; of a message `delivered`, `waiting`, `dropped`
+    /// or `failed`.
     pub state: &'static str,
     /// The title then, why it is over, or what the provider said.
     pub detail: String,
@@ -49,15 +50,17 @@ const COLUMNS: &str = "SELECT h.id AS row_id, h.at, h.event, h.note, h.contact, 
      h.address, i.code, i.title, i.severity, i.host \
      FROM alerting_history h JOIN alerting_incident i ON i.id = h.incident";
 
-/// What happened after this row, the oldest first.
+/// What happened after this row, the oldest first; without how often something was repeated, which
+/// whoever watches need not see.
 ///
 /// # Errors
 /// The database's.
-pub async fn happened_after(store: &Store, row: i64, limit: i64) -> sqlx::Result<Vec<Happened>> {
-    let text = format!("{COLUMNS} WHERE h.id > $1 ORDER BY h.id LIMIT $2");
+pub async fn after(store: &Store, row: i64, limit: u32) -> sqlx::Result<Vec<Happened>> {
+    let text =
+        format!("{COLUMNS} WHERE h.id > $1 AND h.event <> 'repeated' ORDER BY h.id LIMIT $2");
     let rows = sqlx::query(sqlx::AssertSqlSafe(text))
         .bind(row)
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(store.read())
         .await?;
     rows.iter().map(happened).collect()
@@ -67,7 +70,7 @@ pub async fn happened_after(store: &Store, row: i64, limit: i64) -> sqlx::Result
 ///
 /// # Errors
 /// The database's.
-pub async fn last_happened(store: &Store) -> sqlx::Result<i64> {
+pub async fn last(store: &Store) -> sqlx::Result<i64> {
     sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM alerting_history")
         .fetch_one(store.read())
         .await
@@ -103,6 +106,7 @@ fn happened(row: &AnyRow) -> sqlx::Result<Happened> {
         host: row.try_get("host")?,
         state: match event.as_str() {
             "told" => "delivered",
+            "delayed" => "waiting",
             "not told" => "dropped",
             "failed" => "failed",
             "resolved" => "over",

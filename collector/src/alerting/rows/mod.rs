@@ -12,7 +12,7 @@ use super::{Alert, Severity};
 use crate::store::{Schema, Tx};
 
 pub(super) use happened::history;
-pub use happened::{Happened, happened_after, last_happened};
+pub use happened::{Happened, after, last};
 pub(super) use outbox::*;
 pub(super) use reading::*;
 

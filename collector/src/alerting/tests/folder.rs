@@ -21,7 +21,7 @@ async fn with_nothing_configured_a_critical_alert_is_an_email_and_an_sms_in_the_
         let folder = tempfile::tempdir().unwrap();
         let messages = folder.path().join("messages");
         let life = Life::begin(&fresh, impatient(&messages)).await;
-        let before = last_happened(&life.store).await.unwrap();
+        let before = last(&life.store).await.unwrap();
         life.raise(&brute_force(Severity::Critical)).await;
         life.deliver_all().await;
         let all = read_all(&messages);
@@ -35,7 +35,7 @@ async fn with_nothing_configured_a_critical_alert_is_an_email_and_an_sms_in_the_
                 .contains("CRITICAL db-3: sshd brute force from 203.0.113.7")
         );
         assert!(all[0].1.contains("Check access from it"), "{}", all[0].1);
-        let live = happened_after(&life.store, before, 10).await.unwrap();
+        let live = after(&life.store, before, 10).await.unwrap();
         let kinds: Vec<_> = live.iter().map(|one| (one.kind, one.state)).collect();
         let told = ("message", "delivered");
         assert_eq!(kinds, [("incident", "open"), told, told]);
