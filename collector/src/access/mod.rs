@@ -7,6 +7,8 @@ mod attacks;
 mod judge;
 mod rows;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::num::NonZeroU16;

@@ -4,6 +4,8 @@ mod alerts;
 mod api;
 mod judge;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
