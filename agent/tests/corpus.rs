@@ -39,3 +39,8 @@ fn openssh_9_2_with_iso_times() -> anyhow::Result<()> {
 fn openssh_10_with_rfc_5424() -> anyhow::Result<()> {
     compare("openssh-10")
 }
+
+#[test]
+fn openssh_9_2_asked_for_strange_users() -> anyhow::Result<()> {
+    compare("strange-9.2")
+}

@@ -15,6 +15,7 @@ pub mod connection;
 mod desk;
 mod journal;
 mod logfile;
+mod moment;
 pub mod parse;
 pub mod sshd;
 pub mod syslog;
