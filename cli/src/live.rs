@@ -35,11 +35,21 @@ pub(crate) fn show(event: &Value, screen: &mut Screen) -> io::Result<()> {
     screen.line(&line)
 }
 
+/// Whether an event only says once more what was said of a try already.
+pub(crate) fn is_further(event: &Value) -> bool {
+    let event = Row::of(event);
+    event.text("kind") == "access"
+        && event.text("attempt") == "false"
+        && event.text("outcome") == "failure"
+}
+
+/// An access event, on a line. A further line about a try is pale.
 pub(crate) fn access(event: Row<'_>, screen: &Screen) -> String {
-    let outcome = event.text("outcome");
-    let (tone, word) = match outcome.as_str() {
+    let is_try = event.text("attempt") != "false";
+    let (tone, word) = match event.text("outcome").as_str() {
         "success" => (Tone::Good, "got in"),
-        "failure" => (Tone::Warn, "failed"),
+        "failure" if is_try => (Tone::Warn, "failed"),
+        "failure" => (Tone::Dim, "failed"),
         _ => (Tone::Dim, "seen"),
     };
     let mut what = Vec::new();
@@ -53,8 +63,14 @@ pub(crate) fn access(event: Row<'_>, screen: &Screen) -> String {
         if !value.is_empty() {
             what.push(format!("{before}{value}"));
         }
+        if name == "user" && event.text("user_known") == "false" {
+            what.push("(no such user)".to_owned());
+        }
     }
-    what.push(format!("({})", event.text("form")));
+    for name in ["key_fingerprint", "certificate_id"] {
+        what.extend(Some(event.text(name)).filter(|value| !value.is_empty()));
+    }
+    what.push(format!("[{}]", event.text("form")));
     entry(
         screen,
         event,
@@ -103,14 +119,20 @@ fn message(event: Row<'_>, screen: &Screen) -> String {
 
 fn host(event: Row<'_>, screen: &Screen) -> String {
     let state = event.text("state");
-    let what = format!("{} is {state}", event.text("name"));
+    let what = format!("is {state}");
     entry(screen, event, state_tone(&state), "host", &what)
 }
 
 fn entry(screen: &Screen, event: Row<'_>, tone: Tone, word: &str, what: &str) -> String {
     let clock = screen.paint(Tone::Dim, &event.clock("at"));
-    let word = screen.paint(tone, &format!("{:<15}", safe(word)));
-    format!("{clock}  {word}  {}", safe(what))
+    let word = screen.paint(tone, &format!("{:<14}", safe(word)));
+    let host = event.text("host");
+    let host = if host.is_empty() {
+        host
+    } else {
+        format!("{host}  ")
+    };
+    format!("{clock}  {word}  {}{}", safe(&host), safe(what))
 }
 
 fn state_tone(state: &str) -> Tone {

@@ -1,6 +1,7 @@
 //! The configurations that `up` writes: nearly everything is as it is by default.
 
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use anyhow::Context;
 
@@ -103,9 +104,13 @@ fn agent(ground: &Ground, door: &Door) -> String {
         Door::Missing(_) => format!(
             "# This host has no SSH server that can be watched: the one for the occasion logs here.\n\
              [access]\n\
-             ssh = \"files\"\n\
-             files = [\"/var/log/auth.log\", \"/var/log/secure\", {}]\n\
+             {}files = [\"/var/log/auth.log\", \"/var/log/secure\", {}]\n\
              \n",
+            // Where there is no journal, the agent reads files by itself.
+            match Path::new("/run/systemd/system").exists() {
+                true => "ssh = \"files\"\n",
+                false => "",
+            },
             path(ground, "sshd/auth.log")
         ),
     };

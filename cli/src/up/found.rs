@@ -12,26 +12,34 @@ use crate::hosts::{self, finding_line};
 use crate::row::Row;
 use crate::screen::Screen;
 
+/// How long nothing new must come until it is taken for the whole.
+const SETTLE: Duration = Duration::from_millis(1500);
+
 /// Waits until the collector has heard, since this moment, what the agent found.
 pub(super) async fn wait(collector: &Client, since: Timestamp) -> anyhow::Result<Value> {
-    // What has not changed since an earlier run may not be told again.
-    let told = Instant::now() + Duration::from_secs(3);
+    let mut last = None;
+    let mut settled = Instant::now() + SETTLE;
     loop {
         let answer = hosts::fetch(collector).await?;
-        if is_heard(&answer, since, Instant::now() > told) {
+        let newest = newest(&answer, since);
+        if newest.is_none() || newest != last {
+            settled = Instant::now() + SETTLE;
+            last = newest;
+        }
+        if Instant::now() >= settled {
             return Ok(answer);
         }
         tokio::time::sleep(GLANCE).await;
     }
 }
 
-fn is_heard(answer: &Value, since: Timestamp, old_will_do: bool) -> bool {
-    let since = Some(since.as_micros());
-    let Some(host) = own(answer).filter(|host| host.number("seen_at") >= since) else {
-        return false;
-    };
-    let mut findings = host.list("findings");
-    findings.any(|finding| old_will_do || finding.number("at") >= since)
+/// The number of the last finding, if the host was heard since this moment. What has not changed
+/// since an earlier run is not found anew.
+fn newest(answer: &Value, since: Timestamp) -> Option<i64> {
+    let host = own(answer).filter(|host| host.number("seen_at") >= Some(since.as_micros()))?;
+    host.list("findings")
+        .filter_map(|finding| finding.number("id"))
+        .max()
 }
 
 /// Shows it, and returns the number of the last finding.
@@ -86,17 +94,11 @@ mod tests {
 
     use super::*;
 
-    fn answer(seen_at: i64, found_at: i64) -> Value {
-        json!([{"name": host_name(), "state": "heard", "seen_at": seen_at,
-                "findings": [{"id": 7, "at": found_at}]}])
-    }
-
     #[test]
     fn an_earlier_run_does_not_pass_for_this_one() {
-        let now = Timestamp::from_micros(100);
-        assert!(!is_heard(&answer(50, 50), now, true));
-        assert!(!is_heard(&answer(150, 50), now, false));
-        assert!(is_heard(&answer(150, 50), now, true));
-        assert!(is_heard(&answer(150, 150), now, false));
+        let answer = json!([{"name": host_name(), "state": "heard", "seen_at": 50,
+                             "findings": [{"id": 7}, {"id": 9}]}]);
+        assert_eq!(newest(&answer, Timestamp::from_micros(100)), None);
+        assert_eq!(newest(&answer, Timestamp::from_micros(50)), Some(9));
     }
 }

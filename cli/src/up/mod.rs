@@ -89,7 +89,7 @@ impl Everything {
         loop {
             tokio::select! {
                 event = events.next() => match event? {
-                    Some(event) if found::is_told(&event, told) => {}
+                    Some(event) if found::is_told(&event, told) || live::is_further(&event) => {}
                     Some(event) => live::show(&event, screen)?,
                     None => return Err(failed(&mut self.collector).await),
                 },

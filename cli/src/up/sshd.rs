@@ -81,6 +81,8 @@ impl Server {
                 );
             }
         }
+        // The agent finds it there before anybody knocks.
+        open_log(folder).context("cannot write the log of sshd")?;
         let configuration = folder.join("sshd_config");
         std::fs::write(&configuration, CONFIGURATION)
             .with_context(|| format!("cannot write {}", configuration.display()))?;
@@ -144,10 +146,7 @@ async fn answer(program: &Path, folder: &Path, connection: TcpStream) -> anyhow:
         .context("cannot start sshd")?;
     let pid = child.id().unwrap_or(0);
     let said = child.stderr.take().context("sshd has no standard error")?;
-    let mut log = File::options()
-        .create(true)
-        .append(true)
-        .open(log(folder))?;
+    let mut log = open_log(folder)?;
     let mut said = BufReader::new(said).split(b'\n');
     while let Some(line) = said.next_segment().await? {
         // Said only because this sshd may not read the password file, and on its way to refuse.
@@ -204,6 +203,10 @@ fn entry(line: &[u8], pid: u32, now: Timestamp) -> Vec<u8> {
     entry.extend_from_slice(line.trim_ascii_end());
     entry.push(b'\n');
     entry
+}
+
+fn open_log(folder: &Path) -> std::io::Result<File> {
+    File::options().create(true).append(true).open(log(folder))
 }
 
 /// Where the agent finds what the server says.
