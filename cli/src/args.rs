@@ -43,7 +43,11 @@ pub(crate) enum Command {
     /// What is up, down, flapping or unknown
     Health,
     /// What people were told of, and how
-    Incidents,
+    #[command(visible_alias = "incident")]
+    Incidents {
+        /// All about the incident with this code, such as W-7K3F
+        code: Option<String>,
+    },
     /// Everything as it happens, until Ctrl-C
     Live,
     /// Try Watchward on this machine: a collector and an agent under one folder (what `make up` runs)

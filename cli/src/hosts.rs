@@ -79,7 +79,7 @@ async fn revoke(collector: &Client, host: &str, screen: &mut Screen) -> anyhow::
 }
 
 /// A name as one segment of a path.
-fn encoded(name: &str) -> String {
+pub(crate) fn encoded(name: &str) -> String {
     name.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {

@@ -93,28 +93,39 @@ fn health(event: Row<'_>, screen: &Screen) -> String {
 }
 
 fn incident(event: Row<'_>, screen: &Screen) -> String {
-    let (tone, word) = match event.text("state").as_str() {
-        "resolved" | "over" | "closed" => (Tone::Good, "over"),
-        _ => (Tone::Bad, "ALERT"),
+    let what = event.text("event");
+    let (tone, word) = match what.as_str() {
+        "opened" | "risen" => (Tone::Bad, "ALERT"),
+        "resolved" => (Tone::Good, "over"),
+        other => (Tone::Warn, other),
     };
-    let what = format!("{} [{}]", event.text("title"), event.text("severity"));
-    entry(screen, event, tone, word, &what)
+    let mut text = format!(
+        "{} {}: {}",
+        event.text("id"),
+        event.text("severity"),
+        event.text("title")
+    );
+    let detail = event.text("detail");
+    if detail != event.text("title") {
+        text = format!("{text} ({detail})");
+    }
+    entry(screen, event, tone, word, &text)
 }
 
 fn message(event: Row<'_>, screen: &Screen) -> String {
-    let state = event.text("state");
-    let tone = match state.as_str() {
-        "sent" | "delivered" => Tone::Good,
-        "failed" => Tone::Bad,
-        _ => Tone::Dim,
+    let (tone, word) = match event.text("state").as_str() {
+        "delivered" => (Tone::Good, "to"),
+        "failed" => (Tone::Bad, "FAILED to"),
+        _ => (Tone::Dim, "not sent to"),
     };
-    let what = format!(
-        "to {}: {} {}",
+    let text = format!(
+        "{} {word} {} <{}>: {}",
+        event.text("id"),
+        event.text("contact"),
         event.text("to"),
-        state,
         event.text("detail")
     );
-    entry(screen, event, tone, &event.text("channel"), &what)
+    entry(screen, event, tone, &event.text("channel"), &text)
 }
 
 fn host(event: Row<'_>, screen: &Screen) -> String {

@@ -50,7 +50,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Hosts { command } => hosts::run(&collector, command, &mut screen).await,
         Command::Access(filter) => access::run(&collector, filter, &mut screen).await,
         Command::Health => health::run(&collector, &mut screen).await,
-        Command::Incidents => incidents::run(&collector, &mut screen).await,
+        Command::Incidents { code } => incidents::run(&collector, code, &mut screen).await,
         Command::Live => live::run(&collector, &mut screen).await,
         Command::Up(place) => up::run(place, &mut screen).await,
     }

@@ -14,31 +14,6 @@ const HEAD: &str = "\
 
 ";
 
-/// How to have email sent; shown, and in the file as a comment.
-pub(super) const SMTP: &str = "\
-[alerting.smtp]
-host = \"smtp.example.org\"                  # STARTTLS on port 587, unless tls and port say more
-user = \"watchward\"
-password_file = \"/etc/watchward/smtp-password\"
-from = \"Watchward <watchward@example.org>\"
-";
-
-/// How to have SMS sent.
-pub(super) const SMS: &str = "\
-[alerting.sms]                             # Twilio, or what speaks its Messages API
-account = \"AC0123456789abcdef0123456789abcdef\"
-secret_file = \"/etc/watchward/sms-token\"   # the account's auth token
-from = \"+15550100\"
-";
-
-/// Who is told.
-pub(super) const CONTACT: &str = "\
-[[alerting.contacts]]
-name = \"on-call\"
-email = \"on-call@example.org\"
-phone = \"+491701234567\"
-";
-
 /// Writes both, unless somebody has edited them.
 pub(super) fn write(ground: &Ground, door: &Door) -> anyhow::Result<()> {
     put(ground, "collector.toml", &collector(ground))?;
@@ -60,11 +35,6 @@ fn put(ground: &Ground, name: &str, text: &str) -> anyhow::Result<()> {
 
 fn collector(ground: &Ground) -> String {
     let ports = ground.ports();
-    let commented: String = [SMTP, SMS, CONTACT]
-        .iter()
-        .flat_map(|table| table.lines().chain([""]))
-        .map(|line| format!("#{line}\n"))
-        .collect();
     format!(
         "{HEAD}\
          [store]\n\
@@ -80,11 +50,10 @@ fn collector(ground: &Ground) -> String {
          listen = \"127.0.0.1:{agents}\"\n\
          enrolment = \"127.0.0.1:{enrolment}\"\n\
          \n\
-         # While no server is named, messages are written into this folder, a file each.\n\
+         # While no server is named, messages are written into this folder, a file each:\n\
+         # docs/receiving-alerts.md says how to name one.\n\
          [alerting]\n\
-         folder = {messages}\n\
-         \n\
-         {commented}",
+         folder = {messages}\n",
         database = quoted(&format!(
             "sqlite://{}",
             in_url(ground, "collector/collector.db")

@@ -85,7 +85,7 @@ impl Everything {
         enrol(ground, &collector, screen).await?;
         let port = door::open(ground, door, tasks, screen)?;
         let told = self.start_agent(ground, &collector, screen).await?;
-        notice::show(ground, port, screen)?;
+        notice::show(ground, &collector, port, screen).await?;
         loop {
             tokio::select! {
                 event = events.next() => match event? {

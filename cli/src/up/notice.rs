@@ -1,14 +1,21 @@
 //! What `up` says before the view begins: where messages go, and one thing to try.
 
 use anyhow::Context;
+use serde_json::Value;
 
-use super::configuration::{CONTACT, SMS, SMTP};
 use super::ground::Ground;
+use crate::client::Client;
+use crate::row::Row;
 use crate::screen::{Screen, Tone, safe};
 
 /// Says it.
-pub(super) fn show(ground: &Ground, port: Option<u16>, screen: &mut Screen) -> anyhow::Result<()> {
-    messages(ground, screen)?;
+pub(super) async fn show(
+    ground: &Ground,
+    collector: &Client,
+    port: Option<u16>,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    messages(ground, collector, screen).await?;
     if let Some(port) = port {
         suggest(ground, port, screen)?;
     }
@@ -20,42 +27,26 @@ pub(super) fn show(ground: &Ground, port: Option<u16>, screen: &mut Screen) -> a
     Ok(screen.line(&line)?)
 }
 
-/// Where email and SMS go, and what to write so that they reach people.
-fn messages(ground: &Ground, screen: &mut Screen) -> anyhow::Result<()> {
-    let file = ground.path("collector.toml");
-    let text = std::fs::read_to_string(&file).unwrap_or_default();
-    let named = |table: &str| {
-        text.lines()
-            .any(|line| line.trim_start().starts_with(table))
-    };
-    let (smtp, sms) = (named("[alerting.smtp]"), named("[alerting.sms]"));
-    let what = match (smtp, sms) {
-        (true, true) => return Ok(()),
-        (false, false) => "Email and SMS are",
-        (false, true) => "Email is",
-        (true, false) => "SMS are",
-    };
-    let folder = safe(&ground.path("messages").display().to_string());
-    let file = safe(&file.display().to_string());
-    screen.line("")?;
-    screen.line(&format!(
-        "{what} not sent yet, but written to {folder}, a file each."
-    ))?;
-    screen.line(&format!(
-        "To have them sent, put this into {file} and start again:"
-    ))?;
-    let contact = named("[[alerting.contacts]]");
-    for (there, table) in [(smtp, SMTP), (sms, SMS), (contact, CONTACT)] {
-        if there {
-            continue;
-        }
-        screen.line("")?;
-        for line in table.lines() {
-            let line = screen.paint(Tone::Dim, &format!("  {line}"));
-            screen.line(&line)?;
-        }
+/// Where email and SMS go, and what to write so that they reach people: in the collector's words.
+async fn messages(ground: &Ground, collector: &Client, screen: &mut Screen) -> anyhow::Result<()> {
+    let ways: Value = collector.fetch("/v1/alerting", &[]).await?;
+    let notice = Row::of(&ways).text("notice");
+    if notice.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    screen.line("")?;
+    for (index, line) in notice.lines().enumerate() {
+        let line = match index {
+            0 => safe(line),
+            _ => screen.paint(Tone::Dim, &format!("  {}", safe(line))),
+        };
+        screen.line(line.trim_end())?;
+    }
+    let file = safe(&ground.path("collector.toml").display().to_string());
+    screen.line("")?;
+    Ok(screen.line(&format!(
+        "That file is {file}; to reload it, end this and start it again."
+    ))?)
 }
 
 /// A failed login, ten times: enough for an alert.
