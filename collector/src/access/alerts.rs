@@ -12,7 +12,7 @@ use watchward_protocol::text::Foreign;
 use super::BruteForce;
 use super::address::Source;
 use super::rows::attack::Attack;
-use super::rows::event::Witness;
+use super::rows::counted::Witness;
 use super::rows::standing::Standing;
 use crate::alerting::{Alert, Severity};
 use crate::intake::{Heard, Host};

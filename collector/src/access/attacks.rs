@@ -7,7 +7,7 @@ use watchward_protocol::time::Timestamp;
 use super::address::Source;
 use super::judge::{self, Counts, Fresh};
 use super::rows::attack::{self, Attack};
-use super::rows::event;
+use super::rows::counted;
 use super::{BruteForce, alerts};
 use crate::alerting;
 use crate::store::Tx;
@@ -80,11 +80,11 @@ async fn bursts(
         anchors.extend(around.into_iter().map(|anchor| (*source, anchor)));
     }
     let mut found: Vec<(Source, Timestamp)> = Vec::new();
-    for suspect in event::suspects(tx, &anchors, failures, window).await? {
+    for suspect in counted::suspects(tx, &anchors, failures, window).await? {
         if found.last().is_some_and(|(source, _)| *source == suspect.0) {
             continue;
         }
-        let times = event::failures(tx, suspect, failures, window).await?;
+        let times = counted::failures(tx, suspect, failures, window).await?;
         if let Some((since, _)) = judge::burst(&times, failures, window) {
             found.push((suspect.0, since));
         }
@@ -99,7 +99,7 @@ async fn begin(
     config: &BruteForce,
     now: Timestamp,
 ) -> sqlx::Result<Attack> {
-    let (failures, last_at) = event::count(tx, source, since).await?;
+    let (failures, last_at) = counted::count(tx, source, since).await?;
     let attack = Attack {
         source,
         since,
@@ -144,14 +144,14 @@ async fn tell(
     config: &BruteForce,
     now: Timestamp,
 ) -> sqlx::Result<()> {
-    let seen = event::witnesses(tx, attack.source, Counts::Failure, attack.since).await?;
+    let seen = counted::witnesses(tx, attack.source, Counts::Failure, attack.since).await?;
     let alert = alerts::brute_force(attack, &seen, config.severity);
     alerting::raise(tx, &alert, now).await
 }
 
 /// Tells of logins since the attack began, if there are any.
 async fn tell_logins(tx: &mut Tx, attack: &Attack, now: Timestamp) -> sqlx::Result<()> {
-    let seen = event::witnesses(tx, attack.source, Counts::Login, attack.since).await?;
+    let seen = counted::witnesses(tx, attack.source, Counts::Login, attack.since).await?;
     if seen.is_empty() {
         return Ok(());
     }

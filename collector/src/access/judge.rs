@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(at(50, 60, 7), 7, "a host ahead of us");
     }
 
-    /// The times that are looked at around an anchor, as `rows::event::failures` fetches them.
+    /// The times that are looked at around an anchor, as `rows::counted::failures` fetches them.
     fn around(all: &[Timestamp], anchor: Timestamp, failures: usize) -> Vec<Timestamp> {
         let before = all
             .iter()

@@ -1,6 +1,7 @@
 //! The room's tables: the only SQL.
 
 pub(super) mod attack;
+pub(super) mod counted;
 pub(super) mod event;
 pub(super) mod gap;
 pub(super) mod listing;

@@ -1,5 +1,7 @@
 //! What the room does with what hosts tell, on both databases.
 
+mod judged;
+
 use std::time::Duration;
 
 use watchward_protocol::health::{Value, Verdict};
@@ -15,18 +17,12 @@ async fn stores() -> Vec<Fresh> {
 }
 
 /// So many seconds after the tests' beginning of time.
-pub(super) fn at(seconds: i64) -> Timestamp {
+fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros((1_800_000_000 + seconds) * 1_000_000)
 }
 
 /// A check that runs every ten seconds and is down after three failures.
-pub(super) fn report(
-    host: u8,
-    seq: u64,
-    seconds: i64,
-    check: &str,
-    verdict: Verdict,
-) -> Heard<HealthReport> {
+fn report(host: u8, seq: u64, seconds: i64, check: &str, verdict: Verdict) -> Heard<HealthReport> {
     let detail = match verdict {
         Verdict::Passed => format!("{check} answers"),
         Verdict::Failed => format!("{check} does not answer"),
