@@ -136,7 +136,7 @@ impl fmt::Display for Interval {
 macro_rules! paced {
     ($config:ty) => {
         impl $config {
-            pub(super) const fn pace(&self) -> $crate::health::config::Pace {
+            pub(in crate::health) const fn pace(&self) -> $crate::health::config::Pace {
                 $crate::health::config::Pace {
                     interval: self.interval,
                     timeout: self.timeout,

@@ -201,3 +201,74 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use watchward_protocol::health::Verdict;
+
+    use super::*;
+
+    /// Answers each connection with the next of these, and then hangs up on all others.
+    async fn serve(listener: TcpListener, answers: &[&str]) {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream
+                .write_all(format!("HTTP/1.1 {answer}\r\n\r\n").as_bytes())
+                .await
+                .unwrap();
+        }
+    }
+
+    async fn found(follow: bool, answers: &[&str]) -> Found {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let config = Config {
+            url: Page::try_from(url).unwrap(),
+            status: Statuses::default(),
+            follow,
+            interval: config::INTERVAL,
+            timeout: config::TIMEOUT,
+            failures: config::FAILURES,
+        };
+        let clients = Clients::default();
+        tokio::join!(check(&config, &clients), serve(listener, answers)).0
+    }
+
+    #[tokio::test]
+    async fn the_status_decides() {
+        assert_eq!(
+            found(false, &["204 No Content"]).await.verdict,
+            Verdict::Passed
+        );
+        let found = found(false, &["503 Service Unavailable"]).await;
+        assert_eq!(found.verdict, Verdict::Failed);
+        assert!(
+            found.detail.ends_with("answered 503 Service Unavailable"),
+            "{}",
+            found.detail
+        );
+    }
+
+    #[tokio::test]
+    async fn goes_elsewhere_only_if_told_to() {
+        let away = "302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\nconnection: close";
+        let gone = "404 Not Found\r\ncontent-length: 0";
+        assert_eq!(found(false, &[away]).await.verdict, Verdict::Passed);
+        assert_eq!(found(true, &[away, gone]).await.verdict, Verdict::Failed);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_speak_http_fails_and_says_why() {
+        let found = found(false, &["nonsense"]).await;
+        assert_eq!(found.verdict, Verdict::Failed);
+        assert!(
+            found.detail.contains("did not answer: "),
+            "{}",
+            found.detail
+        );
+    }
+}

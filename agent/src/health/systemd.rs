@@ -144,7 +144,7 @@ async fn result(connection: &Connection, path: &OwnedObjectPath) -> zbus::Result
         )
         .await?;
     let value: OwnedVariant = answer.body().deserialize()?;
-    Ok(String::try_from(value)?)
+    String::try_from(value)
 }
 
 /// Asks after one unit.
@@ -159,6 +159,7 @@ pub(super) async fn check(config: &Config, bus: &Bus) -> Found {
     };
     match (load.as_str(), active.as_str()) {
         ("not-found", _) => Found::failed(format!("there is no unit {unit}")),
+        ("masked", _) => Found::failed(format!("{unit} is masked")),
         (_, "active" | "reloading" | "refreshing") => {
             Found::passed(format!("{unit} is {active} ({sub})"))
         }
@@ -170,5 +171,111 @@ pub(super) async fn check(config: &Config, bus: &Bus) -> Found {
             Found::failed(format!("{unit} is failed ({why})"))
         }
         _ => Found::failed(format!("{unit} is {active} ({sub})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use watchward_protocol::health::Verdict;
+    use zbus::connection::Builder;
+    use zbus::{Guid, ObjectPath};
+
+    use super::*;
+
+    /// Stands in for systemd.
+    struct Manager;
+
+    #[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
+    impl Manager {
+        fn list_units_by_names(&self, names: Vec<String>) -> Vec<Listed> {
+            let states = |name: &str| match name {
+                "nginx.service" => ("loaded", "active", "running"),
+                "backup.service" => ("loaded", "failed", "failed"),
+                "quiet.service" => ("loaded", "inactive", "dead"),
+                _ => ("not-found", "inactive", "dead"),
+            };
+            let path = OwnedObjectPath::from(ObjectPath::from_static_str_unchecked("/unit"));
+            let list = |name: String| {
+                let (load, active, sub) = states(&name);
+                let [load, active, sub] = [load, active, sub].map(str::to_owned);
+                let (none, job) = (String::new(), path.clone());
+                (
+                    name,
+                    none.clone(),
+                    load,
+                    active,
+                    sub,
+                    none.clone(),
+                    path.clone(),
+                    0,
+                    none,
+                    job,
+                )
+            };
+            names.into_iter().map(list).collect()
+        }
+    }
+
+    struct Service;
+
+    #[zbus::interface(name = "org.freedesktop.systemd1.Service")]
+    impl Service {
+        #[zbus(property)]
+        fn result(&self) -> &str {
+            "exit-code"
+        }
+    }
+
+    async fn found(bus: &Bus, unit: &str) -> Found {
+        let config = Config {
+            unit: Unit::try_from(unit.to_owned()).unwrap(),
+            interval: config::INTERVAL,
+            timeout: config::TIMEOUT,
+            failures: config::FAILURES,
+        };
+        check(&config, bus).await
+    }
+
+    #[tokio::test]
+    async fn tells_what_systemd_says_of_a_unit() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let server = Builder::unix_stream(there)
+            .server(Guid::generate())
+            .p2p()
+            .serve_at("/org/freedesktop/systemd1", Manager)
+            .serve_at("/unit", Service)
+            .build();
+        let client = Builder::unix_stream(here).p2p().build();
+        let (server, client) = tokio::join!(server, client);
+        let (server, bus) = (server.unwrap(), Bus::default());
+        *bus.0.lock().await = Some(client.unwrap());
+        for (unit, verdict, detail) in [
+            (
+                "nginx.service",
+                Verdict::Passed,
+                "nginx.service is active (running)",
+            ),
+            (
+                "backup.service",
+                Verdict::Failed,
+                "backup.service is failed (exit-code)",
+            ),
+            (
+                "quiet.service",
+                Verdict::Failed,
+                "quiet.service is inactive (dead)",
+            ),
+            (
+                "none.service",
+                Verdict::Failed,
+                "there is no unit none.service",
+            ),
+        ] {
+            let found = found(&bus, unit).await;
+            assert_eq!((found.verdict, found.detail.as_str()), (verdict, detail));
+        }
+        drop(server);
     }
 }

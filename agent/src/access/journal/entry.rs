@@ -37,6 +37,8 @@ pub(super) struct Entry {
     pub(super) boot: u128,
     pub(super) pid: Option<u32>,
     pub(super) trust: Trust,
+    /// Whether root sent it, by whatever program.
+    pub(super) by_root: bool,
     /// Nothing, if it is larger than journalctl shows (4 KiB).
     pub(super) message: Option<Vec<u8>>,
 }
@@ -112,6 +114,7 @@ pub(super) fn read(line: &[u8]) -> Result<Entry, serde_json::Error> {
         boot: boot.unwrap_or(0),
         pid: raw.pid.and_then(|pid| pid.parse().ok()),
         trust,
+        by_root: raw.uid == Some("0"),
         message: raw.message.map(Message::into_bytes),
     })
 }

@@ -73,6 +73,7 @@ mod tests {
             boot,
             pid: None,
             trust: Trust::Server,
+            by_root: true,
             message: None,
         }
     }

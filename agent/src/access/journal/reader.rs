@@ -1,7 +1,6 @@
 //! From lines of `journalctl` to reports, each once, with the place that was reached.
 
 use watchward_daemon::clock;
-use watchward_protocol::access::Trust;
 use watchward_protocol::record::{Gap, Report};
 
 use super::SOURCE;
@@ -75,9 +74,11 @@ impl Reader {
             reports.push(self.gap(1, "a message was longer than 4 KiB".to_owned()));
             return;
         };
-        let understand = match entry.trust {
-            Trust::Server | Trust::Session => &mut self.server,
-            Trust::Text => &mut self.others,
+        // The program of a process that ended at once may not be known, but its user always is.
+        let understand = if entry.by_root {
+            &mut self.server
+        } else {
+            &mut self.others
         };
         let events = understand.line(&Written {
             at: entry.at,

@@ -1,125 +1,19 @@
 //! The host itself: when its processors, memory, disks or load are above what is said to be well.
 
 use std::fmt;
-use std::num::NonZeroU32;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-use watchward_daemon::span::Span;
 use watchward_protocol::health::Value;
 
 use super::Found;
-use super::config::{INTERVAL, Interval, TIMEOUT, paced};
 
+mod config;
 mod disks;
 mod proc;
 
+pub use config::{Config, Load, NotALoad, NotAPercentage, Percent};
 use disks::Disk;
 use proc::{Memory, Ticks};
-
-/// `[health.host]`: when the host itself is not well.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Whether the host itself is checked.
-    pub enabled: bool,
-    /// Above how many percent of all processors in use, on average over an interval.
-    pub cpu: Percent,
-    /// Above how many percent of memory in use that cannot be given back.
-    pub memory: Percent,
-    /// Above how many percent of a disk in use, of what ordinary users may use.
-    pub disk: Percent,
-    /// Above how many waiting or running tasks for each processor, on average over five minutes.
-    pub load: Load,
-    /// How often it is checked.
-    pub interval: Interval,
-    /// How long it may take to look.
-    pub timeout: Span,
-    /// How many times in a row it has to be above to count.
-    pub failures: NonZeroU32,
-}
-
-impl Eq for Config {}
-
-paced!(Config);
-
-impl Default for Config {
-    fn default() -> Self {
-        const FAILURES: NonZeroU32 = NonZeroU32::new(5).unwrap();
-        Self {
-            enabled: true,
-            cpu: Percent(95),
-            memory: Percent(95),
-            disk: Percent(90),
-            load: Load(4.0),
-            interval: INTERVAL,
-            timeout: TIMEOUT,
-            failures: FAILURES,
-        }
-    }
-}
-
-/// A percentage from 1 to 100; at 100 nothing is ever above.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
-pub struct Percent(u8);
-
-/// A number that is no percentage.
-#[derive(Debug, thiserror::Error)]
-#[error("expected a percentage from 1 to 100")]
-pub struct NotAPercentage;
-
-impl TryFrom<u8> for Percent {
-    type Error = NotAPercentage;
-
-    fn try_from(number: u8) -> Result<Self, NotAPercentage> {
-        if (1..=100).contains(&number) {
-            Ok(Self(number))
-        } else {
-            Err(NotAPercentage)
-        }
-    }
-}
-
-impl From<Percent> for u8 {
-    fn from(percent: Percent) -> Self {
-        percent.0
-    }
-}
-
-impl fmt::Display for Percent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}%", self.0)
-    }
-}
-
-/// A load for each processor, above zero.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
-pub struct Load(f64);
-
-/// A number that is no load.
-#[derive(Debug, thiserror::Error)]
-#[error("expected a load for each processor above 0 and up to 1000, such as 4.0")]
-pub struct NotALoad;
-
-impl TryFrom<f64> for Load {
-    type Error = NotALoad;
-
-    fn try_from(number: f64) -> Result<Self, NotALoad> {
-        if number > 0.0 && number <= 1000.0 {
-            Ok(Self(number))
-        } else {
-            Err(NotALoad)
-        }
-    }
-}
-
-impl From<Load> for f64 {
-    fn from(load: Load) -> Self {
-        load.0
-    }
-}
 
 /// Samples the host; remembers how long its processors had worked before.
 #[derive(Debug)]
@@ -179,7 +73,7 @@ fn cpu(percent: Option<f64>, processors: u32, limit: Percent) -> Found {
     let detail = format!("{percent:.0}% of {processors} processors in use");
     judged(
         percent,
-        f64::from(limit.0),
+        limit.number(),
         detail,
         vec![value("cpu", percent, "%")],
     )
@@ -196,7 +90,7 @@ fn memory(memory: Option<Memory>, config: &Config) -> Found {
         value("memory", percent, "%"),
         value("memory available", approximately(memory.available), "B"),
     ];
-    judged(percent, f64::from(config.memory.0), detail, values)
+    judged(percent, config.memory.number(), detail, values)
 }
 
 fn load(load: Option<[f64; 3]>, processors: u32, config: &Config) -> Found {
@@ -207,7 +101,7 @@ fn load(load: Option<[f64; 3]>, processors: u32, config: &Config) -> Found {
     let detail = format!("load {five:.2} over five minutes, {each:.2} for each processor");
     let named = [("load1", one), ("load5", five), ("load15", fifteen)];
     let values = named.map(|(name, number)| value(name, number, ""));
-    judged(each, config.load.0, detail, values.to_vec())
+    judged(each, config.load.number(), detail, values.to_vec())
 }
 
 fn full(disk: &Disk, room: disks::Room, config: &Config) -> Found {
@@ -227,7 +121,7 @@ fn full(disk: &Disk, room: disks::Room, config: &Config) -> Found {
         value(&format!("disk {mount}"), percent, "%"),
         value(&format!("disk {mount} free"), approximately(room.free), "B"),
     ];
-    judged(percent.max(files), f64::from(config.disk.0), detail, values)
+    judged(percent.max(files), config.disk.number(), detail, values)
 }
 
 fn judged(number: f64, limit: f64, detail: String, values: Vec<Value>) -> Found {
@@ -303,9 +197,12 @@ mod tests {
             "50% of memory in use, 2.0 GiB available"
         );
         assert_eq!(memory(100 << 20).verdict, Verdict::Failed);
-        assert_eq!(cpu(Some(100.0), 2, Percent(100)).verdict, Verdict::Passed);
         assert_eq!(
-            cpu(Some(96.0), 2, Percent(95)).detail,
+            cpu(Some(100.0), 2, Percent::try_from(100).unwrap()).verdict,
+            Verdict::Passed
+        );
+        assert_eq!(
+            cpu(Some(96.0), 2, Percent::try_from(95).unwrap()).detail,
             "96% of 2 processors in use: above 95"
         );
         assert_eq!(

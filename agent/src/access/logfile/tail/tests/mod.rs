@@ -4,14 +4,15 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
 
+mod random;
+
 /// A log with numbered lines, and what was read of it.
 struct Bench {
-    folder: TempDir,
+    _folder: TempDir,
     log: PathBuf,
     tail: Tail,
     kept: Position,
@@ -30,7 +31,7 @@ impl Bench {
         let tail = Tail::first(&log, Timestamp::default()).unwrap();
         Self {
             kept: tail.position(),
-            folder,
+            _folder: folder,
             log,
             tail,
             written: 0,
@@ -382,85 +383,4 @@ fn a_writer_may_stop_at_any_byte_and_so_may_we() {
     }
     bench.all_is_read_once();
     assert_eq!(bench.gaps, []);
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Write(u8),
-    WriteToOld,
-    Read,
-    Restart,
-    Crash,
-    Rotate,
-    RotateByDate,
-    Wait,
-}
-
-fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let act = prop_oneof![
-        4 => (1u8..60).prop_map(Act::Write),
-        1 => Just(Act::WriteToOld),
-        4 => Just(Act::Read),
-        2 => Just(Act::Restart),
-        1 => Just(Act::Crash),
-        2 => Just(Act::Rotate),
-        1 => Just(Act::Wait),
-    ];
-    prop::collection::vec(act, 1..60)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// Whatever is written, rotated, stopped and killed in whatever order: every line once. Only
-    /// the order of lines that are written to both files of a rotation may differ.
-    #[test]
-    fn every_line_once(acts in acts(), dated in any::<bool>()) {
-        let mut bench = Bench::new();
-        let mut day = 20_261_100;
-        for act in acts {
-            // Lines that came to the old file after its grace are lost by design.
-            match act {
-                Act::Write(count) => bench.write(count.into()),
-                Act::WriteToOld => {
-                    let fresh = bench.tail.files.len() > 1;
-                    let old = if dated { bench.path(&format!("-{day}")) } else { bench.path(".1") };
-                    if fresh && old.exists() {
-                        bench.write_to(&old);
-                        bench.read();
-                    }
-                }
-                Act::Read => bench.read(),
-                Act::Restart => bench.restart(),
-                Act::Crash => {
-                    let (read, kept) = (bench.read.clone(), bench.kept.clone());
-                    bench.read();
-                    (bench.read, bench.kept) = (read, kept);
-                    bench.restart();
-                }
-                Act::Rotate | Act::RotateByDate => {
-                    if dated {
-                        day += 1;
-                        bench.rename("", &format!("-{day}"));
-                    } else {
-                        for number in (1..60).rev() {
-                            if bench.path(&format!(".{number}")).exists() {
-                                bench.rename(&format!(".{number}"), &format!(".{}", number + 1));
-                            }
-                        }
-                        bench.rename("", ".1");
-                    }
-                    bench.create();
-                }
-                Act::Wait => bench.later += GRACE,
-            }
-        }
-        bench.read();
-        bench.read.sort();
-        let mut expected = bench.numbers();
-        expected.sort();
-        prop_assert_eq!(&bench.read, &expected);
-        prop_assert_eq!(&bench.gaps, &[]);
-        drop(bench.folder);
-    }
 }
