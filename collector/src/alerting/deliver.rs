@@ -14,9 +14,9 @@ use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 
 use super::Bell;
+use super::attempt::Outcome;
 use super::config::Config;
 use super::email::Post;
-use super::judge::Outcome;
 use super::message::Channel;
 use super::outbox::{Job, Outbox};
 use super::sms::Gateway;
@@ -85,7 +85,7 @@ pub(super) async fn run(
             current = newest;
             servers = Arc::new(Servers::open(&current));
         }
-        let turn = turn(&mut outbox, &mut done, &mut under_way, &stop).await;
+        let turn = turn(&mut outbox, &mut done, &mut under_way, (&bell, &stop)).await;
         match turn {
             Ok(jobs) => sending.extend(jobs.into_iter().map(|job| start(&servers, job))),
             Err(error) if stop.is_cancelled() => return Err(error.into()),
@@ -125,7 +125,7 @@ async fn turn(
     outbox: &mut Outbox,
     done: &mut Vec<(Job, Outcome)>,
     under_way: &mut UnderWay,
-    stop: &Stop,
+    (bell, stop): (&Bell, &Stop),
 ) -> sqlx::Result<Vec<Job>> {
     // Until it is recorded it stays here: while we live, nobody else takes a lease of ours over.
     while let Some((job, outcome)) = done.last() {
@@ -137,7 +137,9 @@ async fn turn(
         return Ok(Vec::new());
     }
     let now = clock::now();
-    outbox.prepare(now).await?;
+    if outbox.prepare(now).await? {
+        bell.ring();
+    }
     let mut jobs = Vec::new();
     for channel in Channel::ALL {
         let room = WIDTH - *under_way.by(channel);

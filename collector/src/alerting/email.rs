@@ -16,11 +16,11 @@ use lettre::transport::smtp::{Error, extension::ClientId};
 use tokio::time::timeout;
 use watchward_protocol::time::Timestamp;
 
+use super::attempt::Outcome;
 use super::config::{Address, Smtp, Tls};
 use super::folder;
-use super::judge::Outcome;
 use super::message::{Kind, Message};
-use super::wording::{full, headline};
+use super::wording::{full, headline, safe};
 
 /// Who takes emails.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) enum Post {
 }
 
 impl Post {
-    /// Sends one message, in this time at most.
+    /// Sends one message; `limit` is how long the server may take until it is ready for it.
     pub(super) async fn send(&self, message: &Message, limit: Duration, now: Timestamp) -> Outcome {
         let from = match self {
             Self::Smtp(smtp) => smtp.from.mailbox().clone(),
@@ -44,50 +44,47 @@ impl Post {
         };
         match self {
             Self::Folder(path) => folder::write(path, message, "eml", &mail.formatted()),
-            Self::Smtp(smtp) => {
-                let mut handed_over = false;
-                match timeout(limit, converse(smtp, &mail, &mut handed_over)).await {
-                    Ok(outcome) => outcome,
-                    Err(_) if handed_over => {
-                        Outcome::Unknown("the server did not say whether it took it".to_owned())
-                    }
-                    Err(_) => Outcome::Later("the server does not answer".to_owned()),
-                }
-            }
+            Self::Smtp(smtp) => match timeout(limit, approach(smtp, &mail)).await {
+                Ok(Ok(server)) => hand_over(server, &mail, PATIENCE * limit).await,
+                Ok(Err(outcome)) => outcome,
+                Err(_) => Outcome::Later("the server does not answer".to_owned()),
+            },
         }
     }
 }
 
-/// Says everything to the server up to the message's end. From `handed_over` on nobody but the
-/// server can know whether it was taken.
-async fn converse(smtp: &Smtp, mail: &Mail, handed_over: &mut bool) -> Outcome {
-    let mut server = match connect(smtp).await {
-        Ok(server) => server,
-        Err(outcome) => return outcome,
-    };
+/// How much longer a server may take over a whole message, which it may look through for viruses,
+/// than over everything before. Who is impatient here sends copies (RFC 5321, 4.5.3.2.6).
+const PATIENCE: u32 = 10;
+
+/// Says everything to the server up to the message itself.
+async fn approach(smtp: &Smtp, mail: &Mail) -> Result<AsyncSmtpConnection, Outcome> {
+    let mut server = connect(smtp).await?;
     let envelope = mail.envelope();
     let from = MailFrom::new(envelope.from().cloned(), Vec::new());
-    if let Err(error) = server.command(from).await {
-        return blocked_or_later(&error);
-    }
+    let taken = server.command(from).await;
+    taken.map_err(|error| blocked_or_later(&error))?;
     for to in envelope.to() {
-        if let Err(error) = server.command(Rcpt::new(to.clone(), Vec::new())).await {
-            return refused_or_later(&error);
-        }
+        let taken = server.command(Rcpt::new(to.clone(), Vec::new())).await;
+        taken.map_err(|error| refused_or_later(&error))?;
     }
-    if let Err(error) = server.command(Data).await {
-        return refused_or_later(&error);
-    }
-    *handed_over = true;
-    match server.message(&mail.formatted()).await {
-        Ok(answer) => {
+    let ready = server.command(Data).await;
+    ready.map_err(|error| refused_or_later(&error))?;
+    Ok(server)
+}
+
+/// Says the message. From here on nobody but the server knows whether it was taken.
+async fn hand_over(mut server: AsyncSmtpConnection, mail: &Mail, limit: Duration) -> Outcome {
+    match timeout(limit, server.message(&mail.formatted())).await {
+        Ok(Ok(answer)) => {
             // It has taken the message: its farewell changes nothing.
             let _ = timeout(Duration::from_secs(1), server.command(Quit)).await;
             let said = answer.first_line().unwrap_or("taken");
-            Outcome::Accepted(super::wording::safe(said))
+            Outcome::Accepted(safe(said))
         }
-        Err(error) if error.status().is_some() => refused_or_later(&error),
-        Err(error) => Outcome::Unknown(told(&error)),
+        Ok(Err(error)) if error.status().is_some() => refused_or_later(&error),
+        Ok(Err(error)) => Outcome::Unknown(told(&error)),
+        Err(_) => Outcome::Unknown("the server did not say whether it took it".to_owned()),
     }
 }
 
@@ -116,7 +113,7 @@ fn encryption(smtp: &Smtp) -> anyhow::Result<Option<TlsParameters>> {
     if smtp.tls == Tls::None {
         return Ok(None);
     }
-    let mut parameters = TlsParameters::builder(smtp.host.clone());
+    let mut parameters = TlsParameters::builder(smtp.host.to_string());
     if let Some(file) = &smtp.ca_file {
         let authority = Certificate::from_pem(&std::fs::read(file)?)?;
         parameters = parameters
@@ -143,7 +140,7 @@ fn refused_or_later(error: &Error) -> Outcome {
 
 /// An error as people read it; a server's words are a stranger's.
 fn told(error: &Error) -> String {
-    super::wording::safe(&error.to_string())
+    safe(&error.to_string())
 }
 
 #[derive(Template)]

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::judge::Outcome;
+use super::attempt::Outcome;
 use super::message::Message;
 
 /// Writes a message whole or not at all. Written once more, it is the same file.

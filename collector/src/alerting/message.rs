@@ -211,7 +211,8 @@ pub(super) struct Message {
     /// How often somebody took it to send it or to ask for it. Also its fence: who took it before
     /// this number cannot write any more.
     pub(super) attempts: i64,
-    /// How often the provider was asked for it, and did not answer.
+    /// How often the provider was asked for it and did not answer; of an email, how often it was
+    /// sent and the server did not say whether it took it.
     pub(super) asks: i64,
     /// Whether an attempt may have reached the person without our knowing.
     pub(super) maybe: bool,

@@ -1,10 +1,12 @@
 //! Alerts: incidents that repeats join, and the messages that tell people.
 
 mod api;
+mod attempt;
 mod config;
 mod deliver;
 mod email;
 mod folder;
+mod holder;
 mod judge;
 mod message;
 mod outbox;
@@ -24,7 +26,8 @@ use watchward_protocol::time::Timestamp;
 
 pub use api::routes;
 pub use config::{
-    Address, Config, Contact, Name, Number, Pace, Sender, Sms, SmsBase, Smtp, Threshold, Tls, Token,
+    Address, Config, Contact, Host, Name, Number, Pace, Sender, Sms, SmsBase, Smtp, Threshold, Tls,
+    Token,
 };
 pub use rows::{Happened, SCHEMA, after, last};
 

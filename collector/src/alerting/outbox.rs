@@ -1,14 +1,14 @@
 //! The outbox: writes notices as messages, leases what is due, and records what became of it.
 
-use std::collections::HashMap;
-
 use anyhow::Context;
-use tokio::time::Instant;
+use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::time::Timestamp;
 
+use super::attempt::{self, Due, Next, Outcome};
 use super::config::Config;
-use super::judge::{self, Due, Next, Outcome, Step};
+use super::holder::Holder;
+use super::judge::{self, Step};
 use super::message::{Channel, Kind, Message, State};
 use super::rows::{self, Change};
 use crate::store::{Kind as Database, Store, Tx};
@@ -21,13 +21,7 @@ const NOTICES: i64 = 200;
 pub(super) struct Outbox {
     store: Store,
     config: Live<Config>,
-    /// Who we are among those that hold leases: drawn by lot at every start.
-    owner: String,
-    /// When we last said that we are alive.
-    said: Option<Instant>,
-    /// What the others last said, and since when by our own monotonic clock: a lease is never
-    /// judged by a wall clock, which can be wrong or jump.
-    others: HashMap<String, (i64, Instant)>,
+    holder: Holder,
 }
 
 /// A leased message, and what to do with it.
@@ -42,35 +36,29 @@ impl Outbox {
     /// Opens the outbox. With SQLite this process is alone: what a former life held is taken over
     /// at once.
     pub(super) async fn open(store: Store, config: Live<Config>) -> anyhow::Result<Self> {
-        let owner = format!("{:032x}", rand::random::<u128>());
-        let outbox = Self {
+        let holder = Holder::new();
+        if store.kind() == Database::Sqlite {
+            let taken = holder.take_over_all(&store, clock::now()).await;
+            taken.context("cannot read the outbox")?;
+        }
+        Ok(Self {
             store,
             config,
-            owner,
-            said: None,
-            others: HashMap::new(),
-        };
-        if outbox.store.kind() == Database::Sqlite {
-            let now = watchward_daemon::clock::now();
-            for (holder, _) in rows::holders(&outbox.store, &outbox.owner)
-                .await
-                .context("cannot read the outbox")?
-            {
-                outbox.take_over(&holder, now).await?;
-            }
-        }
-        Ok(outbox)
+            holder,
+        })
     }
 
-    /// Writes new notices as messages, and takes over what the dead held.
-    pub(super) async fn prepare(&mut self, now: Timestamp) -> sqlx::Result<()> {
+    /// Writes new notices as messages, and takes over what the dead held. True if there are more
+    /// notices: in a storm what is written is sent before more is written.
+    pub(super) async fn prepare(&mut self, now: Timestamp) -> sqlx::Result<bool> {
         if self.store.kind() == Database::Postgres {
-            self.watch(now).await?;
+            let lease = self.config.now().pace.lease.duration();
+            self.holder.watch(&self.store, lease, now).await?;
         }
-        while rows::has_notices(&self.store).await? {
+        if rows::has_notices(&self.store).await? {
             self.write_notices(now).await?;
         }
-        Ok(())
+        rows::has_notices(&self.store).await
     }
 
     async fn write_notices(&self, now: Timestamp) -> sqlx::Result<()> {
@@ -113,7 +101,7 @@ impl Outbox {
             let mut dropped = false;
             let mut tx = self.store.begin().await?;
             for mut message in due {
-                let ask = match judge::due(&message) {
+                let ask = match attempt::due(&message) {
                     Due::Drop(why) => {
                         dropped |= self.drop_message(&mut tx, &message, why, now).await?;
                         continue;
@@ -121,7 +109,7 @@ impl Outbox {
                     Due::Ask => true,
                     Due::Send => false,
                 };
-                if rows::lease(&mut tx, &message, &self.owner).await? {
+                if rows::lease(&mut tx, &message, self.holder.name()).await? {
                     message.attempts += 1;
                     jobs.push(Job { message, ask });
                 }
@@ -164,7 +152,7 @@ impl Outbox {
     ) -> sqlx::Result<()> {
         let config = self.config.now();
         let message = &job.message;
-        let next = judge::next(message, outcome, &config.pace, rand::random(), now);
+        let next = attempt::next(message, outcome, &config.pace, rand::random(), now);
         let change = Change {
             state: next.state,
             maybe: next.maybe,
@@ -173,7 +161,7 @@ impl Outbox {
             note: &next.note,
         };
         let mut tx = self.store.begin().await?;
-        if !rows::change(&mut tx, message, Some(&self.owner), &change).await? {
+        if !rows::change(&mut tx, message, Some(self.holder.name()), &change).await? {
             tracing::warn!(
                 message = message.id,
                 "another collector has taken this message over"
@@ -205,49 +193,9 @@ impl Outbox {
         Ok(())
     }
 
-    /// Says that we are alive, and takes over from those that have been silent for too long.
-    async fn watch(&mut self, now: Timestamp) -> sqlx::Result<()> {
-        let lease = self.config.now().pace.lease.duration();
-        if self.said.is_none_or(|said| said.elapsed() >= lease / 4) {
-            let mut tx = self.store.begin().await?;
-            rows::beat(&mut tx, &self.owner).await?;
-            tx.commit().await?;
-            self.said = Some(Instant::now());
-        }
-        let holders = rows::holders(&self.store, &self.owner).await?;
-        self.others
-            .retain(|owner, _| holders.iter().any(|(holder, _)| holder == owner));
-        for (holder, beat) in holders {
-            let seen = self
-                .others
-                .entry(holder.clone())
-                .or_insert_with(|| (beat, Instant::now()));
-            if seen.0 != beat {
-                *seen = (beat, Instant::now());
-            }
-            if seen.1.elapsed() >= lease {
-                self.take_over(&holder, now).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn take_over(&self, holder: &str, now: Timestamp) -> sqlx::Result<()> {
-        let mut tx = self.store.begin().await?;
-        let count = rows::take_over(&mut tx, holder, now).await?;
-        tx.commit().await?;
-        tracing::info!(
-            count,
-            "took over messages that somebody was sending who is gone"
-        );
-        Ok(())
-    }
-
     /// Ends: nothing is held any more.
     pub(super) async fn leave(&self) -> sqlx::Result<()> {
-        let mut tx = self.store.begin().await?;
-        rows::forget(&mut tx, &self.owner).await?;
-        tx.commit().await
+        self.holder.leave(&self.store).await
     }
 }
 

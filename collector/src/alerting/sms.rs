@@ -8,9 +8,9 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use watchward_protocol::time::Timestamp;
 
+use super::attempt::Outcome;
 use super::config::Sms;
 use super::folder;
-use super::judge::Outcome;
 use super::message::Message;
 use super::wording;
 
@@ -41,7 +41,7 @@ impl Gateway {
                 client,
                 sms: Box::new(sms.clone()),
             },
-            Err(error) => Self::Broken(format!("cannot make an HTTP client: {}", chain(&error))),
+            Err(error) => Self::Broken(format!("cannot make an HTTP client: {}", chain(error))),
         }
     }
 
@@ -87,10 +87,10 @@ async fn send(client: &Client, sms: &Sms, message: &Message, text: &str) -> Outc
     let answer = match request.send().await {
         Ok(answer) => answer,
         Err(error) if error.is_connect() || error.is_builder() => {
-            return Outcome::Later(chain(&error));
+            return Outcome::Later(chain(error));
         }
         // The request may have arrived.
-        Err(error) => return Outcome::Unknown(chain(&error)),
+        Err(error) => return Outcome::Unknown(chain(error)),
     };
     let status = answer.status();
     let body = answer.bytes().await.unwrap_or_default();
@@ -119,7 +119,7 @@ async fn ask(client: &Client, sms: &Sms, message: &Message) -> Outcome {
         };
         let answer = match request.send().await {
             Ok(answer) => answer,
-            Err(error) => return Outcome::Unanswered(chain(&error)),
+            Err(error) => return Outcome::Unanswered(chain(error)),
         };
         if !answer.status().is_success() {
             return Outcome::Unanswered(answer.status().to_string());
@@ -186,9 +186,10 @@ fn refusal(status: StatusCode, refused: Refused) -> Outcome {
 }
 
 /// An error with what caused it, and without the URL, which names the account.
-fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: reqwest::Error) -> String {
+    let error = error.without_url();
     let mut words = error.to_string();
-    let mut source = error.source();
+    let mut source = std::error::Error::source(&error);
     while let Some(error) = source {
         words = format!("{words}: {error}");
         source = error.source();

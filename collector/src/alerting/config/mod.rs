@@ -1,20 +1,21 @@
 //! `[alerting]`: who is told, of what, and by which servers.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use watchward_daemon::secret::SecretFile;
 use watchward_daemon::span::Span;
 
 use super::Severity;
 use super::message::Channel;
 
+mod checks;
 mod notice;
 mod values;
 
-pub use values::{Address, Name, Number, Sender, SmsBase, Token};
+pub use values::{Address, Host, Name, Number, Sender, SmsBase, Token};
 
 /// `[alerting]`: who is told, of what, and by which servers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,7 +48,7 @@ impl Default for Config {
 
 /// `[alerting.pace]`: how patiently messages are tried.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct Pace {
     /// How long after a failed attempt the next one is made; twice as long after each one more.
     pub first_retry: Span,
@@ -55,7 +56,8 @@ pub struct Pace {
     pub longest_retry: Span,
     /// How long messages are tried that are not critical. Critical ones are tried for ever.
     pub give_up: Span,
-    /// How long a server may take over one attempt.
+    /// How long a server may take over one attempt, or an SMTP server until it is ready for the
+    /// message; over that it may take ten times as long.
     pub timeout: Span,
     /// How long a collector that shares the database may be silent until another one takes over
     /// what it was sending. Has no use with SQLite.
@@ -90,9 +92,9 @@ impl Pace {
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct Smtp {
     /// Its name, which its certificate must show.
-    pub host: String,
+    pub host: Host,
     /// Its port; 587 for `starttls`, 465 for `tls` and 25 for `none`, unless said.
-    pub port: Option<u16>,
+    pub port: Option<NonZeroU16>,
     /// How the conversation is encrypted.
     #[serde(default)]
     pub tls: Tls,
@@ -109,11 +111,18 @@ pub struct Smtp {
 
 impl Smtp {
     pub(super) fn port(&self) -> u16 {
-        self.port.unwrap_or(match self.tls {
-            Tls::Starttls => 587,
-            Tls::Tls => 465,
-            Tls::None => 25,
-        })
+        self.port.map_or_else(|| self.tls.port(), NonZeroU16::get)
+    }
+}
+
+impl Tls {
+    /// The port where servers usually speak like this.
+    const fn port(self) -> u16 {
+        match self {
+            Self::Starttls => 587,
+            Self::Tls => 465,
+            Self::None => 25,
+        }
     }
 }
 
@@ -233,63 +242,3 @@ impl Config {
         self.contacts.clone()
     }
 }
-
-/// What is wrong between the fields of a table, each of which is right by itself.
-fn wrong_config(config: &Config) -> Option<&'static str> {
-    let nobody = config.contacts.is_empty() && (config.smtp.is_some() || config.sms.is_some());
-    let mut names: Vec<_> = config
-        .contacts
-        .iter()
-        .map(|one| one.name.as_str())
-        .collect();
-    names.sort_unstable();
-    let twice = names.windows(2).any(|pair| pair.first() == pair.last());
-    if nobody {
-        return Some("a server is configured, but no [[alerting.contacts]] say who is told");
-    }
-    twice.then_some("two [[alerting.contacts]] have the same name")
-}
-
-fn wrong_smtp(smtp: &Smtp) -> Option<&'static str> {
-    if smtp.user.is_some() != smtp.password_file.is_some() {
-        return Some("user and password_file belong together");
-    }
-    let here = matches!(smtp.host.as_str(), "localhost" | "127.0.0.1" | "::1");
-    (smtp.tls == Tls::None && smtp.user.is_some() && !here).then_some(
-        "with tls = \"none\" the password would cross the network in the clear: \
-         use \"starttls\" or \"tls\"",
-    )
-}
-
-fn wrong_sms(sms: &Sms) -> Option<&'static str> {
-    (sms.from.is_some() == sms.messaging_service.is_some())
-        .then_some("exactly one of from and messaging_service is expected")
-}
-
-fn wrong_contact(contact: &Contact) -> Option<&'static str> {
-    (contact.email.is_none() && contact.phone.is_none())
-        .then_some("a contact needs an email or a phone")
-}
-
-/// Reads a table, and refuses it when its fields contradict each other.
-macro_rules! checked {
-    ($($table:ident by $wrong:ident),*) => {$(
-        impl<'de> Deserialize<'de> for $table {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let table = $table::deserialize(deserializer)?;
-                match $wrong(&table) {
-                    None => Ok(table),
-                    Some(wrong) => Err(D::Error::custom(wrong)),
-                }
-            }
-        }
-
-        impl Serialize for $table {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                $table::serialize(self, serializer)
-            }
-        }
-    )*};
-}
-
-checked!(Config by wrong_config, Smtp by wrong_smtp, Sms by wrong_sms, Contact by wrong_contact);

@@ -134,6 +134,32 @@ impl fmt::Display for Token {
     }
 }
 
+/// A server's host name or address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Host(String);
+
+impl Host {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Host {
+    type Error = Unexpected;
+
+    fn try_from(text: String) -> Result<Self, Unexpected> {
+        let plain = (1..=253).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':'));
+        plain.then_some(Self(text)).ok_or(Unexpected(
+            "a host name such as \"smtp.example.org\", without a port",
+        ))
+    }
+}
+
 /// What people call a contact: at most 64 characters that look like what they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -213,6 +239,12 @@ impl TryFrom<String> for SmsBase {
     }
 }
 
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -236,4 +268,4 @@ macro_rules! written {
     )*};
 }
 
-written!(Address, Number, Sender, Token, Name, SmsBase);
+written!(Address, Number, Sender, Token, Host, Name, SmsBase);

@@ -25,14 +25,15 @@ pub(in crate::alerting) async fn has_notices(store: &Store) -> sqlx::Result<bool
     Ok(found.is_some())
 }
 
-/// Takes the oldest notices away, to write them as messages in the same transaction.
+/// Takes notices away, the most severe and then the oldest first, to write them as messages in the
+/// same transaction.
 pub(in crate::alerting) async fn take_notices(
     tx: &mut Tx,
     limit: i64,
 ) -> sqlx::Result<Vec<Notice>> {
     let rows = sqlx::query(
         "DELETE FROM alerting_notice WHERE id IN \
-         (SELECT id FROM alerting_notice ORDER BY id LIMIT $1) \
+         (SELECT id FROM alerting_notice ORDER BY severity DESC, id LIMIT $1) \
          RETURNING id, incident, kind, severity",
     )
     .bind(limit)

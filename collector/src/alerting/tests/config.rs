@@ -90,6 +90,14 @@ fn what_makes_no_sense_is_refused_with_line_and_caret() {
             "expected a URL",
         ),
         (
+            format!("{CONTACT}[smtp]\nhost = \"h:25/\"\n"),
+            "expected a host name",
+        ),
+        (
+            "[pace]\nfirst_retry = \"2m\"\n".to_owned(),
+            "longer than longest_retry",
+        ),
+        (
             format!("{CONTACT}[pace]\ntimeout = \"soon\"\n"),
             "expected a span of time",
         ),

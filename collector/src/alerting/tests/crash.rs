@@ -1,8 +1,9 @@
 //! A collector that dies between any two steps: everybody is told, and at most one copy more comes
 //! of each attempt that nobody can know about.
 
-use super::delivery::outside;
+use super::outside::outside;
 use super::*;
+use crate::alerting::attempt::Outcome;
 use crate::alerting::deliver::Servers;
 
 /// The last thing that happened before the collector died.
@@ -145,5 +146,46 @@ async fn two_collectors_that_share_a_database_tell_everything_once() {
             (outside.mail.taken().len(), outside.sms.taken().len()),
             (20, 20)
         );
+    }
+}
+
+#[tokio::test]
+async fn who_was_taken_over_cannot_write_any_more() {
+    for fresh in stores().await {
+        let outside = outside();
+        let life = Life::begin(&fresh, outside.config.clone()).await;
+        life.raise(&brute_force(Severity::Warning)).await;
+        let mut slow = life.outbox().await;
+        slow.prepare(clock::now()).await.unwrap();
+        let job = slow
+            .take(Channel::Email, 1, clock::now())
+            .await
+            .unwrap()
+            .remove(0);
+        life.deliver_all().await;
+        let later = Outcome::Later("the slow one had no luck".to_owned());
+        slow.record(&job, later, clock::now()).await.unwrap();
+        assert_eq!(life.states().await[0].2, "delivered", "{:?}", fresh.kind());
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_an_hour_delays_nothing() {
+    for fresh in stores().await {
+        let outside = outside();
+        let life = Life::begin(&fresh, outside.config.clone()).await;
+        let wrong = clock::now() + Duration::from_secs(3600);
+        life.raise(&brute_force(Severity::Warning)).await;
+        let mut outbox = life.outbox().await;
+        outbox.prepare(wrong).await.unwrap();
+        let job = outbox
+            .take(Channel::Email, 1, wrong)
+            .await
+            .unwrap()
+            .remove(0);
+        let later = Outcome::Later("the server is down".to_owned());
+        outbox.record(&job, later, wrong).await.unwrap();
+        life.deliver_all().await;
+        assert_eq!(outside.mail.taken().len(), 1);
     }
 }

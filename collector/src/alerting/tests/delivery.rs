@@ -1,52 +1,9 @@
 //! Whatever servers do, people are told once: by real conversations with a mail server and a
 //! gateway that misbehave.
 
-use super::gateway::{self, Gateway};
-use super::mailbox::{self, Mailbox};
-use super::*;
-
-/// Both servers, and a configuration that names them.
-pub(super) struct Outside {
-    pub(super) mail: Mailbox,
-    pub(super) sms: Gateway,
-    pub(super) config: Config,
-    _folder: tempfile::TempDir,
-}
-
-pub(super) fn outside() -> Outside {
-    let folder = tempfile::tempdir().unwrap();
-    let (mail, sms) = (Mailbox::open(), Gateway::open());
-    let secret = folder.path().join("secret");
-    std::fs::write(&secret, "a secret\n").unwrap();
-    let mut config = impatient(folder.path());
-    config.smtp = Some(Smtp {
-        host: "127.0.0.1".to_owned(),
-        port: Some(mail.address.port()),
-        tls: Tls::None,
-        user: None,
-        password_file: None,
-        from: "Watchward <watchward@example.org>"
-            .to_owned()
-            .try_into()
-            .unwrap(),
-        ca_file: None,
-    });
-    config.sms = Some(Sms {
-        account: "AC1".to_owned().try_into().unwrap(),
-        key: None,
-        secret_file: secret.into(),
-        from: Some("+12025550100".to_owned().try_into().unwrap()),
-        messaging_service: None,
-        base_url: format!("http://{}", sms.address).try_into().unwrap(),
-    });
-    config.contacts = vec![contact("ann", Threshold::Critical)];
-    Outside {
-        mail,
-        sms,
-        config,
-        _folder: folder,
-    }
-}
+use super::outside::outside;
+use super::{gateway, mailbox, *};
+use crate::alerting::deliver::Servers;
 
 #[tokio::test]
 async fn an_incident_is_one_email_and_one_sms_and_so_is_its_end_in_the_same_thread() {
@@ -282,4 +239,35 @@ async fn after_an_outage_the_critical_ones_come_first() {
     let place = mails.iter().position(|mail| mail.contains("[CRITICAL]"));
     assert!(place.is_some_and(|place| place < 8), "{place:?}");
     assert_eq!(mails.len(), 30);
+}
+
+#[tokio::test]
+async fn whoever_may_have_been_told_is_told_that_it_is_over_and_not_again_that_it_began() {
+    for fresh in stores().await {
+        let outside = outside();
+        outside.sms.will([gateway::Mood::TakeInSilence]);
+        outside.mail.will([mailbox::Mood::TakeInSilence]);
+        let life = Life::begin(&fresh, outside.config.clone()).await;
+        life.raise(&brute_force(Severity::Critical)).await;
+        let mut outbox = life.outbox().await;
+        let servers = Servers::open(&life.config.now());
+        outbox.prepare(clock::now()).await.unwrap();
+        for channel in Channel::ALL {
+            for job in outbox.take(channel, 8, clock::now()).await.unwrap() {
+                let outcome = servers.attempt(&job).await;
+                outbox.record(&job, outcome, clock::now()).await.unwrap();
+            }
+        }
+        life.resolve(&brute_force(Severity::Critical)).await;
+        life.deliver_all().await;
+        let texts = outside.sms.taken();
+        let first: Vec<_> = texts
+            .iter()
+            .map(|text| text.split(' ').next().unwrap())
+            .collect();
+        assert_eq!(first, ["CRITICAL", "OVER"]);
+        let mails = outside.mail.taken();
+        assert_eq!(mails.len(), 2);
+        assert!(mails[0].contains("[CRITICAL]") && mails[1].contains("[OVER]"));
+    }
 }

@@ -1,7 +1,8 @@
 //! Who is told what, and what follows from an attempt.
 
 use super::*;
-use crate::alerting::judge::{Due, New, Outcome, Step, Told, due, elsewhere, next, tell, tell_end};
+use crate::alerting::attempt::{Due, Outcome, due, next};
+use crate::alerting::judge::{New, Step, Told, elsewhere, tell, tell_end};
 
 fn told(channel: Channel, severity: Severity, state: State, maybe: bool) -> Told {
     Told {
@@ -183,4 +184,19 @@ fn who_cannot_be_reached_one_way_is_told_the_other_way_once() {
     assert_eq!(elsewhere(&email, &contacts, &used), None);
     let never = [contact("ann", Threshold::Never)];
     assert_eq!(elsewhere(&email, &never, &[]), None);
+}
+
+#[test]
+fn a_mail_server_that_never_says_that_it_took_it_gets_only_so_many_copies() {
+    let mut email = message(Channel::Email, Kind::Opened, Severity::Critical);
+    let mut copies = 0;
+    while email.state == State::Pending {
+        let silent = Outcome::Unknown("it does not say".to_owned());
+        let after = next(&email, silent, &Pace::default(), 0.5, NIGHT);
+        (email.state, email.asks, email.maybe) = (after.state, after.asks, after.maybe);
+        copies += 1;
+        assert!(copies < 10, "copies for ever");
+    }
+    assert!(copies > 2);
+    assert!(email.maybe, "its receiver may know, and is told of the end");
 }

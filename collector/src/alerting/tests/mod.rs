@@ -7,6 +7,7 @@ mod folder;
 mod gateway;
 mod judge;
 mod mailbox;
+mod outside;
 mod post;
 mod storage;
 mod wording;
@@ -88,7 +89,6 @@ pub(super) fn impatient(folder: &Path) -> Config {
         pace: Pace {
             first_retry: Span::milliseconds(20),
             longest_retry: Span::milliseconds(100),
-            timeout: Span::milliseconds(700),
             lease: Span::milliseconds(200),
             ..Pace::default()
         },

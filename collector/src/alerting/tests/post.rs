@@ -4,8 +4,8 @@ use rcgen::{CertificateParams, KeyPair, SanType};
 
 use super::mailbox::Mailbox;
 use super::*;
+use crate::alerting::attempt::Outcome;
 use crate::alerting::email::Post;
-use crate::alerting::judge::Outcome;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -29,8 +29,8 @@ fn encrypted(folder: &Path) -> (Mailbox, Smtp) {
     std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
     std::fs::write(folder.join("password"), "hunter2\n").unwrap();
     let smtp = Smtp {
-        host: "127.0.0.1".to_owned(),
-        port: Some(mailbox.address.port()),
+        host: "127.0.0.1".to_owned().try_into().unwrap(),
+        port: mailbox.address.port().try_into().ok(),
         tls: Tls::Starttls,
         user: Some("watchward".to_owned()),
         password_file: Some(folder.join("password").into()),
@@ -86,7 +86,7 @@ async fn a_server_without_starttls_gets_neither_password_nor_message() {
     let folder = tempfile::tempdir().unwrap();
     let (_, mut smtp) = encrypted(folder.path());
     let clear = Mailbox::open();
-    smtp.port = Some(clear.address.port());
+    smtp.port = clear.address.port().try_into().ok();
     let outcome = send(smtp).await;
     assert!(matches!(outcome, Outcome::Blocked(_)), "{outcome:?}");
     assert!(clear.taken().is_empty());
@@ -97,8 +97,8 @@ async fn a_server_without_starttls_gets_neither_password_nor_message() {
 async fn html_in_what_was_seen_is_shown_and_not_run() {
     let mailbox = Mailbox::open();
     let smtp = Smtp {
-        host: "127.0.0.1".to_owned(),
-        port: Some(mailbox.address.port()),
+        host: "127.0.0.1".to_owned().try_into().unwrap(),
+        port: mailbox.address.port().try_into().ok(),
         tls: Tls::None,
         user: None,
         password_file: None,
