@@ -19,3 +19,56 @@ pub struct Config {
     /// What is checked on this host.
     pub health: health::Config,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../../config/agent.toml");
+
+    #[test]
+    fn the_shipped_file_is_the_default() {
+        let shipped: Config = toml::from_str(SHIPPED).unwrap();
+        assert_eq!(shipped, Config::default());
+    }
+
+    #[test]
+    fn the_shipped_file_has_every_knob() {
+        let shipped: toml::Table = SHIPPED.parse().unwrap();
+        let all = toml::Table::try_from(Config::default()).unwrap();
+        assert_eq!(missing(&all, &shipped), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_examples_in_the_shipped_file_are_right() {
+        let examples: Vec<_> = SHIPPED
+            .lines()
+            .map(|line| {
+                line.strip_prefix('#')
+                    .filter(|it| !it.starts_with(' '))
+                    .unwrap_or(line)
+            })
+            .collect();
+        toml::from_str::<Config>(&examples.join("\n")).unwrap();
+    }
+
+    /// Keys that one table has and the other has not.
+    fn missing(all: &toml::Table, shipped: &toml::Table) -> Vec<String> {
+        let mut keys = Vec::new();
+        for (key, value) in all {
+            let empty = match value {
+                toml::Value::Table(table) => table.is_empty(),
+                toml::Value::Array(list) => list.is_empty(),
+                _ => false,
+            };
+            match (value, shipped.get(key)) {
+                (toml::Value::Table(all), Some(toml::Value::Table(shipped))) => {
+                    keys.extend(missing(all, shipped));
+                }
+                (_, None) if !empty => keys.push(key.clone()),
+                _ => {}
+            }
+        }
+        keys
+    }
+}

@@ -116,6 +116,7 @@ fn message(event: Row<'_>, screen: &Screen) -> String {
     let (tone, word) = match event.text("state").as_str() {
         "delivered" => (Tone::Good, "to"),
         "failed" => (Tone::Bad, "FAILED to"),
+        "waiting" => (Tone::Warn, "waits for"),
         _ => (Tone::Dim, "not sent to"),
     };
     let text = format!(
