@@ -7,8 +7,8 @@ use watchward_protocol::record::{Gap, Lane, Record, Report};
 use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire;
 
-use super::Config;
-use super::lanes::{Head, value};
+use super::numbers::Head;
+use super::{Config, value};
 
 /// A size in mebibytes, as configuration has it: at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,46 +4,27 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 use watchward_daemon::clock;
 use watchward_protocol::record::{Epoch, Gap, Lane, PerLane, Record, Report};
 use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire;
 
-use super::{Config, Entry, bounds, file};
+use super::numbers::{self, Head, POSITIONS, State, table};
+use super::reserve::Reserve;
+use super::{Config, Entry, bounds, file, value};
 
-const POSITIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("positions");
-const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
-
-fn table(lane: Lane) -> TableDefinition<'static, u64, &'static [u8]> {
-    TableDefinition::new(lane.name())
-}
+/// How much is given up at least when the disk is full.
+const ROOM: u64 = 256 << 10;
 
 /// The spool's file.
 #[derive(Debug)]
 pub struct Spool {
     config: Config,
+    reserve: Reserve,
     database: Mutex<Option<Database>>,
     state: Mutex<State>,
     boot: [u8; 16],
-}
-
-/// What the file says of itself, held in memory too.
-#[derive(Clone, Copy, Debug)]
-struct State {
-    epoch: Epoch,
-    heads: PerLane<Head>,
-}
-
-/// Where a lane stands.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Head {
-    /// The last number given.
-    pub(super) last: u64,
-    /// The last number that the collector has.
-    pub(super) acknowledged: u64,
-    /// How many bytes its records have.
-    pub(super) bytes: u64,
 }
 
 impl Spool {
@@ -55,9 +36,14 @@ impl Spool {
         let path = file(&config.directory);
         std::fs::create_dir_all(&config.directory)
             .with_context(|| format!("cannot make {}", config.directory.display()))?;
-        let database = open(&config).with_context(|| format!("cannot open {}", path.display()))?;
-        let state = begin(&database).with_context(|| format!("cannot use {}", path.display()))?;
+        let database =
+            numbers::open(&config).with_context(|| format!("cannot open {}", path.display()))?;
+        let state =
+            numbers::begin(&database).with_context(|| format!("cannot use {}", path.display()))?;
+        let reserve = Reserve::new(&config);
+        reserve.fill();
         Ok(Self {
+            reserve,
             config,
             database: Mutex::new(Some(database)),
             state: Mutex::new(state),
@@ -108,11 +94,13 @@ impl Spool {
             return Ok(());
         };
         tracing::warn!(error = format!("{error:#}"), "making room in the spool");
-        self.change(|tx, state| {
-            let half = state.heads.health.bytes / 2;
-            self.make_room(tx, state, half.max(1 << 20), now)
-        })
-        .and_then(|()| self.change(|tx, state| self.insert(tx, state, entries, now)))
+        self.reserve.give();
+        let half = self.state().heads.health.bytes / 2;
+        self.change(|tx, state| self.make_room(tx, state, half.max(ROOM), now))?;
+        self.shrink();
+        self.change(|tx, state| self.insert(tx, state, entries, now))?;
+        self.reserve.fill();
+        Ok(())
     }
 
     fn insert(
@@ -298,7 +286,7 @@ impl Spool {
             let mut state = self.state();
             let tx = database.begin_write()?;
             act(&tx, &mut state)?;
-            write_state(&tx, &state)?;
+            numbers::write(&tx, &state)?;
             tx.commit()?;
             self.adopt(state);
             Ok(())
@@ -336,85 +324,20 @@ impl Spool {
         Ok(act(database)?)
     }
 
+    /// Gives what the file no longer needs back to the disk, as far as that goes.
+    fn shrink(&self) {
+        let mut guard = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let shrunk = guard.as_mut().map(Database::compact);
+        drop(guard);
+        if let Some(Err(error)) = shrunk {
+            tracing::debug!(%error, "cannot shrink the spool");
+        }
+    }
+
     fn reopen(&self) -> anyhow::Result<()> {
         let mut guard = self.database.lock().unwrap_or_else(PoisonError::into_inner);
         drop(guard.take());
-        *guard = Some(open(&self.config)?);
+        *guard = Some(numbers::open(&self.config)?);
         Ok(())
-    }
-}
-
-fn open(config: &Config) -> Result<Database, redb::Error> {
-    // The default cache is a gigabyte; an agent must stay small.
-    Ok(Database::builder()
-        .set_cache_size(512 << 10)
-        .create(file(&config.directory))?)
-}
-
-/// Reads the state of a file, or makes it.
-fn begin(database: &Database) -> Result<State, redb::Error> {
-    let tx = database.begin_write()?;
-    let mut state = State {
-        epoch: Epoch(0),
-        heads: PerLane::default(),
-    };
-    {
-        tx.open_table(POSITIONS)?;
-        let numbers = tx.open_table(NUMBERS)?;
-        let number = |key: &str| Ok::<_, redb::Error>(numbers.get(key)?.map(|found| found.value()));
-        state.epoch = Epoch(number("epoch")?.unwrap_or_else(rand::random));
-        for lane in Lane::ALL {
-            let head = state.heads.of_mut(lane);
-            let [last, acknowledged, bytes] = keys(lane);
-            head.last = number(last)?.unwrap_or(0);
-            head.acknowledged = number(acknowledged)?.unwrap_or(0);
-            head.bytes = number(bytes)?.unwrap_or(0);
-            tx.open_table(table(lane))?;
-        }
-    }
-    write_state(&tx, &state)?;
-    tx.commit()?;
-    Ok(state)
-}
-
-fn write_state(tx: &WriteTransaction, state: &State) -> Result<(), redb::Error> {
-    let mut numbers = tx.open_table(NUMBERS)?;
-    numbers.insert("epoch", state.epoch.0)?;
-    for lane in Lane::ALL {
-        let head = *state.heads.of(lane);
-        let values = [head.last, head.acknowledged, head.bytes];
-        for (key, value) in keys(lane).into_iter().zip(values) {
-            numbers.insert(key, value)?;
-        }
-    }
-    Ok(())
-}
-
-fn keys(lane: Lane) -> [&'static str; 3] {
-    match lane {
-        Lane::Access => ["access.last", "access.acknowledged", "access.bytes"],
-        Lane::Health => ["health.last", "health.acknowledged", "health.bytes"],
-    }
-}
-
-/// How a record stands in the file: when it was kept, then the record as it travels.
-pub(super) mod value {
-    use watchward_protocol::record::Record;
-    use watchward_protocol::time::Timestamp;
-    use watchward_protocol::wire;
-
-    pub(in crate::spool) fn bytes(now: Timestamp, record: Record) -> Vec<u8> {
-        let mut bytes = now.as_micros().to_le_bytes().to_vec();
-        bytes.extend(wire::encode(record));
-        bytes
-    }
-
-    pub(in crate::spool) fn kept_at(bytes: &[u8]) -> Timestamp {
-        let first = bytes.first_chunk().copied().unwrap_or_default();
-        Timestamp::from_micros(i64::from_le_bytes(first))
-    }
-
-    pub(in crate::spool) fn record(bytes: &[u8]) -> &[u8] {
-        bytes.get(8..).unwrap_or_default()
     }
 }

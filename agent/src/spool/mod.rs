@@ -2,8 +2,11 @@
 
 mod bounds;
 mod lanes;
+mod numbers;
+mod reserve;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
