@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use watchward_protocol::access::{Outcome, Peer, User};
+use watchward_protocol::access::{Outcome, Peer, Trust, User};
 use watchward_protocol::time::Timestamp;
 
 use super::sshd::Role;
@@ -18,13 +18,15 @@ const MOST: usize = 16_384;
 /// number. sshd's `LoginGraceTime` is two minutes unless configured.
 const SILENCE: Duration = Duration::from_secs(180);
 
-/// A process, for as long as its host is up.
+/// A process, for as long as its host is up, as far as lines of one trust tell of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Process {
     /// The boot of the host; zero where the source does not tell it.
     pub boot: u128,
     /// The number of the process.
     pub pid: u32,
+    /// What is believed less must not change what is known of a process that is believed more.
+    pub trust: Trust,
 }
 
 /// What a line says that matters for the connection it belongs to.
@@ -225,7 +227,11 @@ mod tests {
         for pid in 0..u32::try_from(MOST).unwrap() + 10 {
             let (at, user) = (Timestamp::from_micros(0), None);
             let (role, outcome) = (Role::Tells, Outcome::Unknown);
-            let process = Process { boot: 0, pid };
+            let process = Process {
+                boot: 0,
+                pid,
+                trust: Trust::Text,
+            };
             connections.see(
                 process,
                 Sighting {
@@ -241,7 +247,14 @@ mod tests {
             (connections.open.len(), connections.order.len()),
             (MOST, MOST)
         );
-        assert!(!connections.open.contains_key(&Process { boot: 0, pid: 9 }));
-        assert!(connections.open.contains_key(&Process { boot: 0, pid: 10 }));
+        let known = |pid| {
+            let process = Process {
+                boot: 0,
+                pid,
+                trust: Trust::Text,
+            };
+            connections.open.contains_key(&process)
+        };
+        assert!(!known(9) && known(10));
     }
 }

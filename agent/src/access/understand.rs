@@ -85,10 +85,7 @@ impl Understand {
     /// Puts the event into the story of its connection.
     fn place(&mut self, written: &Written<'_>, parsed: &Parsed<'_>, event: &mut AccessEvent) {
         if let Some(pid) = parsed.about {
-            let (untold, user) = self.connections.end(Process {
-                boot: written.boot,
-                pid,
-            });
+            let (untold, user) = self.connections.end(process(written, pid));
             event.attempt = untold;
             event.user = user;
             if untold {
@@ -106,13 +103,7 @@ impl Understand {
             user: event.user.take(),
             peer: event.peer,
         };
-        match self.connections.see(
-            Process {
-                boot: written.boot,
-                pid,
-            },
-            sighting,
-        ) {
+        match self.connections.see(process(written, pid), sighting) {
             Verdict::Fits {
                 attempt,
                 user,
@@ -134,6 +125,11 @@ impl Understand {
             }
         }
     }
+}
+
+fn process(written: &Written<'_>, pid: u32) -> Process {
+    let Written { boot, trust, .. } = *written;
+    Process { boot, pid, trust }
 }
 
 /// An event that says only that there was a line.
@@ -279,6 +275,36 @@ mod tests {
         assert_eq!(addresses(&events), [PEER, PEER]);
         let last = events.last().unwrap();
         assert_eq!((last.form.as_str(), last.attempt), ("tampered", false));
+    }
+
+    #[test]
+    fn what_a_local_user_writes_pins_no_address_for_the_server() {
+        let mut understand = Understand::new();
+        let mut said = |trust, message: &[u8]| {
+            let at = Timestamp::from_micros(0);
+            let written = Written {
+                at,
+                pid: Some(7),
+                boot: 1,
+                trust,
+                message,
+            };
+            understand
+                .line(&written)
+                .first()
+                .and_then(|event| event.peer)
+        };
+        said(Trust::Text, b"Invalid user x from 198.51.100.9 port 6");
+        let locked = b"User bob not allowed because account is locked";
+        assert_eq!(said(Trust::Server, locked), None);
+        let peer = said(
+            Trust::Server,
+            b"Failed password for bob from 192.0.2.1 port 5 ssh2",
+        );
+        assert_eq!(
+            peer.map(|peer| peer.address.to_string()).as_deref(),
+            Some(PEER)
+        );
     }
 
     #[test]

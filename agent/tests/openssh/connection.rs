@@ -14,6 +14,11 @@ pub(crate) fn lines(release: Release, stranger: &Stranger) -> Vec<Line> {
         with_reason(release, stranger, &identity, &mut lines);
     }
     received(release, stranger, &mut lines);
+    if release >= (7, 0) {
+        // Who is already in names the path of a socket that is too long.
+        let text = printed![at_most(100, &stranger.text), ": File name too long"];
+        lines.push(Line::new(direct("error: ", &text), Outcome::Unknown));
+    }
     names(release, stranger, &mut lines);
     lines
 }

@@ -1,15 +1,11 @@
 //! How a connection ended: closed, reset, timed out, disconnected, or with nothing in common.
 
-use watchward_protocol::access::{Action, Outcome, Peer};
+use watchward_protocol::access::{Action, Outcome};
 
-use super::cursor::{
-    every, first, last, number, origin_at_end, origin_at_start, place, portless, word,
-};
+use super::cursor::{between, every, first, last, number, origin_at_start, place, portless, word};
+use super::identity::{Identity, Stage, identity, preamble};
 use super::message::{Level, Message};
-use super::{Name, Parsed, Role};
-
-/// sshd writes at most so many bytes of who the peer says it is, together with the words before it.
-const PREAMBLE: usize = 200;
+use super::{Parsed, Role};
 
 /// Of the reason for which it disconnects, sshd writes at most so many bytes (`%.100s`).
 const REASON: usize = 100;
@@ -48,64 +44,6 @@ pub(super) fn parse<'a>(message: &Message<'a>) -> Option<Parsed<'a>> {
         ),
         _ => None,
     }
-}
-
-/// Whom sshd says it is talking to: `[invalid user U |authenticating user U |user U ]IP port N`.
-struct Identity<'a> {
-    stage: Stage,
-    user: Option<Name<'a>>,
-    peer: Option<Peer>,
-    releases: &'static str,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Unnamed,
-    Authenticating,
-    LoggedIn,
-}
-
-/// Reads who it is from the end to the start.
-fn identity<'a>(message: &Message<'a>, text: &'a [u8]) -> Option<Identity<'a>> {
-    let Some((stage, known, rest)) = preamble(text) else {
-        let (peer, after) = origin_at_start(text)?;
-        let identity = Identity {
-            stage: Stage::Unnamed,
-            user: None,
-            peer,
-            releases: "7.2+",
-        };
-        return after.is_empty().then_some(identity);
-    };
-    let (before, peer) = origin_at_end(rest)?;
-    let name = before.strip_suffix(b" ")?;
-    let words = text.len() - rest.len();
-    if message.length(name) + words > PREAMBLE {
-        return None;
-    }
-    let user = message.name(name, PREAMBLE.saturating_sub(words), known);
-    Some(Identity {
-        stage,
-        user,
-        peer,
-        releases: "7.5+",
-    })
-}
-
-/// The words that say how far the peer has come. Since 7.5 the monitor forgets a space in them.
-fn preamble(text: &[u8]) -> Option<(Stage, bool, &[u8])> {
-    let authenticating = || {
-        text.strip_prefix(b"authenticating user ")
-            .or_else(|| text.strip_prefix(b"authenticatinguser "))
-    };
-    if let Some(rest) = text.strip_prefix(b"invalid user ") {
-        return Some((Stage::Authenticating, false, rest));
-    }
-    if let Some(rest) = authenticating() {
-        return Some((Stage::Authenticating, true, rest));
-    }
-    text.strip_prefix(b"user ")
-        .map(|rest| (Stage::LoggedIn, true, rest))
 }
 
 fn end<'a>(form: &'static str, identity: Identity<'a>) -> Parsed<'a> {
@@ -165,8 +103,24 @@ fn timed_out<'a>(message: &Message<'a>, rest: &'a [u8]) -> Option<Parsed<'a>> {
 
 /// `[TAG: ]Connection from <id>: WHY`, as `fatal` until 7.2; the tag is where in sshd it happened.
 pub(super) fn tagged<'a>(message: &Message<'a>) -> Option<Parsed<'a>> {
-    if message.level == Level::Error || message.cut {
+    if message.cut {
         return None;
+    }
+    if message.level == Level::Error {
+        let rest = between(
+            message.body,
+            b"Connection from ",
+            b": refusing non-sftp session",
+        )?;
+        let parsed = end("sftp-only", identity(message, rest)?);
+        let (action, outcome, role) = (Action::Refusal, Outcome::Failure, Role::Beside);
+        return Some(Parsed {
+            action,
+            outcome,
+            role,
+            releases: "8.0+",
+            ..parsed
+        });
     }
     let rest = match message.body.strip_prefix(b"Connection ") {
         Some(rest) => rest,
@@ -236,28 +190,19 @@ fn disconnecting<'a>(message: &Message<'a>, rest: &'a [u8]) -> Option<Parsed<'a>
 /// `Unable to negotiate with <id>: no matching ... found. Their offer: LIST`
 fn nothing_in_common<'a>(message: &Message<'a>) -> Option<Parsed<'a>> {
     let rest = message.body.strip_prefix(b"Unable to negotiate with ")?;
+    let form = "negotiation-failed";
     let releases = match message.level {
         Level::Plain => "7.3+",
-        Level::Fatal => "7.0-7.2",
+        Level::Fatal => "7.2",
         Level::Error => return None,
     };
-    let form = "negotiation-failed";
     if let Some((peer, after)) = origin_at_start(rest) {
-        let parsed = unnamed(
-            form,
-            if releases == "7.0-7.2" {
-                "7.2"
-            } else {
-                releases
-            },
-        );
-        return after
-            .starts_with(b": no matching ")
-            .then_some(parsed.peer(peer));
+        let known = after.starts_with(b": no matching ");
+        return known.then(|| unnamed(form, releases).peer(peer));
     }
-    if message.level == Level::Fatal {
-        let (name, _) = first(rest, b": no matching ")?;
-        return Some(unnamed(form, "7.0-7.1").peer(place(name)?.map(portless)));
+    let (name, _) = first(rest, b": no matching ")?;
+    if let Some(address) = place(name) {
+        return Some(unnamed(form, "7.0-7.1").peer(address.map(portless)));
     }
     let ends = every(rest, b": no matching ").filter(|(_, why)| first(why, b" found. ").is_some());
     let mut parsed = choose(message, form, rest, ends)?;

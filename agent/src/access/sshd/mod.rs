@@ -10,6 +10,7 @@ mod connection_end;
 mod credential;
 mod cursor;
 mod exchange;
+mod identity;
 mod keys;
 mod listener;
 mod message;
@@ -105,19 +106,33 @@ pub struct SignedKey<'a> {
 /// Reads one message of sshd, without its syslog header. `None`: no release is known to write it.
 pub fn parse(message: &[u8]) -> Option<Parsed<'_>> {
     let message = Message::of(message);
+    let parsed = form(&message)?;
+    // `error("%.100s: %.100s", path, ...)`: a user who is in names the socket to connect to, and so
+    // how this line starts.
+    if message.body.ends_with(b": File name too long") {
+        return Some(Parsed {
+            user: None,
+            peer: None,
+            ..parsed
+        });
+    }
+    Some(parsed)
+}
+
+fn form<'a>(message: &Message<'a>) -> Option<Parsed<'a>> {
     let form = match message.body.first()? {
-        b'A' | b'F' | b'P' | b'm' => authentication::parse(&message),
-        b'C' | b'D' | b'R' | b'U' | b'T' | b't' => connection_end::parse(&message),
+        b'A' | b'F' | b'P' | b'm' => authentication::parse(message),
+        b'C' | b'D' | b'R' | b'U' | b'T' | b't' => connection_end::parse(message),
         _ => None,
     };
-    form.or_else(|| refusal::parse(&message))
-        .or_else(|| pam::parse(&message))
-        .or_else(|| session::parse(&message))
-        .or_else(|| listener::parse(&message))
-        .or_else(|| exchange::parse(&message))
-        .or_else(|| keys::parse(&message))
-        .or_else(|| connection_end::tagged(&message))
-        .or_else(|| notice::parse(&message))
+    form.or_else(|| refusal::parse(message))
+        .or_else(|| pam::parse(message))
+        .or_else(|| session::parse(message))
+        .or_else(|| listener::parse(message))
+        .or_else(|| exchange::parse(message))
+        .or_else(|| keys::parse(message))
+        .or_else(|| connection_end::tagged(message))
+        .or_else(|| notice::parse(message))
 }
 
 impl<'a> Parsed<'a> {

@@ -123,6 +123,14 @@ fn with_the_place_in_front() {
             "connection-failed Connection Unknown at 192.0.2.1 (7.0-7.1)",
         ),
         (
+            "error: Connection from user bob 192.0.2.1 port 5: refusing non-sftp session",
+            "sftp-only Refusal Failure bob at 192.0.2.1 5 (8.0+)",
+        ),
+        (
+            "error: Received disconnect from 198.51.100.9 port 9:3: x: File name too long",
+            "received-disconnect Connection Unknown (7.2+)",
+        ),
+        (
             "error: x: Connection from 198.51.100.1 port 9: y",
             "nothing",
         ),
