@@ -54,8 +54,8 @@ async fn create(
     }))
 }
 
-async fn tokens(State(hosts): State<Hosts>) -> Result<Json<Vec<rows::TokenRow>>, Problem> {
-    Ok(Json(rows::tokens(&hosts.store).await?))
+async fn tokens(State(hosts): State<Hosts>) -> Result<Json<Vec<rows::token::TokenRow>>, Problem> {
+    Ok(Json(rows::token::all(&hosts.store).await?))
 }
 
 async fn list(State(hosts): State<Hosts>) -> Result<Json<Vec<rows::HostRow>>, Problem> {

@@ -29,7 +29,8 @@ use crate::store::{Store, Tx};
 use authority::Authority;
 
 pub use api::routes;
-pub use rows::{SCHEMA, findings_after};
+pub use rows::SCHEMA;
+pub use rows::finding::after as findings_after;
 
 /// The table `[hosts]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,7 +205,7 @@ impl Hosts {
         now: Timestamp,
     ) -> sqlx::Result<()> {
         for one in heard {
-            rows::keep_doctor(tx, one.host.id, &one.report, now).await?;
+            rows::finding::keep(tx, one.host.id, &one.report, now).await?;
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ impl Hosts {
     ) -> anyhow::Result<String> {
         let secret: [u8; 32] = rand::random();
         let mut tx = self.store.begin().await?;
-        rows::add_token(&mut tx, &hash(&secret), host, (now, expires)).await?;
+        rows::token::add(&mut tx, &hash(&secret), host, (now, expires)).await?;
         tx.commit().await?;
         let bytes = secret
             .iter()
@@ -120,7 +120,7 @@ impl Registry for Hosts {
             return Ok(Err(NO_REQUEST));
         };
         let mut tx = self.store.begin().await?;
-        if !rows::use_token(&mut tx, &hash(&ask.secret), &host.name, now).await? {
+        if !rows::token::use_up(&mut tx, &hash(&ask.secret), &host.name, now).await? {
             tracing::warn!(host.name = ?host.name, from, "refused an enrolment token");
             return Ok(Err(NO_TOKEN));
         }

@@ -1,11 +1,14 @@
-//! The room's tables: hosts, what their agents found, and enrolment tokens.
+//! The room's tables: hosts here, enrolment tokens and what agents found beside.
+
+pub(super) mod finding;
+pub(super) mod token;
 
 use std::time::Duration;
 
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
-use watchward_protocol::hosts::{Doctor, FindingState, HostId};
+use watchward_protocol::hosts::HostId;
 use watchward_protocol::time::Timestamp;
 
 use super::judge::Seen;
@@ -29,71 +32,6 @@ pub const SCHEMA: Schema = Schema {
             expires_at BIGINT NOT NULL, used_at BIGINT);
         CREATE TABLE collector_seen (one BIGINT PRIMARY KEY, at BIGINT NOT NULL)"],
 };
-
-/// Adds a token that can be used until it expires.
-pub(super) async fn add_token(
-    tx: &mut Tx,
-    hash: &str,
-    host: &str,
-    (now, expires): (Timestamp, Timestamp),
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO host_token (hash, host, created_at, expires_at) VALUES ($1, $2, $3, $4)",
-    )
-    .bind(hash)
-    .bind(host)
-    .bind(now.as_micros())
-    .bind(expires.as_micros())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// Uses a token up; no when it is unknown, used, expired, or another host's.
-pub(super) async fn use_token(
-    tx: &mut Tx,
-    hash: &str,
-    host: &str,
-    now: Timestamp,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "UPDATE host_token SET used_at = $3 \
-         WHERE hash = $1 AND host = $2 AND used_at IS NULL AND expires_at > $3",
-    )
-    .bind(hash)
-    .bind(host)
-    .bind(now.as_micros())
-    .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// A token as people see it: never its secret.
-#[derive(Debug, Serialize)]
-pub(super) struct TokenRow {
-    host: String,
-    created_at: i64,
-    expires_at: i64,
-    used_at: Option<i64>,
-}
-
-pub(super) async fn tokens(store: &Store) -> sqlx::Result<Vec<TokenRow>> {
-    let rows = sqlx::query(
-        "SELECT host, created_at, expires_at, used_at FROM host_token \
-         ORDER BY created_at DESC LIMIT 1000",
-    )
-    .fetch_all(store.read())
-    .await?;
-    let token = |row: AnyRow| {
-        Ok(TokenRow {
-            host: row.try_get(0)?,
-            created_at: row.try_get(1)?,
-            expires_at: row.try_get(2)?,
-            used_at: row.try_get(3)?,
-        })
-    };
-    rows.into_iter().map(token).collect()
-}
 
 /// Adds a host that has just enrolled.
 pub(super) async fn add_host(
@@ -247,117 +185,6 @@ pub(super) async fn set_collector_seen(tx: &mut Tx, now: Timestamp) -> sqlx::Res
     Ok(())
 }
 
-/// Keeps the whole of what an agent found: what it no longer says goes, what changed is new.
-pub(super) async fn keep_doctor(
-    tx: &mut Tx,
-    host: HostId,
-    doctor: &Doctor,
-    now: Timestamp,
-) -> sqlx::Result<()> {
-    sqlx::query("UPDATE host SET version = $2, system = $3 WHERE id = $1")
-        .bind(host.to_string())
-        .bind(&doctor.version)
-        .bind(&doctor.system)
-        .execute(&mut **tx)
-        .await?;
-    let known = sqlx::query("SELECT subject, state, detail FROM host_finding WHERE host_id = $1")
-        .bind(host.to_string())
-        .fetch_all(&mut **tx)
-        .await?;
-    let mut same = Vec::new();
-    for row in known {
-        let (subject, state, detail): (String, String, String) =
-            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let stays = doctor
-            .findings
-            .iter()
-            .any(|new| new.subject == subject && word(new.state) == state && new.detail == detail);
-        if stays {
-            same.push(subject);
-            continue;
-        }
-        sqlx::query("DELETE FROM host_finding WHERE host_id = $1 AND subject = $2")
-            .bind(host.to_string())
-            .bind(&subject)
-            .execute(&mut **tx)
-            .await?;
-    }
-    for new in doctor
-        .findings
-        .iter()
-        .filter(|new| !same.contains(&new.subject))
-    {
-        sqlx::query(
-            "INSERT INTO host_finding (host_id, subject, state, detail, at) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (host_id, subject) DO NOTHING",
-        )
-        .bind(host.to_string())
-        .bind(&new.subject)
-        .bind(word(new.state))
-        .bind(&new.detail)
-        .bind(now.as_micros())
-        .execute(&mut **tx)
-        .await?;
-    }
-    Ok(())
-}
-
-fn word(state: FindingState) -> &'static str {
-    match state {
-        FindingState::Watched => "watched",
-        FindingState::Absent => "absent",
-        FindingState::Failing => "failing",
-    }
-}
-
-/// Something that an agent found, as people see it.
-#[derive(Clone, Debug, Serialize)]
-pub struct FindingRow {
-    /// Rises with every change.
-    pub id: i64,
-    /// The host's name.
-    pub host: String,
-    /// What was looked for.
-    pub subject: String,
-    /// `watched`, `absent` or `failing`.
-    pub state: String,
-    /// One sentence.
-    pub detail: String,
-    /// When the collector heard it, in microseconds.
-    pub at: i64,
-}
-
-/// What agents found, in the order it was heard, after an id.
-///
-/// # Errors
-/// The database's.
-pub async fn findings_after(
-    store: &Store,
-    after: i64,
-    limit: i64,
-) -> sqlx::Result<Vec<FindingRow>> {
-    let rows = sqlx::query(
-        "SELECT f.id, h.name, f.subject, f.state, f.detail, f.at \
-         FROM host_finding f JOIN host h ON h.id = f.host_id \
-         WHERE f.id > $1 AND h.revoked_at IS NULL ORDER BY f.id LIMIT $2",
-    )
-    .bind(after)
-    .bind(limit)
-    .fetch_all(store.read())
-    .await?;
-    let finding = |row: AnyRow| {
-        Ok(FindingRow {
-            id: row.try_get(0)?,
-            host: row.try_get(1)?,
-            subject: row.try_get(2)?,
-            state: row.try_get(3)?,
-            detail: row.try_get(4)?,
-            at: row.try_get(5)?,
-        })
-    };
-    rows.into_iter().map(finding).collect()
-}
-
 /// A host as people see it.
 #[derive(Debug, Serialize)]
 pub(super) struct HostRow {
@@ -369,7 +196,7 @@ pub(super) struct HostRow {
     pub(super) version: String,
     pub(super) system: String,
     pub(super) certificate_expires: i64,
-    pub(super) findings: Vec<FindingRow>,
+    pub(super) findings: Vec<finding::FindingRow>,
 }
 
 pub(super) async fn hosts(store: &Store) -> sqlx::Result<Vec<HostRow>> {
@@ -379,7 +206,7 @@ pub(super) async fn hosts(store: &Store) -> sqlx::Result<Vec<HostRow>> {
     )
     .fetch_all(store.read())
     .await?;
-    let findings = findings_after(store, 0, 100_000).await?;
+    let findings = finding::after(store, 0, 100_000).await?;
     let host = |row: AnyRow| {
         let revoked = row.try_get::<Option<i64>, _>(2)?.is_some();
         let silent = row.try_get::<i64, _>(3)? != 0;
