@@ -55,49 +55,6 @@ async fn servers_that_were_down_for_a_while_get_exactly_one_message_each() {
 }
 
 #[tokio::test]
-async fn an_sms_that_was_taken_without_a_word_is_not_sent_again() {
-    for mood in [gateway::Mood::TakeInSilence, gateway::Mood::TakeAndFail] {
-        for fresh in stores().await {
-            let outside = outside();
-            outside.sms.will([mood]);
-            let life = Life::begin(&fresh, outside.config.clone()).await;
-            life.raise(&brute_force(Severity::Critical)).await;
-            life.deliver_all().await;
-            assert_eq!(outside.sms.taken().len(), 1, "{mood:?}");
-            life.resolve(&brute_force(Severity::Critical)).await;
-            life.deliver_all().await;
-            assert_eq!(outside.sms.taken().len(), 2, "its end was not told");
-        }
-    }
-}
-
-#[tokio::test]
-async fn an_sms_that_was_lost_without_a_word_is_sent_again() {
-    for fresh in stores().await {
-        let outside = outside();
-        let moods = [gateway::Mood::HangUp, gateway::Mood::Refuse(500, 20500)];
-        outside.sms.will(moods);
-        let life = Life::begin(&fresh, outside.config.clone()).await;
-        life.raise(&brute_force(Severity::Critical)).await;
-        life.deliver_all().await;
-        assert_eq!((outside.sms.taken().len(), outside.sms.tries()), (1, 3));
-    }
-}
-
-#[tokio::test]
-async fn a_page_that_cannot_be_asked_for_is_rather_sent_twice_than_never() {
-    for fresh in stores().await {
-        let outside = outside();
-        outside.sms.will([gateway::Mood::HangUp]);
-        outside.sms.cannot_list();
-        let life = Life::begin(&fresh, outside.config.clone()).await;
-        life.raise(&brute_force(Severity::Critical)).await;
-        life.deliver_all().await;
-        assert_eq!(outside.sms.taken().len(), 1);
-    }
-}
-
-#[tokio::test]
 async fn an_email_that_was_taken_without_a_word_comes_again_as_the_same_message() {
     for fresh in stores().await {
         let outside = outside();
@@ -133,25 +90,6 @@ async fn who_cannot_be_mailed_is_told_by_sms() {
             );
             assert!(outside.sms.taken()[0].starts_with("WARNING "));
         }
-    }
-}
-
-#[tokio::test]
-async fn a_number_that_is_wrong_for_good_is_tried_once() {
-    for fresh in stores().await {
-        let outside = outside();
-        outside.sms.will([gateway::Mood::Refuse(400, 21211)]);
-        let life = Life::begin(&fresh, outside.config.clone()).await;
-        life.raise(&brute_force(Severity::Critical)).await;
-        life.deliver_all().await;
-        life.resolve(&brute_force(Severity::Critical)).await;
-        life.deliver_all().await;
-        assert_eq!(
-            outside.sms.tries(),
-            1,
-            "nobody there: neither again nor of the end"
-        );
-        assert_eq!(outside.mail.taken().len(), 2);
     }
 }
 

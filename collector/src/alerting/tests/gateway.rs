@@ -28,6 +28,8 @@ struct Inside {
     cannot_list: bool,
     taken: Vec<(String, String)>,
     tries: usize,
+    log: Vec<String>,
+    signed: Vec<String>,
 }
 
 /// The gateway. It listens until the test process ends.
@@ -79,9 +81,23 @@ impl Gateway {
         self.inside.lock().unwrap().tries
     }
 
+    /// What was asked of it: `POST` to send, `GET` to list.
+    pub(super) fn log(&self) -> Vec<String> {
+        self.inside.lock().unwrap().log.clone()
+    }
+
+    /// Who asked: `Basic` and the encoded credentials.
+    pub(super) fn signed(&self) -> Vec<String> {
+        self.inside.lock().unwrap().signed.clone()
+    }
+
     fn serve(&self, stream: TcpStream) -> io::Result<()> {
         let mut stream = BufReader::new(stream);
-        while let Some((line, body)) = read(&mut stream)? {
+        while let Some((line, signed, body)) = read(&mut stream)? {
+            let mut inside = self.inside.lock().unwrap();
+            inside.log.push(line.split(' ').next().unwrap().to_owned());
+            inside.signed.push(signed);
+            drop(inside);
             let answer = if line.starts_with("POST") {
                 self.take(&body)
             } else {
@@ -144,12 +160,12 @@ impl Gateway {
     }
 }
 
-fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<(String, String)>> {
+fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<(String, String, String)>> {
     let mut first = String::new();
     if stream.read_line(&mut first)? == 0 {
         return Ok(None);
     }
-    let mut length = 0;
+    let (mut length, mut signed) = (0, String::new());
     loop {
         let mut line = String::new();
         stream.read_line(&mut line)?;
@@ -159,8 +175,11 @@ fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<(String, String)
         if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
         }
+        if line.to_lowercase().starts_with("authorization:") {
+            signed = line.trim().split_once(": ").unwrap().1.to_owned();
+        }
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
-    Ok(Some((first, String::from_utf8(body).unwrap())))
+    Ok(Some((first, signed, String::from_utf8(body).unwrap())))
 }

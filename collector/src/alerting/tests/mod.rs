@@ -9,6 +9,7 @@ mod judge;
 mod mailbox;
 mod outside;
 mod post;
+mod sms;
 mod storage;
 mod wording;
 
