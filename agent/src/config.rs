@@ -22,6 +22,8 @@ pub struct Config {
 
 #[cfg(test)]
 mod tests {
+    use watchward_daemon::config::missing;
+
     use super::*;
 
     const SHIPPED: &str = include_str!("../../config/agent.toml");
@@ -50,25 +52,5 @@ mod tests {
             })
             .collect();
         toml::from_str::<Config>(&examples.join("\n")).unwrap();
-    }
-
-    /// Keys that one table has and the other has not.
-    fn missing(all: &toml::Table, shipped: &toml::Table) -> Vec<String> {
-        let mut keys = Vec::new();
-        for (key, value) in all {
-            let empty = match value {
-                toml::Value::Table(table) => table.is_empty(),
-                toml::Value::Array(list) => list.is_empty(),
-                _ => false,
-            };
-            match (value, shipped.get(key)) {
-                (toml::Value::Table(all), Some(toml::Value::Table(shipped))) => {
-                    keys.extend(missing(all, shipped));
-                }
-                (_, None) if !empty => keys.push(key.clone()),
-                _ => {}
-            }
-        }
-        keys
     }
 }

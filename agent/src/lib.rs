@@ -10,11 +10,10 @@ pub mod uplink;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use watchward_daemon::config::Live;
-use watchward_daemon::service::{self, Signals, Wish};
+use watchward_daemon::service::{self, Signals};
 use watchward_daemon::tasks::{Tasks, tasks};
 use watchward_protocol::record::PerLane;
 
@@ -25,23 +24,11 @@ use config::Config;
 /// # Errors
 /// The configuration is wrong, the host is not enrolled, or a task ended that should not have.
 pub async fn run(file: &Path) -> anyhow::Result<()> {
-    let mut signals = Signals::listen()?;
-    let (tasks, mut running) = tasks();
+    let signals = Signals::listen()?;
+    let (tasks, running) = tasks();
     let reload = start(&tasks, watchward_daemon::config::read(file)?)?;
     drop(tasks);
-    service::ready();
-    loop {
-        tokio::select! {
-            failed = running.failed() => return failed,
-            wish = signals.next() => match wish {
-                Wish::Reload => reload.from(file),
-                Wish::End => break,
-            },
-        }
-    }
-    service::stopping();
-    running.drain(Duration::from_secs(10)).await;
-    Ok(())
+    service::run(signals, running, || reload.from(file)).await
 }
 
 /// Builds the rooms and joins them: sources → spool → uplink.

@@ -12,12 +12,11 @@ pub mod web;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
-use watchward_daemon::service::{self, Signals, Wish};
+use watchward_daemon::service::{self, Signals};
 use watchward_daemon::tasks::{Tasks, tasks};
 use watchward_protocol::time::Timestamp;
 
@@ -42,23 +41,11 @@ const SCHEMAS: &[Schema] = &[
 /// The configuration is wrong, an address or the database cannot be used, or a task ended that
 /// should not have.
 pub async fn run(file: &Path) -> anyhow::Result<()> {
-    let mut signals = Signals::listen()?;
-    let (tasks, mut running) = tasks();
+    let signals = Signals::listen()?;
+    let (tasks, running) = tasks();
     let reload = start(&tasks, watchward_daemon::config::read(file)?).await?;
     drop(tasks);
-    service::ready();
-    loop {
-        tokio::select! {
-            failed = running.failed() => return failed,
-            wish = signals.next() => match wish {
-                Wish::Reload => reload.from(file),
-                Wish::End => break,
-            },
-        }
-    }
-    service::stopping();
-    running.drain(Duration::from_secs(10)).await;
-    Ok(())
+    service::run(signals, running, || reload.from(file)).await
 }
 
 /// Builds the rooms and joins them.

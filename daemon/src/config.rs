@@ -42,6 +42,24 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Invalid> {
     })
 }
 
+/// The keys that `all` has and `shipped` has not, empty ones aside: for the test that a shipped
+/// file says everything there is to say.
+pub fn missing(all: &toml::Table, shipped: &toml::Table) -> Vec<String> {
+    let mut keys = Vec::new();
+    for (key, value) in all {
+        let empty = value.as_table().is_some_and(toml::Table::is_empty)
+            || value.as_array().is_some_and(Vec::is_empty);
+        let said = shipped.get(key);
+        if said.is_none() && !empty {
+            keys.push(key.clone());
+        }
+        if let (Some(all), Some(said)) = (value.as_table(), said.and_then(toml::Value::as_table)) {
+            keys.extend(missing(all, said));
+        }
+    }
+    keys
+}
+
 /// A part of the configuration that follows reloads.
 #[derive(Debug)]
 pub struct Live<T>(watch::Receiver<Arc<T>>);

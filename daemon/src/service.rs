@@ -3,10 +3,13 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::tasks::Running;
 
 /// Signals that end a program (`SIGTERM`, `SIGINT`) or have it read its configuration again
 /// (`SIGHUP`).
@@ -19,7 +22,7 @@ pub struct Signals {
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+enum Wish {
     /// End, after what has begun is finished.
     End,
     /// Read the configuration again.
@@ -41,7 +44,7 @@ impl Signals {
     }
 
     /// Waits for the next one.
-    pub async fn next(&mut self) -> Wish {
+    async fn next(&mut self) -> Wish {
         tokio::select! {
             _ = self.terminate.recv() => Wish::End,
             _ = self.interrupt.recv() => Wish::End,
@@ -50,14 +53,32 @@ impl Signals {
     }
 }
 
-/// Tells systemd, where it listens, that the program does its work.
-pub fn ready() {
-    tell(&[NotifyState::Ready]);
-}
+/// How long tasks have to end.
+const DRAIN: Duration = Duration::from_secs(10);
 
-/// Tells systemd, where it listens, that the program is ending.
-pub fn stopping() {
+/// Runs until a signal ends the program, then drains; `reload` is called when the configuration is
+/// to be read again.
+///
+/// # Errors
+/// A task ended that should not have.
+pub async fn run(
+    mut signals: Signals,
+    mut running: Running,
+    reload: impl Fn(),
+) -> anyhow::Result<()> {
+    tell(&[NotifyState::Ready]);
+    loop {
+        tokio::select! {
+            failed = running.failed() => return failed,
+            wish = signals.next() => match wish {
+                Wish::Reload => reload(),
+                Wish::End => break,
+            },
+        }
+    }
     tell(&[NotifyState::Stopping]);
+    running.drain(DRAIN).await;
+    Ok(())
 }
 
 fn tell(states: &[NotifyState<'_>]) {

@@ -15,7 +15,6 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::span::Span;
 use watchward_daemon::tasks::Stop;
@@ -25,7 +24,7 @@ use watchward_protocol::time::Timestamp;
 
 use crate::alerting::{Bell, Severity};
 use crate::intake::Heard;
-use crate::store::{Store, Tx};
+use crate::store::{Store, Tx, timer};
 
 pub use api::{Shown, after, last, routes};
 pub use rows::SCHEMA;
@@ -140,22 +139,16 @@ pub async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
 /// Ends what has been quiet for long enough, until it is told to stop.
 ///
 /// # Errors
-/// The database's.
+/// None.
 pub async fn run(store: Store, config: Live<Config>, bell: Bell, stop: Stop) -> anyhow::Result<()> {
-    let mut tick = tokio::time::interval(EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            _ = tick.tick() => {}
-        }
-        let mut tx = store.begin().await?;
-        let ended = activate(&mut tx, &config.now(), clock::now()).await?;
-        tx.commit().await?;
-        if ended > 0 {
-            bell.ring();
-        }
-    }
+    timer::run(
+        store,
+        move |tx, now| {
+            let config = config.now();
+            Box::pin(async move { activate(tx, &config, now).await })
+        },
+        || bell.ring(),
+        stop,
+    )
+    .await
 }
-
-const EVERY: Duration = Duration::from_secs(5);

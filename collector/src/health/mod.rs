@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::span::Span;
 use watchward_daemon::tasks::Stop;
@@ -20,7 +19,7 @@ use watchward_protocol::time::Timestamp;
 
 use crate::alerting::{self, Bell};
 use crate::intake::Heard;
-use crate::store::{Store, Tx};
+use crate::store::{Store, Tx, timer};
 use judge::{Change, Follow};
 use rows::check::{self, Kept, Key};
 use rows::past::{self, Transition};
@@ -193,22 +192,16 @@ pub async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
 /// Notices what falls silent, until it is told to stop.
 ///
 /// # Errors
-/// The database's.
+/// None.
 pub async fn run(store: Store, config: Live<Config>, bell: Bell, stop: Stop) -> anyhow::Result<()> {
-    let mut tick = tokio::time::interval(EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            _ = tick.tick() => {}
-        }
-        let mut tx = store.begin().await?;
-        let ended = activate(&mut tx, &config.now(), clock::now()).await?;
-        tx.commit().await?;
-        if ended > 0 {
-            bell.ring();
-        }
-    }
+    timer::run(
+        store,
+        move |tx, now| {
+            let config = config.now();
+            Box::pin(async move { activate(tx, &config, now).await })
+        },
+        || bell.ring(),
+        stop,
+    )
+    .await
 }
-
-const EVERY: Duration = Duration::from_secs(5);

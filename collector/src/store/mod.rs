@@ -7,6 +7,7 @@ mod schema;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod timer;
 
 use std::path::Path;
 use std::str::FromStr;
