@@ -56,6 +56,15 @@ impl Desk {
         Ok(())
     }
 
+    /// Says that nothing of what was watched is watched any more: the configuration has changed.
+    pub(super) fn clear(&mut self) {
+        let subjects: Vec<String> = self.said.keys().cloned().collect();
+        for subject in subjects {
+            let detail = "the configuration does not name it any more";
+            self.say(&subject, FindingState::Absent, detail);
+        }
+    }
+
     /// Says what is watched, if that is news.
     pub(super) fn say(&mut self, subject: &str, state: FindingState, detail: &str) {
         let now = (state, detail.to_owned());

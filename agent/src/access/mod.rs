@@ -42,7 +42,7 @@ pub async fn run(
         let wanted = config.now();
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = another(&mut config, &wanted) => tracing::info!("reads other sources from now on"),
+            () = another(&mut config, &wanted) => desk.clear(),
             ended = read(&wanted, &mut desk) => match ended? {},
         }
     }
@@ -60,9 +60,9 @@ async fn read(config: &Config, desk: &mut Desk) -> Result<Infallible, Ended> {
     match config.ssh {
         Ssh::Auto => match journal.can_be_read().await {
             Ok(()) => journal.follow(desk).await,
-            Err(absent) => {
-                let detail = format!("{absent}; text logs are read instead");
-                desk.say(journal::SUBJECT, FindingState::Absent, &detail);
+            Err(found) => {
+                let detail = format!("{}; text logs are read instead", found.why);
+                desk.say(journal::SUBJECT, found.state, &detail);
                 logfile::follow(&config.files, desk).await
             }
         },
@@ -79,3 +79,6 @@ async fn read(config: &Config, desk: &mut Desk) -> Result<Infallible, Ended> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

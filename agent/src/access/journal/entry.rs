@@ -1,15 +1,16 @@
-//! One entry of the journal, as `journalctl -o json` writes it. Pure.
+//! One entry of the journal: what sshd said, and how sure it is that sshd said it. Pure.
 //!
 //! Fields that start with `_` are set by journald from what the kernel says of the sender; all
 //! others are the sender's own words (systemd.journal-fields(7)).
 
-use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use watchward_protocol::access::Trust;
 use watchward_protocol::time::Timestamp;
+
+use super::export::fields;
 
 /// The fields that are asked for. The cursor, the times and the boot always come.
 pub(super) const FIELDS: &str = "--output-fields=MESSAGE,_UID,_EXE,_PID,_SOURCE_REALTIME_TIMESTAMP";
@@ -39,97 +40,80 @@ pub(super) struct Entry {
     pub(super) trust: Trust,
     /// Whether root sent it, by whatever program.
     pub(super) by_root: bool,
-    /// Nothing, if it is larger than journalctl shows (4 KiB).
+    /// Nothing, if it was too long to be kept.
     pub(super) message: Option<Vec<u8>>,
 }
 
-#[derive(Deserialize)]
+/// Reads the fields of an entry. None: it has no cursor.
+pub(super) fn read(entry: &[u8]) -> Option<Entry> {
+    let mut read = Raw::default();
+    for (name, value) in fields(entry) {
+        let place = match name {
+            b"__CURSOR" => &mut read.cursor,
+            b"__REALTIME_TIMESTAMP" => &mut read.taken,
+            b"_SOURCE_REALTIME_TIMESTAMP" => &mut read.sent,
+            b"_BOOT_ID" => &mut read.boot,
+            b"_PID" => &mut read.pid,
+            b"_UID" => &mut read.uid,
+            b"_EXE" => &mut read.program,
+            b"MESSAGE" => &mut read.message,
+            _ => continue,
+        };
+        // A field that is there again does not take the place of the first.
+        place.get_or_insert(value);
+    }
+    read.entry()
+}
+
+/// The fields as they are.
+#[derive(Default)]
 struct Raw<'a> {
-    #[serde(rename = "__CURSOR")]
-    cursor: String,
-    #[serde(rename = "__REALTIME_TIMESTAMP")]
-    taken: &'a str,
-    #[serde(rename = "_SOURCE_REALTIME_TIMESTAMP")]
-    sent: Option<&'a str>,
-    #[serde(rename = "_BOOT_ID")]
-    boot: Option<&'a str>,
-    #[serde(rename = "_PID")]
-    pid: Option<&'a str>,
-    #[serde(rename = "_UID")]
-    uid: Option<&'a str>,
-    #[serde(rename = "_EXE", borrow)]
-    program: Option<Program<'a>>,
-    #[serde(rename = "MESSAGE")]
-    message: Option<Message>,
+    cursor: Option<&'a [u8]>,
+    taken: Option<&'a [u8]>,
+    sent: Option<&'a [u8]>,
+    boot: Option<&'a [u8]>,
+    pid: Option<&'a [u8]>,
+    uid: Option<&'a [u8]>,
+    program: Option<&'a [u8]>,
+    message: Option<&'a [u8]>,
 }
 
-/// A path; one that is not UTF-8 comes as numbers, and is none of sshd's.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Program<'a> {
-    Path(#[serde(borrow)] Cow<'a, str>),
-    Other(IgnoredAny),
-}
-
-/// Text, bytes that are not UTF-8, or several if the field is there more than once.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Message {
-    Text(String),
-    Bytes(Vec<u8>),
-    Many(Vec<Message>),
-}
-
-impl Message {
-    fn into_bytes(self) -> Vec<u8> {
-        match self {
-            Self::Text(text) => text.into_bytes(),
-            Self::Bytes(bytes) => bytes,
-            Self::Many(many) => many
-                .into_iter()
-                .next()
-                .map(Self::into_bytes)
-                .unwrap_or_default(),
-        }
+impl Raw<'_> {
+    fn entry(self) -> Option<Entry> {
+        let text = |field: Option<&[u8]>| String::from_utf8(field?.to_vec()).ok();
+        let number = |field: Option<&[u8]>| text(field)?.parse::<i64>().ok();
+        let taken = number(self.taken)
+            .map(Timestamp::from_micros)
+            .unwrap_or_default();
+        let boot = text(self.boot).and_then(|boot| u128::from_str_radix(&boot, 16).ok());
+        let program = self.program.map(OsStr::from_bytes);
+        Some(Entry {
+            cursor: text(self.cursor)?,
+            taken,
+            at: number(self.sent).map_or(taken, Timestamp::from_micros),
+            boot: boot.unwrap_or(0),
+            pid: number(self.pid).and_then(|pid| u32::try_from(pid).ok()),
+            trust: trust(program, self.uid),
+            by_root: self.uid == Some(b"0"),
+            message: self.message.map(<[u8]>::to_vec),
+        })
     }
 }
 
-/// Reads one line.
-pub(super) fn read(line: &[u8]) -> Result<Entry, serde_json::Error> {
-    let raw: Raw<'_> = serde_json::from_slice(line)?;
-    let micros = |text: &str| text.parse().ok().map(Timestamp::from_micros);
-    let taken = micros(raw.taken).unwrap_or_default();
-    let boot = raw
-        .boot
-        .and_then(|boot| u128::from_str_radix(boot, 16).ok());
-    let program = match &raw.program {
-        Some(Program::Path(path)) => Some(path.as_ref()),
-        Some(Program::Other(_)) | None => None,
-    };
-    let trust = trust(program, raw.uid);
-    Ok(Entry {
-        cursor: raw.cursor,
-        taken,
-        at: raw.sent.and_then(micros).unwrap_or(taken),
-        boot: boot.unwrap_or(0),
-        pid: raw.pid.and_then(|pid| pid.parse().ok()),
-        trust,
-        by_root: raw.uid == Some("0"),
-        message: raw.message.map(Message::into_bytes),
-    })
-}
-
 /// Only programs that root installed are believed to be sshd.
-fn trust(program: Option<&str>, uid: Option<&str>) -> Trust {
+fn trust(program: Option<&OsStr>, uid: Option<&[u8]>) -> Trust {
     // What runs on after an upgrade has lost its file: proc(5).
-    let program = program.map(|program| program.strip_suffix(" (deleted)").unwrap_or(program));
+    let program = program.map(|program| {
+        let path = program.as_bytes();
+        OsStr::from_bytes(path.strip_suffix(b" (deleted)").unwrap_or(path))
+    });
     let program = program.map(Path::new).filter(|program| {
         let names = ["sshd", "sshd-session", "sshd-auth"].map(Path::new);
         let installed = program.starts_with("/usr") || program.starts_with("/opt");
         installed && names.iter().any(|name| program.ends_with(name))
     });
     match (program, uid) {
-        (Some(_), Some("0")) => Trust::Server,
+        (Some(_), Some(b"0")) => Trust::Server,
         (Some(_), _) => Trust::Session,
         (None, _) => Trust::Text,
     }
@@ -140,17 +124,17 @@ mod tests {
     use super::*;
 
     fn entry(fields: &str) -> Entry {
-        let line = format!(
-            r#"{{"__CURSOR":"s=1;i=2","__REALTIME_TIMESTAMP":"1795230245000001","_BOOT_ID":"000000000000000000000000000000ff",{fields}}}"#
-        );
-        read(line.as_bytes()).unwrap()
+        let start = "__CURSOR=s=1;i=2\n__REALTIME_TIMESTAMP=1795230245000001\n_BOOT_ID=ff\n";
+        read(format!("{start}{fields}").as_bytes()).unwrap()
     }
 
     #[test]
     fn reads_what_sshd_wrote() {
         let entry = entry(
-            r#""_PID":"77","_UID":"0","_EXE":"/usr/sbin/sshd","MESSAGE":"Connection closed by 192.0.2.7 port 4711","_SOURCE_REALTIME_TIMESTAMP":"1795230245000000""#,
+            "_PID=77\n_UID=0\n_EXE=/usr/sbin/sshd\nMESSAGE=Connection closed by 192.0.2.7 port 4711\n\
+             _SOURCE_REALTIME_TIMESTAMP=1795230245000000\n",
         );
+        assert_eq!(entry.cursor, "s=1;i=2");
         assert_eq!(entry.at, Timestamp::from_micros(1_795_230_245_000_000));
         assert_eq!(
             (entry.pid, entry.boot, entry.trust),
@@ -176,23 +160,16 @@ mod tests {
             ("/usr/bin/notsshd", "0", Trust::Text),
             ("/tmp/sshd", "1000", Trust::Text),
         ] {
-            let fields = format!(r#""_UID":"{uid}","_EXE":"{program}","MESSAGE":"x""#);
+            let fields = format!("_UID={uid}\n_EXE={program}\nMESSAGE=x\n");
             assert_eq!(entry(&fields).trust, expected, "{program} of {uid}");
         }
-        assert_eq!(entry(r#""MESSAGE":"x","_UID":"0""#).trust, Trust::Text);
+        assert_eq!(entry("MESSAGE=x\n_UID=0\n").trust, Trust::Text);
     }
 
     #[test]
-    fn messages_come_in_all_forms() {
-        for (form, expected) in [
-            (r#""a\u00e9""#, Some("a\u{e9}".as_bytes())),
-            ("[97,255,98]", Some(&b"a\xffb"[..])),
-            (r#"["first","second"]"#, Some(&b"first"[..])),
-            ("[[97],\"b\"]", Some(&b"a"[..])),
-            ("null", None),
-        ] {
-            let entry = entry(&format!(r#""MESSAGE":{form}"#));
-            assert_eq!(entry.message.as_deref(), expected, "{form}");
-        }
+    fn a_field_that_comes_again_is_not_believed() {
+        let entry = entry("_UID=1000\nMESSAGE=first\nMESSAGE=second\n_UID=0\n");
+        assert!(!entry.by_root);
+        assert_eq!(entry.message.unwrap(), b"first");
     }
 }

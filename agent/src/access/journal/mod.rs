@@ -14,6 +14,7 @@ use crate::spool::Ended;
 
 mod child;
 mod entry;
+mod export;
 mod place;
 mod reader;
 
@@ -41,6 +42,24 @@ pub(super) struct Journal {
     socket: PathBuf,
 }
 
+/// How soon it is tried again at first, and after many times.
+const SOON: Duration = Duration::from_secs(1);
+const LATE: Duration = Duration::from_secs(60);
+
+/// Why the journal cannot be read.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    pub(super) state: FindingState,
+    pub(super) why: String,
+}
+
+impl From<String> for Unreadable {
+    fn from(why: String) -> Self {
+        let state = FindingState::Failing;
+        Self { state, why }
+    }
+}
+
 /// How to go on.
 struct Start {
     argument: String,
@@ -57,54 +76,49 @@ impl Journal {
         }
     }
 
-    /// Whether the journal can be read; if not, why.
-    pub(super) async fn can_be_read(&self) -> Result<(), String> {
+    /// Whether the journal can be read.
+    pub(super) async fn can_be_read(&self) -> Result<(), Unreadable> {
         self.look().await.map(drop)
     }
 
     /// Its last entry, if it can be read.
-    async fn look(&self) -> Result<Option<Entry>, String> {
+    async fn look(&self) -> Result<Option<Entry>, Unreadable> {
         if !self.socket.exists() {
-            return Err(format!(
-                "no journald runs here ({} is missing)",
-                self.socket.display()
-            ));
+            let socket = self.socket.display();
+            let why = format!("no journald runs here ({socket} is missing)");
+            return Err(Unreadable {
+                state: FindingState::Absent,
+                why,
+            });
         }
         let (entry, complaint) = self.one(&["--lines=1", FIELDS]).await?;
         if complaint.contains("not seeing messages") || complaint.contains("permission") {
-            return Err(
-                "the agent may not read the journal: its user must be in the group \
-                systemd-journal"
-                    .to_owned(),
-            );
+            let why = "the agent may not read it: its user must be in the group systemd-journal";
+            return Err(Unreadable::from(why.to_owned()));
         }
         Ok(entry)
     }
 
     /// Reads sshd's entries for ever; begins again whenever that ends.
     pub(super) async fn follow(&self, desk: &mut Desk) -> Result<Infallible, Ended> {
-        let mut delay = Duration::from_secs(1);
+        let mut delay = SOON;
         loop {
             let began = Instant::now();
-            let why = match self.start(desk).await {
+            let Unreadable { state, why } = match self.start(desk).await {
                 Ok(start) => self.read(start, desk).await?,
-                Err(why) => why,
+                Err(unreadable) => unreadable,
             };
-            if began.elapsed() > Duration::from_secs(60) {
-                delay = Duration::from_secs(1);
+            if began.elapsed() > LATE {
+                delay = SOON;
             }
-            desk.say(
-                SUBJECT,
-                FindingState::Failing,
-                &format!("{why}; it is tried again"),
-            );
+            desk.say(SUBJECT, state, &format!("{why}; it is tried again"));
             sleep(delay).await;
-            delay = (delay * 2).min(Duration::from_secs(60));
+            delay = (delay * 2).min(LATE);
         }
     }
 
     /// Finds out how to go on: from where it was left, if that is still there.
-    async fn start(&self, desk: &mut Desk) -> Result<Start, String> {
+    async fn start(&self, desk: &mut Desk) -> Result<Start, Unreadable> {
         let last = self.look().await?;
         let kept = desk.position(SOURCE).map(serde_json::from_slice::<Place>);
         let place = match kept {
@@ -150,12 +164,12 @@ impl Journal {
     }
 
     /// Reads until the child ends; why it did.
-    async fn read(&self, start: Start, desk: &mut Desk) -> Result<String, Ended> {
+    async fn read(&self, start: Start, desk: &mut Desk) -> Result<Unreadable, Ended> {
         let fixed = ["--follow", "--no-tail", "--quiet", FIELDS, &start.argument];
         let all: Vec<&str> = fixed.into_iter().chain(MATCHES).collect();
         let mut reading = match Reading::start(&self.program, &all) {
             Ok(reading) => reading,
-            Err(error) => return Ok(format!("{} cannot be started: {error}", self.program)),
+            Err(error) => return Ok(self.cannot_start(&error).into()),
         };
         let mut reader = Reader::new(start.place);
         let gap = start.gap.into_iter().map(Report::Gap).collect();
@@ -164,30 +178,32 @@ impl Journal {
         desk.say(SUBJECT, FindingState::Watched, detail);
         loop {
             match reading.next().await {
-                Ok(Some(batch)) => {
-                    let reports = reader.understand(&batch);
+                Ok(Some(entries)) => {
+                    let reports = reader.understand(&entries);
                     reader.keep(reports, desk).await?;
                     sleep(PAUSE).await;
                 }
                 Ok(None) => {
                     let complaint = timeout(PATIENCE, reading.complaint()).await;
                     let complaint = complaint.unwrap_or_else(|_| "it closed its output".to_owned());
-                    return Ok(format!("journalctl ended: {complaint}"));
+                    return Ok(format!("journalctl ended: {complaint}").into());
                 }
-                Err(error) => return Ok(format!("journalctl cannot be read: {error}")),
+                Err(error) => return Ok(format!("journalctl cannot be read: {error}").into()),
             }
         }
+    }
+
+    fn cannot_start(&self, error: &std::io::Error) -> String {
+        format!("{} cannot be started: {error}", self.program)
     }
 
     /// The first entry that journalctl shows with these arguments, and what it says beside it.
     async fn one(&self, arguments: &[&str]) -> Result<(Option<Entry>, String), String> {
         let ask = async {
             let mut reading = Reading::start(&self.program, arguments)
-                .map_err(|error| format!("{} cannot be started: {error}", self.program))?;
-            let batch = reading.next().await.map_err(|error| error.to_string())?;
-            let lines = batch.unwrap_or_default().lines;
-            let mut lines = lines.split(|byte| *byte == b'\n');
-            let entry = lines.find_map(|line| entry::read(line).ok());
+                .map_err(|error| self.cannot_start(&error))?;
+            let entries = reading.next().await.map_err(|error| error.to_string())?;
+            let entry = entries.unwrap_or_default().into_iter().next();
             Ok((entry, reading.complaint().await))
         };
         let answer = timeout(PATIENCE, ask).await;

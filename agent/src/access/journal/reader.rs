@@ -1,11 +1,10 @@
-//! From lines of `journalctl` to reports, each once, with the place that was reached.
+//! From entries of the journal to reports, each once, with the place that was reached.
 
 use watchward_daemon::clock;
 use watchward_protocol::record::{Gap, Report};
 
 use super::SOURCE;
-use super::child::Batch;
-use super::entry;
+use super::entry::Entry;
 use super::place::Place;
 use crate::access::desk::Desk;
 use crate::access::understand::{Understand, Written};
@@ -34,16 +33,12 @@ impl Reader {
         }
     }
 
-    /// What these lines mean.
-    pub(super) fn understand(&mut self, batch: &Batch) -> Vec<Report> {
+    /// What these entries mean.
+    pub(super) fn understand(&mut self, entries: &[Entry]) -> Vec<Report> {
         let mut reports = Vec::new();
-        if batch.lost > 0 {
-            let why = "entries were too long to be read";
-            reports.push(self.gap(batch.lost, why.to_owned()));
-        }
-        for line in batch.lines.split(|byte| *byte == b'\n') {
-            if line.starts_with(b"{") {
-                self.line(line, &mut reports);
+        for entry in entries {
+            if !self.before.is_behind(entry, self.boot) {
+                self.entry(entry, &mut reports);
             }
         }
         reports
@@ -58,20 +53,16 @@ impl Reader {
         desk.keep(reports, SOURCE, place).await
     }
 
-    fn line(&mut self, line: &[u8], reports: &mut Vec<Report>) {
-        let entry = match entry::read(line) {
-            Ok(entry) => entry,
-            Err(error) => {
-                reports.push(self.gap(1, format!("an entry cannot be understood: {error}")));
-                return;
-            }
-        };
-        if self.before.is_behind(&entry, self.boot) {
-            return;
-        }
-        self.reached = Place::behind(&entry);
+    fn entry(&mut self, entry: &Entry, reports: &mut Vec<Report>) {
+        self.reached = Place::behind(entry);
         let Some(message) = &entry.message else {
-            reports.push(self.gap(1, "a message was longer than 4 KiB".to_owned()));
+            reports.push(Report::Gap(Gap {
+                source: SOURCE.to_owned(),
+                from: Some(entry.at),
+                to: entry.at,
+                lost: Some(1),
+                why: "a message was too long to be read".to_owned(),
+            }));
             return;
         };
         // The program of a process that ended at once may not be known, but its user always is.
@@ -88,15 +79,5 @@ impl Reader {
             message,
         });
         reports.extend(events.into_iter().map(Report::Access));
-    }
-
-    fn gap(&self, lost: u64, why: String) -> Report {
-        Report::Gap(Gap {
-            source: SOURCE.to_owned(),
-            from: Some(self.reached.at),
-            to: clock::now(),
-            lost: Some(lost),
-            why,
-        })
     }
 }

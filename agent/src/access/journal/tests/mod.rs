@@ -13,14 +13,15 @@ use watchward_protocol::time::Timestamp;
 use super::*;
 use crate::spool::{self, Keeper};
 
-const SERVER: &str = r#""_UID":"0","_EXE":"/usr/sbin/sshd","_PID":"7""#;
-const LOGGER: &str = r#""_UID":"1000","_EXE":"/usr/bin/logger","_PID":"8""#;
+const SERVER: &str = "_UID=0\n_EXE=/usr/sbin/sshd\n_PID=7";
+const LOGGER: &str = "_UID=1000\n_EXE=/usr/bin/logger\n_PID=8";
 
 /// An entry with this number, of the minute with this number.
 fn entry(number: u64, minute: i64, sender: &str) -> String {
     let taken = minute * 60_000_000;
     format!(
-        r#"{{"__CURSOR":"s=a;i={number:x};b=1;m={number:x};t=1;x=1","__REALTIME_TIMESTAMP":"{taken}","_BOOT_ID":"1",{sender},"MESSAGE":"Failed password for root from 192.0.2.7 port {number} ssh2"}}"#
+        "__CURSOR=s=a;i={number:x};b=1;m={number:x};t=1;x=1\n__REALTIME_TIMESTAMP={taken}\n\
+         _BOOT_ID=1\n{sender}\nMESSAGE=Failed password for root from 192.0.2.7 port {number} ssh2\n"
     )
 }
 
@@ -248,10 +249,12 @@ async fn what_a_local_user_wrote_is_never_trusted() {
 async fn what_is_missing_is_said() {
     let bench = Bench::new(None, &[]);
     fs::remove_file(bench.folder.path().join("socket")).unwrap();
-    let why = bench.journal().can_be_read().await.unwrap_err();
-    assert!(why.contains("no journald runs here"), "{why}");
+    let found = bench.journal().can_be_read().await.unwrap_err();
+    assert_eq!(found.state, FindingState::Absent);
+    assert!(found.why.contains("no journald runs here"), "{found:?}");
     fs::write(bench.folder.path().join("socket"), "").unwrap();
     fs::remove_file(bench.folder.path().join("journalctl")).unwrap();
-    let why = bench.journal().can_be_read().await.unwrap_err();
-    assert!(why.contains("cannot be started"), "{why}");
+    let found = bench.journal().can_be_read().await.unwrap_err();
+    assert_eq!(found.state, FindingState::Failing);
+    assert!(found.why.contains("cannot be started"), "{found:?}");
 }
