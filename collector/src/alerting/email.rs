@@ -20,7 +20,7 @@ use super::attempt::Outcome;
 use super::config::{Address, Smtp, Tls};
 use super::folder;
 use super::message::{Kind, Message};
-use super::wording::{full, headline, safe};
+use super::wording::{full, headline, placed, safe};
 
 /// Who takes emails.
 #[derive(Debug)]
@@ -209,19 +209,15 @@ impl Words {
 }
 
 /// The email, ready to be sent.
-fn mail(message: &Message, from: Mailbox, now: Timestamp) -> anyhow::Result<Mail> {
+pub(super) fn mail(message: &Message, from: Mailbox, now: Timestamp) -> anyhow::Result<Mail> {
     let to: Mailbox = message.address.parse()?;
     let words = Words::of(message);
     let incident = &message.incident;
     let domain = from.email.domain().to_owned();
     // The same for every attempt, so that mail clients show copies as one message.
     let id = |number: i64| format!("<{}.{number}@{domain}>", incident.code);
-    let subject = format!(
-        "[{}] {} ({})",
-        message.label(),
-        incident.subject,
-        incident.code
-    );
+    let what = placed(&incident.subject, incident.host.as_deref());
+    let subject = format!("[{}] {what} ({})", message.label(), incident.code);
     let since_1970 = Duration::from_micros(u64::try_from(now.as_micros()).unwrap_or(0));
     let mut mail = Mail::builder()
         .from(from)

@@ -41,15 +41,22 @@ fn cut(text: &str, most: usize) -> String {
     format!("{}..", head.trim_end())
 }
 
-/// What and where, on one line: the host comes first unless the title names it.
+/// A title with where it is: the host comes first unless the title names it.
+pub(super) fn placed(title: &str, host: Option<&str>) -> String {
+    let in_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let mut words = title.split(|c: char| !in_name(c));
+    match host {
+        Some(host) if !words.any(|word| word.trim_end_matches('.') == host) => {
+            format!("{host}: {title}")
+        }
+        _ => title.to_owned(),
+    }
+}
+
+/// What and where, on one line.
 pub(super) fn headline(message: &Message) -> String {
     let incident = &message.incident;
-    match &incident.host {
-        Some(host) if !incident.title.contains(host.as_str()) => {
-            format!("{host}: {}", incident.title)
-        }
-        _ => incident.title.clone(),
-    }
+    placed(&incident.title, incident.host.as_deref())
 }
 
 /// How long an SMS may be that arrives in one piece (3GPP TS 23.038: 160 septets).

@@ -1,7 +1,10 @@
 //! Messages say what is needed at night, fit a phone, and cannot be abused by strangers.
 
+use proptest::prelude::*;
+
 use super::*;
-use crate::alerting::wording::{safe, sms, storable};
+use crate::alerting::email::mail;
+use crate::alerting::wording::{placed, safe, sms, storable};
 
 #[test]
 fn an_sms_says_what_where_since_when_and_what_to_do() {
@@ -79,4 +82,54 @@ fn nothing_that_a_stranger_typed_breaks_a_line_or_makes_a_link() {
 #[test]
 fn what_was_escaped_is_not_escaped_again() {
     assert_eq!(safe("\\x1b and \u{1b}"), "\\x1b and \\u{1b}");
+}
+
+#[test]
+fn the_host_is_named_once() {
+    assert_eq!(placed("db-3 is silent", Some("db-3")), "db-3 is silent");
+    assert_eq!(
+        placed("10 failures on db-3.", Some("db-3")),
+        "10 failures on db-3."
+    );
+    assert_eq!(placed("dbus is down", Some("db")), "db: dbus is down");
+}
+
+proptest! {
+    #[test]
+    fn any_sms_is_one_piece_of_plain_text(
+        title in ".{0,300}", advice in ".{0,300}", host in proptest::option::of(".{0,80}"),
+    ) {
+        let mut message = message(Channel::Sms, Kind::Opened, Severity::Critical);
+        message.incident.title = title;
+        message.incident.advice = advice;
+        message.incident.host = host;
+        let text = sms(&message, NIGHT);
+        prop_assert!(text.len() <= 160, "{}: {text:?}", text.len());
+        prop_assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text:?}");
+        prop_assert!(text.starts_with("CRITICAL ") && text.ends_with(" W-7K3F"), "{text:?}");
+    }
+
+    #[test]
+    fn nothing_in_an_alert_adds_a_header_to_its_email(text in "[\\PC\r\n\0<>:&]{0,200}") {
+        let alert = storable(&Alert {
+            title: text.clone(),
+            detail: text.clone(),
+            advice: text,
+            ..brute_force(Severity::Critical)
+        });
+        let headers = |alert: &Alert| {
+            let mut message = message(Channel::Email, Kind::Opened, Severity::Critical);
+            message.incident.subject.clone_from(&alert.title);
+            message.incident.title.clone_from(&alert.title);
+            message.incident.detail.clone_from(&alert.detail);
+            message.incident.advice.clone_from(&alert.advice);
+            let mail = mail(&message, "w@example.org".parse().unwrap(), NIGHT).unwrap();
+            let mail = String::from_utf8(mail.formatted()).unwrap();
+            let head = mail.split("\r\n\r\n").next().unwrap().to_owned();
+            let names = head.split("\r\n").filter(|line| !line.starts_with([' ', '\t']));
+            let names: Vec<_> = names.map(|line| line.split(':').next().unwrap().to_owned()).collect();
+            names
+        };
+        prop_assert_eq!(headers(&alert), headers(&brute_force(Severity::Critical)));
+    }
 }
