@@ -16,6 +16,18 @@ pub(crate) fn own() -> Duration {
     )
 }
 
+/// What a running process and its threads have used so far, to 10 ms.
+pub(crate) fn of(pid: u32) -> Result<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name, in brackets, may hold anything; what follows it is numbers.
+    let (_, numbers) = text.rsplit_once(')').context("no such format")?;
+    let mut ticks = 0;
+    for number in numbers.split_whitespace().skip(11).take(2) {
+        ticks += number.parse::<u64>()?;
+    }
+    Ok(Duration::from_millis(ticks * 10))
+}
+
 /// What a command line uses, as the mean of so many runs. `$FILE` is the file in it.
 pub(crate) fn of_command(line: &str, file: &Path, runs: u32) -> Result<Duration> {
     let script =

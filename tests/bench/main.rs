@@ -2,6 +2,7 @@
 
 mod cpu;
 mod log;
+mod pipeline;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,8 @@ fn main() -> Result<()> {
     let file = folder.path().join("auth.log");
     say(&format!("Writing an auth.log of {LINES} lines ..."))?;
     log::write(&file, LINES)?;
-    parsing(&programs, &file)
+    parsing(&programs, &file)?;
+    pipeline::measure(&programs, folder.path())
 }
 
 /// The first figure: lines parsed per CPU second.
