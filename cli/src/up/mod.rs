@@ -13,8 +13,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 use watchward_daemon::clock;
-use watchward_daemon::service::{Signals, Wish};
 use watchward_daemon::tasks::{Running, Tasks, tasks};
 
 use crate::args::Up;
@@ -36,7 +36,7 @@ const COLLECTOR: &str = "watchward-collector";
 const AGENT: &str = "watchward-agent";
 
 pub(crate) async fn run(place: Up, screen: &mut Screen) -> anyhow::Result<()> {
-    let mut signals = Signals::listen()?;
+    let end = wish_to_end()?;
     let ground = Ground::prepare(&place.folder)?;
     let door = door::look();
     configuration::write(&ground, &door)?;
@@ -50,17 +50,26 @@ pub(crate) async fn run(place: Up, screen: &mut Screen) -> anyhow::Result<()> {
     };
     let ended = tokio::select! {
         ended = up.watch(&ground, door, &tasks, screen) => ended,
-        () = wish_to_end(&mut signals) => Ok(()),
+        () = end => Ok(()),
     };
     drop(tasks);
-    screen.line("")?;
     up.end(screen).await?;
     ended?;
     Ok(screen.line("Ended. `make up` goes on from here.")?)
 }
 
-async fn wish_to_end(signals: &mut Signals) {
-    while signals.next().await != Wish::End {}
+/// Listens from now on for Ctrl-C, for a request to end, and for a terminal that closes.
+fn wish_to_end() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
 }
 
 /// What runs.
@@ -154,14 +163,16 @@ impl Everything {
         found::show(&heard, screen)
     }
 
-    /// Ends everything: whoever speaks first, whoever listens last.
+    /// Ends everything: whoever speaks first, whoever listens last. Whether or not the terminal
+    /// is still there to be told.
     async fn end(mut self, screen: &mut Screen) -> anyhow::Result<()> {
+        let _ = screen.line("");
         for (name, program) in [
             ("agent", &mut self.agent),
             ("collector", &mut self.collector),
         ] {
             let Some(program) = program else { continue };
-            screen.line(&format!("Ending the {name} ..."))?;
+            let _ = screen.line(&format!("Ending the {name} ..."));
             program.end().await?;
         }
         self.running.drain(Duration::from_secs(5)).await;
