@@ -13,7 +13,8 @@ use watchward_protocol::time::Timestamp;
 use super::export::fields;
 
 /// The fields that are asked for. The cursor, the times and the boot always come.
-pub(super) const FIELDS: &str = "--output-fields=MESSAGE,_UID,_EXE,_PID,_SOURCE_REALTIME_TIMESTAMP";
+pub(super) const FIELDS: &str =
+    "--output-fields=MESSAGE,_UID,_EXE,_PID,_TRANSPORT,_SOURCE_REALTIME_TIMESTAMP";
 
 /// Which entries are asked for: of sshd's programs, whoever runs them (its sessions run as the user
 /// who logged in), and of others that call themselves so.
@@ -56,6 +57,7 @@ pub(super) fn read(entry: &[u8]) -> Option<Entry> {
             b"_PID" => &mut read.pid,
             b"_UID" => &mut read.uid,
             b"_EXE" => &mut read.program,
+            b"_TRANSPORT" => &mut read.transport,
             b"MESSAGE" => &mut read.message,
             _ => continue,
         };
@@ -75,6 +77,7 @@ struct Raw<'a> {
     pid: Option<&'a [u8]>,
     uid: Option<&'a [u8]>,
     program: Option<&'a [u8]>,
+    transport: Option<&'a [u8]>,
     message: Option<&'a [u8]>,
 }
 
@@ -86,7 +89,9 @@ impl Raw<'_> {
             .map(Timestamp::from_micros)
             .unwrap_or_default();
         let boot = text(self.boot).and_then(|boot| u128::from_str_radix(&boot, 16).ok());
-        let program = self.program.map(OsStr::from_bytes);
+        // What sshd writes to its standard error (`sshd -e`) has line ends that a stranger chose.
+        let loose = self.transport == Some(b"stdout");
+        let program = self.program.filter(|_| !loose).map(OsStr::from_bytes);
         Some(Entry {
             cursor: text(self.cursor)?,
             taken,
@@ -164,6 +169,8 @@ mod tests {
             assert_eq!(entry(&fields).trust, expected, "{program} of {uid}");
         }
         assert_eq!(entry("MESSAGE=x\n_UID=0\n").trust, Trust::Text);
+        let loose = "_UID=0\n_EXE=/usr/sbin/sshd\n_TRANSPORT=stdout\nMESSAGE=x\n";
+        assert_eq!(entry(loose).trust, Trust::Text);
     }
 
     #[test]
