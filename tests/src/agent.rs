@@ -64,7 +64,8 @@ pub fn start(host: &Host, network: &Network, collector: &Collector, settings: &s
 
 /// Kills it without a word of warning; the host's systemd starts it again a second later.
 pub fn kill(host: &Host) -> Result<()> {
-    host.sh("systemctl kill -s KILL watchward-agent").map(drop)
+    host.sh("kill -9 $(systemctl show -P MainPID watchward-agent)")
+        .map(drop)
 }
 
 /// What it has logged.
@@ -81,6 +82,6 @@ fn configuration(network: &Network, settings: &str) -> String {
     let outside = network.outside();
     format!(
         "[uplink]\ncollector = \"{outside}:{STREAM_PORT}\"\n\
-         enrolment = \"{outside}:{ENROLMENT_PORT}\"\nretry = \"2s\"\n{settings}"
+         enrolment = \"{outside}:{ENROLMENT_PORT}\"\nretry = \"2s\"\nbeat = \"2s\"\n{settings}"
     )
 }

@@ -35,8 +35,8 @@ struct Process {
 impl Collector {
     /// Starts one on the outside address of the network.
     ///
-    /// `database` is the URL of an empty database, or nothing for SQLite; `settings` are the tables
-    /// that a scenario adds to the configuration.
+    /// `database` is the URL of an empty database, or nothing for SQLite; `settings` are what a
+    /// scenario adds to the configuration.
     pub fn start(network: &Network, database: Option<&str>, settings: &str) -> Result<Self> {
         let folder = Folder::new("watchward-collector-")?;
         let text = configuration(&folder, network, database);
@@ -92,6 +92,16 @@ impl Collector {
     /// A list that the operator's command shows.
     pub fn list(&self, words: &[&str]) -> Result<Vec<Value>> {
         serde_json::from_value(self.ask(words)?).with_context(|| format!("{words:?} is no list"))
+    }
+
+    /// The incidents, open and over.
+    pub fn incidents(&self) -> Result<Vec<Value>> {
+        let mut shown = self.ask(&["incidents"])?;
+        let list = shown
+            .get_mut("incidents")
+            .map(Value::take)
+            .context("no incidents")?;
+        Ok(serde_json::from_value(list)?)
     }
 
     /// A new token for a host of this name.
@@ -154,9 +164,11 @@ fn configuration(folder: &Folder, network: &Network, database: Option<&str>) -> 
     let sqlite = format!("sqlite://{state}/watchward.db");
     let database = database.unwrap_or(&sqlite);
     format!(
-        "database = \"{database}\"\n\
-         socket = \"{state}/collector.sock\"\n\
-         listen = \"{outside}:{STREAM_PORT}\"\n\
-         enrolment = \"{outside}:{ENROLMENT_PORT}\"\n"
+        "store.database = \"{database}\"
+         admin.socket = \"{state}/collector.sock\"
+         hosts.authority = \"{state}/authority.pem\"
+         intake.listen = \"{outside}:{STREAM_PORT}\"
+         intake.enrolment = \"{outside}:{ENROLMENT_PORT}\"
+        "
     )
 }

@@ -17,11 +17,16 @@ const SUITE: &str = "bookworm";
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,\
     sshpass,nftables,iproute2,rsyslog,logrotate,sudo,procps,postfix,ca-certificates";
 
-/// Done to a fresh root: what every host of a test wants otherwise than Debian has it.
+/// Done to a fresh root: what every host of a test wants otherwise than Debian has it. A wrong
+/// password is refused at once; rsyslog is told of a rotation by a plain signal, for `systemctl
+/// kill` needs what a container may not have.
 const SETTLE: &str = "
     mkdir -p etc/systemd/journald.conf.d
     printf '[Journal]\\nRateLimitIntervalSec=0\\n' > etc/systemd/journald.conf.d/tests.conf
     chroot . systemctl -q disable postfix
+    sed -i 's/pam_unix.so nullok/pam_unix.so nullok nodelay/' etc/pam.d/common-auth
+    printf '#!/bin/sh\\nkill -HUP $(systemctl show -P MainPID rsyslog)\\n' \
+        > usr/lib/rsyslog/rsyslog-rotate
     chroot . systemctl -q mask systemd-networkd-wait-online apt-daily.timer apt-daily-upgrade.timer
     rm -rf var/cache/apt/archives/*.deb var/lib/apt/lists/* etc/ssh/ssh_host_*_key*
     ssh-keygen -q -A -f .

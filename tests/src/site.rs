@@ -1,6 +1,7 @@
 //! What a scenario plays on: a network, a collector, and the servers that people are told by.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use crate::agent;
 use crate::collector::Collector;
 use crate::host::Host;
-use crate::mail::{self, MailServer};
+use crate::mail::MailServer;
 use crate::network::Network;
 use crate::postgres::Postgres;
 use crate::ready;
@@ -46,7 +47,7 @@ pub struct Site {
 }
 
 /// Plays a scenario on a site of its own, or says that this machine cannot. `settings` are added to
-/// the collector's configuration.
+/// the collector's configuration: lines such as `hosts.silent_after = "8s"`.
 pub fn play(name: &str, settings: &str, scene: impl FnOnce(&mut Site) -> Result<()>) -> Result<()> {
     play_on(Database::Sqlite, name, settings, scene)
 }
@@ -75,7 +76,9 @@ impl Site {
         };
         let url = postgres.as_ref().map(Postgres::database).transpose()?;
         let secrets = Folder::new("watchward-secrets-")?;
-        fs::write(secrets.path().join("twilio"), sms::TOKEN)?;
+        let secret = secrets.path().join("twilio");
+        fs::write(&secret, sms::TOKEN)?;
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
         fs::write(secrets.path().join("mail.pem"), mail.certificate())?;
         let told = alerting(&secrets, &mail, &gateway);
         let collector = Collector::start(&network, url.as_deref(), &format!("{settings}\n{told}"))?;
@@ -104,17 +107,19 @@ impl Site {
     /// Has a host watched that was not, and waits until the collector has heard of it.
     pub fn watch(&self, host: &Host, settings: &str) -> Result<()> {
         agent::start(host, &self.network, &self.collector, settings)?;
-        let up = |it: &Value| {
+        let watched = |it: &Value| {
             it.get("name").is_some_and(|name| name == host.name())
-                && it.get("state").is_some_and(|state| state == "up")
+                && it
+                    .get("findings")
+                    .is_some_and(|all| all.to_string().contains("access: "))
         };
-        self.hosts_until("the new host is up", |hosts| hosts.iter().any(up))
+        self.hosts_until("the new host is watched", |hosts| hosts.iter().any(watched))
             .with_context(|| agent::log(host))
     }
 
     /// Waits until the collector's incidents are as they should be.
     pub fn incidents_until(&self, what: &str, enough: impl Fn(&[Value]) -> bool) -> Result<()> {
-        let look = || self.collector.list(&["incidents"]);
+        let look = || self.collector.incidents();
         until_seen(what, SOON, look, |incidents| enough(incidents)).map(drop)
     }
 
@@ -186,6 +191,30 @@ impl Told {
 }
 
 fn alerting(secrets: &Folder, server: &MailServer, gateway: &Gateway) -> String {
-    let _ = (secrets, server, gateway, mail::NAME);
-    String::new()
+    let (folder, smtp, sms) = (secrets.path().display(), server.address(), gateway.url());
+    format!(
+        "[alerting]
+         folder = \"{folder}\"
+         [alerting.pace]
+         first_retry = \"500ms\"
+         longest_retry = \"2s\"
+         [alerting.smtp]
+         host = \"{smtp}\"
+         port = 25
+         tls = \"starttls\"
+         ca_file = \"{folder}/mail.pem\"
+         from = \"Watchward <watchward@example.test>\"
+         [alerting.sms]
+         base_url = \"{sms}\"
+         account = \"{account}\"
+         secret_file = \"{folder}/twilio\"
+         from = \"+15550199\"
+         [[alerting.contacts]]
+         name = \"on-call\"
+         email = \"{MAILBOX}\"
+         phone = \"{PHONE}\"
+         by_sms = \"info\"
+        ",
+        account = sms::ACCOUNT,
+    )
 }

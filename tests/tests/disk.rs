@@ -1,11 +1,5 @@
 //! A disk that is full: the agent gives up health first, access last, and says what it gave up.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "what holds the tests is a test too"
-)]
-
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;

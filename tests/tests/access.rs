@@ -1,0 +1,195 @@
+//! Room `access`: who fails to get in, who gets in, and a log that rotates while nobody listens.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use watchward_tests::agent;
+use watchward_tests::host::Host;
+use watchward_tests::site::play;
+use watchward_tests::ssh;
+use watchward_tests::wait::{SOON, until};
+
+#[test]
+fn ten_failed_logins_are_ten_events_one_incident_one_email_and_one_sms() -> Result<()> {
+    play("ten failed logins", "", |site| {
+        let (web, office) = (site.watched("web", "")?, site.boot("office")?);
+        ssh::add_user(&web, "alice", "correct")?;
+        for _ in 0..10 {
+            assert!(!ssh::password(&office, &web, "alice", "wrong")?);
+        }
+        let from = office.address().to_string();
+        let query = ["--address", &from, "--outcome", "failure"];
+        let events =
+            site.access_until("ten failures", &query, |seen| attempts(seen).len() >= 10)?;
+        let events = attempts(&events);
+        assert_eq!(events.len(), 10, "{events:#?}");
+        for event in &events {
+            let said = [
+                &event["host"],
+                &event["user"],
+                &event["address"],
+                &event["method"],
+            ];
+            assert_eq!(
+                said,
+                [
+                    &json!("web"),
+                    &json!("alice"),
+                    &json!(from),
+                    &json!("password")
+                ]
+            );
+        }
+        assert_eq!(
+            ports(&events),
+            logged_ports(&web, "Failed password for alice")?
+        );
+
+        let first = site.told_until("an email and an SMS", |told| told.of(&[&from]) == (1, 1))?;
+        assert_eq!(site.collector.incidents()?.len(), 1);
+
+        // A repeat joins the incident. What another address does is told after it, were it told.
+        assert!(!ssh::password(&office, &web, "alice", "wrong")?);
+        let cafe = site.boot("cafe")?;
+        for _ in 0..10 {
+            assert!(!ssh::password(&cafe, &web, "alice", "wrong")?);
+        }
+        let other = cafe.address().to_string();
+        let told = site.told_until("the other address", |told| told.of(&[&other]) == (1, 1))?;
+        assert_eq!(
+            told.of(&[&from]),
+            (1, 1),
+            "told again: {told:#?} after {first:#?}"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn good_logins_name_the_key_and_the_method() -> Result<()> {
+    play("good logins", "", |site| {
+        let (web, office) = (site.watched("web", "")?, site.boot("office")?);
+        ssh::add_user(&web, "alice", "correct")?;
+        let fingerprint = ssh::add_key(&office, "alice", &web)?;
+        assert!(ssh::key(&office, &web, "alice")?);
+        assert!(ssh::password(&office, &web, "alice", "correct")?);
+
+        let query = ["--user", "alice", "--outcome", "success"];
+        let events = site.access_until("two logins", &query, |seen| attempts(seen).len() >= 2)?;
+        let events = attempts(&events);
+        assert_eq!(events.len(), 2, "{events:#?}");
+        let by = |method: &str| {
+            let found = events.iter().find(|it| it["method"] == method);
+            found.with_context(|| format!("no login by {method}: {events:#?}"))
+        };
+        assert_eq!(by("publickey")?["key_fingerprint"], fingerprint);
+        assert_eq!(by("password")?["address"], office.address().to_string());
+        assert!(by("password")?["key_fingerprint"].is_null());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_log_that_rotates_while_the_network_is_cut_is_read_exactly_once() -> Result<()> {
+    play("a log rotates while the network is cut", "", |site| {
+        let from_files = "[access]\nssh = \"files\"\n";
+        let (files, journal) = (
+            site.watched("files", from_files)?,
+            site.watched("journal", "")?,
+        );
+        let office = site.boot("office")?;
+        let fail = |user: &str| -> Result<()> {
+            for host in [&files, &journal] {
+                assert!(!ssh::password(&office, host, user, "wrong")?);
+            }
+            Ok(())
+        };
+        fail("before")?;
+        site.access_until("both hosts", &["--user", "before"], |seen| {
+            attempts(seen).len() == 2
+        })?;
+
+        // Only the way to the collector is cut: the strangers still come.
+        for host in [&files, &journal] {
+            block_collector(host, &site.network.outside().to_string())?;
+        }
+        fail("during")?;
+        logged(&files, "invalid user during")?;
+        files.sh("logrotate -f /etc/logrotate.d/rsyslog; test -s /var/log/auth.log.1")?;
+        journal.sh("journalctl --rotate")?;
+        fail("rotated")?;
+        logged(&files, "invalid user rotated")?;
+        files.sh("logrotate -f /etc/logrotate.d/rsyslog")?;
+        agent::kill(&files)?;
+        agent::kill(&journal)?;
+        fail("twice")?;
+        for host in [&files, &journal] {
+            host.sh("nft delete table inet cut")?;
+        }
+        fail("after")?;
+
+        for user in ["before", "during", "rotated", "twice", "after"] {
+            for host in ["files", "journal"] {
+                let query = ["--user", user, "--host", host];
+                let events = site.access_until(user, &query, |seen| !attempts(seen).is_empty())?;
+                assert_eq!(attempts(&events).len(), 1, "{user} on {host}: {events:#?}");
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Cuts the host off from the collector alone.
+fn block_collector(host: &Host, collector: &str) -> Result<()> {
+    host.sh(&format!(
+        "nft add table inet cut
+         nft add chain inet cut out '{{ type filter hook output priority 0; }}'
+         nft add chain inet cut in '{{ type filter hook input priority 0; }}'
+         nft add rule inet cut out ip daddr {collector} drop
+         nft add rule inet cut in ip saddr {collector} drop"
+    ))
+    .map(drop)
+}
+
+/// Waits until the host's text log has it.
+fn logged(host: &Host, text: &str) -> Result<()> {
+    until("the syslog daemon has written the line", SOON, || {
+        Ok(host
+            .try_sh(&format!("grep -q '{text}' /var/log/auth.log"))?
+            .then_some(()))
+    })
+}
+
+/// The events that are tries of their own.
+fn attempts(events: &[Value]) -> Vec<Value> {
+    events
+        .iter()
+        .filter(|it| it["attempt"] == true)
+        .cloned()
+        .collect()
+}
+
+/// How many events came from each port.
+fn ports(events: &[Value]) -> BTreeMap<u64, usize> {
+    let mut counts = BTreeMap::new();
+    for port in events.iter().filter_map(|it| it["port"].as_u64()) {
+        *counts.entry(port).or_default() += 1;
+    }
+    counts
+}
+
+/// The same by sshd's own journal, for the lines that begin so.
+fn logged_ports(host: &Host, start: &str) -> Result<BTreeMap<u64, usize>> {
+    let mut counts = BTreeMap::new();
+    for line in host.sh("journalctl -u ssh -o cat --no-pager")?.lines() {
+        if let Some((_, port)) = line
+            .strip_prefix(start)
+            .and_then(|rest| rest.split_once(" port "))
+        {
+            let port = port.split(' ').next().unwrap_or_default().parse()?;
+            *counts.entry(port).or_default() += 1;
+        }
+    }
+    Ok(counts)
+}
