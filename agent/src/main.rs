@@ -28,6 +28,12 @@ enum Command {
         #[arg(long, default_value = "/etc/watchward/agent.toml")]
         config: PathBuf,
     },
+    /// Say whether the configuration is right.
+    Check {
+        /// The configuration file.
+        #[arg(long, default_value = "/etc/watchward/agent.toml")]
+        config: PathBuf,
+    },
     /// Make this host known to the collector, with a token from `watchward token create HOST`.
     Enroll {
         /// The configuration file.
@@ -53,6 +59,9 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run { config } => watchward_daemon::logging::start()
             .and_then(|()| runtime()?.block_on(watchward_agent::run(&config))),
+        Command::Check { config } => watchward_daemon::config::read::<Config>(&config)
+            .map(drop)
+            .map_err(Into::into),
         Command::Enroll {
             config,
             name,

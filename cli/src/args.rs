@@ -50,6 +50,9 @@ pub(crate) enum Command {
     },
     /// Everything as it happens, until Ctrl-C
     Live,
+    /// Configuration files
+    #[command(subcommand)]
+    Config(Config),
     /// Try Watchward on this machine: a collector and an agent under one folder (what `make up` runs)
     Up(Up),
 }
@@ -76,6 +79,19 @@ pub(crate) enum Hosts {
     Revoke {
         /// The host's name
         host: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Say whether those of this machine's collector and agent are right, and what is not
+    Check {
+        /// The collector's file
+        #[arg(long, value_name = "FILE")]
+        collector: Option<PathBuf>,
+        /// The agent's file
+        #[arg(long, value_name = "FILE")]
+        agent: Option<PathBuf>,
     },
 }
 

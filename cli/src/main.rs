@@ -3,6 +3,7 @@
 mod access;
 mod args;
 mod client;
+mod config;
 mod health;
 mod hosts;
 mod incidents;
@@ -52,6 +53,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Health => health::run(&collector, &mut screen).await,
         Command::Incidents { code } => incidents::run(&collector, code, &mut screen).await,
         Command::Live => live::run(&collector, &mut screen).await,
+        Command::Config(command) => config::run(command, &mut screen),
         Command::Up(place) => up::run(place, &mut screen).await,
     }
 }
