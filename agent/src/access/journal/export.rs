@@ -165,9 +165,11 @@ mod tests {
         field
     }
 
+    type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
     /// The fields of each entry of a stream that comes in pieces of this size; and the largest
     /// buffer there was.
-    fn cut(stream: &[u8], piece: usize) -> (Vec<Vec<(Vec<u8>, Vec<u8>)>>, usize) {
+    fn cut(stream: &[u8], piece: usize) -> (Vec<Fields>, usize) {
         let (mut cutter, mut entries, mut most) = (Cutter::default(), Vec::new(), 0);
         for piece in stream.chunks(piece) {
             cutter.buffer().extend_from_slice(piece);
@@ -219,7 +221,7 @@ mod tests {
         stream.extend(b"\n__CURSOR=d\n\n");
         for piece in [1000, 4096, 65_536] {
             let (entries, most) = cut(&stream, piece);
-            let names = |entry: &Vec<(Vec<u8>, Vec<u8>)>| entry.len();
+            let names = |entry: &Fields| entry.len();
             assert_eq!(entries.len(), 4);
             assert_eq!(names(&entries[0]), 2);
             assert_eq!(names(&entries[1]), 2);

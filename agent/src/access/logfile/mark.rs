@@ -42,6 +42,14 @@ impl Identity {
             born: born.and_then(|born| u64::try_from(born.as_nanos()).ok()),
         }
     }
+
+    /// Whether the file was made after this moment; not, if the file system does not know.
+    pub(super) fn is_born_after(self, moment: Timestamp) -> bool {
+        let moment = u64::try_from(moment.as_micros())
+            .unwrap_or(0)
+            .saturating_mul(1000);
+        self.born.is_some_and(|born| born > moment)
+    }
 }
 
 /// A file and the place in it that lines were read to.

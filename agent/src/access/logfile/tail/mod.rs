@@ -148,10 +148,40 @@ impl Tail {
             }
         }
         let after = match newest {
-            Some(index) => all.into_iter().skip(index + 1).collect(),
+            Some(index) => {
+                let mut before = all;
+                let after = before.split_off(index + 1);
+                self.find_copies(position, before, moment)?;
+                after
+            }
             None => self.later(all),
         };
         self.open_all(after, moment.instant)
+    }
+
+    /// A log that was empty looks the same when what came to it was copied and cut off meanwhile:
+    /// opens such copies, before the log itself.
+    fn find_copies(
+        &mut self,
+        position: &Position,
+        mut before: Vec<Sibling>,
+        moment: Moment,
+    ) -> io::Result<()> {
+        before.retain(|one| one.identity.is_born_after(position.at) && !self.is_open(one));
+        let was_empty = position.marks.last().is_some_and(|mark| mark.offset == 0);
+        if !was_empty || before.is_empty() {
+            return Ok(());
+        }
+        let newest = self.files.pop();
+        self.open_all(before, moment.instant)?;
+        self.files.extend(newest);
+        self.gap(moment.now, CUT);
+        Ok(())
+    }
+
+    fn is_open(&self, one: &Sibling) -> bool {
+        let same = |known: &Reading| known.generation.identity() == one.identity;
+        self.files.iter().any(same)
     }
 
     /// Opens the file of a mark where it is now, at its place: which one of all that is, and what
@@ -185,13 +215,9 @@ impl Tail {
 
     /// What to read when the file that was read to now is not known: all that was written to since.
     fn later(&self, all: Vec<Sibling>) -> Vec<Sibling> {
-        let open = |one: &Sibling| {
-            let same = |known: &Reading| known.generation.identity() == one.identity;
-            self.files.iter().any(same)
-        };
         let later = |one: &Sibling| one.path == self.path || one.written > self.seen;
         all.into_iter()
-            .filter(|one| later(one) && !open(one))
+            .filter(|one| later(one) && !self.is_open(one))
             .collect()
     }
 

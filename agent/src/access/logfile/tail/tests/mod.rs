@@ -2,120 +2,15 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
+use watchward_daemon::clock;
 
 use super::*;
 
+mod bench;
 mod random;
 
-/// A log with numbered lines, and what was read of it.
-struct Bench {
-    _folder: TempDir,
-    log: PathBuf,
-    tail: Tail,
-    kept: Position,
-    written: u32,
-    read: Vec<String>,
-    gaps: Vec<Gap>,
-    start: Instant,
-    later: Duration,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("auth.log");
-        fs::write(&log, "old\n").unwrap();
-        let tail = Tail::first(&log, Timestamp::default()).unwrap();
-        Self {
-            kept: tail.position(),
-            _folder: folder,
-            log,
-            tail,
-            written: 0,
-            read: Vec::new(),
-            gaps: Vec::new(),
-            start: Instant::now(),
-            later: Duration::ZERO,
-        }
-    }
-
-    fn moment(&self) -> Moment {
-        Moment {
-            now: Timestamp::default(),
-            instant: self.start + self.later,
-        }
-    }
-
-    fn path(&self, suffix: &str) -> PathBuf {
-        PathBuf::from(format!("{}{suffix}", self.log.display()))
-    }
-
-    /// Writes a line to any file of the log.
-    fn write_to(&mut self, path: &Path) {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .unwrap();
-        writeln!(file, "line {}", self.written).unwrap();
-        self.written += 1;
-    }
-
-    fn write(&mut self, count: u32) {
-        for _ in 0..count {
-            self.write_to(&self.log.clone());
-        }
-    }
-
-    fn read(&mut self) {
-        let mut buffer = Vec::new();
-        loop {
-            let (moment, read) = (self.moment(), &mut self.read);
-            let mut line = |line: &[u8]| read.push(String::from_utf8_lossy(line).into_owned());
-            let progress = self.tail.advance(moment, &mut buffer, &mut line).unwrap();
-            self.gaps.append(&mut self.tail.gaps());
-            // The place travels with the lines, through the words that the spool keeps.
-            let words = serde_json::to_vec(&self.tail.position()).unwrap();
-            self.kept = serde_json::from_slice(&words).unwrap();
-            if progress != Progress::More {
-                return;
-            }
-        }
-    }
-
-    fn restart(&mut self) {
-        self.tail = Tail::resume(&self.log, &self.kept, self.moment()).unwrap();
-        self.gaps.append(&mut self.tail.gaps());
-    }
-
-    fn rename(&self, from: &str, to: &str) {
-        fs::rename(self.path(from), self.path(to)).unwrap();
-    }
-
-    fn copytruncate(&self, to: &str) {
-        fs::copy(&self.log, self.path(to)).unwrap();
-        fs::write(&self.log, "").unwrap();
-    }
-
-    fn create(&self) {
-        fs::write(&self.log, "").unwrap();
-    }
-
-    fn numbers(&self) -> Vec<String> {
-        (0..self.written)
-            .map(|number| format!("line {number}"))
-            .collect()
-    }
-
-    #[track_caller]
-    fn all_is_read_once(&mut self) {
-        self.read();
-        assert_eq!(self.read, self.numbers());
-    }
-}
+use bench::Bench;
 
 #[test]
 fn the_first_start_begins_at_the_end() {
@@ -291,6 +186,27 @@ fn cut_off_while_stopped() {
 }
 
 #[test]
+fn cut_off_twice_while_stopped_and_empty_in_between() {
+    let mut bench = Bench::new();
+    bench.write(3);
+    bench.read();
+    bench.copytruncate("-20261120");
+    bench.read();
+    bench.later = GRACE;
+    bench.read();
+    // Files are born by a clock that is a few milliseconds late.
+    bench.kept.at = bench.kept.at - Duration::from_secs(1);
+    let early = bench.path("-20261120");
+    fs::remove_file(early).unwrap();
+    bench.write(2);
+    bench.copytruncate("-20261121");
+    bench.restart();
+    bench.write(1);
+    bench.all_is_read_once();
+    assert_eq!(bench.gaps.len(), 2, "one for each cut");
+}
+
+#[test]
 fn a_hole_of_zeros_before_a_line_is_skipped() {
     let mut bench = Bench::new();
     let mut writer = OpenOptions::new().write(true).open(&bench.log).unwrap();
@@ -321,7 +237,7 @@ fn an_inode_that_is_used_again_is_another_file() {
 fn a_log_that_comes_later_is_read_from_its_start() {
     let mut bench = Bench::new();
     fs::remove_file(&bench.log).unwrap();
-    bench.tail = Tail::first(&bench.log, Timestamp::default()).unwrap();
+    bench.tail = Tail::first(&bench.log, clock::now()).unwrap();
     bench.read();
     bench.restart();
     bench.write(2);
