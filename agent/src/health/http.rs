@@ -61,8 +61,14 @@ impl TryFrom<String> for Page {
 }
 
 impl fmt::Display for Page {
+    /// Without the name and the password that may be in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        let mut shown = self.0.clone();
+        // Only a URL without a host refuses, and none such was taken.
+        let _ = shown
+            .set_username("")
+            .and_then(|()| shown.set_password(None));
+        shown.fmt(f)
     }
 }
 
@@ -174,12 +180,12 @@ impl Clients {
 
 /// Asks for the page once. Its body is not read: the status says what matters.
 pub(super) async fn check(config: &Config, clients: &Clients) -> Found {
-    let url = &config.url.0;
+    let url = &config.url;
     let client = match clients.one(config.follow).await {
         Ok(client) => client,
         Err(error) => return Found::unknown(format!("cannot ask {url}: {}", chain(&error))),
     };
-    match client.get(url.clone()).send().await {
+    match client.get(url.0.clone()).send().await {
         Ok(answer) if config.status.holds(answer.status().as_u16()) => {
             Found::passed(format!("{url} answered {}", answer.status()))
         }
@@ -251,6 +257,12 @@ mod tests {
             "{}",
             found.detail
         );
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let page = Page::try_from("https://user:secret@example.org/health".to_owned()).unwrap();
+        assert_eq!(page.to_string(), "https://example.org/health");
     }
 
     #[tokio::test]
