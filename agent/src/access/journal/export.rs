@@ -5,7 +5,7 @@
 
 /// A field that is longer is left out: any local user can send hundreds of megabytes, while sshd's
 /// own messages have at most 1 KiB.
-const FIELD: usize = 16 * 1024;
+const FIELD: usize = 8 * 1024;
 /// Of an entry that is longer, the fields that follow are left out.
 const ENTRY: usize = 64 * 1024;
 
@@ -63,7 +63,7 @@ impl Cutter {
                     self.buffer.drain(at..at + head);
                     self.leaving_out = Rest::Bytes(bytes);
                 }
-                Next::Field(length) if self.whole + length > ENTRY => {
+                Next::Field(length) if length > FIELD || self.whole + length > ENTRY => {
                     self.buffer.drain(at..at + length);
                 }
                 Next::Field(length) => self.whole += length,
@@ -216,16 +216,18 @@ mod tests {
         stream.extend(&long);
         stream.extend(b"\n_UID=1\n\n__CURSOR=c\n");
         for _ in 0..200 {
-            stream.extend(binary("MESSAGE", &long[..10_000]));
+            stream.extend(binary("MESSAGE", &long[..8000]));
         }
-        stream.extend(b"\n__CURSOR=d\n\n");
+        stream.extend(b"\n__CURSOR=d\nMESSAGE=");
+        stream.extend(&long[..20_000]);
+        stream.extend(b"\n\n");
         for piece in [1000, 4096, 65_536] {
             let (entries, most) = cut(&stream, piece);
             let names = |entry: &Fields| entry.len();
             assert_eq!(entries.len(), 4);
             assert_eq!(names(&entries[0]), 2);
             assert_eq!(names(&entries[1]), 2);
-            assert!(names(&entries[2]) < 8);
+            assert!(names(&entries[2]) < 10);
             assert_eq!(entries[3], [(b"__CURSOR".to_vec(), b"d".to_vec())]);
             assert!(
                 most < ENTRY + FIELD + 2 * piece + 16,
