@@ -3,56 +3,42 @@
 use std::fmt;
 use std::path::Path;
 
+use sysinfo::{MemoryRefreshKind, System};
 use watchward_protocol::health::Value;
 
 use super::Found;
 
 mod config;
 mod disks;
-mod proc;
 
 pub use config::{Config, Load, NotALoad, NotAPercentage, Percent};
 use disks::Disk;
-use proc::{Memory, Ticks};
 
 /// Samples the host; remembers how long its processors had worked before.
 #[derive(Debug)]
-pub(super) struct Sampler {
-    before: Option<Ticks>,
-}
+pub(super) struct Sampler(Option<System>);
 
 impl Sampler {
     /// Begins to count what the processors do.
     pub(super) fn new() -> Self {
-        let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
-        Self {
-            before: proc::ticks(&stat),
+        let mut system = System::new().ok();
+        if let Some(system) = &mut system {
+            system.refresh_cpu_usage();
         }
+        Self(system)
     }
 
     /// What is found now, each with the name of its check.
     pub(super) fn sample(&mut self, config: &Config) -> Vec<(String, Found)> {
-        let read = |name: &str| std::fs::read_to_string(name).unwrap_or_default();
-        let stat = read("/proc/stat");
-        let processors = proc::processors(&stat);
-        let now = proc::ticks(&stat);
-        let cpu = match (self.before.take(), now) {
-            (Some(before), Some(now)) => cpu(now.busy_since(before), processors, config.cpu),
-            (None, _) | (_, None) => Found::unknown("/proc/stat cannot be read".to_owned()),
+        let mut all = match &mut self.0 {
+            Some(system) => sample(system, config),
+            None => vec![(
+                "host.cpu".to_owned(),
+                Found::unknown("/proc is missing".to_owned()),
+            )],
         };
-        self.before = now;
-        let mut all = vec![
-            ("host.cpu".to_owned(), cpu),
-            (
-                "host.memory".to_owned(),
-                memory(proc::memory(&read("/proc/meminfo")), config),
-            ),
-            (
-                "host.load".to_owned(),
-                load(proc::load(&read("/proc/loadavg")), processors, config),
-            ),
-        ];
-        for disk in disks::disks(&read("/proc/self/mounts")) {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        for disk in disks::disks(&mounts) {
             let room = disks::room(Path::new(&disk.mount));
             all.push((
                 format!("host.disk {}", disk.mount),
@@ -66,10 +52,34 @@ impl Sampler {
     }
 }
 
-fn cpu(percent: Option<f64>, processors: u32, limit: Percent) -> Found {
-    let Some(percent) = percent else {
-        return Found::unknown("the processors' clock has not moved".to_owned());
+fn sample(system: &mut System, config: &Config) -> Vec<(String, Found)> {
+    system.refresh_cpu_usage();
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    let processors = system.cpus().len();
+    let memory = Memory {
+        total: system.total_memory(),
+        available: system.available_memory(),
     };
+    let load = System::load_average()
+        .ok()
+        .map(|load| [load.one, load.five, load.fifteen]);
+    let percent = f64::from(system.global_cpu_usage());
+    vec![
+        ("host.cpu".to_owned(), cpu(percent, processors, config.cpu)),
+        ("host.memory".to_owned(), self::memory(memory, config)),
+        ("host.load".to_owned(), self::load(load, processors, config)),
+    ]
+}
+
+/// Memory in bytes.
+#[derive(Clone, Copy, Debug)]
+struct Memory {
+    total: u64,
+    /// What could be given to programs without swapping.
+    available: u64,
+}
+
+fn cpu(percent: f64, processors: usize, limit: Percent) -> Found {
     let detail = format!("{percent:.0}% of {processors} processors in use");
     judged(
         percent,
@@ -79,10 +89,7 @@ fn cpu(percent: Option<f64>, processors: u32, limit: Percent) -> Found {
     )
 }
 
-fn memory(memory: Option<Memory>, config: &Config) -> Found {
-    let Some(memory) = memory else {
-        return Found::unknown("/proc/meminfo cannot be read".to_owned());
-    };
+fn memory(memory: Memory, config: &Config) -> Found {
     let percent = percentage(memory.total.saturating_sub(memory.available), memory.total);
     let left = Size(memory.available);
     let detail = format!("{percent:.0}% of memory in use, {left} available");
@@ -93,11 +100,11 @@ fn memory(memory: Option<Memory>, config: &Config) -> Found {
     judged(percent, config.memory.number(), detail, values)
 }
 
-fn load(load: Option<[f64; 3]>, processors: u32, config: &Config) -> Found {
+fn load(load: Option<[f64; 3]>, processors: usize, config: &Config) -> Found {
     let Some([one, five, fifteen]) = load else {
         return Found::unknown("/proc/loadavg cannot be read".to_owned());
     };
-    let each = five / f64::from(processors.max(1));
+    let each = five / approximately(processors.max(1) as u64);
     let detail = format!("load {five:.2} over five minutes, {each:.2} for each processor");
     let named = [("load1", one), ("load5", five), ("load15", fifteen)];
     let values = named.map(|(name, number)| value(name, number, ""));
@@ -184,10 +191,10 @@ mod tests {
         let config = Config::default();
         let memory = |available| {
             memory(
-                Some(Memory {
+                Memory {
                     total: 4 << 30,
                     available,
-                }),
+                },
                 &config,
             )
         };
@@ -198,11 +205,11 @@ mod tests {
         );
         assert_eq!(memory(100 << 20).verdict, Verdict::Failed);
         assert_eq!(
-            cpu(Some(100.0), 2, Percent::try_from(100).unwrap()).verdict,
+            cpu(100.0, 2, Percent::try_from(100).unwrap()).verdict,
             Verdict::Passed
         );
         assert_eq!(
-            cpu(Some(96.0), 2, Percent::try_from(95).unwrap()).detail,
+            cpu(96.0, 2, Percent::try_from(95).unwrap()).detail,
             "96% of 2 processors in use: above 95"
         );
         assert_eq!(
