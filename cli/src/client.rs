@@ -199,4 +199,46 @@ mod tests {
         assert_eq!(reason("no such host\n").as_deref(), Some("no such host"));
         assert_eq!(reason(""), None);
     }
+
+    /// A collector that gives one answer to whoever asks, and ends.
+    async fn answered(answer: &'static str) -> (tempfile::TempDir, Client) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("collector.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let (tasks, _) = watchward_daemon::tasks::tasks();
+        tasks.start_passing("collector", async move {
+            let (mut connection, _) = listener.accept().await?;
+            let mut asked = [0; 4096];
+            let _ = connection.read(&mut asked).await?;
+            Ok(connection.write_all(answer.as_bytes()).await?)
+        });
+        (folder, Client::new(&socket).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_stream_comes_line_by_line_however_it_is_cut() {
+        let (_folder, client) = answered(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
+             5\r\n{\"a\":\r\n8\r\n1}\n\n{\"b\"\r\n4\r\n:2}\n\r\n0\r\n\r\n",
+        )
+        .await;
+        let mut stream = client.stream("/v1/live").await.unwrap();
+        let mut events = Vec::new();
+        while let Some(event) = stream.next().await.unwrap() {
+            events.push(event.to_string());
+        }
+        assert_eq!(events, ["{\"a\":1}", "{\"b\":2}"]);
+    }
+
+    #[tokio::test]
+    async fn the_collector_says_why_it_refuses() {
+        let (_folder, client) = answered(
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 24\r\n\r\n{\"error\":\"no such host\"}",
+        )
+        .await;
+        let refused = client.fetch::<Value>("/v1/hosts/x", &[]).await.unwrap_err();
+        let refused = refused.to_string();
+        assert_eq!(refused, "the collector refuses: no such host");
+    }
 }
