@@ -37,8 +37,9 @@ pub struct Config {
     pub keep_acknowledged: Span,
     /// How much of it stays at most.
     pub keep_acknowledged_limit: Megabytes,
-    /// Under a steady stream of events, how often they are made durable and sent. The first event
-    /// after a quiet time is sent at once.
+    /// The longest time that events of a steady stream are gathered before they are made durable
+    /// and sent. The first event after a quiet time is sent at once, the next ones after an eighth
+    /// of this.
     pub settle: Span,
 }
 
@@ -49,7 +50,7 @@ impl Default for Config {
             limit: Megabytes(256),
             keep_acknowledged: Span::days(1),
             keep_acknowledged_limit: Megabytes(64),
-            settle: Span::milliseconds(500),
+            settle: Span::seconds(2),
         }
     }
 }
@@ -112,13 +113,21 @@ pub async fn run(
     grown: watch::Sender<PerLane<u64>>,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let settle = spool.config().settle.duration();
+    let longest = spool.config().settle.duration();
+    let mut window = longest / 8;
     let mut quiet_until = Instant::now();
     while let Some(first) = entries.recv().await {
+        // The longer a stream goes on, the more of it goes together.
+        let steady = Instant::now() < quiet_until + window;
+        window = if steady {
+            longest.min(window * 2)
+        } else {
+            longest / 8
+        };
         let mut batch = vec![first];
         gather(&mut entries, &mut batch, quiet_until, &stop).await;
         keep(&spool, batch, &stop).await?;
-        quiet_until = Instant::now() + settle;
+        quiet_until = Instant::now() + window;
         grown.send_replace(spool.last());
     }
     Ok(())
