@@ -25,7 +25,7 @@ test:
 	@tests/install
 	@rm -f target/skipped-scenarios
 	cargo build --workspace --all-targets
-	CARGO_TARGET_$(TRIPLE)_RUNNER=$(CURDIR)/tests/runner cargo test --workspace
+	CARGO_TARGET_$(TRIPLE)_RUNNER=$(CURDIR)/tests/runner cargo test --workspace --no-fail-fast
 	@tests/skipped
 
 TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')

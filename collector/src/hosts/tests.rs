@@ -22,7 +22,7 @@ struct Room {
 }
 
 async fn rooms() -> Vec<Room> {
-    let stores = testing::stores(&[SCHEMA]).await;
+    let stores = testing::stores(&[SCHEMA, alerting::SCHEMA]).await;
     let room = |store: Fresh| {
         let folder = tempfile::tempdir().unwrap();
         let authority = folder.path().join("authority.pem");
