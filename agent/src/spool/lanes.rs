@@ -8,7 +8,6 @@ use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 use watchward_daemon::clock;
 use watchward_protocol::record::{Epoch, Gap, Lane, PerLane, Record, Report};
 use watchward_protocol::time::Timestamp;
-use watchward_protocol::wire;
 
 use super::numbers::{self, Head, POSITIONS, State, table};
 use super::reserve::Reserve;
@@ -174,19 +173,17 @@ impl Spool {
             let read = database.begin_read()?;
             let (mut found, mut bytes) = (Vec::new(), 0);
             for pair in read.open_table(table(lane))?.range(after + 1..)? {
-                let (_, stored) = pair?;
+                let (seq, stored) = pair?;
                 bytes += stored.value().len();
-                found.push(stored.value().to_vec());
+                found.push((seq.value(), stored.value().to_vec()));
                 if found.len() >= count || bytes >= BYTES {
                     break;
                 }
             }
             Ok(found)
         })?;
-        let mut records = Vec::with_capacity(found.len() + 1);
-        for bytes in found {
-            records.push(wire::decode(value::record(&bytes)).context("the spool is damaged")?);
-        }
+        let read = |(seq, bytes): (u64, Vec<u8>)| value::read(lane, seq, &bytes, self.boot);
+        let mut records: Vec<Record> = found.into_iter().map(read).collect();
         let reached = match records.first() {
             Some(first) => first.seq - first.covers - 1,
             None => *self.last().of(lane),
@@ -257,15 +254,12 @@ impl Spool {
                         false => seq.value() > head.acknowledged,
                     };
                     if lacking {
-                        waiting.push(stored.value().to_vec());
+                        waiting.push(value::read(lane, seq.value(), stored.value(), self.boot));
                     }
                 }
                 table.retain(|_, _| false)?;
                 *head = Head::default();
-                for bytes in waiting {
-                    let Ok(mut record) = wire::decode(value::record(&bytes)) else {
-                        continue;
-                    };
+                for mut record in waiting {
                     head.last += 1;
                     (record.seq, record.covers) = (head.last, 0);
                     let bytes = value::bytes(record.kept_at, record);

@@ -211,6 +211,43 @@ fn an_older_copy_of_the_file_begins_another_epoch_with_what_is_new() {
     assert_eq!(left, [access(3)]);
 }
 
+#[test]
+fn a_record_that_cannot_be_read_is_a_gap_and_holds_up_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    let Report::Health(mut refused) = health(2) else {
+        unreachable!()
+    };
+    refused.check = "z".repeat(201);
+    let reports = vec![health(1), Report::Health(refused), health(3)];
+    spool.append(&[entry(reports, "a")], at(1)).unwrap();
+    let records = all(&spool, Lane::Health, 0);
+    let [
+        first,
+        Record {
+            report: Report::Gap(gap),
+            kept_at,
+            ..
+        },
+        third,
+    ] = &records[..]
+    else {
+        panic!("{records:?}")
+    };
+    assert_eq!((&first.report, &third.report), (&health(1), &health(3)));
+    assert_eq!(
+        (gap.source.as_str(), gap.lost),
+        ("spool of health", Some(1))
+    );
+    assert_eq!(gap.why, "a record kept here cannot be read");
+    assert!(spool.agrees(Lane::Health, 2, *kept_at).unwrap());
+
+    spool.renew(Lane::Access, at(0)).unwrap();
+    let renewed = all(&spool, Lane::Health, 0);
+    assert_eq!(renewed.len(), 3, "what begins anew keeps the gap as well");
+    assert_eq!(renewed[1].report, Report::Gap(gap.clone()));
+}
+
 #[tokio::test]
 async fn a_burst_takes_few_commits_and_arrives_in_order() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,10 +4,34 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
+/// Of a longer path the name of its check has only so many bytes: the contract refuses names over
+/// 200, while any user who may mount (FUSE) can make a path of 4096.
+const LONGEST: usize = 150;
+
 /// A disk that can fill up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Disk {
     pub(super) mount: String,
+}
+
+impl Disk {
+    /// The name of its check: as short as names must be, and still no other disk's.
+    pub(super) fn check(&self) -> String {
+        let mount = &self.mount;
+        if mount.len() <= LONGEST {
+            return format!("host.disk {mount}");
+        }
+        let (start, _) = mount.split_at(mount.floor_char_boundary(LONGEST));
+        let hash = Sha256::digest(mount.as_bytes());
+        let hash: String = hash
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!("host.disk {start}...{hash}")
+    }
 }
 
 /// What is on a disk.
@@ -97,6 +121,16 @@ mod tests {
             tank/data /data zfs rw 0 0\n";
         let mounts: Vec<String> = disks(mounts).into_iter().map(|disk| disk.mount).collect();
         assert_eq!(mounts, ["/", "/data", "/mnt/my disk"]);
+    }
+
+    #[test]
+    fn a_long_path_has_a_short_name_of_its_own() {
+        let check = |mount: String| Disk { mount }.check();
+        assert_eq!(check("/mnt/my disk".to_owned()), "host.disk /mnt/my disk");
+        let long = |end: &str| check(format!("/{}{end}", "\u{fc}".repeat(2000)));
+        assert!(long("a").len() <= 200, "{}", long("a"));
+        assert_ne!(long("a"), long("b"));
+        assert_eq!(long("a"), long("a"));
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Sampler {
         for disk in disks::disks(&mounts) {
             let room = disks::room(Path::new(&disk.mount));
             all.push((
-                format!("host.disk {}", disk.mount),
+                disk.check(),
                 room.map_or_else(
                     |error| Found::unknown(format!("{} cannot be measured: {error}", disk.mount)),
                     |room| full(&disk, room, config),
