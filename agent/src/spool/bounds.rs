@@ -68,7 +68,6 @@ pub(super) fn retire(
 /// Makes room where there is none.
 pub(super) struct Shedding {
     pub(super) boot: [u8; 16],
-    pub(super) now: Timestamp,
 }
 
 impl Shedding {
@@ -99,9 +98,9 @@ impl Shedding {
         }
         head.bytes = head.bytes.saturating_sub(freed);
         if let Some(lost) = lost {
-            let record = lost.record(lane, self.boot, self.now);
+            let record = lost.record(lane, self.boot);
             let seq = record.seq;
-            let bytes = value::bytes(self.now, record);
+            let bytes = value::bytes(record.kept_at, record);
             head.bytes += bytes.len() as u64;
             table.insert(seq, bytes.as_slice())?;
         }
@@ -150,7 +149,9 @@ impl Lost {
         }
     }
 
-    fn record(&self, lane: Lane, boot: [u8; 16], now: Timestamp) -> Record {
+    /// What stands in their place. It was kept when the last of them was: if the collector has that
+    /// one and its word was lost, it must know it again.
+    fn record(&self, lane: Lane, boot: [u8; 16]) -> Record {
         let covers = self.last - self.first;
         let gap = Gap {
             source: format!("spool of {}", lane.name()),
@@ -162,7 +163,7 @@ impl Lost {
         Record {
             seq: self.last,
             covers,
-            kept_at: now,
+            kept_at: self.to,
             boot,
             report: Report::Gap(gap),
         }

@@ -95,7 +95,7 @@ impl Spool {
         tracing::warn!(error = format!("{error:#}"), "making room in the spool");
         self.reserve.give();
         let half = self.state().heads.health.bytes / 2;
-        self.change(|tx, state| self.make_room(tx, state, half.max(ROOM), now))?;
+        self.change(|tx, state| self.make_room(tx, state, half.max(ROOM)))?;
         self.shrink();
         self.change(|tx, state| self.insert(tx, state, entries, now))?;
         self.reserve.fill();
@@ -135,7 +135,7 @@ impl Spool {
         let total: u64 = state.heads.access.bytes + state.heads.health.bytes;
         match total.checked_sub(self.config.limit.bytes()) {
             None | Some(0) => Ok(()),
-            Some(excess) => self.make_room(tx, state, excess, now),
+            Some(excess) => self.make_room(tx, state, excess),
         }
     }
 
@@ -145,12 +145,8 @@ impl Spool {
         tx: &WriteTransaction,
         state: &mut State,
         wanted: u64,
-        now: Timestamp,
     ) -> Result<(), redb::Error> {
-        let shedding = bounds::Shedding {
-            boot: self.boot,
-            now,
-        };
+        let shedding = bounds::Shedding { boot: self.boot };
         let mut freed = 0;
         for lane in [Lane::Health, Lane::Access] {
             let head = state.heads.of_mut(lane);
@@ -236,11 +232,12 @@ impl Spool {
     }
 
     /// Begins another epoch, because the file is an older copy. What was kept since the collector's
-    /// last record of a lane, and what else it may not have, is numbered anew from 1.
+    /// last record of a lane (`after`, kept at `known`), and what else it may not have, is numbered
+    /// anew from 1.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn renew(&self, differs: Lane, known: Timestamp) -> anyhow::Result<()> {
+    pub fn renew(&self, differs: Lane, after: u64, known: Timestamp) -> anyhow::Result<()> {
         self.change(|tx, state| {
             state.epoch = Epoch(rand::random());
             for lane in Lane::ALL {
@@ -250,7 +247,8 @@ impl Spool {
                 for pair in table.iter()? {
                     let (seq, stored) = pair?;
                     let lacking = match lane == differs {
-                        true => value::kept_at(stored.value()) > known,
+                        // What is kept together shares its moment.
+                        true => (value::kept_at(stored.value()), seq.value()) > (known, after),
                         false => seq.value() > head.acknowledged,
                     };
                     if lacking {

@@ -202,13 +202,49 @@ fn an_older_copy_of_the_file_begins_another_epoch_with_what_is_new() {
         "a number it gave to another"
     );
 
-    spool.renew(Lane::Access, at(5)).unwrap();
+    spool.renew(Lane::Access, 2, at(5)).unwrap();
     assert_ne!(spool.epoch(), epoch);
     let left: Vec<Report> = all(&spool, Lane::Access, 0)
         .into_iter()
         .map(|r| r.report)
         .collect();
     assert_eq!(left, [access(3)]);
+}
+
+#[test]
+fn a_new_epoch_has_what_the_collector_lacks_of_an_append() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    let reports = (1..=4).map(access).collect();
+    spool.append(&[entry(reports, "a")], at(5)).unwrap();
+    spool.renew(Lane::Access, 2, at(5)).unwrap();
+    let left: Vec<Report> = all(&spool, Lane::Access, 0)
+        .into_iter()
+        .map(|r| r.report)
+        .collect();
+    assert_eq!(left, [access(3), access(4)]);
+}
+
+#[test]
+fn what_was_given_up_is_no_older_copy_where_an_acknowledgement_was_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    let mut kept = HashMap::new();
+    for round in 0..30 {
+        let reports = (0..50).map(health).collect();
+        spool.append(&[entry(reports, "p")], at(1 + round)).unwrap();
+        for seq in spool.last().health - 49..=spool.last().health {
+            kept.insert(seq, at(1 + round));
+        }
+    }
+    let first = spool.read(Lane::Health, 0, 1).unwrap().remove(0);
+    assert!(first.covers > 0, "nothing was given up");
+    assert!(
+        spool
+            .agrees(Lane::Health, first.seq, kept[&first.seq])
+            .unwrap(),
+        "the collector has the record that the gap stands for"
+    );
 }
 
 #[test]
@@ -242,7 +278,7 @@ fn a_record_that_cannot_be_read_is_a_gap_and_holds_up_nobody() {
     assert_eq!(gap.why, "a record kept here cannot be read");
     assert!(spool.agrees(Lane::Health, 2, *kept_at).unwrap());
 
-    spool.renew(Lane::Access, at(0)).unwrap();
+    spool.renew(Lane::Access, 0, at(0)).unwrap();
     let renewed = all(&spool, Lane::Health, 0);
     assert_eq!(renewed.len(), 3, "what begins anew keeps the gap as well");
     assert_eq!(renewed[1].report, Report::Gap(gap.clone()));

@@ -191,7 +191,7 @@ impl Progress {
                 let lane = Lane::try_from(resume.lane())?;
                 let kept_at = Timestamp::from_micros(resume.kept_at);
                 if !spool.agrees(lane, resume.after, kept_at)? {
-                    spool.renew(lane, kept_at)?;
+                    spool.renew(lane, resume.after, kept_at)?;
                     anyhow::bail!("the collector knows more than this spool: it is an older copy");
                 }
                 spool.acknowledge(lane, resume.after);
