@@ -172,6 +172,40 @@ async fn what_is_found_and_what_is_not_is_said_and_follows_a_reload() {
 }
 
 #[tokio::test]
+async fn folded_lines_of_a_log_are_counted_within_bounds_and_the_rest_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("auth.log");
+    write(&log, "");
+    let mut bench = Bench::start(Live::fixed(files(&[&log])), HashMap::new());
+    bench.entry().await;
+    let folded = |times: u32| {
+        line(1)
+            .replace(
+                "Failed",
+                &format!("message repeated {times} times: [ Failed"),
+            )
+            .replace("ssh2", "ssh2]")
+    };
+    write(&log, &folded(3));
+    assert_eq!(bench.ports(3).await.len(), 3);
+    write(&log, &folded(4096).repeat(500));
+    let (mut events, mut lost) = (0, 0);
+    while events + lost < 500 * 4096 {
+        let entry = timeout(EVER, bench.entries.recv()).await.unwrap().unwrap();
+        assert!(entry.reports.len() < 2000, "{}", entry.reports.len());
+        for report in entry.reports {
+            match report {
+                Report::Access(_) => events += 1,
+                Report::Gap(gap) => lost += gap.lost.unwrap(),
+                Report::Health(_) | Report::Doctor(_) => panic!("{report:?}"),
+            }
+        }
+    }
+    assert_eq!(events + lost, 500 * 4096);
+    bench.stop().await;
+}
+
+#[tokio::test]
 async fn a_text_log_is_never_trusted_and_its_garbage_is_no_event() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("auth.log");

@@ -141,7 +141,9 @@ async fn gather(
     stop: &Stop,
 ) {
     const AT_ONCE: usize = 64;
-    while batch.len() < AT_ONCE {
+    const REPORTS: usize = 4096;
+    let mut reports = batch.iter().map(|entry| entry.reports.len()).sum::<usize>();
+    while batch.len() < AT_ONCE && reports < REPORTS {
         let next = tokio::select! {
             biased;
             next = entries.recv() => next,
@@ -149,6 +151,7 @@ async fn gather(
             () = stop.cancelled() => return,
         };
         let Some(next) = next else { return };
+        reports += next.reports.len();
         batch.push(next);
     }
 }

@@ -179,8 +179,7 @@ impl Journal {
         loop {
             match reading.next().await {
                 Ok(Some(entries)) => {
-                    let reports = reader.understand(&entries);
-                    reader.keep(reports, desk).await?;
+                    reader.take(&entries, desk).await?;
                     sleep(PAUSE).await;
                 }
                 Ok(None) => {

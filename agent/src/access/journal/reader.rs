@@ -10,6 +10,9 @@ use crate::access::desk::Desk;
 use crate::access::understand::{Understand, Written};
 use crate::spool::Ended;
 
+/// So many reports are handed in together: what waits for the disk must stay small.
+const PIECE: usize = 256;
+
 /// Reads on from a place.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -33,19 +36,31 @@ impl Reader {
         }
     }
 
-    /// What these entries mean.
-    pub(super) fn understand(&mut self, entries: &[Entry]) -> Vec<Report> {
+    /// Hands in what these entries mean, in pieces.
+    pub(super) async fn take(&mut self, entries: &[Entry], desk: &mut Desk) -> Result<(), Ended> {
+        self.server.begin();
+        self.others.begin();
         let mut reports = Vec::new();
         for entry in entries {
-            if !self.before.is_behind(entry, self.boot) {
-                self.entry(entry, &mut reports);
+            if self.before.is_behind(entry, self.boot) {
+                continue;
+            }
+            self.entry(entry, &mut reports);
+            if reports.len() >= PIECE {
+                self.keep(std::mem::take(&mut reports), desk).await?;
             }
         }
-        reports
+        self.keep(reports, desk).await
     }
 
     /// Hands in what was read, with the place.
-    pub(super) async fn keep(&self, reports: Vec<Report>, desk: &mut Desk) -> Result<(), Ended> {
+    pub(super) async fn keep(
+        &mut self,
+        mut reports: Vec<Report>,
+        desk: &mut Desk,
+    ) -> Result<(), Ended> {
+        let folded = [&mut self.server, &mut self.others].map(|one| one.gap(SOURCE));
+        reports.extend(folded.into_iter().flatten().map(Report::Gap));
         let place = serde_json::to_vec(&self.reached).unwrap_or_default();
         if reports.is_empty() && desk.position(SOURCE) == Some(&place) {
             return Ok(());

@@ -115,11 +115,13 @@ impl Log {
             now: moment.now,
             ahead: ahead(moment.now),
         };
+        self.understand.begin();
         let mut events = Vec::new();
         let mut line = |line: &[u8]| events.extend(understood(line, clock, &mut self.understand));
         let progress = tail.advance(moment, buffer, &mut line)?;
         reports.extend(tail.gaps().into_iter().map(Report::Gap));
         reports.extend(events.into_iter().map(Report::Access));
+        reports.extend(self.understand.gap(&self.source).map(Report::Gap));
         Ok((reports, progress))
     }
 

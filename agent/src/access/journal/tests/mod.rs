@@ -16,6 +16,9 @@ use crate::spool::{self, Keeper};
 const SERVER: &str = "_UID=0\n_EXE=/usr/sbin/sshd\n_PID=7";
 const LOGGER: &str = "_UID=1000\n_EXE=/usr/bin/logger\n_PID=8";
 
+/// Longer than anything takes here.
+const EVER: Duration = Duration::from_secs(60);
+
 /// An entry with this number, of the minute with this number.
 fn entry(number: u64, minute: i64, sender: &str) -> String {
     let taken = minute * 60_000_000;
@@ -75,6 +78,11 @@ impl Bench {
 
     /// Follows it until so many entries were handed in.
     async fn follow(&mut self, count: usize) -> Vec<spool::Entry> {
+        self.follow_until(|all| all.len() >= count).await
+    }
+
+    /// Follows it until that holds of what was handed in.
+    async fn follow_until(&mut self, done: impl Fn(&[spool::Entry]) -> bool) -> Vec<spool::Entry> {
         let (journal, mut desk) = (self.journal(), self.desk.take().unwrap());
         let (tasks, running) = tasks();
         let stop = tasks.stop();
@@ -86,8 +94,9 @@ impl Bench {
         });
         drop(tasks);
         let mut all = Vec::new();
-        while all.len() < count {
-            all.push(self.entries.recv().await.unwrap());
+        while all.is_empty() || !done(&all) {
+            let next = timeout(EVER, self.entries.recv()).await.unwrap();
+            all.push(next.unwrap());
         }
         running.drain(Duration::from_secs(10)).await;
         all
@@ -243,6 +252,32 @@ async fn what_a_local_user_wrote_is_never_trusted() {
     let all = Bench::new(Some(behind(&lines[0])), files).follow(1).await;
     let trust: Vec<Trust> = events(&all).iter().map(|event| event.trust).collect();
     assert_eq!(trust, [Trust::Server, Trust::Text]);
+}
+
+#[tokio::test]
+async fn a_few_bytes_never_become_many_events_and_what_is_left_out_is_told() {
+    let forged = |number| {
+        entry(number, 1, LOGGER).replace(
+            "Failed password for root",
+            "message repeated 4096 times: [ x",
+        )
+    };
+    let lines: Vec<String> = (1..=500)
+        .map(|number| forged(number).trim_end().to_owned() + "]\n")
+        .collect();
+    let files: &[(&str, &[String])] = &[
+        ("last", &lines[499..]),
+        ("cursor", &lines),
+        ("follow", &lines),
+    ];
+    let mut bench = Bench::new(Some(behind(&lines[0])), files);
+    let last = behind(&lines[499]);
+    let all = bench.follow_until(|all| kept(all) == last).await;
+    for entry in &all {
+        assert!(entry.reports.len() < 1000, "{}", entry.reports.len());
+    }
+    let lost: u64 = gaps(&all).iter().filter_map(|gap| gap.lost).sum();
+    assert_eq!(lost + events(&all).len() as u64, 499 * 4096);
 }
 
 #[tokio::test]
