@@ -147,7 +147,7 @@ impl Hosts {
         let last = rows::collector_seen(tx).await?;
         let away = last.map_or(Duration::ZERO, |last| now.since(last));
         let grace = now + self.config.now().silent_after.duration();
-        rows::shift_deadlines(tx, away, grace).await?;
+        rows::put_off(tx, grace).await?;
         rows::set_collector_seen(tx, now).await?;
         Ok(away)
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod bulk;
 mod config;
+pub(crate) mod deadline;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;

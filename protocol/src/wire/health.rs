@@ -6,6 +6,15 @@ use super::{Malformed, text, v1};
 use crate::health::{HealthReport, Value, Verdict};
 use crate::time::Timestamp;
 
+/// No check takes longer, or runs more seldom: what is computed with these spans never overflows.
+const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+
+/// No check runs more often.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// No check waits for more failures in a row until it is down.
+const MOST_FAILURES: u32 = 1_000;
+
 impl From<HealthReport> for v1::Health {
     fn from(report: HealthReport) -> Self {
         use v1::health::Verdict as Wire;
@@ -55,9 +64,9 @@ impl TryFrom<v1::Health> for HealthReport {
             check: text(wire.check),
             verdict,
             detail: text(wire.detail),
-            took: Duration::from_micros(wire.took),
-            interval: Duration::from_micros(wire.interval),
-            failures: wire.failures,
+            took: Duration::from_micros(wire.took).min(LONGEST),
+            interval: Duration::from_micros(wire.interval).clamp(SHORTEST_INTERVAL, LONGEST),
+            failures: wire.failures.clamp(1, MOST_FAILURES),
             values: wire.values.into_iter().map(value).collect(),
         })
     }

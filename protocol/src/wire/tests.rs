@@ -122,6 +122,31 @@ fn the_other_reports_come_back_as_they_were() {
 }
 
 #[test]
+fn spans_that_no_check_has_are_made_possible() {
+    let decoded = |span: u64, failures: u32| {
+        let wire = v1::Health {
+            check: "tcp.db".to_owned(),
+            took: span,
+            interval: span,
+            failures,
+            ..v1::Health::default()
+        };
+        HealthReport::try_from(wire).unwrap()
+    };
+    let month = Duration::from_secs(30 * 86_400);
+    let most = decoded(u64::MAX, u32::MAX);
+    assert_eq!(
+        (most.took, most.interval, most.failures),
+        (month, month, 1_000)
+    );
+    let least = decoded(0, 0);
+    assert_eq!(
+        (least.interval, least.failures),
+        (Duration::from_secs(1), 1)
+    );
+}
+
+#[test]
 fn text_that_a_database_cannot_keep_is_made_harmless() {
     assert_eq!(text("a\0b".to_owned()), "a\u{fffd}b");
     assert_eq!(text("é".repeat(4096)).len(), 4096);

@@ -9,7 +9,7 @@ pub(super) mod standing;
 
 use std::time::Duration;
 
-use crate::store::{Schema, Tx};
+use crate::store::{Schema, Tx, deadline};
 
 /// The room's tables.
 ///
@@ -54,12 +54,6 @@ pub const SCHEMA: Schema = Schema {
 
 /// Puts every deadline off.
 pub(super) async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
-    let away = i64::try_from(away.as_micros()).unwrap_or(i64::MAX / 2);
-    for sql in [
-        "UPDATE access_attack SET over_at = over_at + $1",
-        "UPDATE access_standing SET over_at = over_at + $1",
-    ] {
-        sqlx::query(sql).bind(away).execute(&mut **tx).await?;
-    }
-    Ok(())
+    let columns = [("access_attack", "over_at"), ("access_standing", "over_at")];
+    deadline::put_off(tx, &columns, away).await
 }

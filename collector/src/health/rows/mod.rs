@@ -12,7 +12,7 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::time::Timestamp;
 
 use super::judge::State;
-use crate::store::{Schema, Tx};
+use crate::store::{Schema, Tx, deadline};
 
 /// The room's tables.
 ///
@@ -76,9 +76,6 @@ fn micros(span: Duration) -> i64 {
 
 /// Puts every deadline off.
 pub(super) async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
-    sqlx::query("UPDATE health_check SET due_at = due_at + $1, heard_at = heard_at + $1")
-        .bind(micros(away))
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+    let columns = [("health_check", "due_at"), ("health_check", "heard_at")];
+    deadline::put_off(tx, &columns, away).await
 }

@@ -266,6 +266,16 @@ async fn whatever_an_agent_sends_the_database_takes() {
         );
         assert_eq!(states(&store).await, [State::Down]);
         pass(&store, at(2)).await;
+        let mut tx = store.begin().await.unwrap();
+        for away in [Duration::from_secs(600), Duration::MAX] {
+            shift(&mut tx, away).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        assert_eq!(
+            states(&store).await.len(),
+            1,
+            "after a start of the collector"
+        );
     }
 }
 

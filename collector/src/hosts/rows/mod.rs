@@ -3,8 +3,6 @@
 pub(super) mod finding;
 pub(super) mod token;
 
-use std::time::Duration;
-
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -149,17 +147,12 @@ pub(super) async fn fall_silent(tx: &mut Tx, id: HostId, now: Timestamp) -> sqlx
     Ok(done.rows_affected() == 1)
 }
 
-/// Moves deadlines by the time the collector was away, at least to `grace`.
-pub(super) async fn shift_deadlines(
-    tx: &mut Tx,
-    away: Duration,
-    grace: Timestamp,
-) -> sqlx::Result<()> {
+/// Gives every host that is not silent until `grace` to be heard.
+pub(super) async fn put_off(tx: &mut Tx, grace: Timestamp) -> sqlx::Result<()> {
     sqlx::query(
-        "UPDATE host SET deadline = CASE WHEN deadline + $1 > $2 THEN deadline + $1 ELSE $2 END \
-         WHERE silent = 0 AND revoked_at IS NULL",
+        "UPDATE host SET deadline = $1 \
+         WHERE deadline < $1 AND silent = 0 AND revoked_at IS NULL",
     )
-    .bind(i64::try_from(away.as_micros()).unwrap_or(i64::MAX / 2))
     .bind(grace.as_micros())
     .execute(&mut **tx)
     .await?;

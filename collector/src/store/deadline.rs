@@ -1,0 +1,32 @@
+//! Deadlines that are rows: put off while the collector could hear nobody.
+
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
+
+use super::Tx;
+
+/// A deadline from here on (in the year 146108) never passes, and is not moved: the sum of the two
+/// must stay a BIGINT, which PostgreSQL refuses to exceed and SQLite turns into a REAL.
+const NEVER: i64 = i64::MAX / 2;
+
+/// Puts every deadline in these columns off, each a table and a column of it.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn put_off(
+    tx: &mut Tx,
+    columns: &[(&'static str, &'static str)],
+    away: Duration,
+) -> sqlx::Result<()> {
+    let away = i64::try_from(away.as_micros()).unwrap_or(NEVER).min(NEVER);
+    for (table, column) in columns {
+        let sql = format!("UPDATE {table} SET {column} = {column} + $1 WHERE {column} < $2");
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(away)
+            .bind(NEVER)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
