@@ -146,14 +146,15 @@ impl Code {
     /// Neither vowels, so that no word arises, nor what is mistaken for another.
     const LETTERS: &[u8; 27] = b"23456789BCDFGHJKMNPQRSTVWXZ";
 
-    pub(super) fn draw() -> Self {
+    /// One of so many letters, by lot.
+    pub(super) fn draw(letters: usize) -> Self {
         let letter = || {
             let place = rand::random_range(0..Self::LETTERS.len());
             Self::LETTERS.get(place).copied().map_or('2', char::from)
         };
         Self(format!(
             "W-{}",
-            (0..4).map(|_| letter()).collect::<String>()
+            (0..letters).map(|_| letter()).collect::<String>()
         ))
     }
 

@@ -17,6 +17,7 @@ mod tests;
 mod wording;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -92,10 +93,7 @@ pub async fn raise(tx: &mut Tx, alert: &Alert, now: Timestamp) -> sqlx::Result<(
     if let Some((incident, severity)) = rows::join(tx, &alert, now).await? {
         return rise(tx, incident, severity, &alert, now).await;
     }
-    let mut code = Code::draw();
-    while rows::is_taken(tx, &code).await? {
-        code = Code::draw();
-    }
+    let code = unused(tx, Code::draw, now).await?;
     let (incident, severity, repeats) = rows::open(tx, &alert, &code, now).await?;
     if repeats > 0 {
         // Another collector has opened it since we looked.
@@ -103,6 +101,28 @@ pub async fn raise(tx: &mut Tx, alert: &Alert, now: Timestamp) -> sqlx::Result<(
     }
     rows::remember(tx, incident, now, ("opened", &alert.title), None).await?;
     rows::announce(tx, incident, Kind::Opened, alert.severity).await
+}
+
+/// How many letters a code has; and how many at most, where nobody looks any more whether it is used.
+const LETTERS: (usize, usize) = (4, 8);
+
+/// How often a code is drawn until it gets a letter more.
+const DRAWS: usize = 20;
+
+/// For how long a code stays an incident's own after its end.
+const RECENT: Duration = Duration::from_secs(30 * 86_400);
+
+/// A code that no incident has which is open or was lately. However many there are, it ends.
+async fn unused(tx: &mut Tx, draw: impl Fn(usize) -> Code, now: Timestamp) -> sqlx::Result<Code> {
+    for letters in LETTERS.0..LETTERS.1 {
+        for _ in 0..DRAWS {
+            let code = draw(letters);
+            if !rows::is_taken(tx, &code, now - RECENT).await? {
+                return Ok(code);
+            }
+        }
+    }
+    Ok(draw(LETTERS.1))
 }
 
 /// An incident that has become worse is told again; a mere repeat is not.

@@ -73,13 +73,16 @@ pub(super) async fn join(
         .transpose()
 }
 
-/// Whether an incident has this code already.
-pub(super) async fn is_taken(tx: &mut Tx, code: &Code) -> sqlx::Result<bool> {
-    let found: Option<i64> =
-        sqlx::query_scalar("SELECT id FROM alerting_incident WHERE code = $1 LIMIT 1")
-            .bind(code.as_str())
-            .fetch_optional(&mut **tx)
-            .await?;
+/// Whether an incident has this code that is open, or was so after `recent`.
+pub(super) async fn is_taken(tx: &mut Tx, code: &Code, recent: Timestamp) -> sqlx::Result<bool> {
+    let found: Option<i64> = sqlx::query_scalar(
+        "SELECT id FROM alerting_incident \
+         WHERE code = $1 AND (resolved_at IS NULL OR resolved_at > $2) LIMIT 1",
+    )
+    .bind(code.as_str())
+    .bind(recent.as_micros())
+    .fetch_optional(&mut **tx)
+    .await?;
     Ok(found.is_some())
 }
 

@@ -101,6 +101,31 @@ async fn the_next_time_is_another_incident_with_another_code() {
 }
 
 #[tokio::test]
+async fn codes_never_run_out_and_those_of_old_incidents_are_free_again() {
+    for fresh in stores().await {
+        let day = Duration::from_secs(86_400);
+        let drawn = |letters: usize| Code::from(format!("W-{}", "7".repeat(letters)));
+        let mut tx = fresh.begin().await.unwrap();
+        let mut seen = Vec::new();
+        for key in 0..7 {
+            let alert = Alert {
+                key: key.to_string(),
+                ..brute_force(Severity::Warning)
+            };
+            let code = unused(&mut tx, drawn, NIGHT).await.unwrap();
+            rows::open(&mut tx, &alert, &code, NIGHT).await.unwrap();
+            seen.push(code.as_str().len() - 2);
+        }
+        assert_eq!(seen, [4, 5, 6, 7, 8, 8, 8], "{:?}", fresh.kind());
+        resolve(&mut tx, "0", "", NIGHT).await.unwrap();
+        let next = unused(&mut tx, drawn, NIGHT + 29 * day).await.unwrap();
+        assert_eq!(next, drawn(8), "people still speak of the first one");
+        let next = unused(&mut tx, drawn, NIGHT + 31 * day).await.unwrap();
+        assert_eq!(next, drawn(4));
+    }
+}
+
+#[tokio::test]
 async fn what_is_rolled_back_was_never_raised() {
     for fresh in stores().await {
         let folder = tempfile::tempdir().unwrap();
