@@ -2,10 +2,17 @@
 
 use std::net::IpAddr;
 
-use super::{Malformed, text, v1};
+use super::{Malformed, NAME, short, v1};
 use crate::access::{AccessEvent, Action, Certificate, Key, Outcome, Peer, Service, Trust, User};
+use crate::text::Foreign;
 use crate::time::Timestamp;
 use v1::access as wire;
+
+/// The longest line that is taken, in bytes; what a server writes is far shorter.
+const LINE: usize = 8 << 10;
+
+/// The longest user name, and the longest id of a certificate, in bytes.
+const USER: usize = 1 << 10;
 
 impl From<AccessEvent> for v1::Access {
     fn from(event: AccessEvent) -> Self {
@@ -98,26 +105,33 @@ impl TryFrom<v1::Access> for AccessEvent {
             action,
             outcome,
             attempt: wire.attempt,
-            form: text(wire.form),
+            form: short(wire.form, NAME),
             user: wire.user.map(|user| User {
-                name: user.name.into(),
+                name: cut(user.name, USER),
                 known: user.known,
             }),
             peer: wire.peer.map(TryInto::try_into).transpose()?,
-            method: wire.method.map(text),
-            key: wire
-                .key
-                .map(|wire::Key { kind, fingerprint }| Key { kind, fingerprint }),
+            method: wire.method.map(|method| short(method, NAME)),
+            key: wire.key.map(|key| Key {
+                kind: short(key.kind, NAME),
+                fingerprint: short(key.fingerprint, NAME),
+            }),
             certificate: wire.certificate.map(|certificate| Certificate {
-                id: certificate.id.into(),
+                id: cut(certificate.id, USER),
                 serial: certificate.serial,
-                authority: text(certificate.authority),
+                authority: short(certificate.authority, NAME),
             }),
             pid: wire.pid,
             trust,
-            line: wire.line.into(),
+            line: cut(wire.line, LINE),
         })
     }
+}
+
+/// What a stranger typed, as far as it is taken.
+fn cut(mut bytes: Vec<u8>, longest: usize) -> Foreign {
+    bytes.truncate(longest);
+    bytes.into()
 }
 
 impl From<Peer> for wire::Peer {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Malformed, text, v1};
+use super::{Malformed, NAME, short, text, v1};
 use crate::health::{HealthReport, Value, Verdict};
 use crate::time::Timestamp;
+
+/// How many measurements of a run are taken.
+const VALUES: usize = 64;
 
 /// No check takes longer, or runs more seldom: what is computed with these spans never overflows.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
@@ -51,13 +54,13 @@ impl TryFrom<v1::Health> for HealthReport {
             Wire::Failed => Verdict::Failed,
             Wire::Unknown => Verdict::Unknown,
         };
-        if wire.check.is_empty() || wire.check.len() > 200 {
+        if wire.check.is_empty() || wire.check.len() > NAME {
             return Err(Malformed("name of a check"));
         }
         let value = |value: v1::health::Value| Value {
-            name: text(value.name),
+            name: short(value.name, NAME),
             number: value.number,
-            unit: text(value.unit),
+            unit: short(value.unit, NAME),
         };
         Ok(Self {
             at: Timestamp::from_micros(wire.at),
@@ -67,7 +70,7 @@ impl TryFrom<v1::Health> for HealthReport {
             took: Duration::from_micros(wire.took).min(LONGEST),
             interval: Duration::from_micros(wire.interval).clamp(SHORTEST_INTERVAL, LONGEST),
             failures: wire.failures.clamp(1, MOST_FAILURES),
-            values: wire.values.into_iter().map(value).collect(),
+            values: wire.values.into_iter().take(VALUES).map(value).collect(),
         })
     }
 }

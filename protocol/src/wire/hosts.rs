@@ -1,7 +1,13 @@
 //! What an agent says of itself.
 
-use super::{Malformed, text, v1};
+use super::{Malformed, NAME, short, v1};
 use crate::hosts::{Doctor, Finding, FindingState};
+
+/// How many findings of a host are taken.
+const FINDINGS: usize = 256;
+
+/// The longest sentence about one, in bytes.
+const DETAIL: usize = 1024;
 
 impl From<Doctor> for v1::Doctor {
     fn from(doctor: Doctor) -> Self {
@@ -17,10 +23,11 @@ impl TryFrom<v1::Doctor> for Doctor {
     type Error = Malformed;
 
     fn try_from(wire: v1::Doctor) -> Result<Self, Malformed> {
-        let findings: Result<_, _> = wire.findings.into_iter().map(TryInto::try_into).collect();
+        let findings = wire.findings.into_iter().take(FINDINGS);
+        let findings: Result<_, _> = findings.map(TryInto::try_into).collect();
         Ok(Self {
-            version: text(wire.version),
-            system: text(wire.system),
+            version: short(wire.version, NAME),
+            system: short(wire.system, NAME),
             findings: findings?,
         })
     }
@@ -54,9 +61,9 @@ impl TryFrom<v1::doctor::Finding> for Finding {
             State::Unspecified => return Err(Malformed("state of a finding")),
         };
         Ok(Self {
-            subject: text(wire.subject),
+            subject: short(wire.subject, NAME),
             state,
-            detail: text(wire.detail),
+            detail: short(wire.detail, DETAIL),
         })
     }
 }

@@ -29,8 +29,16 @@ pub use record::{decode, encode};
 pub struct Malformed(pub &'static str);
 
 /// Text as the domain takes it: without NUL, which PostgreSQL cannot keep, and at most 4 KiB.
-fn text(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(4096));
+fn text(text: String) -> String {
+    short(text, 4096)
+}
+
+/// The longest name of something: a check, a method, the form of a line.
+const NAME: usize = 200;
+
+/// Text as the domain takes it: without NUL, and at most so many bytes.
+fn short(mut text: String, longest: usize) -> String {
+    text.truncate(text.floor_char_boundary(longest));
     if text.contains('\0') {
         text.replace('\0', "\u{fffd}")
     } else {

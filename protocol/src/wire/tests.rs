@@ -147,6 +147,80 @@ fn spans_that_no_check_has_are_made_possible() {
 }
 
 #[test]
+fn of_a_message_that_is_too_large_a_part_is_taken() {
+    let long = || "x".repeat(60_000);
+    let finding = v1::doctor::Finding {
+        subject: long(),
+        state: v1::doctor::finding::State::Watched.into(),
+        detail: long(),
+    };
+    let doctor = v1::Doctor {
+        version: long(),
+        system: long(),
+        findings: vec![finding; 1_000],
+    };
+    let doctor = Doctor::try_from(doctor).unwrap();
+    assert_eq!((doctor.version.len(), doctor.system.len()), (200, 200));
+    assert_eq!(doctor.findings.len(), 256);
+    let finding = &doctor.findings[0];
+    assert_eq!((finding.subject.len(), finding.detail.len()), (200, 1024));
+
+    let value = v1::health::Value {
+        name: long(),
+        number: 1.0,
+        unit: long(),
+    };
+    let health = v1::Health {
+        check: "tcp.db".to_owned(),
+        values: vec![value; 1_000],
+        ..v1::Health::default()
+    };
+    let health = HealthReport::try_from(health).unwrap();
+    assert_eq!(health.values.len(), 64);
+    assert_eq!(health.values[0].name.len(), 200);
+
+    let access = AccessEvent::try_from(too_large_access()).unwrap();
+    assert_eq!(access.line.as_bytes().len(), 8 << 10);
+    assert_eq!(access.user.unwrap().name.as_bytes().len(), 1 << 10);
+    let (key, certificate) = (access.key.unwrap(), access.certificate.unwrap());
+    assert_eq!(certificate.id.as_bytes().len(), 1 << 10);
+    for text in [
+        access.form,
+        access.method.unwrap(),
+        key.kind,
+        key.fingerprint,
+        certificate.authority,
+    ] {
+        assert_eq!(text.len(), 200);
+    }
+}
+
+fn too_large_access() -> v1::Access {
+    let (long, bytes) = ("x".repeat(60_000), vec![b'x'; 60_000]);
+    v1::Access {
+        service: v1::access::Service::Sshd.into(),
+        action: v1::access::Action::Authentication.into(),
+        form: long.clone(),
+        method: Some(long.clone()),
+        user: Some(v1::access::User {
+            name: bytes.clone(),
+            known: false,
+        }),
+        key: Some(v1::access::Key {
+            kind: long.clone(),
+            fingerprint: long.clone(),
+        }),
+        certificate: Some(v1::access::Certificate {
+            id: bytes.clone(),
+            serial: 1,
+            authority: long,
+        }),
+        line: bytes,
+        ..v1::Access::default()
+    }
+}
+
+#[test]
 fn text_that_a_database_cannot_keep_is_made_harmless() {
     assert_eq!(text("a\0b".to_owned()), "a\u{fffd}b");
     assert_eq!(text("é".repeat(4096)).len(), 4096);

@@ -1,11 +1,14 @@
 //! What agents found on their hosts.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
-use watchward_protocol::hosts::{Doctor, FindingState, HostId};
+use watchward_protocol::hosts::{Doctor, Finding, FindingState, HostId};
 use watchward_protocol::time::Timestamp;
 
+use crate::store::bulk::Bulk;
 use crate::store::{Store, Tx};
 
 /// Keeps the whole of what an agent found: what it no longer says goes, what changed is new.
@@ -21,47 +24,54 @@ pub(in crate::hosts) async fn keep(
         .bind(&doctor.system)
         .execute(&mut **tx)
         .await?;
-    let known = sqlx::query("SELECT subject, state, detail FROM host_finding WHERE host_id = $1")
-        .bind(host.to_string())
-        .fetch_all(&mut **tx)
-        .await?;
-    let mut same = Vec::new();
-    for row in known {
-        let (subject, state, detail): (String, String, String) =
-            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let stays = doctor
-            .findings
-            .iter()
-            .any(|new| new.subject == subject && word(new.state) == state && new.detail == detail);
-        if stays {
-            same.push(subject);
-            continue;
-        }
-        sqlx::query("DELETE FROM host_finding WHERE host_id = $1 AND subject = $2")
-            .bind(host.to_string())
-            .bind(&subject)
-            .execute(&mut **tx)
-            .await?;
-    }
-    for new in doctor
+    let id = host.to_string();
+    let said: BTreeMap<&str, &Finding> = doctor
         .findings
         .iter()
-        .filter(|new| !same.contains(&new.subject))
-    {
-        sqlx::query(
-            "INSERT INTO host_finding (host_id, subject, state, detail, at) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (host_id, subject) DO NOTHING",
-        )
-        .bind(host.to_string())
-        .bind(&new.subject)
-        .bind(word(new.state))
-        .bind(&new.detail)
-        .bind(now.as_micros())
-        .execute(&mut **tx)
+        .map(|finding| (finding.subject.as_str(), finding))
+        .collect();
+    let known: Vec<(String, String, String)> =
+        sqlx::query_as("SELECT subject, state, detail FROM host_finding WHERE host_id = $1")
+            .bind(&id)
+            .fetch_all(&mut **tx)
+            .await?;
+    let (same, gone): (Vec<_>, Vec<_>) = known.iter().partition(|(subject, state, detail)| {
+        said.get(subject.as_str())
+            .is_some_and(|new| word(new.state) == state && new.detail == *detail)
+    });
+    let same: BTreeSet<_> = same.into_iter().map(|known| known.0.as_str()).collect();
+    let new: Vec<_> = said
+        .into_values()
+        .filter(|new| !same.contains(new.subject.as_str()))
+        .collect();
+    DELETE
+        .execute(tx, &gone, |(subject, _, _), values| {
+            values.text(id.as_str()).text(subject.as_str());
+        })
         .await?;
-    }
-    Ok(())
+    INSERT
+        .execute(tx, &new, |new, values| {
+            values
+                .text(id.as_str())
+                .text(new.subject.as_str())
+                .text(word(new.state))
+                .text(new.detail.as_str())
+                .number(now.as_micros());
+        })
+        .await
 }
+
+const DELETE: Bulk<'static> = Bulk {
+    before: "DELETE FROM host_finding WHERE (host_id, subject) IN (VALUES ",
+    columns: 2,
+    after: ")",
+};
+
+const INSERT: Bulk<'static> = Bulk {
+    before: "INSERT INTO host_finding (host_id, subject, state, detail, at) VALUES ",
+    columns: 5,
+    after: " ON CONFLICT (host_id, subject) DO NOTHING",
+};
 
 fn word(state: FindingState) -> &'static str {
     match state {

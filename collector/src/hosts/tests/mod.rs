@@ -1,5 +1,7 @@
 //! What must hold of hosts: one token lets one host in once, and silence is told and ended.
 
+mod findings;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{CertificateParams, KeyPair};
