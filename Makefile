@@ -1,23 +1,30 @@
 # What a person types. `make` alone lists it.
 
-.PHONY: help up test bench
+.PHONY: help build up test bench
 
 help:
 	@echo 'make up      builds Watchward and runs it on this host, with a live view'
+	@echo 'make build   builds the three programs into target/release'
 	@echo 'make test    installs what the tests need from Debian, and runs everything'
 	@echo 'make bench   measures'
 
 # A collector and an agent on this host; everything they keep lies in var/.
 up:
 	@cli/prepare var
-	@echo 'make up: building (a few minutes the first time)'
-	cargo build --release -p watchward-collector -p watchward-agent -p watchward
-	@$(or $(CARGO_TARGET_DIR),target)/release/watchward up --folder var
+	@echo 'make up: building (several minutes the first time)'
+	@$(MAKE) --no-print-directory build
+	@$(TARGET)/release/watchward up --folder var
+
+# The agent has a profile of its own, to be small.
+build:
+	cargo build --release -p watchward-collector -p watchward
+	cargo build --profile agent -p watchward-agent
+	@ln -f $(TARGET)/agent/watchward-agent $(TARGET)/release/watchward-agent
 
 # Figures are CPU time. They are worth something on a quiet machine only.
 bench:
 	@cli/prepare var
-	cargo build --release -p watchward-collector -p watchward-agent -p watchward
+	@$(MAKE) --no-print-directory build
 	cargo bench -q -p watchward-tests --bench figures
 
 # All targets at once, so that what the scenarios run is built with what is tested beside it.
@@ -28,4 +35,5 @@ test:
 	CARGO_TARGET_$(TRIPLE)_RUNNER=$(CURDIR)/tests/runner cargo test --workspace --no-fail-fast
 	@tests/skipped
 
+TARGET = $(or $(CARGO_TARGET_DIR),target)
 TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')

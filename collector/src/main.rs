@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         return watchward_daemon::service::exit(read.map(drop).map_err(Into::into));
     }
     let done = watchward_daemon::logging::start().and_then(|()| {
+        watchward_daemon::service::open_many_files();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;

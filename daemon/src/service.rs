@@ -87,6 +87,22 @@ fn tell(states: &[NotifyState<'_>]) {
     }
 }
 
+/// Raises how many files and connections the program may have open as far as it goes: the usual
+/// 1,024 are few for a program that many hosts and strangers connect to.
+pub fn open_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    ) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
 /// What a program says as it ends: nothing when it went well, else the error with its causes.
 pub fn exit(done: anyhow::Result<()>) -> ExitCode {
     let Err(error) = done else {

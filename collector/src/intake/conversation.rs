@@ -1,6 +1,7 @@
 //! One agent's conversation: who it is, where it goes on, and what it tells.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,15 +15,18 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::record::{Epoch, Gap, Lane, Record, Report};
 use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use super::bearer::Bearer;
+use super::connection::Shown;
 use super::gather::{self, Arrival, Reply};
-use super::listen::{Accepted, Shown};
+use super::listen::Accepted;
 use super::{Host, Registry, rows};
 use crate::store::Store;
 
 /// After this long without a word a connection is dead: agents give a sign of life far more often.
 const SILENCE: Duration = Duration::from_secs(120);
+/// How long a refusal takes.
+const REFUSAL: Duration = Duration::from_secs(1);
 /// The largest message.
 const FRAME: usize = 2 << 20;
 /// How many records travel together at most.
@@ -35,6 +39,7 @@ pub(super) struct Talk {
     pub(super) registry: Arc<dyn Registry>,
     pub(super) arrivals: mpsc::Sender<Arrival>,
     pub(super) tasks: Tasks,
+    pub(super) current: Arc<Mutex<HashMap<HostId, Stop>>>,
 }
 
 /// Serves the agents that have connected.
@@ -60,11 +65,12 @@ impl v1::conversation_server::Conversation for Talk {
         &self,
         request: Request<Streaming<v1::FromAgent>>,
     ) -> Result<Response<Self::ConverseStream>, Status> {
-        let host = self.admit(&request).await?;
+        let (bearer, host) = self.admit(&request).await?;
         let (reply, outbound) = mpsc::channel(64);
         let talk = self.clone();
         self.tasks.start_passing("conversation", async move {
-            talk.hold(host, request.into_inner(), reply).await;
+            talk.hold(host, bearer.expires, request.into_inner(), reply)
+                .await;
             Ok(())
         });
         Ok(Response::new(ReceiverStream::new(outbound)))
@@ -74,7 +80,7 @@ impl v1::conversation_server::Conversation for Talk {
         &self,
         request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::Credentials>, Status> {
-        let host = self.admit(&request).await?;
+        let (_, host) = self.admit(&request).await?;
         let wanted = request.into_inner().request;
         let given = self.registry.renew(&host, &wanted, clock::now()).await;
         let given = given.map_err(|error| unavailable(&error))?;
@@ -106,25 +112,47 @@ fn unavailable(error: &anyhow::Error) -> Status {
 
 impl Talk {
     /// The host that its certificate names, if it may talk to us.
-    async fn admit<T>(&self, request: &Request<T>) -> Result<Host, Status> {
+    async fn admit<T>(&self, request: &Request<T>) -> Result<(Bearer, Host), Status> {
         let shown = request.extensions().get::<Shown>();
-        let certificate = shown.and_then(|shown| shown.certificate.as_ref());
-        let id = certificate.and_then(|certificate| identity(certificate));
-        let id = id.ok_or_else(|| Status::unauthenticated("this is no host's certificate"))?;
-        let host = self
-            .registry
-            .admit(id)
-            .await
-            .map_err(|error| unavailable(&error))?;
-        host.ok_or_else(|| {
-            tracing::warn!(host.id = %id, "refused a host that is revoked or unknown");
-            Status::permission_denied("this host is revoked or unknown")
-        })
+        let bearer = shown.and_then(|shown| shown.bearer);
+        let bearer = bearer.filter(|bearer| bearer.expires > clock::now());
+        let bearer =
+            bearer.ok_or_else(|| Status::unauthenticated("this is no host's valid certificate"))?;
+        let host = self.registry.admit(bearer.id).await;
+        if let Some(host) = host.map_err(|error| unavailable(&error))? {
+            return Ok((bearer, host));
+        }
+        tracing::warn!(host.id = %bearer.id, "refused a host that is revoked or unknown");
+        // Whoever asks again and again is answered slowly.
+        tokio::time::sleep(REFUSAL).await;
+        Err(Status::permission_denied("this host is revoked or unknown"))
     }
 
-    /// Listens until either side ends it or the host is revoked.
-    async fn hold(self, host: Host, mut inbound: Streaming<v1::FromAgent>, reply: Reply) {
-        let ended = self.listen(&host, &mut inbound, &reply).await;
+    /// Listens until either side ends it, the host is revoked, its certificate ends, or the same
+    /// host begins another conversation.
+    async fn hold(
+        self,
+        host: Host,
+        expires: Timestamp,
+        mut inbound: Streaming<v1::FromAgent>,
+        reply: Reply,
+    ) {
+        let displaced = Stop::new();
+        if let Some(before) = self.talks().insert(host.id, displaced.clone()) {
+            before.cancel();
+        }
+        let ended = tokio::select! {
+            ended = self.listen(&host, &mut inbound, &reply) => ended,
+            () = displaced.cancelled() => Err(Status::aborted(
+                "the same host began another conversation; is its identity used twice?",
+            )),
+            () = tokio::time::sleep(expires.since(clock::now())) => {
+                Err(Status::unauthenticated("the host's certificate has ended"))
+            }
+        };
+        if !displaced.is_cancelled() {
+            self.talks().remove(&host.id);
+        }
         let (id, name) = (host.id, host.name);
         match ended {
             Ok(()) => tracing::info!(host.id = %id, host.name = name, "an agent has gone"),
@@ -135,6 +163,11 @@ impl Talk {
                 let _ = reply.try_send(Err(status));
             }
         }
+    }
+
+    /// The conversations that go on, one for each host.
+    fn talks(&self) -> MutexGuard<'_, HashMap<HostId, Stop>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn listen(
@@ -150,7 +183,8 @@ impl Talk {
         };
         let epoch = Epoch(hello.epoch);
         self.resume(host, epoch, reply).await?;
-        tracing::info!(host.id = %host.id, host.name, agent.version = hello.version, "connected");
+        let version: String = hello.version.chars().take(64).collect();
+        tracing::info!(host.id = %host.id, host.name, agent.version = version, "connected");
         loop {
             let message = tokio::select! {
                 message = next(inbound) => message?,
@@ -251,17 +285,4 @@ fn record(wire: v1::Record) -> Record {
             report: Report::Gap(gap),
         }
     })
-}
-
-/// Who a certificate says its owner is.
-fn identity(certificate: &[u8]) -> Option<HostId> {
-    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    let names = certificate.subject_alternative_name().ok()??;
-    let mut ids = names.value.general_names.iter().filter_map(|name| {
-        let GeneralName::URI(uri) = name else {
-            return None;
-        };
-        uri.strip_prefix(HostId::URI_PREFIX)?.parse().ok()
-    });
-    ids.next()
 }

@@ -10,7 +10,8 @@ use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::wire::v1;
 
-use super::listen::{Accepted, Shown};
+use super::connection::Shown;
+use super::listen::Accepted;
 use super::{Enrol, Registry};
 
 /// Serves hosts that enrol.
@@ -24,6 +25,7 @@ pub(super) async fn serve(
         .timeout(Duration::from_secs(10))
         .max_concurrent_streams(1)
         .max_connection_age(Duration::from_secs(30))
+        .max_connection_age_grace(Duration::from_secs(10))
         .add_service(service.max_decoding_message_size(16 << 10))
         .serve_with_incoming_shutdown(accepted, stop.cancelled_owned())
         .await

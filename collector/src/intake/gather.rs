@@ -125,8 +125,10 @@ struct Mark {
 }
 
 impl Mark {
-    /// Whether a record is the next one. A repeat is not, and after a hole none is.
+    /// Whether a record is the next one. A repeat is not, and after a hole none is. Another record
+    /// under the last number is a hole too: its host is a copy, and has to hear where it stands.
     fn takes(&mut self, record: &Record) -> bool {
+        self.hole |= record.seq == self.is.seq && record.kept_at != self.is.kept_at;
         if record.seq <= self.is.seq || self.hole {
             return false;
         }

@@ -5,21 +5,28 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use watchward_daemon::tasks::Tasks;
 use watchward_daemon::tls;
+use watchward_protocol::hosts::HostId;
 
 use super::Trust;
+use super::connection::{Connection, Shown};
+use super::shares::{Share, Shares};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How many handshakes there may be at once.
+const HANDSHAKES: usize = 256;
+/// How many of them from one address.
+const HANDSHAKES_OF_AN_ADDRESS: u32 = 64;
+/// How many connections one host may have: more than one only while it dials anew.
+const CONNECTIONS_OF_A_HOST: u32 = 4;
 
 impl Trust {
     /// Settings for those who have a host's certificate.
@@ -52,11 +59,16 @@ fn finish(mut settings: ServerConfig) -> Arc<ServerConfig> {
     Arc::new(settings)
 }
 
-/// A listening socket with its settings.
+/// A listening socket with its settings, and who may hold how much of it.
+#[derive(Clone)]
 pub(super) struct Listening {
-    socket: TcpListener,
+    socket: Arc<TcpListener>,
     acceptor: TlsAcceptor,
-    room: Arc<Semaphore>,
+    /// Handshakes have room of their own: strangers take none from hosts.
+    handshakes: Arc<Semaphore>,
+    addresses: Arc<Shares<IpAddr>>,
+    connections: Arc<Semaphore>,
+    hosts: Arc<Shares<HostId>>,
 }
 
 /// Connections whose handshake is done.
@@ -64,11 +76,14 @@ pub(super) type Accepted = ReceiverStream<io::Result<Connection>>;
 
 impl Listening {
     pub(super) fn new(socket: TcpListener, settings: Arc<ServerConfig>, connections: u32) -> Self {
-        let room = Semaphore::new(usize::try_from(connections).unwrap_or(usize::MAX));
+        let connections = usize::try_from(connections).unwrap_or(usize::MAX);
         Self {
-            socket,
+            socket: Arc::new(socket),
             acceptor: settings.into(),
-            room: Arc::new(room),
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
+            addresses: Arc::new(Shares::of(HANDSHAKES_OF_AN_ADDRESS)),
+            connections: Arc::new(Semaphore::new(connections)),
+            hosts: Arc::new(Shares::of(CONNECTIONS_OF_A_HOST)),
         }
     }
 
@@ -79,110 +94,52 @@ impl Listening {
         tasks.start("accept", async move {
             let stop = each.stop();
             loop {
-                let place = tokio::select! {
-                    place = self.room.clone().acquire_owned() => place?,
+                let (stream, places) = tokio::select! {
+                    knock = self.knock() => knock?,
                     () = stop.cancelled() => return Ok(()),
                 };
-                let stream = tokio::select! {
-                    accepted = self.socket.accept() => accepted,
-                    () = stop.cancelled() => return Ok(()),
-                };
-                let Ok((stream, _)) = stream else {
-                    // Out of file descriptors, or the stranger has gone again.
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                };
-                let (acceptor, sender) = (self.acceptor.clone(), sender.clone());
+                let (door, sender) = (self.clone(), sender.clone());
                 each.start_passing("handshake", async move {
-                    stream.set_nodelay(true)?;
-                    // Strangers knock all day: a failed handshake is not worth a line.
-                    if let Ok(Ok(stream)) =
-                        tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await
-                    {
-                        let _ = sender
-                            .send(Ok(Connection {
-                                stream,
-                                _place: place,
-                            }))
-                            .await;
+                    if let Some(connection) = door.greet(stream).await {
+                        let _ = sender.send(Ok(connection)).await;
                     }
+                    drop(places);
                     Ok(())
                 });
             }
         });
         ReceiverStream::new(receiver)
     }
-}
 
-/// A connection, and its place among those that there may be.
-#[derive(Debug)]
-pub(super) struct Connection {
-    stream: TlsStream<TcpStream>,
-    _place: OwnedSemaphorePermit,
-}
-
-/// What a connection shows of whoever is at its other end.
-#[derive(Clone, Debug)]
-pub(super) struct Shown {
-    /// The address it comes from.
-    pub(super) from: Option<IpAddr>,
-    /// The certificate it proved itself with.
-    pub(super) certificate: Option<CertificateDer<'static>>,
-}
-
-mod io_of_a_connection {
-    //! A connection reads and writes as its stream does.
-
-    use std::io;
-    use std::pin::Pin;
-    use std::task::{Context, Poll};
-
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-    use tonic::transport::server::Connected;
-
-    use super::Connection;
-
-    impl Connected for Connection {
-        type ConnectInfo = super::Shown;
-
-        fn connect_info(&self) -> Self::ConnectInfo {
-            let (socket, session) = self.stream.get_ref();
-            let own = session.peer_certificates().and_then(|chain| chain.first());
-            super::Shown {
-                from: socket.peer_addr().ok().map(|peer| peer.ip().to_canonical()),
-                certificate: own.map(|own| own.clone().into_owned()),
+    /// The next stranger for whom there is room.
+    async fn knock(&self) -> anyhow::Result<(TcpStream, (OwnedSemaphorePermit, Share<IpAddr>))> {
+        loop {
+            let place = self.handshakes.clone().acquire_owned().await?;
+            let Ok((stream, from)) = self.socket.accept().await else {
+                // Out of file descriptors, or the stranger has gone again.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            if let Some(share) = self.addresses.take(from.ip().to_canonical()) {
+                return Ok((stream, (place, share)));
             }
         }
     }
 
-    impl AsyncRead for Connection {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_read(context, buffer)
-        }
-    }
-
-    impl AsyncWrite for Connection {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.stream).poll_write(context, bytes)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_flush(context)
-        }
-
-        fn poll_shutdown(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_shutdown(context)
-        }
+    /// Shakes hands. Strangers knock all day: one that fails is not worth a line.
+    async fn greet(&self, stream: TcpStream) -> Option<Connection> {
+        stream.set_nodelay(true).ok()?;
+        let shaken = tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream)).await;
+        let stream = shaken.ok()?.ok()?;
+        let shown = Shown::by(&stream);
+        let share = match shown.bearer {
+            Some(bearer) => Some(self.hosts.take(bearer.id)?),
+            None => None,
+        };
+        let Ok(place) = self.connections.clone().try_acquire_owned() else {
+            tracing::warn!("there are as many connections as [intake] connections allows");
+            return None;
+        };
+        Some(Connection::new(stream, shown, (place, share)))
     }
 }

@@ -1,12 +1,13 @@
 //! What comes in from the agents: known by their certificates, committed in groups, acknowledged.
 
+mod bearer;
+mod connection;
 mod conversation;
 mod enrolment;
 mod gather;
 mod listen;
 mod rows;
-#[cfg(test)]
-mod tests;
+mod shares;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -213,6 +214,7 @@ pub async fn start(
         registry: registry.clone(),
         arrivals,
         tasks: tasks.clone(),
+        current: Arc::default(),
     };
     tasks.start("intake", gather::run(store, rooms, arrived));
     tasks.start(

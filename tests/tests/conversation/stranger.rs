@@ -281,3 +281,70 @@ async fn a_message_too_large_ends_the_conversation_and_nothing_else() -> Result<
     assert_eq!(second.answer().await?, Ok(1));
     Ok(())
 }
+
+#[tokio::test]
+async fn another_record_under_the_last_number_is_a_copy_and_is_told_where_it_stands() -> Result<()>
+{
+    let collector = Collector::start(Span::days(1)).await?;
+    let host = collector.enrol("web-1").await?;
+    let mut talk = talk(&collector, Some(identity(&host)?)).await?;
+    talk.answer().await?.unwrap_err();
+    talk.send(1..=2).await?;
+    assert_eq!(talk.answer().await?, Ok(2));
+    let other = Record {
+        seq: 2,
+        covers: 0,
+        kept_at: Timestamp::from_micros(9),
+        boot: [0; 16],
+        report: report(7),
+    };
+    let batch = v1::Batch {
+        lane: v1::Lane::Access.into(),
+        records: vec![other.into()],
+    };
+    talk.say
+        .send(wrap(v1::from_agent::Message::Batch(batch)))
+        .await?;
+    assert_eq!(talk.answer().await?, Err(2), "it was taken for a repeat");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_host_has_one_conversation_the_newest() -> Result<()> {
+    let collector = Collector::start(Span::days(1)).await?;
+    let host = collector.enrol("web-1").await?;
+    let mut first = talk(&collector, Some(identity(&host)?)).await?;
+    first.answer().await?.unwrap_err();
+    let mut second = talk(&collector, Some(identity(&host)?)).await?;
+    second.answer().await?.unwrap_err();
+    assert_eq!(first.answer().await.unwrap_err().code(), Code::Aborted);
+    second.send([1]).await?;
+    assert_eq!(second.answer().await?, Ok(1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_shakes_hands_and_says_nothing_is_let_go() -> Result<()> {
+    use tokio::io::AsyncReadExt;
+    let collector = Collector::start(Span::days(1)).await?;
+    let mut roots = RootCertStore::empty();
+    for authority in tls::certificates(&collector.hosts.trust().authorities)? {
+        roots.add(authority)?;
+    }
+    let mut settings = ClientConfig::builder_with_provider(tls::provider())
+        .with_protocol_versions(tls::VERSIONS)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    settings.alpn_protocols = vec![b"h2".to_vec()];
+    let address = collector.uplink.enrolment.to_string();
+    let stream = tokio::net::TcpStream::connect(address).await?;
+    let name = ServerName::try_from("collector.watchward.internal")?;
+    let connector = TlsConnector::from(Arc::new(settings));
+    let mut stream = connector.connect(name, stream).await?;
+    let mut heard = Vec::new();
+    // The server's own first words, and then the end.
+    let ended = stream.read_to_end(&mut heard);
+    let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
+    assert!(ended.is_ok(), "the connection is still there");
+    Ok(())
+}

@@ -19,8 +19,11 @@ mod watch;
 use log::Log;
 use watch::Watch;
 
-/// While lines come one by one, they are gathered for so long: the first is handed on at once.
-const PAUSE: Duration = Duration::from_millis(500);
+/// While lines come one by one they are gathered: the first is handed on at once, the next after
+/// this long, and then after twice as long each time.
+const SHORTEST: Duration = Duration::from_millis(125);
+/// The longest time that lines are gathered.
+const LONGEST: Duration = Duration::from_secs(1);
 /// How often a log is looked at where no event tells of it.
 const POLL: Duration = Duration::from_secs(5);
 
@@ -35,6 +38,7 @@ pub(super) async fn follow(files: &[LogFile], desk: &mut Desk) -> Result<Infalli
     };
     let mut logs: Vec<Log> = files.iter().map(|file| Log::new(file.path())).collect();
     let mut buffer = Vec::new();
+    let mut pause = SHORTEST;
     loop {
         if let Some(watch) = &watch {
             watch.forget();
@@ -47,8 +51,10 @@ pub(super) async fn follow(files: &[LogFile], desk: &mut Desk) -> Result<Infalli
             }
         }
         if busy {
-            sleep(PAUSE).await;
+            sleep(pause).await;
+            pause = LONGEST.min(pause * 2);
         } else {
+            pause = SHORTEST;
             wait(watch.as_ref()).await;
         }
     }
