@@ -73,7 +73,15 @@ impl Collector {
     async fn start(certificate_life: Span) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let url = format!("sqlite://{}", folder.path().join("db").display());
-        let store = Store::open(&url, &[intake::SCHEMA, hosts::SCHEMA]).await?;
+        let store = Store::open(
+            &url,
+            &[
+                intake::SCHEMA,
+                hosts::SCHEMA,
+                watchward_collector::alerting::SCHEMA,
+            ],
+        )
+        .await?;
         let authority = folder.path().join("authority.pem");
         let config = hosts::Config {
             authority,
@@ -128,7 +136,9 @@ impl Collector {
             .body(axum::body::Body::from(body.to_owned()))?;
         let answer = self.routes.clone().oneshot(request).await?;
         let bytes = axum::body::to_bytes(answer.into_body(), 1 << 20).await?;
-        Ok(serde_json::from_slice(&bytes)?)
+        let answer: serde_json::Value = serde_json::from_slice(&bytes)?;
+        ensure!(answer.get("error").is_none(), "{answer}");
+        Ok(answer)
     }
 
     /// Enrols a host, and says where its identity lies.
