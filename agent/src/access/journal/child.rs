@@ -20,6 +20,7 @@ pub(super) struct Reading {
     child: Child,
     output: ChildStdout,
     cutter: Cutter,
+    taken: usize,
 }
 
 impl Reading {
@@ -40,14 +41,17 @@ impl Reading {
             child,
             output,
             cutter: Cutter::default(),
+            taken: 0,
         })
     }
 
     /// Waits for entries, and takes all that are there. None: it has ended.
     pub(super) async fn next(&mut self) -> io::Result<Option<Vec<Entry>>> {
         let mut entries = Vec::new();
+        self.taken = 0;
         while entries.is_empty() {
             let buffer = self.cutter.buffer();
+            let before = buffer.len();
             buffer.reserve(PIECE);
             if self.output.read_buf(buffer).await? == 0 {
                 return Ok(None);
@@ -61,10 +65,16 @@ impl Reading {
                     () = std::future::ready(()) => break,
                 }
             }
+            self.taken += buffer.len() - before;
             self.cutter
                 .cut(&mut |entry| entries.extend(entry::read(entry)));
         }
         Ok(Some(entries))
+    }
+
+    /// How many bytes were there the last time.
+    pub(super) fn taken(&self) -> usize {
+        self.taken
     }
 
     /// Ends it. What it had to say beside its entries.

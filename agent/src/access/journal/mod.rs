@@ -15,11 +15,13 @@ use crate::spool::Ended;
 mod child;
 mod entry;
 mod export;
+mod pace;
 mod place;
 mod reader;
 
 use child::Reading;
 use entry::{Entry, FIELDS, MATCHES};
+use pace::Pace;
 use place::Place;
 use reader::Reader;
 
@@ -28,8 +30,6 @@ pub(super) const SUBJECT: &str = "access: journal";
 /// Its name in positions and gaps.
 const SOURCE: &str = "journal";
 
-/// While entries come one by one, they are gathered for so long: the first is handed on at once.
-const PAUSE: Duration = Duration::from_millis(500);
 /// How long one question to the journal may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// When the place is gone, entries from so long before are looked at again: clocks are set back.
@@ -171,7 +171,7 @@ impl Journal {
             Ok(reading) => reading,
             Err(error) => return Ok(self.cannot_start(&error).into()),
         };
-        let mut reader = Reader::new(start.place);
+        let (mut reader, mut pace) = (Reader::new(start.place), Pace::new());
         let gap = start.gap.into_iter().map(Report::Gap).collect();
         reader.keep(gap, desk).await?;
         let detail = "sshd's entries are read from the journal";
@@ -180,7 +180,10 @@ impl Journal {
             match reading.next().await {
                 Ok(Some(entries)) => {
                     reader.take(&entries, desk).await?;
-                    sleep(PAUSE).await;
+                    let pause = pace.after(reading.taken());
+                    if !pause.is_zero() {
+                        sleep(pause).await;
+                    }
                 }
                 Ok(None) => {
                     let complaint = timeout(PATIENCE, reading.complaint()).await;

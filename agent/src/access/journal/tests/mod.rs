@@ -95,8 +95,7 @@ impl Bench {
         drop(tasks);
         let mut all = Vec::new();
         while all.is_empty() || !done(&all) {
-            let next = timeout(EVER, self.entries.recv()).await.unwrap();
-            all.push(next.unwrap());
+            all.push(self.entries.recv().await.unwrap());
         }
         running.drain(Duration::from_secs(10)).await;
         all
@@ -278,6 +277,25 @@ async fn a_few_bytes_never_become_many_events_and_what_is_left_out_is_told() {
     }
     let lost: u64 = gaps(&all).iter().filter_map(|gap| gap.lost).sum();
     assert_eq!(lost + events(&all).len() as u64, 499 * 4096);
+}
+
+#[tokio::test]
+async fn a_flood_is_not_held_up() {
+    let lines: Vec<String> = (1..=50_000)
+        .map(|number| entry(number, 1, SERVER))
+        .collect();
+    let files: &[(&str, &[String])] = &[
+        ("last", &lines[49_999..]),
+        ("cursor", &lines[..1]),
+        ("follow", &lines),
+    ];
+    let last = behind(&lines[49_999]);
+    let mut bench = Bench::new(Some(behind(&lines[0])), files);
+    let followed = bench.follow_until(|all| kept(all) == last);
+    let all = timeout(EVER, followed).await.unwrap();
+    let ports = ports(&all);
+    assert_eq!(ports.len(), 49_999);
+    assert!(ports.is_sorted(), "in their order");
 }
 
 #[tokio::test]
