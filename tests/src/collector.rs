@@ -96,12 +96,7 @@ impl Collector {
 
     /// The incidents, open and over.
     pub fn incidents(&self) -> Result<Vec<Value>> {
-        let mut shown = self.ask(&["incidents"])?;
-        let list = shown
-            .get_mut("incidents")
-            .map(Value::take)
-            .context("no incidents")?;
-        Ok(serde_json::from_value(list)?)
+        self.list(&["incidents"])
     }
 
     /// A new token for a host of this name.
