@@ -11,14 +11,15 @@ use watchward_protocol::access::Trust;
 use watchward_protocol::time::Timestamp;
 
 use super::export::fields;
+use super::suppressed;
 
 /// The fields that are asked for. The cursor, the times and the boot always come.
 pub(super) const FIELDS: &str =
-    "--output-fields=MESSAGE,_UID,_EXE,_PID,_TRANSPORT,_SOURCE_REALTIME_TIMESTAMP";
+    "--output-fields=MESSAGE,MESSAGE_ID,_UID,_EXE,_PID,_TRANSPORT,_SOURCE_REALTIME_TIMESTAMP";
 
 /// Which entries are asked for: of sshd's programs, whoever runs them (its sessions run as the user
-/// who logged in), and of others that call themselves so.
-pub(super) const MATCHES: [&str; 7] = [
+/// who logged in), of others that call themselves so, and what journald says of messages it left out.
+pub(super) const MATCHES: [&str; 10] = [
     "_COMM=sshd",
     "_COMM=sshd-session",
     "_COMM=sshd-auth",
@@ -26,6 +27,9 @@ pub(super) const MATCHES: [&str; 7] = [
     "SYSLOG_IDENTIFIER=sshd",
     "SYSLOG_IDENTIFIER=sshd-session",
     "SYSLOG_IDENTIFIER=sshd-auth",
+    "+",
+    "_TRANSPORT=driver",
+    suppressed::MATCH,
 ];
 
 /// An entry.
@@ -41,6 +45,8 @@ pub(super) struct Entry {
     pub(super) trust: Trust,
     /// Whether root sent it, by whatever program.
     pub(super) by_root: bool,
+    /// Whether journald itself says that it left messages out.
+    pub(super) suppressed: bool,
     /// Nothing, if it was too long to be kept.
     pub(super) message: Option<Vec<u8>>,
 }
@@ -59,6 +65,7 @@ pub(super) fn read(entry: &[u8]) -> Option<Entry> {
             b"_EXE" => &mut read.program,
             b"_TRANSPORT" => &mut read.transport,
             b"MESSAGE" => &mut read.message,
+            b"MESSAGE_ID" => &mut read.meaning,
             _ => continue,
         };
         // A field that is there again does not take the place of the first.
@@ -79,6 +86,7 @@ struct Raw<'a> {
     program: Option<&'a [u8]>,
     transport: Option<&'a [u8]>,
     message: Option<&'a [u8]>,
+    meaning: Option<&'a [u8]>,
 }
 
 impl Raw<'_> {
@@ -91,6 +99,7 @@ impl Raw<'_> {
         let boot = text(self.boot).and_then(|boot| u128::from_str_radix(&boot, 16).ok());
         // What sshd writes to its standard error (`sshd -e`) has line ends that a stranger chose.
         let loose = self.transport == Some(b"stdout");
+        let own = self.transport == Some(b"driver");
         let program = self.program.filter(|_| !loose).map(OsStr::from_bytes);
         Some(Entry {
             cursor: text(self.cursor)?,
@@ -100,6 +109,8 @@ impl Raw<'_> {
             pid: number(self.pid).and_then(|pid| u32::try_from(pid).ok()),
             trust: trust(program, self.uid),
             by_root: self.uid == Some(b"0"),
+            suppressed: own
+                && suppressed::MATCH.as_bytes().strip_prefix(b"MESSAGE_ID=") == self.meaning,
             message: self.message.map(<[u8]>::to_vec),
         })
     }

@@ -18,6 +18,7 @@ mod export;
 mod pace;
 mod place;
 mod reader;
+mod suppressed;
 
 use child::Reading;
 use entry::{Entry, FIELDS, MATCHES};

@@ -74,6 +74,7 @@ mod tests {
             pid: None,
             trust: Trust::Server,
             by_root: true,
+            suppressed: false,
             message: None,
         }
     }

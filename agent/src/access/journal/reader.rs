@@ -3,9 +3,9 @@
 use watchward_daemon::clock;
 use watchward_protocol::record::{Gap, Report};
 
-use super::SOURCE;
 use super::entry::Entry;
 use super::place::Place;
+use super::{SOURCE, suppressed};
 use crate::access::desk::Desk;
 use crate::access::understand::{Understand, Written};
 use crate::spool::Ended;
@@ -80,6 +80,10 @@ impl Reader {
             }));
             return;
         };
+        if entry.suppressed {
+            reports.extend(suppressed::gap(message, entry.at).map(Report::Gap));
+            return;
+        }
         // The program of a process that ended at once may not be known, but its user always is.
         let understand = if entry.by_root {
             &mut self.server

@@ -299,6 +299,48 @@ async fn a_flood_is_not_held_up() {
 }
 
 #[tokio::test]
+async fn what_journalds_rate_limit_left_out_is_a_gap_if_journald_says_so() {
+    const ID: &str = "MESSAGE_ID=a596d6fe7bfa4994828e72309e95d61e";
+    let says = |number, sender: &str, unit: &str| {
+        let lines = entry(number, 1, &format!("{sender}\n{ID}"));
+        let (fields, _) = lines.split_once("MESSAGE=").unwrap();
+        format!("{fields}MESSAGE=Suppressed 4{number} messages from {unit}\n")
+    };
+    let journald = "_UID=0\n_EXE=/usr/lib/systemd/systemd-journald\n_TRANSPORT=driver";
+    let forged = format!("{LOGGER}\n_TRANSPORT=journal\nSYSLOG_IDENTIFIER=sshd");
+    let lines = [
+        entry(1, 1, SERVER),
+        says(2, journald, "ssh.service"),
+        says(3, journald, "nginx.service"),
+        says(4, &forged, "ssh.service"),
+        entry(5, 1, SERVER),
+    ];
+    let files: &[(&str, &[String])] = &[
+        ("last", &lines[4..]),
+        ("cursor", &lines),
+        ("follow", &lines),
+    ];
+    let mut bench = Bench::new(Some(behind(&lines[0])), files);
+    let all = bench.follow(1).await;
+    let lost: Vec<_> = gaps(&all).iter().map(|gap| gap.lost).collect();
+    assert_eq!(lost, [Some(42)]);
+    let forms: Vec<_> = events(&all)
+        .iter()
+        .map(|event| event.form.as_str())
+        .collect();
+    assert_eq!(
+        forms,
+        ["unrecognised", "failed"],
+        "whoever else says it is only quoted"
+    );
+    let calls = fs::read_to_string(bench.folder.path().join("calls")).unwrap();
+    assert!(
+        calls.contains(&format!("+ _TRANSPORT=driver {ID}")),
+        "{calls}"
+    );
+}
+
+#[tokio::test]
 async fn what_is_missing_is_said() {
     let bench = Bench::new(None, &[]);
     fs::remove_file(bench.folder.path().join("socket")).unwrap();
