@@ -196,9 +196,12 @@ pub async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
 pub async fn run(store: Store, config: Live<Config>, bell: Bell, stop: Stop) -> anyhow::Result<()> {
     timer::run(
         store,
-        move |tx, now| {
+        move |tx, now, away| {
             let config = config.now();
-            Box::pin(async move { activate(tx, &config, now).await })
+            Box::pin(async move {
+                shift(tx, away).await?;
+                activate(tx, &config, now).await
+            })
         },
         || bell.ring(),
         stop,

@@ -24,7 +24,7 @@ use watchward_protocol::time::Timestamp;
 
 use crate::alerting::{self, Bell};
 use crate::intake::{Heard, Host, Trust};
-use crate::store::{Store, Tx};
+use crate::store::{Store, Tx, deadline};
 
 use authority::Authority;
 
@@ -108,6 +108,9 @@ impl Hosts {
     /// The database's.
     pub async fn alive(&self, tx: &mut Tx, hosts: &[Host], now: Timestamp) -> sqlx::Result<()> {
         let deadline = now + self.config.now().silent_after.duration();
+        // In one order everywhere, so that two collectors never wait for each other.
+        let mut hosts: Vec<_> = hosts.iter().collect();
+        hosts.sort_unstable_by_key(|host| host.id);
         for host in hosts {
             let Some(was) = rows::seen(tx, host.id, now, deadline).await? else {
                 continue;
@@ -146,8 +149,7 @@ impl Hosts {
     pub async fn thaw(&self, tx: &mut Tx, now: Timestamp) -> sqlx::Result<Duration> {
         let last = rows::collector_seen(tx).await?;
         let away = last.map_or(Duration::ZERO, |last| now.since(last));
-        let grace = now + self.config.now().silent_after.duration();
-        rows::put_off(tx, grace).await?;
+        self.put_off(tx, now).await?;
         rows::set_collector_seen(tx, now).await?;
         Ok(away)
     }
@@ -182,16 +184,35 @@ impl Hosts {
             return Ok(false);
         }
         let mut tx = self.store.begin().await?;
+        let last = rows::collector_seen(&mut tx).await?;
+        let away = last.map_or(Duration::ZERO, |last| deadline::away(last, now));
+        if !away.is_zero() {
+            self.put_off(&mut tx, now).await?;
+        }
         rows::set_collector_seen(&mut tx, now).await?;
+        let mut fell = false;
         for seen in &overdue {
             // It may have been heard since it was looked for.
             if rows::fall_silent(&mut tx, seen.host.id, now).await? {
                 alerting::raise(&mut tx, &judge::silent(seen, now), now).await?;
+                fell = true;
             }
         }
         tx.commit().await?;
         self.noted = now;
-        Ok(!overdue.is_empty())
+        if !away.is_zero() {
+            let seconds = away.as_secs();
+            tracing::warn!(
+                seconds,
+                "was not there; every host has time to be heard again"
+            );
+        }
+        Ok(fell)
+    }
+
+    /// Gives every host as much time as if it had been heard now.
+    async fn put_off(&self, tx: &mut Tx, now: Timestamp) -> sqlx::Result<()> {
+        rows::put_off(tx, now + self.config.now().silent_after.duration()).await
     }
 
     /// Keeps what agents found on their hosts.

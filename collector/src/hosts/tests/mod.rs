@@ -1,6 +1,7 @@
 //! What must hold of hosts: one token lets one host in once, and silence is told and ended.
 
 mod findings;
+mod silence;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -85,22 +86,6 @@ impl Room {
             id,
             name: row.get(1),
         }
-    }
-
-    async fn hear(&self, now: Timestamp) {
-        let host = self.only_host().await;
-        let mut tx = self.store.begin().await.unwrap();
-        self.hosts.alive(&mut tx, &[host], now).await.unwrap();
-        tx.commit().await.unwrap();
-    }
-
-    /// Whether the host's silence is an open incident.
-    async fn silent(&self) -> bool {
-        let open: i64 = sqlx::query_scalar("SELECT silent FROM host WHERE revoked_at IS NULL")
-            .fetch_one(self.store.read())
-            .await
-            .unwrap();
-        open != 0
     }
 }
 
@@ -207,39 +192,5 @@ async fn enrolling_a_name_again_revokes_the_host_that_had_it() {
         }
         let revocations = rows::revocations(&room.store).await.unwrap();
         assert_eq!(revocations, 1);
-    }
-}
-
-#[tokio::test]
-async fn a_host_falls_silent_at_its_deadline_and_is_back_when_heard() {
-    for mut room in rooms().await {
-        let secret = room.token("web-1", at(900)).await;
-        room.enrol(&secret, "web-1", at(0)).await.unwrap();
-        room.hear(at(30)).await;
-        assert!(!room.hosts.look(at(90)).await.unwrap());
-        assert!(room.hosts.look(at(91)).await.unwrap());
-        assert!(!room.hosts.look(at(92)).await.unwrap(), "it was told twice");
-        assert!(room.silent().await);
-        room.hear(at(100)).await;
-        assert!(!room.silent().await);
-    }
-}
-
-#[tokio::test]
-async fn no_deadline_passes_while_the_collector_is_away() {
-    for mut room in rooms().await {
-        let secret = room.token("web-1", at(900)).await;
-        room.enrol(&secret, "web-1", at(0)).await.unwrap();
-        room.hear(at(10)).await;
-        room.hosts.look(at(20)).await.unwrap();
-        let mut tx = room.store.begin().await.unwrap();
-        let away = room.hosts.thaw(&mut tx, at(5000)).await.unwrap();
-        tx.commit().await.unwrap();
-        assert_eq!(away, Duration::from_secs(4980));
-        assert!(
-            !room.hosts.look(at(5049)).await.unwrap(),
-            "hosts had no time to come back"
-        );
-        assert!(room.hosts.look(at(5061)).await.unwrap());
     }
 }

@@ -1,0 +1,76 @@
+//! Who is silent: by the deadline, never before, and told once with its end.
+
+use super::*;
+
+impl Room {
+    async fn hear(&self, now: Timestamp) {
+        let host = self.only_host().await;
+        let mut tx = self.store.begin().await.unwrap();
+        self.hosts.alive(&mut tx, &[host], now).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Whether the host's silence is an open incident.
+    async fn silent(&self) -> bool {
+        let open: i64 = sqlx::query_scalar("SELECT silent FROM host WHERE revoked_at IS NULL")
+            .fetch_one(self.store.read())
+            .await
+            .unwrap();
+        open != 0
+    }
+
+    /// Looks every five seconds, as it goes on; says when somebody fell silent.
+    async fn look(&mut self, from: i64, to: i64) -> Option<i64> {
+        for second in (from..=to).step_by(5) {
+            if self.hosts.look(at(second)).await.unwrap() {
+                return Some(second);
+            }
+        }
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_host_falls_silent_at_its_deadline_and_is_back_when_heard() {
+    for mut room in rooms().await {
+        let secret = room.token("web-1", at(900)).await;
+        room.enrol(&secret, "web-1", at(0)).await.unwrap();
+        room.hear(at(30)).await;
+        assert!(!room.hosts.look(at(90)).await.unwrap());
+        assert!(room.hosts.look(at(91)).await.unwrap());
+        assert!(!room.hosts.look(at(92)).await.unwrap(), "it was told twice");
+        assert!(room.silent().await);
+        room.hear(at(100)).await;
+        assert!(!room.silent().await);
+    }
+}
+
+#[tokio::test]
+async fn no_deadline_passes_while_the_collector_does_not_run() {
+    for mut room in rooms().await {
+        let secret = room.token("web-1", at(900)).await;
+        room.enrol(&secret, "web-1", at(0)).await.unwrap();
+        room.hear(at(10)).await;
+        room.hosts.look(at(20)).await.unwrap();
+        let mut tx = room.store.begin().await.unwrap();
+        let away = room.hosts.thaw(&mut tx, at(5000)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(away, Duration::from_secs(4980));
+        let fell = room.look(5001, 5200).await;
+        assert_eq!(fell, Some(5061), "hosts have a minute to come back");
+    }
+}
+
+#[tokio::test]
+async fn no_deadline_passes_while_the_collector_is_stopped_or_its_clock_jumps() {
+    for mut room in rooms().await {
+        let secret = room.token("web-1", at(900)).await;
+        room.enrol(&secret, "web-1", at(0)).await.unwrap();
+        room.hear(at(10)).await;
+        assert_eq!(room.look(10, 20).await, None);
+        let fell = room.look(5000, 5200).await;
+        assert_eq!(fell, Some(5065), "hosts have a minute to come back");
+        room.hear(at(5070)).await;
+        assert!(!room.silent().await);
+    }
+}
