@@ -90,33 +90,43 @@ pub(super) async fn set_expiry(tx: &mut Tx, id: HostId, at: Timestamp) -> sqlx::
     Ok(())
 }
 
-/// Notes a sign of life, and says what was known before: whether the host was silent, and when it
-/// was last heard.
+/// Notes a sign of life, and says what was known before: whether the host was silent, and since
+/// then when it was last heard.
+///
+/// Beware: another collector may find it silent at the same time. The first statement waits for
+/// that and sees it, so that silence is never taken back without being told.
 pub(super) async fn seen(
     tx: &mut Tx,
     id: HostId,
     now: Timestamp,
     deadline: Timestamp,
 ) -> sqlx::Result<Option<(bool, Timestamp)>> {
-    let was = sqlx::query("SELECT silent, seen_at FROM host WHERE id = $1 AND revoked_at IS NULL")
-        .bind(id.to_string())
-        .fetch_optional(&mut **tx)
-        .await?;
+    let was = sqlx::query(
+        "UPDATE host SET deadline = $3, seen_at = CASE silent WHEN 0 THEN $2 ELSE seen_at END \
+         WHERE id = $1 AND revoked_at IS NULL RETURNING silent, seen_at",
+    )
+    .bind(id.to_string())
+    .bind(now.as_micros())
+    .bind(deadline.as_micros())
+    .fetch_optional(&mut **tx)
+    .await?;
     let Some(was) = was else { return Ok(None) };
-    sqlx::query("UPDATE host SET seen_at = $2, deadline = $3, silent = 0 WHERE id = $1")
-        .bind(id.to_string())
-        .bind(now.as_micros())
-        .bind(deadline.as_micros())
-        .execute(&mut **tx)
-        .await?;
-    Ok(Some((was.try_get::<i64, _>(0)? != 0, time(&was, 1)?)))
+    let was = (was.try_get::<i64, _>(0)? != 0, time(&was, 1)?);
+    if was.0 {
+        sqlx::query("UPDATE host SET silent = 0, seen_at = $2 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(now.as_micros())
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(Some(was))
 }
 
 /// Hosts whose deadline has passed and that are not known to be silent.
 pub(super) async fn overdue(store: &Store, now: Timestamp) -> sqlx::Result<Vec<Seen>> {
     let rows = sqlx::query(
         "SELECT id, name, seen_at FROM host \
-         WHERE silent = 0 AND revoked_at IS NULL AND deadline < $1",
+         WHERE silent = 0 AND revoked_at IS NULL AND deadline < $1 ORDER BY id",
     )
     .bind(now.as_micros())
     .fetch_all(store.read())

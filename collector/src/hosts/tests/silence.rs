@@ -1,6 +1,7 @@
 //! Who is silent: by the deadline, never before, and told once with its end.
 
 use super::*;
+use crate::store::Kind;
 
 impl Room {
     async fn hear(&self, now: Timestamp) {
@@ -72,5 +73,53 @@ async fn no_deadline_passes_while_the_collector_is_stopped_or_its_clock_jumps() 
         assert_eq!(fell, Some(5065), "hosts have a minute to come back");
         room.hear(at(5070)).await;
         assert!(!room.silent().await);
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_heard_while_another_collector_finds_it_silent_is_told_to_be_back() {
+    for room in rooms().await {
+        let secret = room.token("web-1", at(900)).await;
+        room.enrol(&secret, "web-1", at(0)).await.unwrap();
+        let host = room.only_host().await;
+        let mut other = room.store.begin().await.unwrap();
+        assert!(
+            rows::fall_silent(&mut other, host.id, at(100))
+                .await
+                .unwrap()
+        );
+        let seen = judge::Seen { host, last: at(0) };
+        let alert = judge::silent(&seen, at(100));
+        alerting::raise(&mut other, &alert, at(100)).await.unwrap();
+        tokio::join!(room.hear(at(101)), async {
+            let waits = tokio::time::timeout(Duration::from_secs(30), room.waits()).await;
+            waits.expect("nobody waited");
+            other.commit().await.unwrap();
+        });
+        assert!(!room.silent().await);
+        let over: Option<String> = sqlx::query_scalar("SELECT resolution FROM alerting_incident")
+            .fetch_one(room.store.read())
+            .await
+            .unwrap();
+        assert_eq!(over.unwrap(), "heard again after 101 seconds");
+    }
+}
+
+impl Room {
+    /// Waits until somebody waits for a lock. SQLite has one writer at a time anyway.
+    async fn waits(&self) {
+        while self.store.kind() == Kind::Postgres {
+            let waiting: i64 = sqlx::query_scalar(
+                "SELECT COUNT(*) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            )
+            .fetch_one(self.store.read())
+            .await
+            .unwrap();
+            if waiting > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
