@@ -10,6 +10,7 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,8 @@ pub struct Hosts {
     renew_at: Timestamp,
     noted: Timestamp,
     revoked: Arc<watch::Sender<u64>>,
+    /// When somebody was last refused.
+    refused: Arc<AtomicI64>,
 }
 
 impl Hosts {
@@ -91,6 +94,7 @@ impl Hosts {
             renew_at: authority::renew_at(now, life),
             noted: now,
             revoked: Arc::new(watch::Sender::new(0)),
+            refused: Arc::default(),
         })
     }
 

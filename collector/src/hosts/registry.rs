@@ -1,9 +1,13 @@
 //! Which hosts may talk to us: enrolment by a one-time token, renewal, revocation.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use watchward_protocol::hosts::HostId;
+use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::{Hosts, authority, judge, rows};
@@ -16,6 +20,9 @@ pub(super) fn is_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     (1..=253).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with(['-', '.'])
 }
+
+/// How many bytes a token's secret has.
+const SECRET: usize = 32;
 
 /// How a token's secret is kept.
 pub(super) fn hash(secret: &[u8]) -> String {
@@ -32,7 +39,7 @@ impl Hosts {
         expires: Timestamp,
         now: Timestamp,
     ) -> anyhow::Result<String> {
-        let secret: [u8; 32] = rand::random();
+        let secret: [u8; SECRET] = rand::random();
         let mut tx = self.store.begin().await?;
         rows::token::add(&mut tx, &hash(&secret), host, (now, expires)).await?;
         tx.commit().await?;
@@ -55,6 +62,22 @@ impl Hosts {
         Ok(gone > 0)
     }
 
+    /// Says so in the log, at most once a second: strangers can ask as often as they like.
+    fn refuse(&self, ask: &Enrol, now: Timestamp) -> Refusal {
+        let last = Timestamp::from_micros(self.refused.load(Ordering::Relaxed));
+        let lately = last <= now && now.since(last) < Duration::from_secs(1);
+        if !lately {
+            self.refused.store(now.as_micros(), Ordering::Relaxed);
+            let name = Foreign::from(ask.name.as_str()).shortened(64);
+            tracing::warn!(
+                host.name = name,
+                from = shown(ask),
+                "refused an enrolment token"
+            );
+        }
+        NO_TOKEN
+    }
+
     fn certify(&self, host: &Host, request: &[u8], now: Timestamp) -> anyhow::Result<Given> {
         let life = self.config.now().certificate_life.duration();
         let signed = self.authority.certify(host, request, life, now)?;
@@ -70,6 +93,11 @@ impl Hosts {
             expires: signed.expires,
         })
     }
+}
+
+/// Where somebody who enrols comes from.
+fn shown(ask: &Enrol) -> String {
+    ask.from.map(|from| from.to_string()).unwrap_or_default()
 }
 
 /// Revokes whatever host has this name, and ends what was open about it. Says how many there were.
@@ -111,18 +139,22 @@ impl Registry for Hosts {
         ask: Enrol,
         now: Timestamp,
     ) -> anyhow::Result<Result<Credentials, Refusal>> {
+        // Whoever has no token costs neither a signature nor the one who writes.
+        let possible = is_name(&ask.name) && ask.secret.len() == SECRET;
+        let token = hash(&ask.secret);
+        if !possible || !rows::token::is_good(&self.store, &token, &ask.name, now).await? {
+            return Ok(Err(self.refuse(&ask, now)));
+        }
         let host = Host {
             id: HostId::from_bytes(rand::random()),
-            name: ask.name,
+            name: ask.name.clone(),
         };
-        let from = ask.from.map(|from| from.to_string()).unwrap_or_default();
         let Ok(given) = self.certify(&host, &ask.request, now) else {
             return Ok(Err(NO_REQUEST));
         };
         let mut tx = self.store.begin().await?;
-        if !rows::token::use_up(&mut tx, &hash(&ask.secret), &host.name, now).await? {
-            tracing::warn!(host.name = ?host.name, from, "refused an enrolment token");
-            return Ok(Err(NO_TOKEN));
+        if !rows::token::use_up(&mut tx, &token, &host.name, now).await? {
+            return Ok(Err(self.refuse(&ask, now)));
         }
         let replaced = retire(&mut tx, &host.name, now).await?;
         let deadline = now + self.config.now().silent_after.duration();
@@ -131,6 +163,7 @@ impl Registry for Hosts {
         if replaced > 0 {
             self.revoked.send_modify(|count| *count += 1);
         }
+        let from = shown(&ask);
         tracing::info!(host.id = %host.id, host.name, from, replaced, "enrolled a host");
         Ok(Ok(given.credentials))
     }

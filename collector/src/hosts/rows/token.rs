@@ -26,6 +26,25 @@ pub(in crate::hosts) async fn add(
     Ok(())
 }
 
+/// Whether a token can be used, as far as reading tells.
+pub(in crate::hosts) async fn is_good(
+    store: &Store,
+    hash: &str,
+    host: &str,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let found: Option<i64> = sqlx::query_scalar(
+        "SELECT expires_at FROM host_token \
+         WHERE hash = $1 AND host = $2 AND used_at IS NULL AND expires_at > $3",
+    )
+    .bind(hash)
+    .bind(host)
+    .bind(now.as_micros())
+    .fetch_optional(store.read())
+    .await?;
+    Ok(found.is_some())
+}
+
 /// Uses a token up; no when it is unknown, used, expired, or another host's.
 pub(in crate::hosts) async fn use_up(
     tx: &mut Tx,

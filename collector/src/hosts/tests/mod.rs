@@ -142,6 +142,37 @@ async fn of_a_hundred_who_use_a_token_at_once_one_gets_in() {
 }
 
 #[tokio::test]
+async fn without_a_token_nobody_has_the_collector_sign_or_write() {
+    for room in rooms().await {
+        let secret = room.token("web-1", at(900)).await;
+        let busy = room.store.begin().await.unwrap();
+        let long = "x".repeat(15_000);
+        for (name, secret) in [
+            ("web-1", vec![0; 32]),
+            ("web-2", secret.clone()),
+            ("web-1", secret[..31].to_vec()),
+            (&long, secret.clone()),
+            ("we\0b\x1b", secret.clone()),
+        ] {
+            let asked = room.enrol(&secret, name, at(1));
+            let asked = tokio::time::timeout(Duration::from_secs(8), asked).await;
+            let answer = asked.expect("it waited for who writes");
+            assert!(answer.unwrap_err().0.contains("token"));
+        }
+        let ask = Enrol {
+            name: "web-1".to_owned(),
+            secret: vec![0; 32],
+            request: b"no request".to_vec(),
+            from: None,
+        };
+        let answer = room.hosts.enrol(ask, at(1)).await.unwrap();
+        assert!(answer.unwrap_err().0.contains("token"));
+        drop(busy);
+        assert!(room.enrol(&secret, "web-1", at(1)).await.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_kept_only_as_a_hash() {
     for room in rooms().await {
         let secret = room.token("web-1", at(900)).await;
