@@ -58,8 +58,8 @@ pub(in crate::access) async fn last(store: &Store) -> sqlx::Result<i64> {
 /// The text, put together from the fixed parts below, and what is bound to it.
 fn question(wanted: &Wanted) -> sqlx::Result<(String, AnyArguments)> {
     let mut question = Question::default();
-    question.add("at >= ", wanted.since.map(Timestamp::as_micros));
-    question.add("at < ", wanted.until.map(Timestamp::as_micros));
+    question.add("judged_at >= ", wanted.since.map(Timestamp::as_micros));
+    question.add("judged_at < ", wanted.until.map(Timestamp::as_micros));
     question.add("host_name = ", wanted.host.clone());
     question.add("user_name = ", wanted.user.clone());
     if let Some((low, high)) = wanted.addresses {
@@ -79,7 +79,8 @@ fn question(wanted: &Wanted) -> sqlx::Result<(String, AnyArguments)> {
     question.add("id > ", wanted.after);
     let order = match wanted.after {
         Some(_) => " ORDER BY id LIMIT ",
-        None => " ORDER BY at DESC, id DESC LIMIT ",
+        // By a host's own clock, what it dated far ahead would hide all that came since.
+        None => " ORDER BY judged_at DESC, id DESC LIMIT ",
     };
     let mut sql = format!("{SELECT}{}{order}", question.conditions);
     question.conditions = String::new();

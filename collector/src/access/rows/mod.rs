@@ -49,6 +49,10 @@ pub const SCHEMA: Schema = Schema {
             key TEXT PRIMARY KEY, since BIGINT NOT NULL, count BIGINT NOT NULL,
             told BIGINT NOT NULL, over_at BIGINT NOT NULL, ending TEXT NOT NULL);
         CREATE INDEX access_standing_over ON access_standing (over_at)",
+        "DROP INDEX access_event_at; DROP INDEX access_event_user; DROP INDEX access_event_host;
+        CREATE INDEX access_event_judged ON access_event (judged_at);
+        CREATE INDEX access_event_judged_user ON access_event (user_name, judged_at);
+        CREATE INDEX access_event_judged_host ON access_event (host_name, judged_at)",
     ],
 };
 

@@ -57,6 +57,21 @@ async fn finds_by_what_is_asked_for_the_newest_last() {
 }
 
 #[tokio::test]
+async fn what_a_host_dates_far_ahead_does_not_hide_what_came_since() {
+    for store in stores().await {
+        let mut events = sample();
+        let ahead = &mut events[0];
+        ahead.report.at = Timestamp::from_micros(i64::MAX);
+        ahead.kept_at = Timestamp::from_micros(i64::MAX);
+        hear(&store, &events[..1], at(20)).await;
+        hear(&store, &events[1..], at(60)).await;
+        assert_eq!(ask(&store, "limit=4").await, [1, 3, 4, 5]);
+        assert_eq!(ask(&store, "limit=2").await, [4, 5]);
+        assert_eq!(ask(&store, "since=70s").await, [4, 5], "from second 30 on");
+    }
+}
+
+#[tokio::test]
 async fn keeps_all_that_was_told_and_shows_it_escaped() {
     for store in stores().await {
         let mut told = login(1, 1, 5, "192.0.2.7");
