@@ -1,17 +1,22 @@
 //! Logging: structured, to the journal when systemd runs us, else to standard error.
 
 use anyhow::Context;
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Sets up logging for the whole program. `RUST_LOG` chooses what is said; `info` by default.
+/// What is said where `RUST_LOG` says nothing: not every word of what others wrote.
+const USUAL: &str = "info,h2=warn,hyper=warn,sqlx=warn,zbus=warn";
+
+/// Sets up logging for the whole program. `RUST_LOG` chooses what is said, by level and by module:
+/// `info`, or `info,watchward_agent::uplink=debug`.
 ///
 /// # Errors
-/// Logging was set up before.
+/// Logging was set up before, or `RUST_LOG` makes no sense.
 pub fn start() -> anyhow::Result<()> {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,h2=warn,hyper=warn,sqlx=warn,zbus=warn"));
+    let wish = std::env::var("RUST_LOG").unwrap_or_default();
+    let wish = if wish.is_empty() { USUAL } else { &wish };
+    let filter: Targets = wish.parse().context("RUST_LOG")?;
     let all = tracing_subscriber::registry().with(filter);
     let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
     match journal {
