@@ -140,8 +140,8 @@ pub async fn run(
         };
         match attempt.await {
             Ok(()) => (failures, told) = (0, false),
-            Err(conversation::Broken { error, heard }) => {
-                if heard {
+            Err(conversation::Broken { error, stood }) => {
+                if stood {
                     (failures, told) = (0, false);
                 }
                 if !std::mem::replace(&mut told, true) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use watchward_daemon::tasks::Stop;
@@ -19,6 +20,9 @@ const IN_FLIGHT: u64 = 2048;
 /// How many travel together.
 const BATCH: usize = 256;
 
+/// A conversation that lasted so long stood, though there was nothing to keep.
+const LASTED: Duration = Duration::from_secs(30);
+
 /// Who takes part on this side.
 #[derive(Clone, Copy)]
 pub(super) struct Sides<'a> {
@@ -27,17 +31,18 @@ pub(super) struct Sides<'a> {
     pub(super) stop: &'a Stop,
 }
 
-/// Why a conversation ended, and whether the collector had said anything in it.
+/// Why a conversation ended, and whether it stood before: something was kept there, or it lasted.
+/// One that breaks as soon as it begins will most likely break again.
 pub(super) struct Broken {
     pub(super) error: anyhow::Error,
-    pub(super) heard: bool,
+    pub(super) stood: bool,
 }
 
 impl From<anyhow::Error> for Broken {
     fn from(error: anyhow::Error) -> Self {
         Self {
             error,
-            heard: false,
+            stood: false,
         }
     }
 }
@@ -63,10 +68,13 @@ pub(super) async fn hold(
         .context("the collector refuses to talk")?
         .into_inner();
     let mut progress = Progress::default();
-    let mut heard = false;
+    let (began, mut heard, mut kept) = (Instant::now(), false, false);
     let mut beat = tokio::time::interval(config.beat.duration());
     loop {
-        let broken = |error: anyhow::Error| Broken { error, heard };
+        let broken = |error| Broken {
+            error,
+            stood: kept || began.elapsed() >= LASTED,
+        };
         tokio::select! {
             message = inbound.message() => {
                 let message = message.context("the conversation broke").map_err(broken)?;
@@ -76,6 +84,7 @@ pub(super) async fn hold(
                 if !std::mem::replace(&mut heard, true) {
                     tracing::info!(collector = %config.collector, "connected");
                 }
+                kept |= matches!(message, v1::from_collector::Message::Ack(_));
                 progress.hear(message, sides.spool)?;
             }
             room = outbound.reserve(), if progress.wants_to_send(sides.spool) => {
@@ -248,3 +257,6 @@ impl Progress {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests;
