@@ -53,8 +53,9 @@ const POOLS: [&str; 2] = ["zfs", "bcachefs"];
 
 /// The disks in `/proc/self/mounts`, in the order of their paths. A device that is mounted several
 /// times counts once, where its path is shortest. File systems of the network are left out: asking
-/// for their room may wait for ever.
-pub(super) fn disks(mounts: &str) -> Vec<Disk> {
+/// for their room may wait for ever. A path need not be UTF-8: that must not hide the others.
+pub(super) fn disks(mounts: &[u8]) -> Vec<Disk> {
+    let mounts = String::from_utf8_lossy(mounts);
     let mut found: BTreeMap<&str, String> = BTreeMap::new();
     for line in mounts.lines() {
         let mut fields = line.split(' ');
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn disks_count_once_and_what_cannot_fill_up_not_at_all() {
-        let mounts = "\
+        let mounts = b"\
             /dev/sda1 /var/tmp/again ext4 rw 0 0\n\
             /dev/sda1 / ext4 ro,relatime 0 0\n\
             proc /proc proc rw 0 0\n\
@@ -118,9 +119,10 @@ mod tests {
             /dev/loop0 /snap/core/1 squashfs ro 0 0\n\
             server:/home /home nfs4 rw 0 0\n\
             /dev/sdb1 /mnt/my\\040disk xfs rw 0 0\n\
+            /dev/fuse /home/eve/\xff fuse rw 0 0\n\
             tank/data /data zfs rw 0 0\n";
         let mounts: Vec<String> = disks(mounts).into_iter().map(|disk| disk.mount).collect();
-        assert_eq!(mounts, ["/", "/data", "/mnt/my disk"]);
+        assert_eq!(mounts, ["/", "/data", "/home/eve/\u{fffd}", "/mnt/my disk"]);
     }
 
     #[test]
@@ -135,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_root_of_a_container_is_a_disk() {
-        let found = disks("overlay / overlay rw 0 0\nshm /dev/shm tmpfs rw 0 0\n");
+        let found = disks(b"overlay / overlay rw 0 0\nshm /dev/shm tmpfs rw 0 0\n");
         assert_eq!(
             found,
             [Disk {

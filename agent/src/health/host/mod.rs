@@ -37,7 +37,7 @@ impl Sampler {
                 Found::unknown("/proc is missing".to_owned()),
             )],
         };
-        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let mounts = std::fs::read("/proc/self/mounts").unwrap_or_default();
         for disk in disks::disks(&mounts) {
             let room = disks::room(Path::new(&disk.mount));
             all.push((
