@@ -66,7 +66,8 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let (hosts_changes, hosts) = Live::new(hosts);
     let (access_changes, access) = Live::new(access);
     let (health_changes, health) = Live::new(health);
-    let hosts = Hosts::open(store.clone(), hosts, now)?;
+    let hosts = Hosts::open(store.clone(), hosts, now)?
+        .on_revoke(|tx, host, now| Box::pin(health::forget(tx, host, now)));
     thaw(&store, &hosts, now).await?;
 
     let rooms = Rooms {

@@ -15,6 +15,7 @@ use watchward_daemon::config::Live;
 use watchward_daemon::span::Span;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::health::HealthReport;
+use watchward_protocol::hosts::HostId;
 use watchward_protocol::time::Timestamp;
 
 use crate::alerting::{self, Bell};
@@ -179,6 +180,20 @@ pub async fn activate(tx: &mut Tx, config: &Config, now: Timestamp) -> sqlx::Res
     }
     past::prune(tx, oldest).await?;
     Ok(ended)
+}
+
+/// Ends what is open about a host that was revoked, and forgets its checks.
+///
+/// # Errors
+/// The database's.
+pub async fn forget(tx: &mut Tx, host: HostId, now: Timestamp) -> sqlx::Result<()> {
+    for gone in check::take_of(tx, host).await? {
+        for trouble in gone.open.all() {
+            let key = alerts::key(trouble, &gone.host, &gone.check_name);
+            alerting::resolve(tx, &key, "the host was revoked", now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts every deadline off for as long as the collector was away and could hear nobody.

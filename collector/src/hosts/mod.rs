@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use watchward_daemon::clock;
@@ -20,7 +21,7 @@ use watchward_daemon::config::Live;
 use watchward_daemon::span::Span;
 use watchward_daemon::tasks::Stop;
 use watchward_daemon::tls::Identity;
-use watchward_protocol::hosts::Doctor;
+use watchward_protocol::hosts::{Doctor, HostId};
 use watchward_protocol::time::Timestamp;
 
 use crate::alerting::{self, Bell};
@@ -62,6 +63,9 @@ impl Default for Config {
 /// How often the collector notes that it is there.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 
+/// What another room does about a host that is revoked, in the same transaction.
+pub type OnRevoke = for<'a> fn(&'a mut Tx, HostId, Timestamp) -> BoxFuture<'a, sqlx::Result<()>>;
+
 /// The room: knows every host.
 #[derive(Clone)]
 pub struct Hosts {
@@ -72,6 +76,7 @@ pub struct Hosts {
     renew_at: Timestamp,
     noted: Timestamp,
     revoked: Arc<watch::Sender<u64>>,
+    on_revoke: Option<OnRevoke>,
     /// When somebody was last refused.
     refused: Arc<AtomicI64>,
 }
@@ -94,8 +99,16 @@ impl Hosts {
             renew_at: authority::renew_at(now, life),
             noted: now,
             revoked: Arc::new(watch::Sender::new(0)),
+            on_revoke: None,
             refused: Arc::default(),
         })
+    }
+
+    /// Has another room end what it holds of a host that is revoked.
+    #[must_use]
+    pub fn on_revoke(mut self, act: OnRevoke) -> Self {
+        self.on_revoke = Some(act);
+        self
     }
 
     /// Who the collector is, and whom it believes.

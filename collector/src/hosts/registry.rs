@@ -56,10 +56,27 @@ impl Hosts {
     /// Revokes the host of this name; says whether there was one.
     pub(super) async fn revoke(&self, name: &str, now: Timestamp) -> anyhow::Result<bool> {
         let mut tx = self.store.begin().await?;
-        let gone = retire(&mut tx, name, now).await?;
+        let gone = self.retire(&mut tx, name, now).await?;
         tx.commit().await?;
         self.revoked.send_modify(|count| *count += 1);
         Ok(gone > 0)
+    }
+
+    /// Revokes whatever host has this name, and ends what is open about it. Says how many there were.
+    async fn retire(&self, tx: &mut Tx, name: &str, now: Timestamp) -> sqlx::Result<usize> {
+        let gone = rows::revoke(tx, name, now).await?;
+        for id in &gone {
+            let host = Host {
+                id: *id,
+                name: name.to_owned(),
+            };
+            alerting::resolve(tx, &judge::key(&host), "the host was revoked", now).await?;
+            if let Some(act) = self.on_revoke {
+                act(tx, *id, now).await?;
+            }
+            tracing::warn!(host.id = %id, host.name = name, "revoked a host");
+        }
+        Ok(gone.len())
     }
 
     /// Says so in the log, at most once a second: strangers can ask as often as they like.
@@ -98,20 +115,6 @@ impl Hosts {
 /// Where somebody who enrols comes from.
 fn shown(ask: &Enrol) -> String {
     ask.from.map(|from| from.to_string()).unwrap_or_default()
-}
-
-/// Revokes whatever host has this name, and ends what was open about it. Says how many there were.
-async fn retire(tx: &mut Tx, name: &str, now: Timestamp) -> sqlx::Result<usize> {
-    let gone = rows::revoke(tx, name, now).await?;
-    for id in &gone {
-        let host = Host {
-            id: *id,
-            name: name.to_owned(),
-        };
-        alerting::resolve(tx, &judge::key(&host), "the host was revoked", now).await?;
-        tracing::warn!(host.id = %id, host.name = name, "revoked a host");
-    }
-    Ok(gone.len())
 }
 
 struct Given {
@@ -156,7 +159,7 @@ impl Registry for Hosts {
         if !rows::token::use_up(&mut tx, &token, &host.name, now).await? {
             return Ok(Err(self.refuse(&ask, now)));
         }
-        let replaced = retire(&mut tx, &host.name, now).await?;
+        let replaced = self.retire(&mut tx, &host.name, now).await?;
         let deadline = now + self.config.now().silent_after.duration();
         rows::add_host(&mut tx, &host, (now, deadline), given.expires).await?;
         tx.commit().await?;

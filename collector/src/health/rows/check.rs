@@ -245,14 +245,26 @@ pub(in crate::health) async fn take_gone(
     .bind(oldest.as_micros())
     .fetch_all(&mut **tx)
     .await?;
-    let gone = |row: &AnyRow| {
-        Ok(Gone {
-            host: host(row)?,
-            check_name: row.try_get("check_name")?,
-            open: Open::from_bits(row.try_get("incidents")?),
-        })
-    };
     rows.iter().map(gone).collect()
+}
+
+/// Takes all checks of a host out.
+pub(in crate::health) async fn take_of(tx: &mut Tx, host: HostId) -> sqlx::Result<Vec<Gone>> {
+    let rows = sqlx::query(
+        "DELETE FROM health_check WHERE host = $1 RETURNING host, check_name, incidents",
+    )
+    .bind(host.as_bytes().to_vec())
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().map(gone).collect()
+}
+
+fn gone(row: &AnyRow) -> sqlx::Result<Gone> {
+    Ok(Gone {
+        host: host(row)?,
+        check_name: row.try_get("check_name")?,
+        open: Open::from_bits(row.try_get("incidents")?),
+    })
 }
 
 /// All checks as they stand, by host and name.

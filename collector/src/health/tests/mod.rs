@@ -1,5 +1,6 @@
 //! What the room does with what hosts tell, on both databases.
 
+mod ended;
 mod judged;
 
 use std::time::Duration;
@@ -194,56 +195,6 @@ async fn how_results_are_split_into_groups_makes_no_difference() {
         hear(whole, &all, at(2_000)).await;
         hear(whole, &all[40..], at(2_000)).await;
         assert_eq!(everything(&split).await, everything(whole).await, "repeats");
-    }
-}
-
-#[tokio::test]
-async fn a_check_that_falls_silent_is_unknown_and_raises_nothing() {
-    for store in stores().await {
-        hear(&store, &results(1, "tcp.db", "pfff"), at(40)).await;
-        pass(&store, at(79)).await;
-        assert_eq!(states(&store).await, [State::Down]);
-        pass(&store, at(80)).await;
-        pass(&store, at(90)).await;
-        assert_eq!(states(&store).await, [State::Unknown]);
-        assert_eq!(after(&store, 0, 10).await.unwrap().len(), 3);
-        let told = incidents(&store).await;
-        assert_eq!(told.len(), 1);
-        assert!(told[0].2.is_none(), "nobody knows that it is up");
-        hear(
-            &store,
-            &[report(1, 5, 200, "tcp.db", Verdict::Passed)],
-            at(200),
-        )
-        .await;
-        assert_eq!(states(&store).await, [State::Up]);
-        assert!(incidents(&store).await[0].2.is_some());
-    }
-}
-
-#[tokio::test]
-async fn the_time_that_the_collector_was_away_makes_nothing_silent() {
-    for store in stores().await {
-        hear(&store, &results(1, "tcp.db", "p"), at(10)).await;
-        let mut tx = store.begin().await.unwrap();
-        shift(&mut tx, Duration::from_secs(600)).await.unwrap();
-        tx.commit().await.unwrap();
-        pass(&store, at(640)).await;
-        assert_eq!(states(&store).await, [State::Up]);
-        pass(&store, at(650)).await;
-        assert_eq!(states(&store).await, [State::Unknown]);
-    }
-}
-
-#[tokio::test]
-async fn what_is_old_is_forgotten_and_what_was_open_ends() {
-    for store in stores().await {
-        hear(&store, &results(1, "tcp.db", "pfff"), at(40)).await;
-        hear(&store, &results(2, "tcp.db", "p"), at(1_000)).await;
-        assert_eq!(pass(&store, at(41 + 7 * 86_400)).await, 1);
-        assert_eq!(states(&store).await.len(), 1);
-        assert!(incidents(&store).await[0].2.is_some());
-        assert_eq!(samples(&store).await, 1);
     }
 }
 

@@ -76,6 +76,14 @@ impl Room {
         self.hosts.enrol(ask, now).await.unwrap()
     }
 
+    /// Why incidents are over, the oldest first.
+    async fn ends(&self) -> Vec<Option<String>> {
+        sqlx::query_scalar("SELECT resolution FROM alerting_incident ORDER BY id")
+            .fetch_all(self.store.read())
+            .await
+            .unwrap()
+    }
+
     async fn only_host(&self) -> Host {
         let row = sqlx::query("SELECT id, name FROM host WHERE revoked_at IS NULL")
             .fetch_one(self.store.read())
@@ -138,6 +146,28 @@ async fn of_a_hundred_who_use_a_token_at_once_one_gets_in() {
                 .contains("all tasks have ended")
         );
         assert_eq!(winners.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_other_rooms_have_open_about_a_host_ends_when_it_is_revoked_or_replaced() {
+    for mut room in rooms().await {
+        room.hosts = room.hosts.on_revoke(|tx, host, now| {
+            Box::pin(async move { alerting::resolve(tx, &host.to_string(), "revoked", now).await })
+        });
+        for second in 1..=2 {
+            let secret = room.token("web-1", at(900)).await;
+            room.enrol(&secret, "web-1", at(second)).await.unwrap();
+            let host = room.only_host().await;
+            let mut alert = judge::silent(&judge::Seen { host, last: at(0) }, at(1));
+            alert.key = room.only_host().await.id.to_string();
+            let mut tx = room.store.begin().await.unwrap();
+            alerting::raise(&mut tx, &alert, at(1)).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        assert_eq!(room.ends().await, [Some("revoked".to_owned()), None]);
+        room.hosts.revoke("web-1", at(3)).await.unwrap();
+        assert!(room.ends().await.iter().all(Option::is_some));
     }
 }
 

@@ -97,11 +97,8 @@ async fn a_host_that_is_heard_while_another_collector_finds_it_silent_is_told_to
             other.commit().await.unwrap();
         });
         assert!(!room.silent().await);
-        let over: Option<String> = sqlx::query_scalar("SELECT resolution FROM alerting_incident")
-            .fetch_one(room.store.read())
-            .await
-            .unwrap();
-        assert_eq!(over.unwrap(), "heard again after 101 seconds");
+        let over = Some("heard again after 101 seconds".to_owned());
+        assert_eq!(room.ends().await, [over]);
     }
 }
 
