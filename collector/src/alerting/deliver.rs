@@ -80,12 +80,13 @@ pub(super) async fn run(
     let mut under_way = UnderWay::default();
     let mut done = Vec::new();
     loop {
+        let turn = turn(&mut outbox, &mut done, &mut under_way, (&bell, &stop)).await;
+        // Only now: what came while it waited for the database may be meant for other servers.
         let newest = config.now();
         if !Arc::ptr_eq(&current, &newest) {
             current = newest;
             servers = Arc::new(Servers::open(&current));
         }
-        let turn = turn(&mut outbox, &mut done, &mut under_way, (&bell, &stop)).await;
         match turn {
             Ok(jobs) => sending.extend(jobs.into_iter().map(|job| start(&servers, job))),
             Err(error) if stop.is_cancelled() => return Err(error.into()),
