@@ -33,6 +33,8 @@ pub use rows::SCHEMA;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// How long events and gaps are kept, from when they came.
+    pub keep: Span,
     /// When lines that nobody recognises, and gaps in a log, count as over: so long after the last.
     pub settle: Span,
     /// The table `[access.brute_force]`.
@@ -57,6 +59,7 @@ pub struct BruteForce {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            keep: Span::days(400),
             settle: Span::days(1),
             brute_force: BruteForce::default(),
         }
@@ -118,13 +121,15 @@ pub async fn absorb_gaps(
     Ok(())
 }
 
-/// Ends what has been quiet for long enough, and says how many incidents that were.
+/// Ends what has been quiet for long enough, says how many incidents that were, and forgets some of
+/// what is too old.
 ///
 /// # Errors
 /// The database's.
 pub async fn activate(tx: &mut Tx, config: &Config, now: Timestamp) -> sqlx::Result<usize> {
     let attacks = attacks::end(tx, &config.brute_force, now).await?;
     let standing = standing::end(tx, now).await?;
+    rows::prune(tx, now - config.keep.duration()).await?;
     Ok(attacks + standing)
 }
 

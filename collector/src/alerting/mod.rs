@@ -32,7 +32,7 @@ pub use config::{
 };
 pub use rows::{Happened, SCHEMA, after, last};
 
-use crate::store::{Store, Tx};
+use crate::store::{Store, Tx, timer};
 use message::{Code, Kind};
 
 /// Something that people should know.
@@ -161,7 +161,7 @@ pub async fn resolve(tx: &mut Tx, key: &str, why: &str, now: Timestamp) -> sqlx:
     rows::announce(tx, incident, Kind::Resolved, severity).await
 }
 
-/// Delivers until told to stop; what is being sent then is waited for. Rung by `bell`, it looks at
+/// Delivers, and forgets what is too old, until told to stop; what is being sent then is waited for. Rung by `bell`, it looks at
 /// once, otherwise every second.
 ///
 /// # Errors
@@ -170,6 +170,18 @@ pub async fn run(store: Store, config: Live<Config>, bell: Bell, stop: Stop) -> 
     if let Some(notice) = config.now().notice() {
         tracing::info!("{notice}");
     }
-    let outbox = outbox::Outbox::open(store, config.clone()).await?;
-    deliver::run(outbox, config, bell, stop).await
+    let outbox = outbox::Outbox::open(store.clone(), config.clone()).await?;
+    let kept = config.clone();
+    let pruning = timer::run(
+        store,
+        move |tx, now, _| {
+            let oldest = now - kept.now().keep.duration();
+            Box::pin(rows::prune(tx, oldest))
+        },
+        || {},
+        stop.clone(),
+    );
+    let delivery = Box::pin(deliver::run(outbox, config, bell, stop));
+    tokio::try_join!(delivery, pruning)?;
+    Ok(())
 }

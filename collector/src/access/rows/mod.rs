@@ -9,6 +9,9 @@ pub(super) mod standing;
 
 use std::time::Duration;
 
+use sqlx::AssertSqlSafe;
+use watchward_protocol::time::Timestamp;
+
 use crate::store::{Schema, Tx, deadline};
 
 /// The room's tables.
@@ -55,6 +58,31 @@ pub const SCHEMA: Schema = Schema {
         CREATE INDEX access_event_judged_host ON access_event (host_name, judged_at)",
     ],
 };
+
+/// Forgets what came before `oldest`, at most a thousand rows of each table at a time.
+///
+/// What came first has the lowest ids, so no index by time is needed. The last row stays: SQLite
+/// gives the id after it, and whoever watches counts on it.
+pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
+    for table in ["access_event", "access_gap"] {
+        let first = format!("SELECT received_at FROM {table} ORDER BY id LIMIT 1");
+        let first: Option<i64> = sqlx::query_scalar(AssertSqlSafe(first))
+            .fetch_optional(&mut **tx)
+            .await?;
+        if first.is_none_or(|first| first >= oldest.as_micros()) {
+            continue;
+        }
+        let delete = format!(
+            "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} ORDER BY id LIMIT 1000) \
+             AND received_at < $1 AND id < (SELECT MAX(id) FROM {table})"
+        );
+        sqlx::query(AssertSqlSafe(delete))
+            .bind(oldest.as_micros())
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
 
 /// Puts every deadline off.
 pub(super) async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {

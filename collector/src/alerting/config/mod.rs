@@ -24,6 +24,8 @@ pub struct Config {
     /// The folder that messages are written into, a file each, while no server is configured for
     /// their channel.
     pub folder: PathBuf,
+    /// How long an incident that is over is kept, with its messages and its history.
+    pub keep: Span,
     /// How patiently messages are tried.
     pub pace: Pace,
     /// The server that sends emails.
@@ -38,6 +40,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             folder: PathBuf::from("/var/lib/watchward/messages"),
+            keep: Span::days(400),
             pace: Pace::default(),
             smtp: None,
             sms: None,

@@ -2,6 +2,7 @@
 
 mod happened;
 mod outbox;
+mod prune;
 mod reading;
 
 use sqlx::Row;
@@ -14,6 +15,7 @@ use crate::store::{Schema, Tx};
 pub(super) use happened::history;
 pub use happened::{Happened, after, last};
 pub(super) use outbox::*;
+pub(super) use prune::prune;
 pub(super) use reading::*;
 
 /// The room's tables.
@@ -23,7 +25,8 @@ pub(super) use reading::*;
 /// of those that hold messages as leased.
 pub const SCHEMA: Schema = Schema {
     room: "alerting",
-    steps: &["
+    steps: &[
+        "
 CREATE TABLE alerting_incident (
     id {id}, key TEXT NOT NULL, code TEXT NOT NULL, severity BIGINT NOT NULL, host TEXT,
     subject TEXT NOT NULL, title TEXT NOT NULL, detail TEXT NOT NULL, advice TEXT NOT NULL,
@@ -49,7 +52,12 @@ CREATE TABLE alerting_message (
 CREATE INDEX alerting_message_live ON alerting_message (channel, next_at) WHERE done_at IS NULL;
 CREATE INDEX alerting_message_incident ON alerting_message (incident);
 CREATE TABLE alerting_sender (owner TEXT PRIMARY KEY, beat BIGINT NOT NULL)
-"],
+",
+        "
+CREATE INDEX alerting_incident_resolved ON alerting_incident (resolved_at)
+    WHERE resolved_at IS NOT NULL
+",
+    ],
 };
 
 /// Joins the open incident with this alert's key: its number and how severe it was until now.

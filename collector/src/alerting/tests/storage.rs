@@ -126,6 +126,51 @@ async fn codes_never_run_out_and_those_of_old_incidents_are_free_again() {
 }
 
 #[tokio::test]
+async fn what_has_been_over_for_long_is_forgotten_with_all_that_was_told_of_it() {
+    for fresh in stores().await {
+        let folder = tempfile::tempdir().unwrap();
+        let life = Life::begin(&fresh, impatient(folder.path())).await;
+        let about = |key: &str| Alert {
+            key: key.to_owned(),
+            ..brute_force(Severity::Critical)
+        };
+        for key in ["over", "open", "last"] {
+            life.raise(&about(key)).await;
+        }
+        life.resolve(&about("over")).await;
+        life.deliver_all().await;
+        life.resolve(&about("last")).await;
+        let prune = async |oldest| {
+            let mut tx = life.store.begin().await.unwrap();
+            let gone = rows::prune(&mut tx, oldest).await.unwrap();
+            tx.commit().await.unwrap();
+            gone
+        };
+        let now = clock::now();
+        assert_eq!(prune(now - Duration::from_secs(3_600)).await, 0);
+        assert_eq!(prune(now + Duration::from_secs(3_600)).await, 1);
+        assert_eq!(incidents(&life).await.len(), 2);
+        for table in ["alerting_message", "alerting_history"] {
+            let sql = format!(
+                "SELECT COUNT(*) FROM {table} WHERE incident NOT IN \
+                (SELECT id FROM alerting_incident)"
+            );
+            let orphans: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+                .fetch_one(life.store.read())
+                .await
+                .unwrap();
+            assert_eq!(orphans, 0, "{table}");
+        }
+        life.deliver_all().await;
+        assert_eq!(
+            prune(now + Duration::from_secs(3_600)).await,
+            0,
+            "the last one stays"
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_is_rolled_back_was_never_raised() {
     for fresh in stores().await {
         let folder = tempfile::tempdir().unwrap();
