@@ -152,6 +152,38 @@ fn a_log_that_rotates_while_the_network_is_cut_is_read_exactly_once() -> Result<
     })
 }
 
+#[test]
+fn what_was_packed_before_the_agent_read_it_is_a_gap_and_told() -> Result<()> {
+    play("a log is packed while the agent is off", "", |site| {
+        let web = site.watched("web", "[access]\nssh = \"files\"\n")?;
+        let office = site.boot("office")?;
+        let fail = |user: &str| -> Result<()> {
+            assert!(!ssh::password(&office, &web, user, "wrong")?);
+            Ok(())
+        };
+        fail("before")?;
+        site.access_until("it", &["--user", "before"], |seen| {
+            !attempts(seen).is_empty()
+        })?;
+
+        web.sh("systemctl stop watchward-agent")?;
+        for user in ["lost", "between"] {
+            fail(user)?;
+            logged(&web, &format!("invalid user {user}"))?;
+            web.sh("logrotate -f /etc/logrotate.d/rsyslog")?;
+        }
+        web.sh("ls /var/log/auth.log.2.gz; systemctl start watchward-agent")?;
+        fail("after")?;
+        for user in ["between", "after"] {
+            site.access_until(user, &["--user", user], |seen| attempts(seen).len() == 1)?;
+        }
+        site.told_until("people know of the gap", |told| {
+            told.of(&["web", "gap"]) == (1, 1)
+        })?;
+        Ok(())
+    })
+}
+
 fn rotate(files: &Host, journal: &Host) -> Result<()> {
     files.sh("logrotate -f /etc/logrotate.d/rsyslog; test -s /var/log/auth.log.1")?;
     journal.sh("journalctl --rotate").map(drop)

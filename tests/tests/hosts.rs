@@ -102,6 +102,8 @@ fn a_host_speaks_for_itself_alone_and_not_once_revoked() -> Result<()> {
             !seen.is_empty()
         })?;
         web.sh("systemctl restart watchward-agent")?;
+        assert!(!ssh::password(&office, &db, "later", "wrong")?);
+        site.access_until("it still is", &["--user", "later"], |seen| !seen.is_empty())?;
         let again = site.collector.list(&["access", "--user", "revoked"])?;
         assert!(again.is_empty(), "a revoked host was heard: {again:#?}");
         Ok(())
