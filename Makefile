@@ -25,7 +25,7 @@ build:
 bench:
 	@cli/prepare var
 	@$(MAKE) --no-print-directory build
-	cargo bench -q -p watchward-tests --bench figures
+	cargo bench -p watchward-tests --bench figures
 
 # All targets at once, so that what the scenarios run is built with what is tested beside it.
 test:

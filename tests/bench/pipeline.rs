@@ -24,6 +24,10 @@ const LINES: usize = 200_000;
 /// Whose attempt is the last line of the log.
 const LAST: &str = "the-last-one";
 
+/// The log's name, and the one it has before the agent may read it.
+const LOG: &str = "spooled.log";
+const COMING: &str = "coming.log";
+
 /// More than any step takes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -35,6 +39,7 @@ pub(crate) fn measure(programs: &Path, folder: &Path) -> Result<()> {
     place.enrol()?;
     end(collector)?;
     let agent = place.agent()?;
+    place.log_comes()?;
     let read = settled(agent.id())?;
 
     let collector = place.collector()?;
@@ -72,7 +77,7 @@ struct Place {
 
 impl Place {
     fn prepare(programs: &Path, folder: &Path) -> Result<Self> {
-        let file = folder.join("spooled.log");
+        let file = folder.join(COMING);
         log::write(&file, LINES - 1)?;
         let mut last = File::options().append(true).open(&file)?;
         writeln!(
@@ -105,7 +110,7 @@ impl Place {
                  [hosts]\nidentity = \"{at}/identity.json\"\n\
                  [access]\nssh = \"files\"\nfiles = [\"{}\"]\n\
                  [health.host]\nenabled = false\n",
-                file.display()
+                folder.join(LOG).display()
             ),
         )?;
         Ok(Self {
@@ -124,6 +129,12 @@ impl Place {
 
     fn agent(&self) -> Result<Child> {
         self.start("watchward-agent", &["run", "--config", "agent.toml"])
+    }
+
+    /// Has the log come while the agent waits for it: one that is there already is read from its end.
+    fn log_comes(&self) -> Result<()> {
+        rest();
+        Ok(fs::rename(self.folder.join(COMING), self.folder.join(LOG))?)
     }
 
     fn enrol(&self) -> Result<()> {
@@ -173,7 +184,7 @@ impl Place {
 
 /// What a process has used, once it uses next to nothing any more.
 fn settled(pid: u32) -> Result<Duration> {
-    let mut before = Duration::ZERO;
+    let mut before = cpu::of(pid)?;
     until("it comes to rest", PATIENCE, || {
         rest();
         let now = cpu::of(pid)?;
