@@ -55,7 +55,7 @@ async fn create(
 }
 
 async fn tokens(State(hosts): State<Hosts>) -> Result<Json<Vec<rows::token::TokenRow>>, Problem> {
-    Ok(Json(rows::token::all(&hosts.store).await?))
+    Ok(Json(rows::token::usable(&hosts.store, clock::now()).await?))
 }
 
 async fn list(State(hosts): State<Hosts>) -> Result<Json<Vec<rows::HostRow>>, Problem> {

@@ -45,7 +45,8 @@ pub struct Config {
     pub certificate_life: Span,
     /// How long an enrolment token can be used, unless `watchward token create` says otherwise.
     pub token_life: Span,
-    /// A host that has not been heard for this long is silent.
+    /// A host that has not been heard for this long is silent. At least three times `beat` in the
+    /// agents' configuration, or hosts fall silent between two signs of life.
     pub silent_after: Span,
 }
 
@@ -65,6 +66,9 @@ const NOTE_EVERY: Duration = Duration::from_secs(5);
 
 /// What another room does about a host that is revoked, in the same transaction.
 pub type OnRevoke = for<'a> fn(&'a mut Tx, HostId, Timestamp) -> BoxFuture<'a, sqlx::Result<()>>;
+
+/// How long a token that has expired is remembered, so that a log line about it can be understood.
+const TOKENS_KEPT: Duration = Duration::from_secs(86_400);
 
 /// The room: knows every host.
 #[derive(Clone)]
@@ -207,6 +211,7 @@ impl Hosts {
             self.put_off(&mut tx, now).await?;
         }
         rows::set_collector_seen(&mut tx, now).await?;
+        rows::token::forget(&mut tx, now - TOKENS_KEPT).await?;
         let mut fell = false;
         for seen in &overdue {
             // It may have been heard since it was looked for.

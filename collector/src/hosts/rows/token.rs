@@ -70,14 +70,15 @@ pub(in crate::hosts) struct TokenRow {
     host: String,
     created_at: i64,
     expires_at: i64,
-    used_at: Option<i64>,
 }
 
-pub(in crate::hosts) async fn all(store: &Store) -> sqlx::Result<Vec<TokenRow>> {
+/// The tokens that can still be used, the newest first.
+pub(in crate::hosts) async fn usable(store: &Store, now: Timestamp) -> sqlx::Result<Vec<TokenRow>> {
     let rows = sqlx::query(
-        "SELECT host, created_at, expires_at, used_at FROM host_token \
-         ORDER BY created_at DESC LIMIT 1000",
+        "SELECT host, created_at, expires_at FROM host_token \
+         WHERE used_at IS NULL AND expires_at > $1 ORDER BY created_at DESC LIMIT 1000",
     )
+    .bind(now.as_micros())
     .fetch_all(store.read())
     .await?;
     let token = |row: AnyRow| {
@@ -85,8 +86,16 @@ pub(in crate::hosts) async fn all(store: &Store) -> sqlx::Result<Vec<TokenRow>> 
             host: row.try_get(0)?,
             created_at: row.try_get(1)?,
             expires_at: row.try_get(2)?,
-            used_at: row.try_get(3)?,
         })
     };
     rows.into_iter().map(token).collect()
+}
+
+/// Forgets tokens that were of no use any more at that time.
+pub(in crate::hosts) async fn forget(tx: &mut Tx, before: Timestamp) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM host_token WHERE expires_at < $1")
+        .bind(before.as_micros())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }

@@ -255,3 +255,17 @@ async fn enrolling_a_name_again_revokes_the_host_that_had_it() {
         assert_eq!(revocations, 1);
     }
 }
+
+#[tokio::test]
+async fn only_tokens_that_can_be_used_are_listed() {
+    for room in rooms().await {
+        let used = room.token("web-1", at(900)).await;
+        room.enrol(&used, "web-1", at(1)).await.unwrap();
+        room.token("web-2", at(100)).await;
+        room.token("web-3", at(900)).await;
+        let listed = rows::token::usable(&room.store, at(100)).await.unwrap();
+        let listed = serde_json::to_value(listed).unwrap();
+        assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+        assert_eq!(listed[0]["host"], "web-3");
+    }
+}
