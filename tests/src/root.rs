@@ -57,7 +57,7 @@ pub fn target() -> PathBuf {
         .ancestors()
         .find(|folder| folder.join("CACHEDIR.TAG").exists());
     target
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")))
+        .unwrap_or_else(|| Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")))
         .to_path_buf()
 }
 
