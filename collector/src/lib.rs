@@ -136,6 +136,8 @@ impl intake::Rooms for Rooms {
             Told::Doctors(heard) => self.hosts.doctors(tx, heard, now).await?,
             Told::Access(heard) => access::absorb(tx, heard, &self.access.now(), now).await?,
             Told::Gaps(heard) => access::absorb_gaps(tx, heard, &self.access.now(), now).await?,
+            // The room that keeps them is being built.
+            Told::Keys(_) => {}
             Told::Health(heard) => health::absorb(tx, heard, &self.health.now(), now).await?,
         }
         Ok(())

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod health;
 pub mod hosts;
+pub mod keys;
 pub mod record;
 pub mod text;
 pub mod time;

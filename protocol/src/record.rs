@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::AccessEvent;
 use crate::health::HealthReport;
 use crate::hosts::Doctor;
+use crate::keys::Keys;
 use crate::time::Timestamp;
 
 /// One thing that a host tells.
@@ -18,6 +19,8 @@ pub enum Report {
     Gap(Gap),
     /// What the agent found on its host.
     Doctor(Doctor),
+    /// What opens an account.
+    Keys(Keys),
 }
 
 impl Report {
@@ -25,7 +28,7 @@ impl Report {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Health(_) => Lane::Health,
-            Self::Access(_) | Self::Gap(_) | Self::Doctor(_) => Lane::Access,
+            Self::Access(_) | Self::Gap(_) | Self::Doctor(_) | Self::Keys(_) => Lane::Access,
         }
     }
 }
@@ -49,7 +52,7 @@ pub struct Gap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
-    /// Access events, gaps and what the agent says of itself.
+    /// Access events, gaps, keys and what the agent says of itself.
     Access,
     /// Results of checks.
     Health,

@@ -16,7 +16,9 @@ async fn next(entries: &mut mpsc::Receiver<Entry>) -> Vec<HealthReport> {
     let entry = entries.recv().await.unwrap();
     let reports = entry.reports.into_iter().map(|report| match report {
         Report::Health(report) => report,
-        Report::Access(_) | Report::Gap(_) | Report::Doctor(_) => panic!("not of health"),
+        Report::Access(_) | Report::Gap(_) | Report::Doctor(_) | Report::Keys(_) => {
+            panic!("not of health")
+        }
     });
     reports.collect()
 }

@@ -12,6 +12,7 @@ use watchward_daemon::clock;
 use watchward_protocol::access::AccessEvent;
 use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
+use watchward_protocol::keys::Keys;
 use watchward_protocol::record::{Epoch, Gap, Lane, Record, Report};
 use watchward_protocol::wire::v1;
 
@@ -91,19 +92,9 @@ async fn attempt(store: &Store, rooms: &dyn Rooms, group: &[Arrival]) -> anyhow:
             }
         }
     }
-    rooms
-        .absorb(&mut tx, Told::Alive(&kinds.alive), now)
-        .await?;
-    rooms
-        .absorb(&mut tx, Told::Doctors(&kinds.doctors), now)
-        .await?;
-    rooms.absorb(&mut tx, Told::Gaps(&kinds.gaps), now).await?;
-    rooms
-        .absorb(&mut tx, Told::Access(&kinds.access), now)
-        .await?;
-    rooms
-        .absorb(&mut tx, Told::Health(&kinds.health), now)
-        .await?;
+    for told in kinds.told() {
+        rooms.absorb(&mut tx, told, now).await?;
+    }
     marks.advance(&mut tx).await?;
     tx.commit().await?;
     rooms.committed();
@@ -200,9 +191,22 @@ struct Kinds {
     health: Vec<Heard<HealthReport>>,
     gaps: Vec<Heard<Gap>>,
     doctors: Vec<Heard<Doctor>>,
+    keys: Vec<Heard<Keys>>,
 }
 
 impl Kinds {
+    /// In the order in which rooms hear it.
+    fn told(&self) -> [Told<'_>; 6] {
+        [
+            Told::Alive(&self.alive),
+            Told::Doctors(&self.doctors),
+            Told::Gaps(&self.gaps),
+            Told::Keys(&self.keys),
+            Told::Access(&self.access),
+            Told::Health(&self.health),
+        ]
+    }
+
     fn alive(&mut self, host: &Host) {
         if !self.alive.contains(host) {
             self.alive.push(host.clone());
@@ -236,6 +240,7 @@ impl Kinds {
             Report::Health(health) => self.health.push(heard!(health)),
             Report::Gap(gap) => self.gaps.push(heard!(gap)),
             Report::Doctor(doctor) => self.doctors.push(heard!(doctor)),
+            Report::Keys(keys) => self.keys.push(heard!(keys)),
         }
     }
 }

@@ -21,6 +21,7 @@ use watchward_daemon::tls::Identity;
 use watchward_protocol::access::AccessEvent;
 use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
+use watchward_protocol::keys::Keys;
 use watchward_protocol::record::{Epoch, Gap, Lane, Report};
 use watchward_protocol::time::Timestamp;
 
@@ -114,6 +115,8 @@ pub enum Told<'a> {
     Gaps(&'a [Heard<Gap>]),
     /// What agents found on their hosts.
     Doctors(&'a [Heard<Doctor>]),
+    /// What opens accounts.
+    Keys(&'a [Heard<Keys>]),
 }
 
 /// Takes in what hosts told.

@@ -2,9 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{Malformed, NAME, short, v1};
+use super::{Malformed, NAME, cut, short, v1};
 use crate::access::{AccessEvent, Action, Certificate, Key, Outcome, Peer, Service, Trust, User};
-use crate::text::Foreign;
 use crate::time::Timestamp;
 use v1::access as wire;
 
@@ -126,12 +125,6 @@ impl TryFrom<v1::Access> for AccessEvent {
             line: cut(wire.line, LINE),
         })
     }
-}
-
-/// What a stranger typed, as far as it is taken.
-fn cut(mut bytes: Vec<u8>, longest: usize) -> Foreign {
-    bytes.truncate(longest);
-    bytes.into()
 }
 
 impl From<Peer> for wire::Peer {

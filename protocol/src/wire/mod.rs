@@ -3,6 +3,7 @@
 mod access;
 mod health;
 mod hosts;
+mod keys;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,8 @@ pub mod v1 {
 }
 
 pub use record::{decode, encode};
+
+use crate::text::Foreign;
 
 /// A message that the contract allows and the domain does not: says which part.
 #[derive(Debug, thiserror::Error)]
@@ -44,4 +47,10 @@ fn short(mut text: String, longest: usize) -> String {
     } else {
         text
     }
+}
+
+/// What a stranger typed, as far as it is taken.
+fn cut(mut bytes: Vec<u8>, longest: usize) -> Foreign {
+    bytes.truncate(longest);
+    bytes.into()
 }

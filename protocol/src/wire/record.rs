@@ -34,6 +34,7 @@ impl From<Record> for v1::Record {
                 Report::Access(access) => Wire::Access(access.into()),
                 Report::Gap(gap) => Wire::Gap(gap.into()),
                 Report::Doctor(doctor) => Wire::Doctor(doctor.into()),
+                Report::Keys(keys) => Wire::Keys(keys.into()),
             }),
         }
     }
@@ -54,6 +55,7 @@ impl TryFrom<v1::Record> for Record {
                 Wire::Access(access) => Report::Access(access.try_into()?),
                 Wire::Gap(gap) => Report::Gap(gap.into()),
                 Wire::Doctor(doctor) => Report::Doctor(doctor.try_into()?),
+                Wire::Keys(keys) => Report::Keys(keys.try_into()?),
             },
         })
     }

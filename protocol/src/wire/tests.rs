@@ -8,6 +8,7 @@ use super::*;
 use crate::access::*;
 use crate::health::{HealthReport, Value, Verdict};
 use crate::hosts::{Doctor, Finding, FindingState};
+use crate::keys::{Holder, Keys, Means, Opening, PublicKey};
 use crate::record::{Gap, Record, Report};
 use crate::time::Timestamp;
 
@@ -111,7 +112,33 @@ fn the_other_reports_come_back_as_they_were() {
         system: text("Debian"),
         findings: vec![finding],
     };
+    let opening = Opening {
+        means: Means::AuthorizedKey,
+        key: Some(PublicKey {
+            kind: text("ssh-ed25519"),
+            bits: 256,
+            fingerprint: text("SHA256:x"),
+        }),
+        file: text("/root/.ssh/authorized_keys"),
+        line: Some(3),
+        comment: "ada@laptop".into(),
+        options: "restrict".into(),
+        principals: vec!["ada".into()],
+        not_before: None,
+        not_after: Some(Timestamp::from_micros(8)),
+    };
+    let keys = |holder| {
+        Report::Keys(Keys {
+            at: Timestamp::from_micros(6),
+            holder,
+            openings: vec![opening.clone()],
+            omitted: 1,
+            troubles: vec![text("x")],
+        })
+    };
     for report in [
+        keys(Holder::Account("root".into())),
+        keys(Holder::Host(vec!["root".into(), "ada".into()])),
         Report::Health(health),
         Report::Gap(gap),
         Report::Doctor(doctor),

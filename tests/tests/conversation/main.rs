@@ -57,7 +57,7 @@ impl intake::Rooms for Notes {
                     heard.push((gap.host.name.clone(), gap.seq, report));
                 }
             }
-            Told::Access(_) | Told::Health(_) | Told::Doctors(_) => {}
+            Told::Access(_) | Told::Health(_) | Told::Doctors(_) | Told::Keys(_) => {}
         }
         Ok(())
     }

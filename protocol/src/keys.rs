@@ -1,0 +1,84 @@
+//! What opens each account on a host, and the keys that the host itself is known by.
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::Foreign;
+use crate::time::Timestamp;
+
+/// Everything that one holder has. It takes the place of what was told of this holder before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// When the agent looked, by the host's clock.
+    pub at: Timestamp,
+    /// Whose they are.
+    pub holder: Holder,
+    /// Each of them.
+    pub openings: Vec<Opening>,
+    /// How many more there are that were left out because there are too many.
+    pub omitted: u32,
+    /// What could not be read or understood, each in one sentence for a person.
+    pub troubles: Vec<String>,
+}
+
+/// Whose keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// An account, by its name: what opens it.
+    Account(Foreign),
+    /// The host itself: what it is known by. These are all its accounts; others are gone.
+    Host(Vec<Foreign>),
+}
+
+/// One thing that opens an account, or that a host is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// What it is.
+    pub means: Means,
+    /// The public key, where it is one.
+    pub key: Option<PublicKey>,
+    /// The file that it stands in, or the program that names it.
+    pub file: String,
+    /// The line in that file, from 1.
+    pub line: Option<u32>,
+    /// What stands after the key: by custom, whose it is.
+    pub comment: Foreign,
+    /// The options before the key, as they are written.
+    pub options: Foreign,
+    /// The names that it is limited to: principals of a certificate.
+    pub principals: Vec<Foreign>,
+    /// From when it is valid, where it says so.
+    pub not_before: Option<Timestamp>,
+    /// Until when it is valid, where it says so.
+    pub not_after: Option<Timestamp>,
+}
+
+/// What something is that opens an account, or that a host is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Means {
+    /// A line of a file that `AuthorizedKeysFile` names.
+    AuthorizedKey,
+    /// An authority whose certificates are taken: a line with `cert-authority`, or `TrustedUserCAKeys`.
+    Authority,
+    /// Names that a certificate may bear for this account: `AuthorizedPrincipalsFile`.
+    Principals,
+    /// A program that is asked which keys or principals open it, which nobody can know beforehand.
+    Command,
+    /// A key that sshd shows to clients.
+    HostKey,
+    /// A certificate that sshd shows to clients.
+    HostCertificate,
+    /// The certificate by which this agent speaks to the collector.
+    AgentCertificate,
+}
+
+/// A public key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey {
+    /// Its type as it is written: `ssh-ed25519`, `ssh-rsa`, `sk-ssh-ed25519@openssh.com`, ...
+    pub kind: String,
+    /// Its size in bits, as `ssh-keygen -l` says; 0 where that cannot be told.
+    pub bits: u32,
+    /// `SHA256:` and 43 characters of Base64, as sshd logs it. Of a certificate: that of its key.
+    pub fingerprint: String,
+}

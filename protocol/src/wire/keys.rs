@@ -1,0 +1,137 @@
+//! What opens accounts.
+
+use super::{Malformed, NAME, cut, short, v1};
+use crate::keys::{Holder, Keys, Means, Opening, PublicKey};
+use crate::text::Foreign;
+use crate::time::Timestamp;
+
+/// How many openings of a holder are taken.
+const OPENINGS: usize = 2_000;
+
+/// How many accounts of a host are taken.
+const ACCOUNTS: usize = 10_000;
+
+/// How many principals of an opening are taken.
+const PRINCIPALS: usize = 64;
+
+/// How many troubles are taken.
+const TROUBLES: usize = 64;
+
+/// The longest text of an opening, in bytes.
+const TEXT: usize = 1024;
+
+impl From<Keys> for v1::Keys {
+    fn from(keys: Keys) -> Self {
+        use v1::keys::{Accounts, Holder as Wire};
+        let holder = match keys.holder {
+            Holder::Account(name) => Wire::Account(name.into_bytes()),
+            Holder::Host(accounts) => Wire::Host(Accounts {
+                names: accounts.into_iter().map(Foreign::into_bytes).collect(),
+            }),
+        };
+        Self {
+            at: keys.at.as_micros(),
+            holder: Some(holder),
+            openings: keys.openings.into_iter().map(Into::into).collect(),
+            omitted: keys.omitted,
+            troubles: keys.troubles,
+        }
+    }
+}
+
+impl TryFrom<v1::Keys> for Keys {
+    type Error = Malformed;
+
+    fn try_from(wire: v1::Keys) -> Result<Self, Malformed> {
+        use v1::keys::Holder as Wire;
+        let name = |name| cut(name, TEXT);
+        let holder = match wire.holder.ok_or(Malformed("holder of keys"))? {
+            Wire::Account(account) => Holder::Account(name(account)),
+            Wire::Host(host) => {
+                Holder::Host(host.names.into_iter().take(ACCOUNTS).map(name).collect())
+            }
+        };
+        let more = u32::try_from(wire.openings.len().saturating_sub(OPENINGS)).unwrap_or(u32::MAX);
+        let openings = wire.openings.into_iter().take(OPENINGS);
+        let openings: Result<_, _> = openings.map(TryInto::try_into).collect();
+        let troubles = wire.troubles.into_iter().take(TROUBLES);
+        Ok(Self {
+            at: Timestamp::from_micros(wire.at),
+            holder,
+            openings: openings?,
+            omitted: wire.omitted.saturating_add(more),
+            troubles: troubles.map(|trouble| short(trouble, TEXT)).collect(),
+        })
+    }
+}
+
+impl From<Opening> for v1::keys::Opening {
+    fn from(opening: Opening) -> Self {
+        use v1::keys::Means as Wire;
+        let means = match opening.means {
+            Means::AuthorizedKey => Wire::AuthorizedKey,
+            Means::Authority => Wire::Authority,
+            Means::Principals => Wire::Principals,
+            Means::Command => Wire::Command,
+            Means::HostKey => Wire::HostKey,
+            Means::HostCertificate => Wire::HostCertificate,
+            Means::AgentCertificate => Wire::AgentCertificate,
+        };
+        let key = |PublicKey {
+                       kind,
+                       bits,
+                       fingerprint,
+                   }| v1::keys::PublicKey {
+            kind,
+            bits,
+            fingerprint,
+        };
+        let principals = opening.principals.into_iter();
+        Self {
+            means: means.into(),
+            key: opening.key.map(key),
+            file: opening.file,
+            line: opening.line,
+            comment: opening.comment.into_bytes(),
+            options: opening.options.into_bytes(),
+            principals: principals.map(Foreign::into_bytes).collect(),
+            not_before: opening.not_before.map(Timestamp::as_micros),
+            not_after: opening.not_after.map(Timestamp::as_micros),
+        }
+    }
+}
+
+impl TryFrom<v1::keys::Opening> for Opening {
+    type Error = Malformed;
+
+    fn try_from(wire: v1::keys::Opening) -> Result<Self, Malformed> {
+        use v1::keys::Means as Wire;
+        let means = match wire.means() {
+            Wire::AuthorizedKey => Means::AuthorizedKey,
+            Wire::Authority => Means::Authority,
+            Wire::Principals => Means::Principals,
+            Wire::Command => Means::Command,
+            Wire::HostKey => Means::HostKey,
+            Wire::HostCertificate => Means::HostCertificate,
+            Wire::AgentCertificate => Means::AgentCertificate,
+            Wire::Unspecified => return Err(Malformed("means of an opening")),
+        };
+        let key = |key: v1::keys::PublicKey| PublicKey {
+            kind: short(key.kind, NAME),
+            bits: key.bits,
+            fingerprint: short(key.fingerprint, NAME),
+        };
+        let principals = wire.principals.into_iter().take(PRINCIPALS);
+        Ok(Self {
+            means,
+            key: wire.key.map(key),
+            file: short(wire.file, TEXT),
+            line: wire.line,
+            comment: cut(wire.comment, TEXT),
+            options: cut(wire.options, TEXT),
+            principals: principals.map(|name| cut(name, TEXT)).collect(),
+            not_before: wire.not_before.map(Timestamp::from_micros),
+            not_after: wire.not_after.map(Timestamp::from_micros),
+        })
+    }
+}
