@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use watchward_daemon::span::Span;
+use watchward_protocol::span::Span;
 
 /// Watch over your servers: who gets in, who tries to, and what is down.
 #[derive(Debug, Parser)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use watchward_daemon::span::Span;
+use watchward_protocol::span::Span;
 
 use crate::args::Token;
 use crate::client::Client;

@@ -100,7 +100,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::span::Span;
+    use watchward_protocol::span::Span;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

@@ -6,6 +6,5 @@ pub mod config;
 pub mod logging;
 pub mod secret;
 pub mod service;
-pub mod span;
 pub mod tasks;
 pub mod tls;

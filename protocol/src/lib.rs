@@ -1,10 +1,12 @@
 //! What agent and collector say to each other: the domain types, and one module that maps them to the wire.
 
 pub mod access;
+pub mod checks;
 pub mod health;
 pub mod hosts;
 pub mod keys;
 pub mod record;
+pub mod span;
 pub mod text;
 pub mod time;
 pub mod wire;

@@ -4,68 +4,57 @@ use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
+use watchward_protocol::checks::{self, Pace, process};
 use watchward_protocol::health::Verdict;
 
-use super::config::Pace;
 use super::host::Sampler;
 use super::http::Clients;
 use super::systemd::Bus;
-use super::{Config, Found, host, http, process, systemd, tcp};
+use super::{Config, Found, http, systemd, tcp};
 
 /// A check as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Check {
-    Host(host::Config),
-    Systemd(systemd::Config),
-    Process(process::Config),
-    Tcp(tcp::Config),
-    Http(http::Config),
+    Host(checks::host::Config),
+    Of(checks::Check),
 }
 
 impl Check {
     /// All checks of a configuration, each with its name.
     pub(super) fn all(config: &Config) -> Vec<(String, Self)> {
         let host = config.host.enabled.then(|| Self::Host(config.host.clone()));
-        let mut all: Vec<_> = host
-            .map(|host| ("host".to_owned(), host))
-            .into_iter()
-            .collect();
-        let mut add = |kind: &str, name: &dyn std::fmt::Display, check: Self| {
-            all.push((format!("{kind}.{name}"), check));
-        };
-        for (name, one) in &config.systemd {
-            add("systemd", name, Self::Systemd(one.clone()));
-        }
-        for (name, one) in &config.process {
-            add("process", name, Self::Process(one.clone()));
-        }
-        for (name, one) in &config.tcp {
-            add("tcp", name, Self::Tcp(one.clone()));
-        }
-        for (name, one) in &config.http {
-            add("http", name, Self::Http(one.clone()));
-        }
-        all
+        let host = host.map(|host| ("host".to_owned(), host));
+        let named = config.checks.all().into_iter();
+        let named =
+            named.map(|(name, check)| (format!("{}.{name}", check.kind()), Self::Of(check)));
+        host.into_iter().chain(named).collect()
     }
 
     pub(super) fn pace(&self) -> Pace {
         match self {
             Self::Host(config) => config.pace(),
-            Self::Systemd(config) => config.pace(),
-            Self::Process(config) => config.pace(),
-            Self::Tcp(config) => config.pace(),
-            Self::Http(config) => config.pace(),
+            Self::Of(check) => check.pace(),
         }
     }
 
     /// What it looks at, for a person.
     pub(super) fn target(&self) -> String {
+        use checks::Check;
         match self {
             Self::Host(_) => "processors, memory, disks and load".to_owned(),
-            Self::Systemd(config) => format!("the unit {}", config.unit),
-            Self::Process(config) => format!("a process named {}", config.name),
-            Self::Tcp(config) => format!("connections to {}", config.address),
-            Self::Http(config) => format!("the answer of {}", config.url),
+            Self::Of(Check::Systemd(config)) => format!("the unit {}", config.unit),
+            Self::Of(Check::Process(config)) => format!("a process named {}", config.name),
+            Self::Of(Check::Tcp(config)) => format!("connections to {}", config.address),
+            Self::Of(Check::Http(config)) => format!("the answer of {}", config.url),
+        }
+    }
+
+    /// What it means when there is no answer in time.
+    fn late(&self) -> Verdict {
+        use checks::Check;
+        match self {
+            Self::Of(Check::Tcp(_) | Check::Http(_)) => Verdict::Failed,
+            Self::Host(_) | Self::Of(Check::Systemd(_) | Check::Process(_)) => Verdict::Unknown,
         }
     }
 }
@@ -104,27 +93,26 @@ impl Probe {
         let found = tokio::time::timeout(limit.duration(), self.found()).await;
         found.unwrap_or_else(|_| {
             let detail = format!("no answer within {limit} about {}", self.check.target());
-            let verdict = match self.check {
-                Check::Tcp(_) | Check::Http(_) => Verdict::Failed,
-                Check::Host(_) | Check::Systemd(_) | Check::Process(_) => Verdict::Unknown,
-            };
-            vec![(self.name.clone(), Found::new(verdict, detail))]
+            vec![(self.name.clone(), Found::new(self.check.late(), detail))]
         })
     }
 
     async fn found(&self) -> Vec<(String, Found)> {
-        let found = match &self.check {
+        let check = match &self.check {
             Check::Host(config) => return self.host(config.clone()).await,
-            Check::Systemd(config) => systemd::check(config, &self.tools.bus).await,
-            Check::Process(config) => self.process(config.clone()).await,
-            Check::Tcp(config) => tcp::check(config).await,
-            Check::Http(config) => http::check(config, &self.tools.clients).await,
+            Check::Of(check) => check,
+        };
+        let found = match check {
+            checks::Check::Systemd(config) => systemd::check(config, &self.tools.bus).await,
+            checks::Check::Process(config) => self.process(config.clone()).await,
+            checks::Check::Tcp(config) => tcp::check(config).await,
+            checks::Check::Http(config) => http::check(config, &self.tools.clients).await,
         };
         vec![(self.name.clone(), found)]
     }
 
     /// A disk that does not answer must hold up nobody else.
-    async fn host(&self, config: host::Config) -> Vec<(String, Found)> {
+    async fn host(&self, config: checks::host::Config) -> Vec<(String, Found)> {
         let sampler = self.sampler.clone();
         let sample = tokio::task::spawn_blocking(move || {
             let mut sampler = sampler.try_lock().ok()?;
@@ -138,8 +126,9 @@ impl Probe {
 
     async fn process(&self, config: process::Config) -> Found {
         let last = self.last.clone();
-        let look =
-            tokio::task::spawn_blocking(move || process::check(&config, Path::new("/proc"), &last));
+        let look = tokio::task::spawn_blocking(move || {
+            super::process::check(&config, Path::new("/proc"), &last)
+        });
         look.await
             .unwrap_or_else(|error| Found::unknown(error.to_string()))
     }

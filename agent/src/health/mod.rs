@@ -18,14 +18,14 @@ use crate::spool::{Entry, Keeper};
 
 mod check;
 mod config;
-pub mod host;
-pub mod http;
-pub mod process;
-pub mod systemd;
-pub mod tcp;
+mod host;
+mod http;
+mod process;
+mod systemd;
+mod tcp;
 
 use check::{Check, Probe, Tools};
-pub use config::{Config, Interval, Name, NotAName, TooOften};
+pub use config::Config;
 
 /// Within so long after the start every check has run, so that they do not all run at once.
 const SPREAD: Duration = Duration::from_secs(5);

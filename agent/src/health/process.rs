@@ -1,79 +1,19 @@
 //! Whether a program is running, as `/proc` has it.
 
-use std::fmt;
 use std::fs;
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use serde::{Deserialize, Serialize};
-use watchward_daemon::span::Span;
+use watchward_protocol::checks::process::Config;
 
 use super::Found;
-use super::config::{self, Interval, paced};
-
-/// `[health.process.NAME]`: a program that should be running.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// The name of the program, as `ps -C` takes it: `cron`, `postgres`.
-    pub name: Program,
-    /// How often it is checked.
-    #[serde(default = "config::interval")]
-    pub interval: Interval,
-    /// How long it may take to look.
-    #[serde(default = "config::timeout")]
-    pub timeout: Span,
-    /// How many failures in a row make it down.
-    #[serde(default = "config::failures")]
-    pub failures: NonZeroU32,
-}
-
-paced!(Config);
-
-/// The name of a program: a file's name, without a folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Program(String);
-
-/// A text that is no program's name.
-#[derive(Debug, thiserror::Error)]
-#[error("expected the name of a program without its folder, such as \"cron\"")]
-pub struct NotAProgram;
-
-impl TryFrom<String> for Program {
-    type Error = NotAProgram;
-
-    fn try_from(text: String) -> Result<Self, NotAProgram> {
-        let fits = (1..=255).contains(&text.len())
-            && !text.contains('/')
-            && !text.contains(char::is_control);
-        if fits {
-            Ok(Self(text))
-        } else {
-            Err(NotAProgram)
-        }
-    }
-}
-
-impl fmt::Display for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl From<Program> for String {
-    fn from(program: Program) -> Self {
-        program.0
-    }
-}
 
 /// How much of a program's name the kernel keeps (`TASK_COMM_LEN` without its NUL).
 const KEPT: usize = 15;
 
 /// Looks for one program. `last` remembers where it was, so that the next look reads one file.
 pub(super) fn check(config: &Config, proc: &Path, last: &AtomicU32) -> Found {
-    let name = &config.name.0;
+    let name = config.name.as_str();
     let remembered = last.load(Ordering::Relaxed);
     if remembered != 0 && runs(proc, remembered, name) {
         return Found::passed(format!("{name} runs as process {remembered}"));
@@ -137,13 +77,12 @@ mod tests {
         fs::write(folder.join("cmdline"), line).unwrap();
     }
 
+    fn config(name: &str) -> Config {
+        toml::from_str(&format!("name = {name:?}")).unwrap()
+    }
+
     fn verdict(proc: &Path, name: &str) -> Verdict {
-        let config = Config {
-            name: Program::try_from(name.to_owned()).unwrap(),
-            interval: config::INTERVAL,
-            timeout: config::TIMEOUT,
-            failures: config::FAILURES,
-        };
+        let config = config(name);
         check(&config, proc, &AtomicU32::new(0)).verdict
     }
 
@@ -176,12 +115,7 @@ mod tests {
     fn what_ended_is_missed_although_it_is_remembered() {
         let proc = tempfile::tempdir().unwrap();
         put(proc.path(), 7, "cron", 'S', "cron");
-        let config = Config {
-            name: Program::try_from("cron".to_owned()).unwrap(),
-            interval: config::INTERVAL,
-            timeout: config::TIMEOUT,
-            failures: config::FAILURES,
-        };
+        let config = config("cron");
         let last = AtomicU32::new(0);
         assert_eq!(check(&config, proc.path(), &last).verdict, Verdict::Passed);
         put(proc.path(), 7, "other", 'S', "other");

@@ -1,82 +1,9 @@
 //! Whether a unit of systemd is active, asked over D-Bus.
 
-use std::fmt;
-use std::num::NonZeroU32;
-
-use serde::{Deserialize, Serialize};
-use watchward_daemon::span::Span;
+use watchward_protocol::checks::systemd::Config;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
 use super::Found;
-use super::config::{self, Interval, paced};
-
-/// `[health.systemd.NAME]`: a unit that should be active.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// The unit, with its kind: `nginx.service`, `backup.timer`.
-    pub unit: Unit,
-    /// How often it is checked.
-    #[serde(default = "config::interval")]
-    pub interval: Interval,
-    /// How long systemd may take to answer.
-    #[serde(default = "config::timeout")]
-    pub timeout: Span,
-    /// How many failures in a row make it down.
-    #[serde(default = "config::failures")]
-    pub failures: NonZeroU32,
-}
-
-paced!(Config);
-
-/// The name of a unit, with its kind, as systemd's `unit_name_is_valid` takes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Unit(String);
-
-/// A text that is no name of a unit.
-#[derive(Debug, thiserror::Error)]
-#[error("expected a unit with its kind, such as \"nginx.service\"")]
-pub struct NotAUnit;
-
-const KINDS: [&str; 10] = [
-    "service",
-    "socket",
-    "timer",
-    "mount",
-    "automount",
-    "target",
-    "path",
-    "swap",
-    "slice",
-    "scope",
-];
-
-impl TryFrom<String> for Unit {
-    type Error = NotAUnit;
-
-    fn try_from(text: String) -> Result<Self, NotAUnit> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte);
-        let (name, kind) = text.rsplit_once('.').ok_or(NotAUnit)?;
-        let fits = !name.is_empty() && text.len() < 256 && name.bytes().all(plain);
-        if fits && KINDS.contains(&kind) {
-            return Ok(Self(text));
-        }
-        Err(NotAUnit)
-    }
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl From<Unit> for String {
-    fn from(unit: Unit) -> Self {
-        unit.0
-    }
-}
 
 /// The connection to systemd, made when it is first needed and again when it was lost.
 #[derive(Debug, Default)]
@@ -149,7 +76,7 @@ async fn result(connection: &Connection, path: &OwnedObjectPath) -> zbus::Result
 
 /// Asks after one unit.
 pub(super) async fn check(config: &Config, bus: &Bus) -> Found {
-    let unit = &config.unit.0;
+    let unit = config.unit.as_str();
     let listed = match bus.list(unit).await {
         Ok(listed) => listed,
         Err(error) => return Found::unknown(format!("systemd does not answer: {error}")),
@@ -229,12 +156,7 @@ mod tests {
     }
 
     async fn found(bus: &Bus, unit: &str) -> Found {
-        let config = Config {
-            unit: Unit::try_from(unit.to_owned()).unwrap(),
-            interval: config::INTERVAL,
-            timeout: config::TIMEOUT,
-            failures: config::FAILURES,
-        };
+        let config = toml::from_str(&format!("unit = {unit:?}")).unwrap();
         check(&config, bus).await
     }
 

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use watchward_daemon::clock;
-use watchward_daemon::span::Span;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::record::{PerLane, Report};
+use watchward_protocol::span::Span;
 
 pub use bounds::Megabytes;
 pub use lanes::Spool;

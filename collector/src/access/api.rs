@@ -7,8 +7,8 @@ use axum::{Json, Router};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
-use watchward_daemon::span::Span;
 use watchward_protocol::access::{Action, Outcome, Service, Trust};
+use watchward_protocol::span::Span;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 

@@ -6,7 +6,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use watchward_daemon::clock;
-use watchward_daemon::span::Span;
+use watchward_protocol::span::Span;
 
 use super::registry::is_name;
 use super::{Hosts, rows};

@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
-use watchward_daemon::span::Span;
 use watchward_daemon::tasks::Stop;
 use watchward_daemon::tls::Identity;
 use watchward_protocol::hosts::{Doctor, HostId};
+use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
 use crate::alerting::{self, Bell};

@@ -23,9 +23,9 @@ use watchward_collector::intake::{self, Told};
 use watchward_collector::store::{Store, Tx};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
-use watchward_daemon::span::Span;
 use watchward_daemon::tasks::{Running, Tasks, tasks};
 use watchward_protocol::record::{Gap, Report};
+use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
 /// A collector with nothing but its trunk and its hosts.

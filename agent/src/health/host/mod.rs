@@ -4,14 +4,13 @@ use std::fmt;
 use std::path::Path;
 
 use sysinfo::{MemoryRefreshKind, System};
+use watchward_protocol::checks::host::{Config, Percent};
 use watchward_protocol::health::Value;
 
 use super::Found;
 
-mod config;
 mod disks;
 
-pub use config::{Config, Load, NotALoad, NotAPercentage, Percent};
 use disks::Disk;
 
 /// Samples the host; remembers how long its processors had worked before.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use watchward_daemon::secret::SecretFile;
-use watchward_daemon::span::Span;
+use watchward_protocol::span::Span;
 
 use super::Severity;
 use super::message::Channel;

@@ -20,8 +20,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
-use watchward_daemon::span::Span;
 use watchward_daemon::tasks::Stop;
+use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
 use super::message::{Channel, Code, Incident, Kind, Message, State};

@@ -1,11 +1,10 @@
-//! What `[health.host]` says: above what the host itself is not well.
+//! `[health.host]`: above what the host itself is not well.
 
 use std::num::NonZeroU32;
 
+use super::pace::{Interval, Pace};
+use crate::span::Span;
 use serde::{Deserialize, Serialize};
-use watchward_daemon::span::Span;
-
-use crate::health::config::{INTERVAL, Interval, TIMEOUT, paced};
 
 /// `[health.host]`: when the host itself is not well.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +30,16 @@ pub struct Config {
 
 impl Eq for Config {}
 
-paced!(Config);
+impl Config {
+    /// How often it is checked, and what counts.
+    pub const fn pace(&self) -> Pace {
+        Pace {
+            interval: self.interval,
+            timeout: self.timeout,
+            failures: self.failures,
+        }
+    }
+}
 
 impl Default for Config {
     fn default() -> Self {
@@ -42,8 +50,8 @@ impl Default for Config {
             memory: Percent(95),
             disk: Percent(90),
             load: Load(4.0),
-            interval: INTERVAL,
-            timeout: TIMEOUT,
+            interval: Pace::USUAL.interval,
+            timeout: Pace::USUAL.timeout,
             failures: FAILURES,
         }
     }
@@ -55,7 +63,8 @@ impl Default for Config {
 pub struct Percent(u8);
 
 impl Percent {
-    pub(super) fn number(self) -> f64 {
+    /// The percentage.
+    pub fn number(self) -> f64 {
         f64::from(self.0)
     }
 }
@@ -89,7 +98,8 @@ impl From<Percent> for u8 {
 pub struct Load(f64);
 
 impl Load {
-    pub(super) const fn number(self) -> f64 {
+    /// The load.
+    pub const fn number(self) -> f64 {
         self.0
     }
 }
