@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use crate::place::Misplaced;
+
 /// A configuration file that cannot be used. Shows the place with line and caret.
 #[derive(Debug, thiserror::Error)]
 pub enum Invalid {
@@ -25,6 +27,14 @@ pub enum Invalid {
         /// Where and why, with the line and a caret under the place.
         error: Box<toml::de::Error>,
     },
+    /// One part of it makes no sense with another.
+    #[error("{}: {shown}", path.display())]
+    Misplaced {
+        /// The file.
+        path: PathBuf,
+        /// Where and why, with the line and a caret under the place.
+        shown: String,
+    },
 }
 
 /// Reads a configuration. An unknown key, a wrong type, or an impossible value is an error.
@@ -32,14 +42,30 @@ pub enum Invalid {
 /// # Errors
 /// [`Invalid`], which names the file, the line, and what was expected.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Invalid> {
+    read_whole(path, |_| Ok(()))
+}
+
+/// Reads a configuration whose parts refer to each other: `join` looks from one to the other.
+///
+/// # Errors
+/// As of [`read`], and what `join` says.
+pub fn read_whole<T: DeserializeOwned>(
+    path: &Path,
+    join: impl FnOnce(&mut T) -> Result<(), Misplaced>,
+) -> Result<T, Invalid> {
     let text = std::fs::read_to_string(path).map_err(|error| Invalid::Unreadable {
         path: path.to_owned(),
         error,
     })?;
-    toml::from_str(&text).map_err(|error| Invalid::Wrong {
+    let mut value = toml::from_str(&text).map_err(|error| Invalid::Wrong {
         path: path.to_owned(),
         error: Box::new(error),
-    })
+    })?;
+    join(&mut value).map_err(|misplaced| Invalid::Misplaced {
+        path: path.to_owned(),
+        shown: misplaced.shown(&text),
+    })?;
+    Ok(value)
 }
 
 /// The keys that `all` has and `shipped` has not, empty ones aside: for the test that a shipped
@@ -47,14 +73,13 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Invalid> {
 pub fn missing(all: &toml::Table, shipped: &toml::Table) -> Vec<String> {
     let mut keys = Vec::new();
     for (key, value) in all {
-        let empty = value.as_table().is_some_and(toml::Table::is_empty)
-            || value.as_array().is_some_and(Vec::is_empty);
         let said = shipped.get(key);
-        if said.is_none() && !empty {
+        if let Some(all) = value.as_table() {
+            let none = toml::Table::new();
+            let said = said.and_then(toml::Value::as_table);
+            keys.extend(missing(all, said.unwrap_or(&none)));
+        } else if said.is_none() && !value.as_array().is_some_and(Vec::is_empty) {
             keys.push(key.clone());
-        }
-        if let (Some(all), Some(said)) = (value.as_table(), said.and_then(toml::Value::as_table)) {
-            keys.extend(missing(all, said));
         }
     }
     keys

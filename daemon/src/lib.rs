@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod config;
 pub mod logging;
+pub mod place;
 pub mod secret;
 pub mod service;
 pub mod tasks;
