@@ -4,7 +4,6 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_protocol::access::{Action, Outcome, Service, Trust};
@@ -15,6 +14,7 @@ use watchward_protocol::time::Timestamp;
 use super::address;
 use super::rows::gap;
 use super::rows::listing::{self, Kept, Wanted};
+use crate::asked::{Addresses, Moment};
 use crate::store::Store;
 
 /// `GET /v1/access` and `GET /v1/gaps`.
@@ -212,57 +212,4 @@ async fn gaps(
 fn failed(error: &sqlx::Error) -> StatusCode {
     tracing::error!(%error, "cannot read the access log");
     StatusCode::INTERNAL_SERVER_ERROR
-}
-
-/// A moment as people write it: `2026-11-21T03:04:05Z`, microseconds since 1970, or a span such as
-/// `24h`, counted back from now.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "String")]
-enum Moment {
-    At(Timestamp),
-    Ago(Span),
-}
-
-impl Moment {
-    fn before(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::At(moment) => moment,
-            Self::Ago(span) => now - span.duration(),
-        }
-    }
-}
-
-impl TryFrom<String> for Moment {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        if let Ok(micros) = text.parse() {
-            return Ok(Self::At(Timestamp::from_micros(micros)));
-        }
-        if let Ok(moment) = text.parse::<jiff::Timestamp>() {
-            return Ok(Self::At(Timestamp::from_micros(moment.as_microsecond())));
-        }
-        Span::try_from(text)
-            .map(Self::Ago)
-            .map_err(|_| "expected a moment such as 2026-11-21T03:04:05Z, or a span such as 24h")
-    }
-}
-
-/// An address, or a network such as `10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "String")]
-struct Addresses(IpNet);
-
-impl TryFrom<String> for Addresses {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let address = text
-            .parse()
-            .map(|address: std::net::IpAddr| IpNet::from(address));
-        address
-            .or_else(|_| text.parse())
-            .map(Self)
-            .map_err(|_| "expected an address such as 192.0.2.7, or a network such as 10.0.0.0/8")
-    }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod bulk;
 mod config;
 pub(crate) mod deadline;
+pub(crate) mod question;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,7 +1,7 @@
 //! Events as they are listed: by what they are asked for, or one after another.
 
-use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::{Arguments, AssertSqlSafe, Row};
+use sqlx::Row;
+use sqlx::any::AnyRow;
 use watchward_protocol::access::{AccessEvent, Certificate, Key, Outcome, Peer, User};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
@@ -9,6 +9,7 @@ use watchward_protocol::time::Timestamp;
 use super::event::{ACTIONS, OUTCOMES, SERVICES, TRUSTS, code, stamp};
 use crate::access::address::{self, Source};
 use crate::store::Store;
+use crate::store::question::Question;
 
 /// What is asked for; what is `None` does not matter.
 #[derive(Clone, Debug, Default)]
@@ -37,10 +38,13 @@ pub(in crate::access) struct Kept {
 
 /// The latest events of those that are wanted, or the first ones after an id; in order.
 pub(in crate::access) async fn list(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Kept>> {
-    let (sql, arguments) = question(wanted)?;
-    let rows = sqlx::query_with(AssertSqlSafe(sql), arguments)
-        .fetch_all(store.read())
-        .await?;
+    let order = match wanted.after {
+        Some(_) => " ORDER BY id",
+        // By a host's own clock, what it dated far ahead would hide all that came since.
+        None => " ORDER BY judged_at DESC, id DESC",
+    };
+    let question = question(wanted);
+    let rows = question.ask(store, (SELECT, order), wanted.limit).await?;
     let mut kept: Vec<_> = rows.iter().map(kept).collect::<sqlx::Result<_>>()?;
     if wanted.after.is_none() {
         kept.reverse();
@@ -55,8 +59,7 @@ pub(in crate::access) async fn last(store: &Store) -> sqlx::Result<i64> {
         .await
 }
 
-/// The text, put together from the fixed parts below, and what is bound to it.
-fn question(wanted: &Wanted) -> sqlx::Result<(String, AnyArguments)> {
+fn question(wanted: &Wanted) -> Question {
     let mut question = Question::default();
     question.add("judged_at >= ", wanted.since.map(Timestamp::as_micros));
     question.add("judged_at < ", wanted.until.map(Timestamp::as_micros));
@@ -77,56 +80,12 @@ fn question(wanted: &Wanted) -> sqlx::Result<(String, AnyArguments)> {
     question.add("form = ", wanted.form.clone());
     question.add("attempt = ", wanted.attempts.then_some(1_i64));
     question.add("id > ", wanted.after);
-    let order = match wanted.after {
-        Some(_) => " ORDER BY id LIMIT ",
-        // By a host's own clock, what it dated far ahead would hide all that came since.
-        None => " ORDER BY judged_at DESC, id DESC LIMIT ",
-    };
-    let mut sql = format!("{SELECT}{}{order}", question.conditions);
-    question.conditions = String::new();
-    question.bind(wanted.limit);
-    sql.push_str(&question.conditions);
-    match question.error {
-        Some(error) => Err(sqlx::Error::Encode(error)),
-        None => Ok((sql, question.arguments)),
-    }
+    question
 }
 
 const SELECT: &str = "SELECT id, host_name, received_at, at, service, action, outcome, attempt, \
     form, user_name, user_known, address, port, method, key_kind, key_fingerprint, \
     certificate_id, certificate_serial, certificate_authority, pid, trust, line FROM access_event";
-
-#[derive(Default)]
-struct Question {
-    conditions: String,
-    arguments: AnyArguments,
-    error: Option<sqlx::error::BoxDynError>,
-}
-
-impl Question {
-    fn add<V>(&mut self, condition: &'static str, value: Option<V>)
-    where
-        V: for<'v> sqlx::Encode<'v, sqlx::Any> + sqlx::Type<sqlx::Any>,
-    {
-        let Some(value) = value else { return };
-        let first = self.conditions.is_empty();
-        self.conditions
-            .push_str(if first { " WHERE " } else { " AND " });
-        self.conditions.push_str(condition);
-        self.bind(value);
-    }
-
-    fn bind<V>(&mut self, value: V)
-    where
-        V: for<'v> sqlx::Encode<'v, sqlx::Any> + sqlx::Type<sqlx::Any>,
-    {
-        if let Err(error) = self.arguments.add(value) {
-            self.error = Some(error);
-        }
-        self.conditions.push('$');
-        self.conditions.push_str(&self.arguments.len().to_string());
-    }
-}
 
 fn kept(row: &AnyRow) -> sqlx::Result<Kept> {
     Ok(Kept {
