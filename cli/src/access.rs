@@ -19,6 +19,9 @@ pub(crate) async fn run(
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
     let asked = query(&filter);
+    if filter.outside {
+        return outside(collector, &asked, screen).await;
+    }
     let answer: Value = collector.fetch("/v1/access", &asked).await?;
     if filter.follow {
         return follow(collector, asked, &answer, screen).await;
@@ -28,6 +31,40 @@ pub(crate) async fn run(
     }
     let rows: Vec<_> = Row::all(&answer).map(cells).collect();
     Ok(screen.table(HEADS, &rows)?)
+}
+
+/// Shows who came from outside, with the networks that were permitted then.
+async fn outside(
+    collector: &Client,
+    asked: &[(&'static str, String)],
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let answer: Value = collector.fetch("/v1/outside", asked).await?;
+    if screen.is_for_programs() {
+        return Ok(screen.json(&answer)?);
+    }
+    let cells = |came: Row<'_>| {
+        [
+            came.moment("at"),
+            came.cell("host"),
+            came.cell("service"),
+            came.cell("outcome"),
+            came.cell("user"),
+            came.cell("address"),
+            came.cell("permitted"),
+        ]
+    };
+    let rows: Vec<_> = Row::all(&answer).map(cells).collect();
+    let heads = [
+        "WHEN (UTC)",
+        "HOST",
+        "SERVICE",
+        "OUTCOME",
+        "USER",
+        "ADDRESS",
+        "PERMITTED FROM",
+    ];
+    Ok(screen.table(heads, &rows)?)
 }
 
 /// Shows what there is, and then whatever comes, a line each.

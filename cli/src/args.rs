@@ -40,6 +40,8 @@ pub(crate) enum Command {
     },
     /// Who got in, and who tried to
     Access(Access),
+    /// From where people may come, and who came from elsewhere
+    Networks,
     /// What is up, down, flapping or unknown
     Health,
     /// What people were told of, and how
@@ -53,6 +55,9 @@ pub(crate) enum Command {
     /// Configuration files
     #[command(subcommand)]
     Config(Config),
+    /// What should hold, by groups of hosts
+    #[command(subcommand)]
+    Policy(Policy),
     /// Try Watchward on this machine: a collector and an agent under one folder (what `make up` runs)
     Up(Up),
 }
@@ -95,6 +100,16 @@ pub(crate) enum Config {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Say whether a policy is right, and what is not
+    Check {
+        /// The policy's file
+        #[arg(default_value = "/etc/watchward/policy.toml")]
+        file: PathBuf,
+    },
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Access {
     /// Only on this host
@@ -112,6 +127,9 @@ pub(crate) struct Access {
     /// Only tries, and not every line that tells of one
     #[arg(long)]
     pub(crate) attempts: bool,
+    /// Only what came from outside the permitted networks, as it was judged when it came
+    #[arg(long, conflicts_with_all = ["attempts", "follow"])]
+    pub(crate) outside: bool,
     /// Only since then: a span such as 2h, or a moment such as 2026-11-21T03:00:00Z
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<String>,

@@ -1,4 +1,5 @@
-//! `watchward config check`: whether a configuration is right, before a program has to live with it.
+//! `watchward config check` and `watchward policy check`: whether a file is right, before a program has
+//! to live with it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -6,17 +7,21 @@ use std::process::{Command, Output};
 use anyhow::{Context, bail, ensure};
 use serde_json::json;
 
-use crate::args::Config;
+use crate::args::{Config, Policy};
 use crate::screen::{Screen, safe};
 
 /// A program, how it is asked, and where its configuration lies.
 const PROGRAMS: [(&str, &[&str], &str); 2] = [
     (
         "watchward-collector",
-        &["--check"],
+        &["--check", "--config"],
         "/etc/watchward/collector.toml",
     ),
-    ("watchward-agent", &["check"], "/etc/watchward/agent.toml"),
+    (
+        "watchward-agent",
+        &["check", "--config"],
+        "/etc/watchward/agent.toml",
+    ),
 ];
 
 pub(crate) fn run(command: Config, screen: &mut Screen) -> anyhow::Result<()> {
@@ -37,15 +42,21 @@ pub(crate) fn run(command: Config, screen: &mut Screen) -> anyhow::Result<()> {
         "there is nothing to check: neither /etc/watchward/collector.toml nor \
          /etc/watchward/agent.toml exists; --collector and --agent name other files"
     );
-    for file in checked {
-        let file = file.display().to_string();
-        if screen.is_for_programs() {
-            screen.json(&json!({"file": file, "right": true}))?;
-        } else {
-            screen.line(&format!("{} is right", safe(&file)))?;
-        }
+    checked.iter().try_for_each(|file| right(file, screen))
+}
+
+pub(crate) fn policy(command: Policy, screen: &mut Screen) -> anyhow::Result<()> {
+    let Policy::Check { file } = command;
+    check("watchward-collector", &["--check-policy"], &file)?;
+    right(&file, screen)
+}
+
+fn right(file: &Path, screen: &mut Screen) -> anyhow::Result<()> {
+    let file = file.display().to_string();
+    if screen.is_for_programs() {
+        return Ok(screen.json(&json!({"file": file, "right": true}))?);
     }
-    Ok(())
+    Ok(screen.line(&format!("{} is right", safe(&file)))?)
 }
 
 /// Asks the program itself: no other knows as well.
@@ -72,7 +83,6 @@ fn ask(program: &str, words: &[&str], file: &Path) -> anyhow::Result<Output> {
     };
     Command::new(path)
         .args(words)
-        .arg("--config")
         .arg(file)
         .output()
         .with_context(|| format!("cannot ask {program}, which checks its own configuration"))

@@ -8,6 +8,7 @@ mod health;
 mod hosts;
 mod incidents;
 mod live;
+mod networks;
 mod row;
 mod screen;
 mod token;
@@ -50,10 +51,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Token(command) => token::run(&collector, command, &mut screen).await,
         Command::Hosts { command } => hosts::run(&collector, command, &mut screen).await,
         Command::Access(filter) => access::run(&collector, filter, &mut screen).await,
+        Command::Networks => networks::run(&collector, &mut screen).await,
         Command::Health => health::run(&collector, &mut screen).await,
         Command::Incidents { code } => incidents::run(&collector, code, &mut screen).await,
         Command::Live => live::run(&collector, &mut screen).await,
         Command::Config(command) => config::run(command, &mut screen),
+        Command::Policy(command) => config::policy(command, &mut screen),
         Command::Up(place) => up::run(place, &mut screen).await,
     }
 }

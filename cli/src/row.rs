@@ -54,6 +54,13 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// The texts in the list in this field.
+    pub(crate) fn texts(self, name: &str) -> Vec<String> {
+        let list = self.0.get(name).and_then(Value::as_array);
+        let texts = list.into_iter().flatten().filter_map(Value::as_str);
+        texts.map(str::to_owned).collect()
+    }
+
     /// The whole number in this field.
     pub(crate) fn number(self, name: &str) -> Option<i64> {
         self.0.get(name).and_then(Value::as_i64)

@@ -1,8 +1,13 @@
-//! `collector.toml`: a table for each room and each part of the trunk.
+//! `collector.toml` and `policy.toml`: a table for each room and each part of the trunk.
+
+use std::io::ErrorKind;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use watchward_daemon::config::Invalid;
+use watchward_daemon::place::Misplaced;
 
-use crate::{access, alerting, health, hosts, intake, store, web};
+use crate::{access, alerting, health, hosts, intake, policy, restriction, store, web};
 
 /// The whole of the collector's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +19,8 @@ pub struct Config {
     pub intake: intake::Config,
     /// Where the operator's command connects.
     pub admin: web::Config,
+    /// Where it stands what should hold.
+    pub policy: policy::Config,
     /// Who is told, and how.
     pub alerting: alerting::Config,
     /// Who may be a host.
@@ -22,6 +29,60 @@ pub struct Config {
     pub access: access::Config,
     /// When a check flaps, and how long measurements are kept.
     pub health: health::Config,
+    /// When logins from outside count as over. What is outside is in the policy.
+    pub restriction: restriction::Config,
+}
+
+/// The whole of `policy.toml`: what should hold, by groups of hosts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Hosts by their names, so that rules can speak of several at once.
+    pub groups: policy::Groups,
+    /// Addresses by name, so that rules can say from where.
+    pub networks: restriction::Networks,
+    /// Who may reach what from where.
+    pub restriction: restriction::Table,
+}
+
+impl Config {
+    /// Reads the configuration, and the policy that it names.
+    ///
+    /// # Errors
+    /// Which of the two makes no sense, and where.
+    pub fn read(file: &Path) -> Result<(Self, Policy), Invalid> {
+        let config: Self = watchward_daemon::config::read(file)?;
+        let policy = match Policy::read(&config.policy.file) {
+            Err(Invalid::Unreadable { error, .. }) if error.kind() == ErrorKind::NotFound => {
+                let file = config.policy.file.display();
+                tracing::info!(%file, "there is no policy: nothing is ruled");
+                Policy::default()
+            }
+            read => read?,
+        };
+        Ok((config, policy))
+    }
+}
+
+impl Policy {
+    /// Reads a policy.
+    ///
+    /// # Errors
+    /// What makes no sense in it, and where.
+    pub fn read(file: &Path) -> Result<Self, Invalid> {
+        watchward_daemon::config::read_whole(file, Self::join)
+    }
+
+    /// Has each table look up what it names of others.
+    fn join(&mut self) -> Result<(), Misplaced> {
+        let Self {
+            groups,
+            networks,
+            restriction,
+        } = self;
+        networks.join()?;
+        restriction.join(groups, networks)
+    }
 }
 
 #[cfg(test)]
@@ -31,11 +92,40 @@ mod tests {
     use super::*;
 
     const SHIPPED: &str = include_str!("../../config/collector.toml");
+    const POLICY: &str = include_str!("../../config/policy.toml");
 
     #[test]
     fn the_shipped_file_is_the_default() {
         let shipped: Config = toml::from_str(SHIPPED).unwrap();
         assert_eq!(shipped, Config::default());
+    }
+
+    #[test]
+    fn the_shipped_policy_is_the_default() {
+        let shipped: Policy = toml::from_str(POLICY).unwrap();
+        assert_eq!(shipped, Policy::default());
+    }
+
+    #[test]
+    fn the_shipped_policy_has_every_knob() {
+        let shipped: toml::Table = POLICY.parse().unwrap();
+        let all = toml::Table::try_from(Policy::default()).unwrap();
+        assert_eq!(missing(&all, &shipped), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_examples_in_the_shipped_policy_are_right() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), examples(POLICY)).unwrap();
+        let policy = Policy::read(file.path()).unwrap();
+        assert_ne!(policy, Policy::default(), "it has examples");
+    }
+
+    /// A file with its examples: lines that begin with `#` and no space.
+    fn examples(shipped: &str) -> String {
+        let line = |line| str::strip_prefix(line, '#').filter(|it| !it.starts_with(' '));
+        let lines = shipped.lines().map(|it| line(it).unwrap_or(it));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     #[test]
@@ -47,15 +137,8 @@ mod tests {
 
     #[test]
     fn the_examples_in_the_shipped_file_are_right() {
-        let examples: Vec<_> = SHIPPED
-            .lines()
-            .filter(|line| !line.starts_with("database = "))
-            .map(|line| {
-                line.strip_prefix('#')
-                    .filter(|it| !it.starts_with(' '))
-                    .unwrap_or(line)
-            })
-            .collect();
-        toml::from_str::<Config>(&examples.join("\n")).unwrap();
+        let usual = SHIPPED.lines().filter(|it| !it.starts_with("database = "));
+        let text = examples(&usual.collect::<Vec<_>>().join("\n"));
+        toml::from_str::<Config>(&text).unwrap();
     }
 }

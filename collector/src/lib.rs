@@ -2,11 +2,14 @@
 
 pub mod access;
 pub mod alerting;
+mod asked;
 pub mod config;
 pub mod health;
 pub mod hosts;
 pub mod intake;
 pub mod live;
+pub mod policy;
+pub mod restriction;
 pub mod store;
 pub mod web;
 
@@ -21,7 +24,7 @@ use watchward_daemon::tasks::{Tasks, tasks};
 use watchward_protocol::time::Timestamp;
 
 use alerting::Bell;
-use config::Config;
+use config::{Config, Policy};
 use hosts::Hosts;
 use intake::Told;
 use store::{Schema, Store, Tx};
@@ -33,6 +36,7 @@ const SCHEMAS: &[Schema] = &[
     hosts::SCHEMA,
     access::SCHEMA,
     health::SCHEMA,
+    restriction::SCHEMA,
 ];
 
 /// Runs the collector until a signal ends it.
@@ -43,21 +47,29 @@ const SCHEMAS: &[Schema] = &[
 pub async fn run(file: &Path) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
     let (tasks, running) = tasks();
-    let reload = start(&tasks, watchward_daemon::config::read(file)?).await?;
+    let reload = start(&tasks, Config::read(file)?).await?;
     drop(tasks);
     service::run(signals, running, || reload.from(file)).await
 }
 
 /// Builds the rooms and joins them.
-async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
+async fn start(tasks: &Tasks, read: (Config, Policy)) -> anyhow::Result<Reload> {
+    let (config, policy) = read;
+    let Policy {
+        groups: _,
+        networks,
+        restriction: rules,
+    } = policy;
     let Config {
         store,
         intake,
         admin,
+        policy: _,
         alerting,
         hosts,
         access,
         health,
+        restriction,
     } = config;
     let store = Store::open(&store.url()?, SCHEMAS).await?;
     let now = clock::now();
@@ -66,6 +78,8 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let (hosts_changes, hosts) = Live::new(hosts);
     let (access_changes, access) = Live::new(access);
     let (health_changes, health) = Live::new(health);
+    let (restriction_changes, restriction) = Live::new(restriction);
+    let (rules_changes, rules) = Live::new(restriction::Policy::of(networks, rules));
     let hosts = Hosts::open(store.clone(), hosts, now)?
         .on_revoke(|tx, host, now| Box::pin(health::forget(tx, host, now)));
     thaw(&store, &hosts, now).await?;
@@ -74,6 +88,8 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         hosts: hosts.clone(),
         access: access.clone(),
         health: health.clone(),
+        restriction: restriction.clone(),
+        rules: rules.clone(),
         bell: bell.clone(),
     };
     let parts = (
@@ -88,6 +104,7 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let routes = hosts::routes(hosts.clone())
         .merge(rooms)
         .merge(alerting::routes(store.clone(), alerting.clone()))
+        .merge(restriction::routes(store.clone(), rules))
         .merge(live::routes(store.clone(), tasks.stop()));
     web::start(tasks, &admin, routes)?;
     tasks.start(
@@ -99,6 +116,10 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         access::run(store.clone(), access, bell.clone(), tasks.stop()),
     );
     tasks.start(
+        "restriction",
+        restriction::run(store.clone(), restriction, bell.clone(), tasks.stop()),
+    );
+    tasks.start(
         "health",
         health::run(store, health, bell.clone(), tasks.stop()),
     );
@@ -108,6 +129,8 @@ async fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         hosts: hosts_changes,
         access: access_changes,
         health: health_changes,
+        restriction: restriction_changes,
+        rules: rules_changes,
     })
 }
 
@@ -117,6 +140,7 @@ async fn thaw(store: &Store, hosts: &Hosts, now: Timestamp) -> anyhow::Result<()
     let away = hosts.thaw(&mut tx, now).await?;
     access::shift(&mut tx, away).await?;
     health::shift(&mut tx, away).await?;
+    restriction::shift(&mut tx, away).await?;
     Ok(tx.commit().await?)
 }
 
@@ -125,6 +149,8 @@ struct Rooms {
     hosts: Hosts,
     access: Live<access::Config>,
     health: Live<health::Config>,
+    restriction: Live<restriction::Config>,
+    rules: Live<restriction::Policy>,
     bell: Bell,
 }
 
@@ -134,7 +160,11 @@ impl intake::Rooms for Rooms {
         match told {
             Told::Alive(hosts) => self.hosts.alive(tx, hosts, now).await?,
             Told::Doctors(heard) => self.hosts.doctors(tx, heard, now).await?,
-            Told::Access(heard) => access::absorb(tx, heard, &self.access.now(), now).await?,
+            Told::Access(heard) => {
+                access::absorb(tx, heard, &self.access.now(), now).await?;
+                let (rules, config) = (self.rules.now(), self.restriction.now());
+                restriction::absorb(tx, heard, (&rules, &config), now).await?;
+            }
             Told::Gaps(heard) => access::absorb_gaps(tx, heard, &self.access.now(), now).await?,
             // The room that keeps them is being built.
             Told::Keys(_) => {}
@@ -154,26 +184,39 @@ struct Reload {
     hosts: watch::Sender<Arc<hosts::Config>>,
     access: watch::Sender<Arc<access::Config>>,
     health: watch::Sender<Arc<health::Config>>,
+    restriction: watch::Sender<Arc<restriction::Config>>,
+    rules: watch::Sender<Arc<restriction::Policy>>,
 }
 
 impl Reload {
-    /// Reads the file again; a bad one changes nothing. Where to listen and what to keep things in
-    /// changes at the next start.
+    /// Reads the file again, and the policy: if either is bad, neither changes anything. Where to
+    /// listen and what to keep things in changes at the next start.
     fn from(&self, file: &Path) {
-        match watchward_daemon::config::read::<Config>(file) {
-            Ok(Config {
-                store: _,
-                intake: _,
-                admin: _,
-                alerting,
-                hosts,
-                access,
-                health,
-            }) => {
+        match Config::read(file) {
+            Ok((config, policy)) => {
+                let Policy {
+                    groups: _,
+                    networks,
+                    restriction: rules,
+                } = policy;
+                let Config {
+                    store: _,
+                    intake: _,
+                    admin: _,
+                    policy: _,
+                    alerting,
+                    hosts,
+                    access,
+                    health,
+                    restriction,
+                } = config;
                 self.alerting.send_replace(Arc::new(alerting));
                 self.hosts.send_replace(Arc::new(hosts));
                 self.access.send_replace(Arc::new(access));
                 self.health.send_replace(Arc::new(health));
+                self.restriction.send_replace(Arc::new(restriction));
+                let rules = restriction::Policy::of(networks, rules);
+                self.rules.send_replace(Arc::new(rules));
                 tracing::info!(file = %file.display(), "read the configuration again");
             }
             Err(error) => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use watchward_collector::config::Config;
+use watchward_collector::config::{Config, Policy};
 
 /// Keeps what agents tell, judges it, and tells people.
 #[derive(Debug, Parser)]
@@ -13,15 +13,26 @@ struct Arguments {
     /// The configuration file.
     #[arg(long, default_value = "/etc/watchward/collector.toml")]
     config: PathBuf,
-    /// Only say whether the configuration is right.
+    /// Only say whether the configuration is right, and the policy that it names.
     #[arg(long)]
     check: bool,
+    /// Only say whether this policy is right.
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    check_policy: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
-    let Arguments { config, check } = Arguments::parse();
+    let Arguments {
+        config,
+        check,
+        check_policy,
+    } = Arguments::parse();
+    if let Some(policy) = check_policy {
+        let read = Policy::read(&policy);
+        return watchward_daemon::service::exit(read.map(drop).map_err(Into::into));
+    }
     if check {
-        let read = watchward_daemon::config::read::<Config>(&config);
+        let read = Config::read(&config);
         return watchward_daemon::service::exit(read.map(drop).map_err(Into::into));
     }
     let done = watchward_daemon::logging::start().and_then(|()| {

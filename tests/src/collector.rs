@@ -162,6 +162,7 @@ fn configuration(folder: &Folder, network: &Network, database: Option<&str>) -> 
         "store.database = \"{database}\"
          admin.socket = \"{state}/collector.sock\"
          hosts.authority = \"{state}/authority.pem\"
+         policy.file = \"{state}/policy.toml\"
          intake.listen = \"{outside}:{STREAM_PORT}\"
          intake.enrolment = \"{outside}:{ENROLMENT_PORT}\"
         "

@@ -50,6 +50,10 @@ fn collector(ground: &Ground) -> String {
          listen = \"127.0.0.1:{agents}\"\n\
          enrolment = \"127.0.0.1:{enrolment}\"\n\
          \n\
+         # What should hold, by groups of hosts: nothing is ruled while there is no such file.\n\
+         [policy]\n\
+         file = {policy}\n\
+         \n\
          # While no server is named, messages are written into this folder, a file each:\n\
          # docs/receiving-alerts.md says how to name one.\n\
          [alerting]\n\
@@ -62,6 +66,7 @@ fn collector(ground: &Ground) -> String {
         socket = path(ground, "collector/collector.sock"),
         agents = ports.agents,
         enrolment = ports.enrolment,
+        policy = path(ground, "policy.toml"),
         messages = path(ground, "messages"),
     )
 }

@@ -1,0 +1,71 @@
+//! `watchward networks`: from where people may come, and who came from elsewhere.
+
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::row::Row;
+use crate::screen::{Screen, safe};
+
+pub(crate) async fn run(collector: &Client, screen: &mut Screen) -> anyhow::Result<()> {
+    let answer: Value = collector.fetch("/v1/networks", &[]).await?;
+    if screen.is_for_programs() {
+        return Ok(screen.json(&answer)?);
+    }
+    let all = Row::of(&answer);
+    let networks: Vec<_> = all.list("networks").map(network).collect();
+    screen.table(["NETWORK", "LOGINS IN 90 DAYS", "HOLDS"], &networks)?;
+    let elsewhere = safe(&all.cell("elsewhere"));
+    screen.line(&format!("Logins from none of them: {elsewhere}"))?;
+    screen.line("")?;
+    let rules: Vec<_> = all.list("rules").map(rule).collect();
+    screen.table(["HOSTS OF", "SERVICES", "MAY BE REACHED FROM"], &rules)?;
+    screen.line("")?;
+    let outside: Vec<_> = all.list("outside").map(came).collect();
+    screen.table(
+        [
+            "LAST FROM OUTSIDE (UTC)",
+            "HOST",
+            "SERVICE",
+            "USER",
+            "ADDRESS",
+            "LOGINS",
+        ],
+        &outside,
+    )?;
+    Ok(())
+}
+
+fn network(network: Row<'_>) -> [String; 3] {
+    let holds = network.texts("holds");
+    [
+        network.cell("name"),
+        network.cell("logins"),
+        shortened(&holds),
+    ]
+}
+
+/// The first of many.
+fn shortened(all: &[String]) -> String {
+    const SHOWN: usize = 6;
+    match all.get(..SHOWN) {
+        Some(first) if all.len() > SHOWN => {
+            format!("{}, and {} more", first.join(", "), all.len() - SHOWN)
+        }
+        _ => all.join(", "),
+    }
+}
+
+fn rule(rule: Row<'_>) -> [String; 3] {
+    ["groups", "services", "from"].map(|name| rule.texts(name).join(", "))
+}
+
+fn came(came: Row<'_>) -> [String; 6] {
+    [
+        came.moment("last_at"),
+        came.cell("host"),
+        came.cell("service"),
+        came.cell("user"),
+        came.cell("address"),
+        came.cell("logins"),
+    ]
+}

@@ -1,0 +1,47 @@
+//! `policy.toml`: what should hold, by groups of hosts. This part of the trunk knows the groups and
+//! no room.
+//!
+//! A room that rules by groups brings a type for its own table, which `config::Policy` sums beside
+//! [`Groups`]. Each list `groups = [...]` in it is a [`Members`]; a key that is a group is a
+//! `Spanned<Name>`. What the room knows only once the groups are known it does in
+//!
+//! ```ignore
+//! pub fn join(&mut self, groups: &policy::Groups) -> Result<(), Misplaced> {
+//!     for rule in &mut self.rules {
+//!         rule.groups.join(groups)?;
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! which `config::Policy::join` calls; an error is shown with line and caret. From then on
+//! `rule.groups.has(&host.name)` says in next to no time whether the rule is for a host. `lib.rs`
+//! hands the room its table as a `Live` value, which follows reloads.
+
+mod groups;
+mod members;
+mod pattern;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use groups::{Groups, Name};
+pub use members::{HostSet, Members};
+pub use pattern::Pattern;
+
+/// The table `[policy]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The file that says what should hold. While there is none, nothing is ruled.
+    pub file: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            file: PathBuf::from("/etc/watchward/policy.toml"),
+        }
+    }
+}

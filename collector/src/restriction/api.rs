@@ -1,0 +1,219 @@
+//! Networks, and who came from outside, for the command line, as JSON.
+
+use axum::extract::{Query, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use watchward_daemon::clock;
+use watchward_daemon::config::Live;
+use watchward_protocol::access::Outcome;
+use watchward_protocol::text::Foreign;
+use watchward_protocol::time::Timestamp;
+
+use super::policy::Policy;
+use super::rows::listing::{self, Came, Kept, Wanted};
+use crate::asked::{Addresses, Moment};
+use crate::store::Store;
+use crate::web::Problem;
+
+/// How far back logins are counted.
+const DAYS: u64 = 90;
+/// How many accounts are shown that were used from outside.
+const SHOWN: i64 = 200;
+/// How many tries are shown at most.
+const MOST: u32 = 10_000;
+
+/// `GET /v1/networks` and `GET /v1/outside`.
+pub fn routes(store: Store, policy: Live<Policy>) -> Router {
+    Router::new()
+        .route("/v1/networks", get(networks))
+        .route("/v1/outside", get(outside))
+        .with_state(Restriction { store, policy })
+}
+
+#[derive(Clone)]
+struct Restriction {
+    store: Store,
+    policy: Live<Policy>,
+}
+
+/// The networks, and who came from outside, in the last 90 days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// The networks that have a name.
+    pub networks: Vec<Network>,
+    /// How many logins came from none of them.
+    pub elsewhere: i64,
+    /// The rules, in the words of the policy.
+    pub rules: Vec<Rule>,
+    /// Who logged in from outside, the latest first.
+    pub outside: Vec<Outside>,
+}
+
+/// A network that has a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Network {
+    /// Its name.
+    pub name: String,
+    /// What it holds, as few networks as there can be.
+    pub holds: Vec<String>,
+    /// How many logins came from there, to whatever host.
+    pub logins: i64,
+}
+
+/// A rule as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "as in `restriction::policy::Rule`")]
+pub struct Rule {
+    pub groups: Vec<String>,
+    pub services: Vec<&'static str>,
+    pub from: Vec<String>,
+}
+
+/// An account that was used from outside. Safe for a terminal: what a stranger typed is escaped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outside {
+    /// On which host.
+    pub host: String,
+    /// By which service.
+    pub service: &'static str,
+    /// The account.
+    pub user: Option<String>,
+    /// From where.
+    pub address: String,
+    /// How many logins.
+    pub logins: i64,
+    /// The first of them.
+    pub first_at: Timestamp,
+    /// The last of them.
+    pub last_at: Timestamp,
+}
+
+/// The networks, and who came from outside.
+///
+/// # Errors
+/// The database's.
+pub async fn summary(store: &Store, policy: &Policy, now: Timestamp) -> sqlx::Result<Summary> {
+    let since = now - std::time::Duration::from_secs(DAYS * 86_400);
+    let logins = listing::logins(store, since).await?;
+    let count = |from: &dyn Fn(std::net::IpAddr) -> bool| -> i64 {
+        let counted = logins.iter().filter(|one| from(one.address));
+        counted.map(|one| one.count).sum()
+    };
+    let sets: Vec<_> = policy.networks.all().collect();
+    let networks = sets.iter().map(|(name, set)| Network {
+        name: name.to_string(),
+        holds: set.nets().iter().map(ToString::to_string).collect(),
+        logins: count(&|address| set.has(address)),
+    });
+    let outside = listing::came(store, since, SHOWN).await?;
+    Ok(Summary {
+        networks: networks.collect(),
+        elsewhere: count(&|address| !sets.iter().any(|(_, set)| set.has(address))),
+        rules: policy.table.rules.iter().map(Rule::from).collect(),
+        outside: outside.into_iter().map(Outside::from).collect(),
+    })
+}
+
+impl From<&super::policy::Rule> for Rule {
+    fn from(rule: &super::policy::Rule) -> Self {
+        let text = |name: &dyn std::fmt::Display| name.to_string();
+        Self {
+            groups: rule.groups.names().map(|name| text(name)).collect(),
+            services: rule.services.iter().map(|one| one.name()).collect(),
+            from: rule.from.names().map(|name| text(name)).collect(),
+        }
+    }
+}
+
+impl From<Came> for Outside {
+    fn from(came: Came) -> Self {
+        Self {
+            host: came.host,
+            service: came.service.name(),
+            user: came.user.map(|(user, _)| user.to_string()),
+            address: came.address.to_string(),
+            logins: came.count,
+            first_at: came.first_at,
+            last_at: came.last_at,
+        }
+    }
+}
+
+async fn networks(State(room): State<Restriction>) -> Result<Json<Summary>, Problem> {
+    let policy = room.policy.now();
+    Ok(Json(summary(&room.store, &policy, clock::now()).await?))
+}
+
+/// What `GET /v1/outside` takes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Asked {
+    since: Option<Moment>,
+    host: Option<String>,
+    user: Option<String>,
+    address: Option<Addresses>,
+    outcome: Option<Outcome>,
+    limit: Option<u32>,
+}
+
+impl Asked {
+    pub(super) fn wanted(self, now: Timestamp) -> Wanted {
+        let ends = |Addresses(net)| (net.network(), net.broadcast());
+        Wanted {
+            since: self.since.map(|moment| moment.before(now)),
+            host: self.host,
+            user: self.user.map(String::into_bytes),
+            addresses: self.address.map(ends),
+            login: self.outcome.map(|outcome| outcome == Outcome::Success),
+            limit: i64::from(self.limit.unwrap_or(100).min(MOST)),
+        }
+    }
+}
+
+/// Somebody who came from outside, or tried. Safe for a terminal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// Grows with each that comes.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// To which host.
+    pub host: String,
+    /// To which service.
+    pub service: &'static str,
+    /// Whether they got in.
+    pub outcome: Outcome,
+    /// With which account.
+    pub user: Option<String>,
+    /// From where.
+    pub address: String,
+    /// The networks that were permitted then.
+    pub permitted: String,
+}
+
+impl From<Kept> for Shown {
+    fn from(kept: Kept) -> Self {
+        Self {
+            id: kept.id,
+            at: kept.judged_at,
+            host: kept.host,
+            service: kept.service.name(),
+            outcome: match kept.login {
+                true => Outcome::Success,
+                false => Outcome::Failure,
+            },
+            user: kept.user.as_ref().map(|(user, _)| Foreign::to_string(user)),
+            address: kept.address.to_string(),
+            permitted: kept.permitted,
+        }
+    }
+}
+
+async fn outside(
+    State(room): State<Restriction>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Vec<Shown>>, Problem> {
+    let kept = listing::outside(&room.store, &asked.wanted(clock::now())).await?;
+    Ok(Json(kept.into_iter().map(Shown::from).collect()))
+}

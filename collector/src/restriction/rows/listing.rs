@@ -1,0 +1,156 @@
+//! Who came, as it is listed and counted.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use watchward_protocol::text::Foreign;
+use watchward_protocol::time::Timestamp;
+
+use super::mark::{bytes, service};
+use crate::restriction::policy::Service;
+use crate::store::Store;
+use crate::store::question::Question;
+
+/// What is asked for of those from outside; what is `None` does not matter.
+#[derive(Clone, Debug, Default)]
+pub(in crate::restriction) struct Wanted {
+    pub(in crate::restriction) since: Option<Timestamp>,
+    pub(in crate::restriction) host: Option<String>,
+    pub(in crate::restriction) user: Option<Vec<u8>>,
+    pub(in crate::restriction) addresses: Option<(IpAddr, IpAddr)>,
+    pub(in crate::restriction) login: Option<bool>,
+    pub(in crate::restriction) limit: i64,
+}
+
+/// Somebody who came from outside.
+#[derive(Clone, Debug)]
+pub(in crate::restriction) struct Kept {
+    pub(in crate::restriction) id: i64,
+    pub(in crate::restriction) judged_at: Timestamp,
+    pub(in crate::restriction) host: String,
+    pub(in crate::restriction) service: Service,
+    pub(in crate::restriction) login: bool,
+    pub(in crate::restriction) user: Option<(Foreign, bool)>,
+    pub(in crate::restriction) address: IpAddr,
+    pub(in crate::restriction) permitted: String,
+}
+
+/// The latest from outside of those that are wanted; in order.
+pub(in crate::restriction) async fn outside(
+    store: &Store,
+    wanted: &Wanted,
+) -> sqlx::Result<Vec<Kept>> {
+    let mut question = Question::default();
+    question.add("place = ", Some(2_i64));
+    question.add("judged_at >= ", wanted.since.map(Timestamp::as_micros));
+    question.add("host_name = ", wanted.host.clone());
+    question.add("user_name = ", wanted.user.clone());
+    question.add("login = ", wanted.login.map(i64::from));
+    if let Some((low, high)) = wanted.addresses {
+        question.add("address >= ", Some(bytes(low).to_vec()));
+        question.add("address <= ", Some(bytes(high).to_vec()));
+    }
+    let rows = question.ask(store, (SELECT, LATEST), wanted.limit).await?;
+    rows.iter().rev().map(kept).collect()
+}
+
+const SELECT: &str = "SELECT id, judged_at, host_name, service, login, user_name, user_known, \
+    address, permitted FROM restriction_mark";
+const LATEST: &str = " ORDER BY judged_at DESC, id DESC";
+
+fn kept(row: &AnyRow) -> sqlx::Result<Kept> {
+    Ok(Kept {
+        id: row.try_get("id")?,
+        judged_at: Timestamp::from_micros(row.try_get("judged_at")?),
+        host: row.try_get("host_name")?,
+        service: service(row.try_get("service")?)?,
+        login: row.try_get::<i64, _>("login")? == 1,
+        user: user(row)?,
+        address: address(row.try_get("address")?)?,
+        permitted: row.try_get("permitted")?,
+    })
+}
+
+/// How many logins came from an address.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::restriction) struct Logins {
+    pub(in crate::restriction) address: IpAddr,
+    pub(in crate::restriction) count: i64,
+}
+
+/// How many logins came from each address since then, to whatever host.
+pub(in crate::restriction) async fn logins(
+    store: &Store,
+    since: Timestamp,
+) -> sqlx::Result<Vec<Logins>> {
+    let rows = sqlx::query(
+        "SELECT address, COUNT(*) AS many FROM restriction_mark \
+         WHERE login = 1 AND judged_at >= $1 GROUP BY address",
+    )
+    .bind(since.as_micros())
+    .fetch_all(store.read())
+    .await?;
+    let logins = |row: &AnyRow| {
+        Ok(Logins {
+            address: address(row.try_get("address")?)?,
+            count: row.try_get("many")?,
+        })
+    };
+    rows.iter().map(logins).collect()
+}
+
+/// An account that was used from outside.
+#[derive(Clone, Debug)]
+pub(in crate::restriction) struct Came {
+    pub(in crate::restriction) host: String,
+    pub(in crate::restriction) service: Service,
+    pub(in crate::restriction) user: Option<(Foreign, bool)>,
+    pub(in crate::restriction) address: IpAddr,
+    pub(in crate::restriction) count: i64,
+    pub(in crate::restriction) first_at: Timestamp,
+    pub(in crate::restriction) last_at: Timestamp,
+}
+
+/// Who logged in from outside since then, the latest first.
+pub(in crate::restriction) async fn came(
+    store: &Store,
+    since: Timestamp,
+    limit: i64,
+) -> sqlx::Result<Vec<Came>> {
+    let rows = sqlx::query(
+        "SELECT host_name, service, user_name, user_known, address, COUNT(*) AS many, \
+         MIN(judged_at) AS first_at, MAX(judged_at) AS last_at FROM restriction_mark \
+         WHERE place = 2 AND login = 1 AND judged_at >= $1 \
+         GROUP BY host_name, service, user_name, user_known, address \
+         ORDER BY last_at DESC LIMIT $2",
+    )
+    .bind(since.as_micros())
+    .bind(limit)
+    .fetch_all(store.read())
+    .await?;
+    let came = |row: &AnyRow| {
+        Ok(Came {
+            host: row.try_get("host_name")?,
+            service: service(row.try_get("service")?)?,
+            user: user(row)?,
+            address: address(row.try_get("address")?)?,
+            count: row.try_get("many")?,
+            first_at: Timestamp::from_micros(row.try_get("first_at")?),
+            last_at: Timestamp::from_micros(row.try_get("last_at")?),
+        })
+    };
+    rows.iter().map(came).collect()
+}
+
+fn user(row: &AnyRow) -> sqlx::Result<Option<(Foreign, bool)>> {
+    let name: Option<Vec<u8>> = row.try_get("user_name")?;
+    let known = row.try_get::<Option<i64>, _>("user_known")? == Some(1);
+    Ok(name.map(|name| (Foreign::from(name), known)))
+}
+
+fn address(bytes: Vec<u8>) -> sqlx::Result<IpAddr> {
+    let bytes: Result<[u8; 16], _> = bytes.try_into();
+    let bytes = bytes.map_err(|_| sqlx::Error::Decode("an address is not 16 bytes".into()))?;
+    Ok(Ipv6Addr::from(bytes).to_canonical())
+}

@@ -1,0 +1,69 @@
+//! Logins from outside that are an incident now, until nothing more has come for a while.
+
+use watchward_protocol::time::Timestamp;
+
+use crate::store::Tx;
+
+/// An incident that stands.
+#[derive(Clone, Debug)]
+pub(in crate::restriction) struct Standing {
+    /// The alert's key.
+    pub(in crate::restriction) key: String,
+    /// When the first login was.
+    pub(in crate::restriction) since: Timestamp,
+    /// How many there were.
+    pub(in crate::restriction) count: i64,
+    /// When it is over, if nothing more comes.
+    pub(in crate::restriction) over_at: Timestamp,
+    /// What is said then.
+    pub(in crate::restriction) ending: String,
+}
+
+/// The one with this key.
+pub(in crate::restriction) async fn find(tx: &mut Tx, key: &str) -> sqlx::Result<Option<Standing>> {
+    let found: Option<(i64, i64, i64, String)> = sqlx::query_as(
+        "SELECT since, count, over_at, ending FROM restriction_standing WHERE key = $1",
+    )
+    .bind(key)
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(found.map(|(since, count, over_at, ending)| Standing {
+        key: key.to_owned(),
+        since: Timestamp::from_micros(since),
+        count,
+        over_at: Timestamp::from_micros(over_at),
+        ending,
+    }))
+}
+
+/// Keeps how one stands.
+pub(in crate::restriction) async fn keep(tx: &mut Tx, standing: &Standing) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO restriction_standing (key, since, count, over_at, ending) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key) DO UPDATE SET count = excluded.count, \
+         over_at = excluded.over_at, ending = excluded.ending",
+    )
+    .bind(standing.key.as_str())
+    .bind(standing.since.as_micros())
+    .bind(standing.count)
+    .bind(standing.over_at.as_micros())
+    .bind(standing.ending.as_str())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Takes those that are over out, some hundred at a time: their keys, and what is to be said.
+pub(in crate::restriction) async fn take_over(
+    tx: &mut Tx,
+    now: Timestamp,
+) -> sqlx::Result<Vec<(String, String)>> {
+    sqlx::query_as(
+        "DELETE FROM restriction_standing WHERE key IN \
+         (SELECT key FROM restriction_standing WHERE over_at <= $1 ORDER BY over_at LIMIT 500) \
+         RETURNING key, ending",
+    )
+    .bind(now.as_micros())
+    .fetch_all(&mut **tx)
+    .await
+}
