@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::Deserialize;
-use watchward_daemon::span::Span;
+use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
 /// A moment as people write it: `2026-11-21T03:04:05Z`, microseconds since 1970, or a span such as

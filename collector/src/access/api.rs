@@ -7,7 +7,6 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_protocol::access::{Action, Outcome, Service, Trust};
-use watchward_protocol::span::Span;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 

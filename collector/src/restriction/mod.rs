@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use watchward_daemon::config::Live;
-use watchward_daemon::span::Span;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::access::AccessEvent;
+use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
 use crate::alerting::{self, Bell};
