@@ -57,9 +57,14 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     tasks.start("health", checks);
     tasks.start(
         "spool",
-        spool::run(spool.clone(), entries, growing, tasks.stop()),
+        spool::run(
+            spool.clone(),
+            entries,
+            growing,
+            (tasks.stop(), tasks.pulse()),
+        ),
     );
-    let ends = (renewals, tasks.stop());
+    let ends = (renewals, tasks.stop(), tasks.pulse());
     tasks.start(
         "uplink",
         uplink::run(uplink, spool, grown, standing.clone(), ends),

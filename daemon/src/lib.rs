@@ -9,3 +9,4 @@ pub mod secret;
 pub mod service;
 pub mod tasks;
 pub mod tls;
+pub mod watchdog;

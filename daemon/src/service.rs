@@ -81,7 +81,7 @@ pub async fn run(
     Ok(())
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+pub(crate) fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "systemd does not listen");
     }

@@ -7,6 +7,8 @@ use anyhow::{anyhow, bail};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::watchdog::{Pulse, Watchdog};
+
 /// Says when to stop. Sources watch it; everything else ends because the channel it reads closed.
 pub type Stop = CancellationToken;
 
@@ -15,6 +17,7 @@ pub type Stop = CancellationToken;
 pub struct Tasks {
     stop: Stop,
     ended: mpsc::UnboundedSender<Ended>,
+    watchdog: Watchdog,
 }
 
 /// Waits for the tasks that were started.
@@ -39,6 +42,7 @@ pub fn tasks() -> (Tasks, Running) {
         Tasks {
             stop: stop.clone(),
             ended: sender,
+            watchdog: Watchdog::of_unit(),
         },
         Running {
             stop,
@@ -51,6 +55,11 @@ impl Tasks {
     /// Says when to stop.
     pub fn stop(&self) -> Stop {
         self.stop.clone()
+    }
+
+    /// The pulse of a loop without which the program does no work: see [`Watchdog`].
+    pub fn pulse(&self) -> Pulse {
+        self.watchdog.pulse()
     }
 
     /// Starts a task that the program cannot do without: if it ends before it was asked to, the

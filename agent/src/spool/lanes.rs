@@ -308,7 +308,10 @@ impl Spool {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with<T>(&self, act: impl FnOnce(&Database) -> Result<T, redb::Error>) -> anyhow::Result<T> {
+    pub(super) fn with<T>(
+        &self,
+        act: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> anyhow::Result<T> {
         let guard = self.database.lock().unwrap_or_else(PoisonError::into_inner);
         let database = guard
             .as_ref()

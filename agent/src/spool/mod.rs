@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
+use watchward_daemon::watchdog::Pulse;
 use watchward_protocol::record::{PerLane, Report};
 use watchward_protocol::span::Span;
 
@@ -111,12 +112,19 @@ pub async fn run(
     spool: Arc<Spool>,
     mut entries: mpsc::Receiver<Entry>,
     grown: watch::Sender<PerLane<u64>>,
-    stop: Stop,
+    ends: (Stop, Pulse),
 ) -> anyhow::Result<()> {
+    let (stop, pulse) = ends;
     let longest = spool.config().settle.duration();
     let mut window = longest / 8;
     let mut quiet_until = Instant::now();
-    while let Some(first) = entries.recv().await {
+    loop {
+        pulse.beat();
+        let first = tokio::select! {
+            first = entries.recv() => first,
+            () = pulse.due() => continue,
+        };
+        let Some(first) = first else { return Ok(()) };
         // The longer a stream goes on, the more of it goes together.
         let steady = Instant::now() < quiet_until + window;
         window = if steady {
@@ -125,12 +133,12 @@ pub async fn run(
             longest / 8
         };
         let mut batch = vec![first];
-        gather(&mut entries, &mut batch, quiet_until, &stop).await;
-        keep(&spool, batch, &stop).await?;
+        let more = gather(&mut entries, &mut batch, quiet_until, &stop);
+        pulse.waiting(more).await;
+        keep(&spool, batch, &stop, &pulse).await?;
         quiet_until = Instant::now() + window;
         grown.send_replace(spool.last());
     }
-    Ok(())
 }
 
 /// Adds what else is there; waits for more until the last commit is `settle` ago.
@@ -157,10 +165,16 @@ async fn gather(
 }
 
 /// Makes a batch durable, however long the disk is full; sources wait meanwhile.
-async fn keep(spool: &Arc<Spool>, batch: Vec<Entry>, stop: &Stop) -> anyhow::Result<()> {
+async fn keep(
+    spool: &Arc<Spool>,
+    batch: Vec<Entry>,
+    stop: &Stop,
+    pulse: &Pulse,
+) -> anyhow::Result<()> {
     let batch = Arc::new(batch);
     let mut warned = false;
     loop {
+        pulse.beat();
         let (spool, again) = (spool.clone(), batch.clone());
         let done = tokio::task::spawn_blocking(move || spool.append(&again, clock::now()));
         let Err(error) = done.await? else {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use watchward_daemon::watchdog::Watchdog;
 use watchward_protocol::health::{HealthReport, Verdict};
 use watchward_protocol::record::{Gap, Lane, Record, Report};
 use watchward_protocol::time::Timestamp;
@@ -298,7 +299,8 @@ async fn a_burst_takes_few_commits_and_arrives_in_order() {
                 .unwrap();
         }
     };
-    let (done, ()) = tokio::join!(run(spool.clone(), entries, grown, Stop::new()), feed);
+    let ends = (Stop::new(), Watchdog::of_unit().pulse());
+    let (done, ()) = tokio::join!(run(spool.clone(), entries, grown, ends), feed);
     done.unwrap();
     let reports: Vec<Report> = all(&spool, Lane::Access, 0)
         .into_iter()
@@ -306,4 +308,44 @@ async fn a_burst_takes_few_commits_and_arrives_in_order() {
         .collect();
     assert_eq!(reports, (0..200).map(access).collect::<Vec<_>>());
     assert_eq!(spool.positions().unwrap()["journal"], b"199");
+}
+
+#[tokio::test]
+async fn a_commit_that_is_stuck_is_no_sign_of_life() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Arc::new(open(folder.path()));
+    let (keeper, entries) = Keeper::new();
+    let (grown, mut growing) = watch::channel(PerLane::default());
+    let (watchdog, mut told) = Watchdog::of_test(Duration::from_millis(1));
+    let ends = (Stop::new(), watchdog.pulse());
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (holds, held) = tokio::sync::oneshot::channel();
+    let holder = spool.clone();
+    let scene = async {
+        told.recv().await.unwrap();
+        let stuck = tokio::task::spawn_blocking(move || {
+            holder.with(|_| {
+                holds.send(()).unwrap();
+                let _ = released.recv();
+                Ok(())
+            })
+        });
+        held.await.unwrap();
+        keeper.keep(entry(vec![access(1)], "1")).await.unwrap();
+        let mut signs = 0;
+        while tokio::time::timeout(Duration::from_millis(50), told.recv())
+            .await
+            .is_ok()
+        {
+            signs += 1;
+            assert!(signs < 1000, "a stuck spool says that it works");
+        }
+        drop(release);
+        growing.changed().await.unwrap();
+        told.recv().await.unwrap();
+        stuck.await.unwrap().unwrap();
+        drop(keeper);
+    };
+    let (done, ()) = tokio::join!(run(spool.clone(), entries, grown, ends), scene);
+    done.unwrap();
 }

@@ -15,6 +15,7 @@ use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_daemon::tls::Identity;
 use watchward_protocol::span::Span;
+use watchward_daemon::watchdog::Pulse;
 use watchward_protocol::time::Timestamp;
 
 use crate::spool::{Grown, Spool};
@@ -122,19 +123,20 @@ pub async fn run(
     spool: Arc<Spool>,
     mut grown: Grown,
     standing: Arc<Standing>,
-    wishes: (mpsc::Receiver<Renewal>, Stop),
+    ends: (mpsc::Receiver<Renewal>, Stop, Pulse),
 ) -> anyhow::Result<()> {
-    let (mut renewals, stop) = wishes;
+    let (mut renewals, stop, pulse) = ends;
     let mut failures = 0_u32;
     let mut told = false;
     while !stop.is_cancelled() {
         let settings = config.now();
         let attempt = async {
-            let line = dial::open(&settings, &standing).await?;
+            let line = pulse.waiting(dial::open(&settings, &standing)).await?;
             let sides = conversation::Sides {
                 spool: &spool,
                 standing: &standing,
                 stop: &stop,
+                pulse: &pulse,
             };
             conversation::hold(line, &settings, sides, &mut grown, &mut renewals).await
         };
@@ -151,7 +153,7 @@ pub async fn run(
                 failures = failures.saturating_add(1);
                 let wait = pause(failures, settings.retry.duration());
                 tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
+                    () = pulse.waiting(tokio::time::sleep(wait)) => {}
                     () = stop.cancelled() => {}
                 }
             }

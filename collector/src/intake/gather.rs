@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tonic::Status;
 use watchward_daemon::clock;
+use watchward_daemon::watchdog::Pulse;
 use watchward_protocol::access::AccessEvent;
 use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
@@ -42,8 +43,15 @@ pub(super) async fn run(
     store: Store,
     rooms: Arc<dyn Rooms>,
     mut arrived: mpsc::Receiver<Arrival>,
+    pulse: Pulse,
 ) -> anyhow::Result<()> {
-    while let Some(first) = arrived.recv().await {
+    loop {
+        pulse.beat();
+        let first = tokio::select! {
+            first = arrived.recv() => first,
+            () = pulse.due() => continue,
+        };
+        let Some(first) = first else { return Ok(()) };
         let mut group = vec![first];
         let (until, mut records) = (Instant::now() + WINDOW, 0);
         while records < AT_ONCE {
@@ -53,19 +61,19 @@ pub(super) async fn run(
             records += next.records.len();
             group.push(next);
         }
-        commit(&store, &*rooms, group).await;
+        commit(&store, &*rooms, group, &pulse).await;
     }
-    Ok(())
 }
 
 /// Commits a group; if that fails, each by itself, so that one host's trouble is only its own.
-async fn commit(store: &Store, rooms: &dyn Rooms, group: Vec<Arrival>) {
+async fn commit(store: &Store, rooms: &dyn Rooms, group: Vec<Arrival>, pulse: &Pulse) {
+    pulse.beat();
     let Err(error) = attempt(store, rooms, &group).await else {
         return;
     };
     if group.len() > 1 {
         for arrival in group {
-            Box::pin(commit(store, rooms, vec![arrival])).await;
+            Box::pin(commit(store, rooms, vec![arrival], pulse)).await;
         }
         return;
     }

@@ -219,7 +219,7 @@ pub async fn start(
         tasks: tasks.clone(),
         current: Arc::default(),
     };
-    tasks.start("intake", gather::run(store, rooms, arrived));
+    tasks.start("intake", gather::run(store, rooms, arrived, tasks.pulse()));
     tasks.start(
         "stream",
         conversation::serve(stream.accept(tasks), talk, tasks.stop()),

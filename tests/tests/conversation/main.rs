@@ -220,9 +220,14 @@ impl Agent {
         let config = Live::fixed(collector.uplink.clone());
         tasks.start(
             "spool",
-            spool::run(spool.clone(), entries, growing, tasks.stop()),
+            spool::run(
+                spool.clone(),
+                entries,
+                growing,
+                (tasks.stop(), tasks.pulse()),
+            ),
         );
-        let ends = (renewals, tasks.stop());
+        let ends = (renewals, tasks.stop(), tasks.pulse());
         let run = uplink::run(config, spool.clone(), grown, standing.clone(), ends);
         tasks.start("uplink", run);
         let renew =

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use watchward_daemon::tasks::Stop;
+use watchward_daemon::watchdog::Pulse;
 use watchward_protocol::record::{Lane, PerLane};
 use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
@@ -29,6 +30,7 @@ pub(super) struct Sides<'a> {
     pub(super) spool: &'a Spool,
     pub(super) standing: &'a Standing,
     pub(super) stop: &'a Stop,
+    pub(super) pulse: &'a Pulse,
 }
 
 /// Why a conversation ended, and whether it stood before: something was kept there, or it lasted.
@@ -63,7 +65,8 @@ pub(super) async fn hold(
         epoch: sides.spool.epoch().0,
     };
     say(&outbound, v1::from_agent::Message::Hello(hello)).await?;
-    let inbound = client.converse(ReceiverStream::new(receiver)).await;
+    let converse = client.converse(ReceiverStream::new(receiver));
+    let inbound = sides.pulse.waiting(converse).await;
     let mut inbound = inbound
         .context("the collector refuses to talk")?
         .into_inner();
@@ -71,6 +74,7 @@ pub(super) async fn hold(
     let (began, mut heard, mut kept) = (Instant::now(), false, false);
     let mut beat = tokio::time::interval(config.beat.duration());
     loop {
+        sides.pulse.beat();
         let broken = |error| Broken {
             error,
             stood: kept || began.elapsed() >= LASTED,
@@ -93,12 +97,15 @@ pub(super) async fn hold(
                     room.send(wrap(v1::from_agent::Message::Batch(batch)));
                 }
             }
-            Some(renewal) = renewals.recv() => renew(&mut client, renewal, config).await,
+            Some(renewal) = renewals.recv() => {
+                sides.pulse.waiting(renew(&mut client, renewal, config)).await;
+            }
             _ = beat.tick() => {
                 // While batches wait to be sent there are signs of life enough.
                 let _ = outbound.try_send(wrap(v1::from_agent::Message::Beat(v1::Beat {})));
             }
             _ = grown.changed() => {}
+            () = sides.pulse.due() => {}
             () = sides.standing.changed.notified() => return Ok(()),
             () = sides.stop.cancelled() => break,
         }

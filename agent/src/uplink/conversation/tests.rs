@@ -11,6 +11,7 @@ use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
 use v1::conversation_server::{Conversation, ConversationServer};
 use watchward_daemon::tls::Identity;
+use watchward_daemon::watchdog::Watchdog;
 
 use super::*;
 use crate::spool;
@@ -94,6 +95,7 @@ async fn talk(line: Channel) -> Broken {
         spool: &spool,
         standing: &standing,
         stop: &stop,
+        pulse: &Watchdog::of_unit().pulse(),
     };
     let (_hand, mut grown) = watch::channel(PerLane::default());
     let (_wish, mut renewals) = mpsc::channel(1);
