@@ -1,59 +1,20 @@
 //! `watchward-agent`: watches this host and tells the collector.
 
+mod arguments;
+
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use watchward_agent::access::parse::{Summary, parse_command};
 use watchward_agent::config::Config;
 use watchward_agent::hosts;
 use watchward_agent::uplink::Token;
 
-/// Watches this host's services, and every attempt to get in, and tells the collector.
-#[derive(Debug, Parser)]
-#[command(name = "watchward-agent", version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Watch this host until told to stop.
-    Run {
-        /// The configuration file.
-        #[arg(long, default_value = "/etc/watchward/agent.toml")]
-        config: PathBuf,
-    },
-    /// Say whether the configuration is right.
-    Check {
-        /// The configuration file.
-        #[arg(long, default_value = "/etc/watchward/agent.toml")]
-        config: PathBuf,
-    },
-    /// Make this host known to the collector, with a token from `watchward token create HOST`.
-    Enroll {
-        /// The configuration file.
-        #[arg(long, default_value = "/etc/watchward/agent.toml")]
-        config: PathBuf,
-        /// The name that the token was made for; this host's own name unless given.
-        #[arg(long)]
-        name: Option<String>,
-        /// The token; `-` reads it from standard input, where no other user can see it.
-        token: String,
-    },
-    /// Show what is understood of an access log, line by line.
-    Parse {
-        /// The log; `-` reads standard input.
-        file: PathBuf,
-        /// One JSON object a line.
-        #[arg(long)]
-        json: bool,
-    },
-}
+use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {

@@ -1,25 +1,13 @@
 //! `watchward-collector`: keeps what agents tell, judges it, and tells people.
 
-use std::path::PathBuf;
+mod arguments;
+
 use std::process::ExitCode;
 
 use clap::Parser;
 use watchward_collector::config::{Config, Policy};
 
-/// Keeps what agents tell, judges it, and tells people.
-#[derive(Debug, Parser)]
-#[command(name = "watchward-collector", version)]
-struct Arguments {
-    /// The configuration file.
-    #[arg(long, default_value = "/etc/watchward/collector.toml")]
-    config: PathBuf,
-    /// Only say whether the configuration is right, and the policy that it names.
-    #[arg(long)]
-    check: bool,
-    /// Only say whether this policy is right.
-    #[arg(long, value_name = "FILE", conflicts_with = "check")]
-    check_policy: Option<PathBuf>,
-}
+use arguments::Arguments;
 
 fn main() -> ExitCode {
     let Arguments {

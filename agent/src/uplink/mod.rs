@@ -14,8 +14,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_daemon::tls::Identity;
-use watchward_protocol::span::Span;
 use watchward_daemon::watchdog::Pulse;
+use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
 use crate::spool::{Grown, Spool};

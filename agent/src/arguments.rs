@@ -1,0 +1,48 @@
+//! What `watchward-agent` can be asked: its command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Watches this host's services, and every attempt to get in, and tells the collector.
+#[derive(Debug, Parser)]
+#[command(name = "watchward-agent", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch this host until told to stop.
+    Run {
+        /// The configuration file.
+        #[arg(long, default_value = "/etc/watchward/agent.toml")]
+        config: PathBuf,
+    },
+    /// Say whether the configuration is right.
+    Check {
+        /// The configuration file.
+        #[arg(long, default_value = "/etc/watchward/agent.toml")]
+        config: PathBuf,
+    },
+    /// Make this host known to the collector, with a token from `watchward token create HOST`.
+    Enroll {
+        /// The configuration file.
+        #[arg(long, default_value = "/etc/watchward/agent.toml")]
+        config: PathBuf,
+        /// The name that the token was made for; this host's own name unless given.
+        #[arg(long)]
+        name: Option<String>,
+        /// The token; `-` reads it from standard input, where no other user can see it.
+        token: String,
+    },
+    /// Show what is understood of an access log, line by line.
+    Parse {
+        /// The log; `-` reads standard input.
+        file: PathBuf,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+}
