@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use serde::Serialize;
 use watchward_protocol::span::Span;
 
 /// Watch over your servers: who gets in, who tries to, and what is down.
@@ -45,11 +46,22 @@ pub(crate) enum Command {
     /// What is up, down, flapping or unknown
     Health,
     /// What people were told of, and how
-    #[command(visible_alias = "incident")]
+    #[command(visible_alias = "incident", args_conflicts_with_subcommands = true)]
     Incidents {
         /// All about the incident with this code, such as W-7K3F
         code: Option<String>,
+        #[command(subcommand)]
+        command: Option<Incidents>,
     },
+    /// What nobody is told of for a while, by whose wish and until when
+    Silences {
+        /// Also those that have ended
+        #[arg(long)]
+        all: bool,
+    },
+    /// Have nobody told of something for a while, or end that
+    #[command(subcommand)]
+    Silence(Silence),
     /// Everything as it happens, until Ctrl-C
     Live,
     /// Configuration files
@@ -85,6 +97,80 @@ pub(crate) enum Hosts {
         /// The host's name
         host: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Incidents {
+    /// Say who would be told of an incident, and by what
+    Route {
+        /// How much it matters
+        #[arg(long)]
+        severity: Severity,
+        /// Whose concern it is
+        #[arg(long)]
+        room: Option<Room>,
+        /// The host that it is about
+        #[arg(long)]
+        host: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Silence {
+    /// Have nobody told for a while; when it ends, people are told of what is open still
+    Add(AddSilence),
+    /// End a silence before its time
+    End {
+        /// Its number, as `watchward silences` shows it
+        id: u64,
+    },
+}
+
+/// What is silenced: incidents to which all of this applies.
+#[derive(Debug, clap::Args)]
+#[group(id = "scope", multiple = true, required = true, args = ["host", "group", "room", "key"])]
+pub(crate) struct AddSilence {
+    /// About this host
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// About a host of this group
+    #[arg(long)]
+    pub(crate) group: Option<String>,
+    /// The concern of this room
+    #[arg(long)]
+    pub(crate) room: Option<Room>,
+    /// With a key that begins so, such as health.down
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// For how long, such as 2h; 30 days at most
+    #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+    pub(crate) span: Span,
+    /// Why, for those who wonder
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// Also what is critical about who got in, or could
+    #[arg(long)]
+    pub(crate) also_critical: bool,
+}
+
+/// Whose concern an incident is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Room {
+    Access,
+    Collector,
+    Health,
+    Hosts,
+    Keys,
+    Restriction,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Severity {
+    Info,
+    Warning,
+    Critical,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,8 @@
 //! `watchward incidents`: what people were told of, and how.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::args::{Room, Severity};
 use crate::client::Client;
 use crate::hosts::encoded;
 use crate::row::Row;
@@ -36,7 +37,7 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
             [
                 incident.cell("id"),
                 incident.cell("severity"),
-                incident.cell("state"),
+                state(incident),
                 incident.moment("opened_at"),
                 incident.cell("host"),
                 incident.cell("title"),
@@ -45,6 +46,55 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
         .collect();
     let heads = ["ID", "SEVERITY", "STATE", "OPENED (UTC)", "HOST", "WHAT"];
     Ok(screen.table(heads, &rows)?)
+}
+
+/// `open`, `over`, or `silenced`: open, and nobody is told more.
+fn state(incident: Row<'_>) -> String {
+    if silence(incident).is_some() {
+        return "silenced".to_owned();
+    }
+    incident.cell("state")
+}
+
+/// The silence that covers an incident now.
+fn silence(incident: Row<'_>) -> Option<Row<'_>> {
+    let silence = incident.value().get("silence")?;
+    silence.is_object().then(|| Row::of(silence))
+}
+
+/// By whom, until when and why nobody is told.
+fn silenced(silence: Row<'_>) -> String {
+    let (by, until) = (silence.text("author"), silence.moment("until"));
+    let why = silence.text("reason");
+    format!("Silenced by {by} until {until} UTC: {why}")
+}
+
+/// Who would be told of an incident, by what, and where.
+pub(crate) async fn route(
+    collector: &Client,
+    (severity, room, host): (Severity, Option<Room>, Option<String>),
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let asked = json!({ "severity": severity, "room": room, "host": host });
+    let asked = Row::of(&asked);
+    let query: Vec<_> = ["severity", "room", "host"]
+        .into_iter()
+        .map(|name| (name, asked.text(name)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    let answer: Value = collector.fetch("/v1/alerting/route", &query).await?;
+    if screen.is_for_programs() {
+        return Ok(screen.json(&answer)?);
+    }
+    let silence = answer.get("silence").filter(|silence| silence.is_object());
+    if let Some(silence) = silence {
+        return Ok(screen.line(&safe(&silenced(Row::of(silence))))?);
+    }
+    let rows: Vec<_> = Row::of(&answer)
+        .list("told")
+        .map(|told| [told.cell("contact"), told.cell("channel"), told.cell("to")])
+        .collect();
+    Ok(screen.table(["WHO", "BY", "TO"], &rows)?)
 }
 
 /// All about one incident.
@@ -57,6 +107,9 @@ fn one(incident: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
         incident.text("title")
     );
     screen.line(&safe(&head))?;
+    if let Some(silence) = silence(incident) {
+        screen.line(&safe(&silenced(silence)))?;
+    }
     for name in ["detail", "advice"] {
         screen.line("")?;
         screen.line(&safe_lines(&incident.text(name)))?;

@@ -11,6 +11,7 @@ mod live;
 mod networks;
 mod row;
 mod screen;
+mod silences;
 mod token;
 mod up;
 
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
-use args::{Args, Command};
+use args::{Args, Command, Incidents};
 use client::Client;
 use screen::Screen;
 
@@ -53,7 +54,18 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Access(filter) => access::run(&collector, filter, &mut screen).await,
         Command::Networks => networks::run(&collector, &mut screen).await,
         Command::Health => health::run(&collector, &mut screen).await,
-        Command::Incidents { code } => incidents::run(&collector, code, &mut screen).await,
+        Command::Incidents {
+            command:
+                Some(Incidents::Route {
+                    severity,
+                    room,
+                    host,
+                }),
+            ..
+        } => incidents::route(&collector, (severity, room, host), &mut screen).await,
+        Command::Incidents { code, .. } => incidents::run(&collector, code, &mut screen).await,
+        Command::Silences { all } => silences::list(&collector, all, &mut screen).await,
+        Command::Silence(command) => silences::run(&collector, command, &mut screen).await,
         Command::Live => live::run(&collector, &mut screen).await,
         Command::Config(command) => config::run(command, &mut screen),
         Command::Policy(command) => config::policy(command, &mut screen),

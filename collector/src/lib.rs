@@ -74,7 +74,7 @@ async fn start(tasks: &Tasks, read: (Config, Policy)) -> anyhow::Result<Reload> 
     let store = Store::open(&store.url()?, SCHEMAS).await?;
     let now = clock::now();
     let bell = Bell::default();
-    let (alerting_changes, alerting) = Live::new(alerting);
+    let (alerting_changes, telling) = alerting::Rules::unrouted(alerting);
     let (hosts_changes, hosts) = Live::new(hosts);
     let (access_changes, access) = Live::new(access);
     let (health_changes, health) = Live::new(health);
@@ -103,13 +103,13 @@ async fn start(tasks: &Tasks, read: (Config, Policy)) -> anyhow::Result<Reload> 
         .with_state(store.clone());
     let routes = hosts::routes(hosts.clone())
         .merge(rooms)
-        .merge(alerting::routes(store.clone(), alerting.clone()))
+        .merge(alerting::routes(store.clone(), telling.clone()))
         .merge(restriction::routes(store.clone(), rules))
         .merge(live::routes(store.clone(), tasks.stop()));
     web::start(tasks, &admin, routes)?;
     tasks.start(
         "alerting",
-        alerting::run(store.clone(), alerting, bell.clone(), tasks.stop()),
+        alerting::run(store.clone(), telling, bell.clone(), tasks.stop()),
     );
     tasks.start(
         "access",

@@ -4,8 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use axum::extract::connect_info::Connected;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -39,6 +41,7 @@ pub fn start(tasks: &Tasks, config: &Config, routes: Router) -> anyhow::Result<(
     let routes = routes.fallback(async || Problem::missing("there is no such path"));
     let stop = tasks.stop();
     tasks.start("admin", async move {
+        let routes = routes.into_make_service_with_connect_info::<Caller>();
         let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned());
         served.await.context("cannot serve the admin socket")
     });
@@ -57,6 +60,47 @@ fn listen(path: &PathBuf) -> anyhow::Result<UnixListener> {
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     Ok(listener)
+}
+
+/// The account on this machine that asks on the admin socket, as the kernel says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    uid: Option<u32>,
+}
+
+impl Caller {
+    /// Whether it is root.
+    pub fn is_root(self) -> bool {
+        self.uid == Some(0)
+    }
+
+    /// Its name; its number if it has none.
+    pub fn name(self) -> String {
+        let Some(uid) = self.uid else {
+            return "unknown".to_owned();
+        };
+        let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        account(&accounts, uid).unwrap_or_else(|| format!("uid {uid}"))
+    }
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let peer = stream.io().peer_cred().ok();
+        Self {
+            uid: peer.map(|peer| peer.uid()),
+        }
+    }
+}
+
+/// The first account with this number (passwd(5)).
+fn account(accounts: &str, uid: u32) -> Option<String> {
+    accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let number = fields.nth(1)?.parse::<u32>().ok()?;
+        (number == uid).then(|| name.to_owned())
+    })
 }
 
 /// Why a request was not answered: `{"error": "..."}`.
@@ -100,5 +144,17 @@ impl<E: Into<anyhow::Error>> From<E> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         (self.status, Json(json!({ "error": self.text }))).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_have_names() {
+        let accounts = "root:x:0:0:root:/root:/bin/bash\nbad\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        assert_eq!(account(accounts, 1000).as_deref(), Some("ada"));
+        assert_eq!(account(accounts, 1), None);
     }
 }

@@ -182,6 +182,9 @@ impl Words {
                 format!("{} times, last at {last}", incident.repeats),
             );
         }
+        if let Some((until, by)) = &incident.silenced {
+            fact("Silenced", format!("until {} by {by}", full(*until)));
+        }
         let over = incident
             .resolved
             .as_ref()

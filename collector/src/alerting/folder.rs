@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::attempt::Outcome;
 use super::message::Message;
@@ -23,6 +24,29 @@ pub(super) fn find(folder: &Path, message: &Message, ending: &str) -> Outcome {
         return Outcome::Accepted(path.display().to_string());
     }
     Outcome::Absent
+}
+
+/// Forgets messages that were written before `oldest`. What is not ours is left alone.
+pub(super) fn prune(folder: &Path, oldest: SystemTime) -> io::Result<usize> {
+    let mut gone = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let old = entry.metadata()?.modified()? < oldest;
+        if old && is_ours(&entry.path()) {
+            fs::remove_file(entry.path())?;
+            gone += 1;
+        }
+    }
+    Ok(gone)
+}
+
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    let numbered = name.split('-').next().is_some_and(|number| {
+        number.len() >= 3 && number.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    numbered && matches!(ending, Some("eml" | "txt" | "unfinished"))
 }
 
 /// `007-sms-W-7K3F-opened.txt`: in the order of their numbers they are in the order of time.

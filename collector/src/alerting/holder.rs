@@ -85,9 +85,11 @@ async fn take_over(store: &Store, holder: &str, now: Timestamp) -> sqlx::Result<
     let mut tx = store.begin().await?;
     let count = rows::take_over(&mut tx, holder, now).await?;
     tx.commit().await?;
-    tracing::info!(
-        count,
-        "took over messages that somebody was sending who is gone"
-    );
+    if count > 0 {
+        tracing::info!(
+            count,
+            "took over messages that somebody was sending who is gone"
+        );
+    }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use watchward_protocol::time::Timestamp;
 
 use super::Severity;
+use super::about::About;
 
 /// A way to tell somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -193,8 +194,17 @@ pub(super) struct Incident {
     pub(super) opened_at: Timestamp,
     pub(super) last_at: Timestamp,
     pub(super) repeats: i64,
+    /// Until when nobody was told of it because somebody wanted so, and who.
+    pub(super) silenced: Option<(Timestamp, String)>,
     /// When it was over, and why.
     pub(super) resolved: Option<(Timestamp, String)>,
+}
+
+impl Incident {
+    /// What routes and silences look at.
+    pub(super) fn about(&self) -> About<'_> {
+        About::new(&self.key, self.severity, self.host.as_deref())
+    }
 }
 
 /// One message to one person by one channel.

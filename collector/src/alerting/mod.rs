@@ -1,5 +1,6 @@
 //! Alerts: incidents that repeats join, and the messages that tell people.
 
+mod about;
 mod api;
 mod attempt;
 mod config;
@@ -10,27 +11,34 @@ mod holder;
 mod judge;
 mod message;
 mod outbox;
+mod routes;
 mod rows;
+mod silence;
 mod sms;
 #[cfg(test)]
 mod tests;
 mod wording;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::time::Timestamp;
 
+pub use about::{Groups, Room};
 pub use api::routes;
 pub use config::{
     Address, Config, Contact, Host, Name, Number, Pace, Sender, Sms, SmsBase, Smtp, Threshold, Tls,
     Token,
 };
+pub use routes::{Route, Routes};
 pub use rows::{Happened, SCHEMA, after, last};
+pub use silence::{NewSilence, Scope, Silence, Unfit};
 
 use crate::store::{Store, Tx, timer};
 use message::{Code, Kind};
@@ -161,16 +169,88 @@ pub async fn resolve(tx: &mut Tx, key: &str, why: &str, now: Timestamp) -> sqlx:
     rows::announce(tx, incident, Kind::Resolved, severity).await
 }
 
-/// Delivers, and forgets what is too old, until told to stop; what is being sent then is waited for. Rung by `bell`, it looks at
-/// once, otherwise every second.
+/// How many silences are listed.
+const SILENCES: i64 = 500;
+
+/// All silences, those that have ended too, the newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn silences(store: &Store) -> sqlx::Result<Vec<Silence>> {
+    rows::silences(store, SILENCES).await
+}
+
+/// Silences what somebody expects. What is being sent just then still arrives.
+///
+/// # Errors
+/// The database's; inside, why there can be no such silence.
+pub async fn add_silence(
+    store: &Store,
+    new: NewSilence,
+    author: &str,
+    now: Timestamp,
+) -> sqlx::Result<Result<Silence, Unfit>> {
+    let mut silence = match new.fit(author, now) {
+        Ok(silence) => silence,
+        Err(unfit) => return Ok(Err(unfit)),
+    };
+    let mut tx = store.begin().await?;
+    silence.id = rows::add_silence(&mut tx, &silence).await?;
+    tx.commit().await?;
+    let (silence_id, note) = (silence.id, silence.note());
+    tracing::info!(silence = silence_id, author, note, "silenced");
+    Ok(Ok(silence))
+}
+
+/// Ends a silence; false if none with this number holds still. What it held back is told.
+///
+/// # Errors
+/// The database's.
+pub async fn end_silence(store: &Store, id: i64, by: &str, now: Timestamp) -> sqlx::Result<bool> {
+    let mut tx = store.begin().await?;
+    let ended = rows::end_silence(&mut tx, id, &wording::safe(by), now).await?;
+    tx.commit().await?;
+    if ended {
+        tracing::info!(silence = id, author = by, "ended a silence");
+    }
+    Ok(ended)
+}
+
+/// What the room goes by.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// `[alerting]` of `collector.toml`.
+    pub config: Live<Config>,
+    /// `[alerting]` of `policy.toml`.
+    pub routes: Live<Routes>,
+    /// Which hosts belong together.
+    pub groups: Groups,
+}
+
+impl Rules {
+    /// Everybody is told of everything; with the hand that changes the configuration.
+    pub fn unrouted(config: Config) -> (watch::Sender<Arc<Config>>, Self) {
+        let (changes, config) = Live::new(config);
+        let rules = Self {
+            config,
+            routes: Live::fixed(Routes::default()),
+            groups: Groups::default(),
+        };
+        (changes, rules)
+    }
+}
+
+/// Delivers, and forgets what is too old, until told to stop; what is being sent then is waited for.
+/// Rung by `bell`, it looks at once, otherwise every second.
 ///
 /// # Errors
 /// The database's, at the start. Later ones are logged, and the delivery goes on when it is back.
-pub async fn run(store: Store, config: Live<Config>, bell: Bell, stop: Stop) -> anyhow::Result<()> {
+pub async fn run(store: Store, rules: Rules, bell: Bell, stop: Stop) -> anyhow::Result<()> {
+    let config = rules.config.clone();
     if let Some(notice) = config.now().notice() {
         tracing::info!("{notice}");
     }
-    let outbox = outbox::Outbox::open(store.clone(), config.clone()).await?;
+    let outbox = outbox::Outbox::open(store.clone(), rules).await?;
     let kept = config.clone();
     let pruning = timer::run(
         store,
@@ -181,7 +261,32 @@ pub async fn run(store: Store, config: Live<Config>, bell: Bell, stop: Stop) -> 
         || {},
         stop.clone(),
     );
+    let emptying = empty(config.clone(), stop.clone());
     let delivery = Box::pin(deliver::run(outbox, config, bell, stop));
-    tokio::try_join!(delivery, pruning)?;
+    tokio::try_join!(delivery, pruning, emptying)?;
     Ok(())
+}
+
+/// How often messages in the folder are looked at for those that are too old.
+const EMPTY: Duration = Duration::from_secs(3600);
+
+/// Forgets what was written into the folder long ago.
+async fn empty(config: Live<Config>, stop: Stop) -> anyhow::Result<()> {
+    let mut tick = tokio::time::interval(EMPTY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = tick.tick() => {}
+        }
+        let config = config.now();
+        let oldest = (clock::now() - config.keep.duration()).as_micros();
+        let oldest = Duration::from_micros(u64::try_from(oldest).unwrap_or(0));
+        match folder::prune(&config.folder, UNIX_EPOCH + oldest) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                let folder = config.folder.display();
+                tracing::warn!(%folder, %error, "cannot look through old messages");
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
 }

@@ -5,12 +5,14 @@ use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::time::Timestamp;
 
+use super::Rules;
 use super::attempt::{self, Due, Next, Outcome};
 use super::config::Config;
 use super::holder::Holder;
 use super::judge::{self, Step};
-use super::message::{Channel, Kind, Message, State};
+use super::message::{Channel, Incident, Kind, Message, State};
 use super::rows::{self, Change};
+use super::silence::{self, Silence};
 use crate::store::{Kind as Database, Store, Tx};
 
 /// How many notices are written as messages in one transaction.
@@ -20,6 +22,7 @@ const NOTICES: i64 = 200;
 #[derive(Debug)]
 pub(super) struct Outbox {
     store: Store,
+    rules: Rules,
     config: Live<Config>,
     holder: Holder,
 }
@@ -35,7 +38,7 @@ pub(super) struct Job {
 impl Outbox {
     /// Opens the outbox. With SQLite this process is alone: what a former life held is taken over
     /// at once.
-    pub(super) async fn open(store: Store, config: Live<Config>) -> anyhow::Result<Self> {
+    pub(super) async fn open(store: Store, rules: Rules) -> anyhow::Result<Self> {
         let holder = Holder::new();
         if store.kind() == Database::Sqlite {
             let taken = holder.take_over_all(&store, clock::now()).await;
@@ -43,7 +46,8 @@ impl Outbox {
         }
         Ok(Self {
             store,
-            config,
+            config: rules.config.clone(),
+            rules,
             holder,
         })
     }
@@ -55,33 +59,77 @@ impl Outbox {
             let lease = self.config.now().pace.lease.duration();
             self.holder.watch(&self.store, lease, now).await?;
         }
+        self.end_silences(now).await?;
         if rows::has_notices(&self.store).await? {
             self.write_notices(now).await?;
         }
         rows::has_notices(&self.store).await
     }
 
-    async fn write_notices(&self, now: Timestamp) -> sqlx::Result<()> {
-        let contacts = self.config.now().told();
+    /// Has people told of what is open still when its silence has ended.
+    async fn end_silences(&self, now: Timestamp) -> sqlx::Result<()> {
+        let held = rows::held(&self.store).await?;
+        if held.is_empty() {
+            return Ok(());
+        }
         let mut tx = self.store.begin().await?;
+        let silences = rows::holding(&mut *tx, now).await?;
+        for (incident, by) in held {
+            let covered = silence::covering(&silences, incident.about(), &self.rules.groups, now);
+            if covered.is_none() && rows::release(&mut tx, incident.id, &by).await? {
+                let line = ("silence over", by.note());
+                rows::remember(&mut tx, incident.id, now, (line.0, &line.1), None).await?;
+                rows::announce(&mut tx, incident.id, Kind::Opened, incident.severity).await?;
+            }
+        }
+        tx.commit().await
+    }
+
+    async fn write_notices(&self, now: Timestamp) -> sqlx::Result<()> {
+        let mut tx = self.store.begin().await?;
+        let silences = rows::holding(&mut *tx, now).await?;
         for notice in rows::take_notices(&mut tx, NOTICES).await? {
             let incident = rows::incident_by_id(&mut tx, notice.incident).await?;
-            let told = told(&mut tx, notice.incident).await?;
             if notice.kind == Kind::Resolved {
-                for new in judge::tell_end(&told) {
+                for new in judge::tell_end(&told(&mut tx, incident.id).await?) {
                     rows::add(&mut tx, incident.id, &new, now).await?;
                 }
                 rows::hasten(&mut tx, incident.id, now).await?;
             } else if incident.resolved.is_none() {
-                let steps = judge::tell(&contacts, notice.severity, &told);
-                if steps.is_empty() && told.is_empty() {
-                    let note = format!("no contact is told of {}", notice.severity.name());
-                    rows::remember(&mut tx, incident.id, now, ("nobody told", &note), None).await?;
-                }
-                write(&mut tx, incident.id, steps, now).await?;
+                self.begin(&mut tx, &incident, &silences, now).await?;
             }
         }
         tx.commit().await
+    }
+
+    /// Writes who is told that an incident has begun, or become worse, if anybody is.
+    async fn begin(
+        &self,
+        tx: &mut Tx,
+        incident: &Incident,
+        silences: &[Silence],
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
+        let Rules {
+            config,
+            routes,
+            groups,
+        } = &self.rules;
+        if let Some(silence) = silence::covering(silences, incident.about(), groups, now) {
+            rows::hold(tx, incident.id, silence.id).await?;
+            let line = ("silenced", silence.note());
+            return rows::remember(tx, incident.id, now, (line.0, &line.1), None).await;
+        }
+        let contacts = routes
+            .now()
+            .pick(&config.now().told(), incident.about(), groups);
+        let told = told(tx, incident.id).await?;
+        let steps = judge::tell(&contacts, incident.severity, &told);
+        if steps.is_empty() && told.is_empty() {
+            let note = format!("no contact is told of {}", incident.severity.name());
+            rows::remember(tx, incident.id, now, ("nobody told", &note), None).await?;
+        }
+        write(tx, incident.id, steps, now).await
     }
 
     /// Leases up to `room` messages that are due by this channel.

@@ -76,7 +76,11 @@ pub(super) fn sms(message: &Message, now: Timestamp) -> String {
             sentence(why),
         ),
         _ => (
-            format!(" since {} UTC. ", moment(incident.since, now)),
+            format!(
+                " since {} UTC{}. ",
+                moment(incident.since, now),
+                silenced(message, now)
+            ),
             sentence(&incident.advice),
         ),
     };
@@ -89,6 +93,18 @@ pub(super) fn sms(message: &Message, now: Timestamp) -> String {
     let what = cut(&what, room - for_advice);
     let text = format!("{head}{what}{middle}{}{tail}", cut(&advice, for_advice));
     text.replace("  ", " ")
+}
+
+/// Why somebody is told only now.
+fn silenced(message: &Message, now: Timestamp) -> String {
+    let Some((until, by)) = &message.incident.silenced else {
+        return String::new();
+    };
+    format!(
+        ", silenced until {} by {}",
+        moment(*until, now),
+        cut(&gsm(by), 20)
+    )
 }
 
 fn sentence(text: &str) -> String {

@@ -4,6 +4,7 @@ mod happened;
 mod outbox;
 mod prune;
 mod reading;
+mod silence;
 
 use sqlx::Row;
 use watchward_protocol::time::Timestamp;
@@ -17,12 +18,14 @@ pub use happened::{Happened, after, last};
 pub(super) use outbox::*;
 pub(super) use prune::prune;
 pub(super) use reading::*;
+pub(super) use silence::*;
 
 /// The room's tables.
 ///
 /// `alerting_notice` is what is to be told and not yet written as messages; `alerting_message` is
 /// the outbox, whose rows stay as the record of who was told; `alerting_sender` says who is alive
-/// of those that hold messages as leased.
+/// of those that hold messages as leased. `silence` is what holds an incident back now,
+/// `silenced_until` what did so before people were told.
 pub const SCHEMA: Schema = Schema {
     room: "alerting",
     steps: &[
@@ -56,6 +59,17 @@ CREATE TABLE alerting_sender (owner TEXT PRIMARY KEY, beat BIGINT NOT NULL)
         "
 CREATE INDEX alerting_incident_resolved ON alerting_incident (resolved_at)
     WHERE resolved_at IS NOT NULL
+",
+        "
+CREATE TABLE alerting_silence (
+    id {id}, host TEXT, host_group TEXT, room TEXT, key TEXT, also_critical BIGINT NOT NULL,
+    reason TEXT NOT NULL, author TEXT NOT NULL, created_at BIGINT NOT NULL, until BIGINT NOT NULL,
+    ended_at BIGINT, ended_by TEXT
+);
+ALTER TABLE alerting_incident ADD COLUMN silence BIGINT;
+ALTER TABLE alerting_incident ADD COLUMN silenced_until BIGINT;
+ALTER TABLE alerting_incident ADD COLUMN silenced_by TEXT;
+CREATE INDEX alerting_incident_silence ON alerting_incident (silence) WHERE silence IS NOT NULL
 ",
     ],
 };

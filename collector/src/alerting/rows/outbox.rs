@@ -14,7 +14,6 @@ use crate::store::{Store, Tx};
 pub(in crate::alerting) struct Notice {
     pub(in crate::alerting) incident: i64,
     pub(in crate::alerting) kind: Kind,
-    pub(in crate::alerting) severity: Severity,
 }
 
 /// Whether there are notices.
@@ -34,7 +33,7 @@ pub(in crate::alerting) async fn take_notices(
     let rows = sqlx::query(
         "DELETE FROM alerting_notice WHERE id IN \
          (SELECT id FROM alerting_notice ORDER BY severity DESC, id LIMIT $1) \
-         RETURNING id, incident, kind, severity",
+         RETURNING id, incident, kind",
     )
     .bind(limit)
     .fetch_all(&mut **tx)
@@ -44,7 +43,6 @@ pub(in crate::alerting) async fn take_notices(
         let notice = Notice {
             incident: row.try_get("incident")?,
             kind: reading::kind(row)?,
-            severity: reading::severity(row)?,
         };
         notices.push((row.try_get::<i64, _>("id")?, notice));
     }
@@ -121,7 +119,7 @@ pub(in crate::alerting) async fn due(
     let rows = sqlx::query(
         "SELECT i.key, i.code, i.severity AS incident_severity, i.host, i.subject, i.title, \
          i.detail, i.advice, i.since, i.opened_at, i.last_at, i.repeats, i.resolved_at, \
-         i.resolution, m.id AS message_id, m.incident, m.contact, m.channel, m.address, m.kind, \
+         i.resolution, i.silenced_until, i.silenced_by, m.id AS message_id, m.incident, m.contact, m.channel, m.address, m.kind, \
          m.severity, m.state, m.attempts, m.asks, m.maybe, m.created_at, \
          CAST(CASE WHEN EXISTS (SELECT 1 FROM alerting_message e WHERE e.incident = m.incident \
              AND e.contact = m.contact AND e.channel = m.channel AND e.id < m.id \
@@ -221,15 +219,15 @@ pub(in crate::alerting) async fn beat(tx: &mut Tx, owner: &str) -> sqlx::Result<
     Ok(())
 }
 
-/// Who else holds leases, and how often each has said that it is alive.
+/// Who else holds leases or has said that it is alive, and how often it said so.
 pub(in crate::alerting) async fn holders(
     store: &Store,
     but: &str,
 ) -> sqlx::Result<Vec<(String, i64)>> {
     sqlx::query_as(
-        "SELECT DISTINCT m.owner, COALESCE(s.beat, -1) FROM alerting_message m \
-         LEFT JOIN alerting_sender s ON s.owner = m.owner \
-         WHERE m.done_at IS NULL AND m.state = 'leased' AND m.owner <> $1",
+        "SELECT owner, MAX(beat) FROM (SELECT owner, beat FROM alerting_sender UNION ALL \
+         SELECT owner, -1 FROM alerting_message WHERE done_at IS NULL AND state = 'leased') one \
+         WHERE owner <> $1 GROUP BY owner",
     )
     .bind(but)
     .fetch_all(store.read())

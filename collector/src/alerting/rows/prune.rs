@@ -5,7 +5,8 @@ use watchward_protocol::time::Timestamp;
 use crate::store::Tx;
 use crate::store::bulk::Bulk;
 
-/// Forgets a hundred incidents at most that were over before `oldest`, and says how many.
+/// Forgets a hundred incidents at most that were over before `oldest`, and silences; says how many
+/// incidents.
 ///
 /// One stays while a message about it may still be sent. So do the newest, and the one that
 /// something happened to last: SQLite gives the number after theirs, and whoever watches counts on
@@ -38,5 +39,6 @@ pub(in crate::alerting) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::
         })
         .await?;
     }
+    super::prune_silences(tx, oldest).await?;
     Ok(gone.len())
 }

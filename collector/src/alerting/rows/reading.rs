@@ -10,7 +10,7 @@ use super::super::message::{Channel, Code, Incident, Kind, Message, State};
 use crate::store::{Store, Tx};
 
 /// A word or number in a column that this version does not know.
-fn unknown(column: &str) -> sqlx::Error {
+pub(super) fn unknown(column: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("alerting: the column {column} has an unknown value").into())
 }
 
@@ -30,14 +30,20 @@ fn state(row: &AnyRow) -> sqlx::Result<State> {
     State::named(&row.try_get::<String, _>("state")?).ok_or_else(|| unknown("state"))
 }
 
-fn time(row: &AnyRow, column: &str) -> sqlx::Result<Timestamp> {
+pub(super) fn time(row: &AnyRow, column: &str) -> sqlx::Result<Timestamp> {
     row.try_get(column).map(Timestamp::from_micros)
 }
 
 /// An incident as SELECT * gives it; `id_column` is where its number is.
-fn incident(row: &AnyRow, id_column: &str, severity: Severity) -> sqlx::Result<Incident> {
+pub(super) fn incident(
+    row: &AnyRow,
+    id_column: &str,
+    severity: Severity,
+) -> sqlx::Result<Incident> {
     let resolved_at: Option<i64> = row.try_get("resolved_at")?;
     let resolution: Option<String> = row.try_get("resolution")?;
+    let silenced_until: Option<i64> = row.try_get("silenced_until")?;
+    let silenced_by: Option<String> = row.try_get("silenced_by")?;
     Ok(Incident {
         id: row.try_get(id_column)?,
         code: Code::from(row.try_get::<String, _>("code")?),
@@ -52,6 +58,7 @@ fn incident(row: &AnyRow, id_column: &str, severity: Severity) -> sqlx::Result<I
         opened_at: time(row, "opened_at")?,
         last_at: time(row, "last_at")?,
         repeats: row.try_get("repeats")?,
+        silenced: silenced_until.map(Timestamp::from_micros).zip(silenced_by),
         resolved: resolved_at
             .map(|at| (Timestamp::from_micros(at), resolution.unwrap_or_default())),
     })

@@ -60,3 +60,21 @@ async fn a_reload_that_names_another_folder_is_followed() {
     assert_eq!(read_all(folders.0.path()).len(), 1);
     assert_eq!(read_all(folders.1.path()).len(), 1);
 }
+
+#[test]
+fn old_messages_go_and_what_is_not_ours_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "007-sms-W-7K3F-opened.txt",
+        "1234-email-W-7K3F-over.eml",
+        "notes.txt",
+    ] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let then = std::fs::metadata(folder.path().join("notes.txt")).unwrap();
+    let then = then.modified().unwrap();
+    let hour = Duration::from_secs(3_600);
+    let prune = |oldest| super::super::folder::prune(folder.path(), oldest).unwrap();
+    assert_eq!((prune(then - hour), prune(then + hour)), (0, 2));
+    assert!(folder.path().join("notes.txt").exists());
+}

@@ -9,6 +9,8 @@ mod judge;
 mod mailbox;
 mod outside;
 mod post;
+mod routes;
+mod silences;
 mod sms;
 mod storage;
 mod wording;
@@ -17,8 +19,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::span::Span;
@@ -63,6 +63,7 @@ pub(super) fn message(channel: Channel, kind: Kind, severity: Severity) -> Messa
             opened_at: NIGHT,
             last_at: NIGHT,
             repeats: 0,
+            silenced: None,
             resolved: None,
         },
         contact: "Ann".to_owned(),
@@ -113,16 +114,26 @@ pub(super) struct Life {
     pub(super) config: Live<Config>,
     pub(super) bell: Bell,
     pub(super) reload: watch::Sender<Arc<Config>>,
+    pub(super) rules: Rules,
+    pub(super) reroute: watch::Sender<Arc<Routes>>,
 }
 
 impl Life {
     pub(super) async fn begin(fresh: &Fresh, config: Config) -> Self {
         let (reload, config) = Live::new(config);
+        let (reroute, routes) = Live::new(Routes::default());
+        let rules = Rules {
+            config: config.clone(),
+            routes,
+            groups: Groups::new(|group, host| group == "databases" && host.starts_with("db-")),
+        };
         Self {
             store: fresh.reopen().await,
             config,
             bell: Bell::default(),
             reload,
+            rules,
+            reroute,
         }
     }
 
@@ -144,7 +155,7 @@ impl Life {
     }
 
     pub(super) async fn outbox(&self) -> Outbox {
-        Outbox::open(self.store.clone(), self.config.clone())
+        Outbox::open(self.store.clone(), self.rules.clone())
             .await
             .unwrap()
     }
@@ -154,7 +165,7 @@ impl Life {
         let stop = Stop::new();
         let delivery = run(
             self.store.clone(),
-            self.config.clone(),
+            self.rules.clone(),
             self.bell.clone(),
             stop.clone(),
         );

@@ -215,7 +215,7 @@ async fn the_command_line_sees_incidents_their_history_and_who_was_told() {
         life.deliver_all().await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/v1", listener.local_addr().unwrap());
-        let routes = routes(life.store.clone(), life.config.clone());
+        let routes = routes(life.store.clone(), life.rules.clone());
         let asking = async {
             let fetch = async |path: &str| {
                 let answer = reqwest::get(format!("{base}/{path}")).await.unwrap();

@@ -5,11 +5,15 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use watchward_daemon::config::Live;
+use watchward_daemon::clock;
 
-use super::config::Config;
-use super::message::Incident;
+mod silences;
+
+use super::about::About;
+use super::message::{Channel, Incident};
 use super::rows::{self, Happened, Sent, Wanted};
+use super::silence;
+use super::{Room, Rules, Severity};
 use crate::store::Store;
 use crate::web::Problem;
 
@@ -18,19 +22,20 @@ const USUAL: i64 = 100;
 const MOST: i64 = 1000;
 
 /// `GET /v1/incidents?state=open&limit=100`: incidents, the newest first; `GET
-/// /v1/incidents/W-7K3F`: those with this code; `GET /v1/alerting`: where messages go. Times are
-/// microseconds of UTC.
-pub fn routes(store: Store, config: Live<Config>) -> Router {
+/// /v1/incidents/W-7K3F`: those with this code; `GET /v1/alerting`: where messages go; `GET
+/// /v1/alerting/route?severity=critical`: who would be told. Times are microseconds of UTC.
+pub fn routes(store: Store, rules: Rules) -> Router {
     Router::new()
         .route("/v1/incidents", get(list))
         .route("/v1/incidents/{code}", get(one))
-        .with_state(store)
-        .merge(
-            Router::new()
-                .route("/v1/alerting", get(ways))
-                .with_state(config),
-        )
+        .route("/v1/alerting", get(ways))
+        .route("/v1/alerting/route", get(route))
+        .with_state((store.clone(), rules))
+        .merge(silences::routes(store))
 }
+
+/// What the room has.
+type Has = State<(Store, Rules)>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,18 +53,18 @@ enum Which {
 
 type Answer = Result<Json<Value>, Problem>;
 
-async fn list(State(store): State<Store>, Query(asked): Query<Asked>) -> Answer {
+async fn list(State(has): Has, Query(asked): Query<Asked>) -> Answer {
     let limit = asked.limit.unwrap_or(USUAL).clamp(1, MOST);
     let wanted = match asked.state {
         Some(Which::Open) => Wanted::Open(limit),
         Some(Which::All) | None => Wanted::Newest(limit),
     };
-    Ok(answer(&store, &wanted).await?)
+    Ok(answer(&has, &wanted).await?)
 }
 
-async fn one(State(store): State<Store>, Path(code): Path<String>) -> Answer {
+async fn one(State(has): Has, Path(code): Path<String>) -> Answer {
     let wanted = Wanted::Code(code.to_uppercase());
-    let found = answer(&store, &wanted).await?;
+    let found = answer(&has, &wanted).await?;
     let none = found.get("incidents").and_then(Value::as_array);
     if none.is_none_or(Vec::is_empty) {
         return Err(Problem::missing("no incident has this code"));
@@ -67,8 +72,8 @@ async fn one(State(store): State<Store>, Path(code): Path<String>) -> Answer {
     Ok(found)
 }
 
-async fn ways(State(config): State<Live<Config>>) -> Json<Value> {
-    let config = config.now();
+async fn ways(State((_, rules)): Has) -> Json<Value> {
+    let config = rules.config.now();
     let folder = config.folder.display().to_string();
     let smtp = config.smtp.as_ref();
     Json(json!({
@@ -80,12 +85,53 @@ async fn ways(State(config): State<Live<Config>>) -> Json<Value> {
     }))
 }
 
-async fn answer(store: &Store, wanted: &Wanted) -> sqlx::Result<Json<Value>> {
+/// An incident that somebody imagines.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Imagined {
+    severity: Severity,
+    room: Option<Room>,
+    host: Option<String>,
+}
+
+/// Who would be told, and by what; and whether a silence holds it back.
+async fn route(State((store, rules)): Has, Query(asked): Query<Imagined>) -> Answer {
+    let key = asked.room.map_or("", Room::name);
+    let about = About::new(key, asked.severity, asked.host.as_deref());
+    let config = rules.config.now();
+    let picked = rules
+        .routes
+        .now()
+        .pick(&config.told(), about, &rules.groups);
+    let way = |contact: &super::Contact, channel: Channel| {
+        let to = contact.address(channel, Some(asked.severity))?;
+        Some(json!({ "contact": contact.name.as_str(), "channel": channel.name(), "to": to }))
+    };
+    let told: Vec<_> = picked
+        .iter()
+        .flat_map(|contact| Channel::ALL.map(|channel| way(contact, channel)))
+        .flatten()
+        .collect();
+    let now = clock::now();
+    let silences = rows::holding(store.read(), now).await?;
+    let silence = silence::covering(&silences, about, &rules.groups, now);
+    Ok(Json(json!({ "told": told, "silence": silence })))
+}
+
+async fn answer((store, rules): &(Store, Rules), wanted: &Wanted) -> sqlx::Result<Json<Value>> {
+    let now = clock::now();
+    let silences = rows::holding(store.read(), now).await?;
     let mut all = Vec::new();
     for incident in rows::incidents(store, wanted).await? {
         let history = rows::history(store, incident.id).await?;
         let messages = rows::sent(store.read(), incident.id).await?;
-        all.push(incident_json(&incident, &history, &messages));
+        let open = incident.resolved.is_none();
+        let silence = silence::covering(&silences, incident.about(), &rules.groups, now);
+        let mut shown = incident_json(&incident, &history, &messages);
+        if let (Some(silence), Some(fields)) = (silence.filter(|_| open), shown.as_object_mut()) {
+            fields.insert("silence".to_owned(), json!(silence));
+        }
+        all.push(shown);
     }
     Ok(Json(json!({ "incidents": all })))
 }

@@ -1,0 +1,112 @@
+//! Silences for the command line: listed, added, ended.
+
+use axum::extract::{ConnectInfo, Path, State};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use watchward_daemon::clock;
+use watchward_protocol::span::Span;
+
+use super::super::about::Room;
+use super::super::silence::{NewSilence, Scope, Silence};
+use super::super::{add_silence, end_silence, silences};
+use crate::store::Store;
+use crate::web::{Caller, Problem};
+
+/// `GET /v1/silences`: the newest first; `POST /v1/silences`: one more; `POST /v1/silences/7/end`.
+pub(super) fn routes(store: Store) -> Router {
+    Router::new()
+        .route("/v1/silences", get(list).post(add))
+        .route("/v1/silences/{id}/end", post(end))
+        .with_state(store)
+}
+
+/// Who asks on the admin socket, if that can be known.
+type Who = Option<Extension<ConnectInfo<Caller>>>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    host: Option<String>,
+    group: Option<String>,
+    room: Option<Room>,
+    key: Option<String>,
+    #[serde(default)]
+    also_critical: bool,
+    #[serde(rename = "for")]
+    span: Span,
+    reason: String,
+    /// For whom root asks.
+    author: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Ending {
+    /// For whom root asks.
+    author: Option<String>,
+}
+
+async fn list(State(store): State<Store>) -> Result<Json<Value>, Problem> {
+    let now = clock::now();
+    let all = silences(&store).await?;
+    let all: Vec<_> = all.iter().map(|silence| shown(silence, now)).collect();
+    Ok(Json(json!({ "silences": all })))
+}
+
+async fn add(
+    State(store): State<Store>,
+    who: Who,
+    Json(wanted): Json<Wanted>,
+) -> Result<Json<Value>, Problem> {
+    let new = NewSilence {
+        scope: Scope {
+            host: wanted.host,
+            group: wanted.group,
+            room: wanted.room,
+            key: wanted.key,
+            also_critical: wanted.also_critical,
+        },
+        span: wanted.span,
+        reason: wanted.reason,
+    };
+    let (author, now) = (author(who, wanted.author), clock::now());
+    match add_silence(&store, new, &author, now).await? {
+        Ok(silence) => Ok(Json(shown(&silence, now))),
+        Err(unfit) => Err(Problem::refused(unfit.to_string())),
+    }
+}
+
+async fn end(
+    State(store): State<Store>,
+    Path(id): Path<i64>,
+    who: Who,
+    Json(ending): Json<Ending>,
+) -> Result<Json<Value>, Problem> {
+    let author = author(who, ending.author);
+    if end_silence(&store, id, &author, clock::now()).await? {
+        return Ok(Json(json!({ "ended": id })));
+    }
+    Err(Problem::missing("no silence with this number holds"))
+}
+
+/// The account that asks; root may ask for somebody else, as whoever uses `sudo` does.
+fn author(who: Who, claimed: Option<String>) -> String {
+    let Some(Extension(ConnectInfo(caller))) = who else {
+        return "unknown".to_owned();
+    };
+    match claimed {
+        Some(name) if caller.is_root() && name != "root" => format!("{name} (as root)"),
+        _ => caller.name(),
+    }
+}
+
+fn shown(silence: &Silence, now: watchward_protocol::time::Timestamp) -> Value {
+    let mut shown = json!(silence);
+    if let Some(fields) = shown.as_object_mut() {
+        let state = if now < silence.end() { "holds" } else { "over" };
+        fields.insert("state".to_owned(), Value::from(state));
+    }
+    shown
+}
