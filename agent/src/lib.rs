@@ -5,6 +5,7 @@ pub mod config;
 pub mod findings;
 pub mod health;
 pub mod hosts;
+pub mod keys;
 pub mod spool;
 pub mod uplink;
 
