@@ -20,6 +20,12 @@ pub(crate) enum Command {
         #[arg(long, default_value = "/etc/watchward/agent.toml")]
         config: PathBuf,
     },
+    /// Read what opens the accounts of this host, for an agent that may not: tells it on a socket.
+    Keys {
+        /// The configuration file.
+        #[arg(long, default_value = "/etc/watchward/agent.toml")]
+        config: PathBuf,
+    },
     /// Say whether the configuration is right.
     Check {
         /// The configuration file.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{access, health, hosts, spool, uplink};
+use crate::{access, health, hosts, keys, spool, uplink};
 
 /// The whole of the agent's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Config {
     pub access: access::Config,
     /// What is checked on this host.
     pub health: health::Config,
+    /// What opens the accounts of this host.
+    pub keys: keys::Config,
 }
 
 #[cfg(test)]

@@ -32,6 +32,29 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
     service::run(signals, running, || reload.from(file)).await
 }
 
+/// Runs the reader beside the agent until a signal ends it: it may read what opens each account, and
+/// has no network.
+///
+/// # Errors
+/// The configuration is wrong.
+pub async fn read_keys(file: &Path) -> anyhow::Result<()> {
+    let signals = Signals::listen()?;
+    let (tasks, running) = tasks();
+    let config: Config = watchward_daemon::config::read(file)?;
+    let (changes, keys) = Live::new(config.keys);
+    tasks.start("keys", keys::read(keys, tasks.stop()));
+    drop(tasks);
+    let reload = || match watchward_daemon::config::read::<Config>(file) {
+        Ok(config) => {
+            changes.send_replace(Arc::new(config.keys));
+        }
+        Err(error) => {
+            tracing::error!(%error, "the new configuration is not used; the old one stays");
+        }
+    };
+    service::run(signals, running, reload).await
+}
+
 /// Builds the rooms and joins them: sources → spool → uplink.
 fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let Config {
@@ -40,6 +63,7 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         hosts,
         access,
         health,
+        keys,
     } = config;
     let spool = Arc::new(spool::Spool::open(spool)?);
     let standing = Arc::new(hosts.standing()?);
@@ -50,12 +74,17 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let (uplink_changes, uplink) = Live::new(uplink);
     let (access_changes, access) = Live::new(access);
     let (health_changes, health) = Live::new(health);
+    let (keys_changes, keys) = Live::new(keys);
 
     let positions = spool.positions()?;
     let (keep, find, stop) = (keeper.clone(), findings.clone(), tasks.stop());
     tasks.start("access", access::run(access, positions, keep, find, stop));
-    let checks = health::run(health, keeper.clone(), findings, tasks.clone());
-    tasks.start("health", checks);
+    let (keep, find) = (keeper.clone(), findings.clone());
+    tasks.start("health", health::run(health, keep, find, tasks.clone()));
+    let identity = hosts.identity.clone();
+    let own = Arc::new(move || hosts::certificate(&identity).ok());
+    let keep = keeper.clone();
+    tasks.start("keys", keys::run(keys, keep, findings, own, tasks.stop()));
     tasks.start(
         "spool",
         spool::run(
@@ -79,6 +108,7 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         uplink: uplink_changes,
         access: access_changes,
         health: health_changes,
+        keys: keys_changes,
     })
 }
 
@@ -87,6 +117,7 @@ struct Reload {
     uplink: watch::Sender<Arc<uplink::Config>>,
     access: watch::Sender<Arc<access::Config>>,
     health: watch::Sender<Arc<health::Config>>,
+    keys: watch::Sender<Arc<keys::Config>>,
 }
 
 impl Reload {
@@ -97,12 +128,14 @@ impl Reload {
                 uplink,
                 access,
                 health,
+                keys,
                 spool: _,
                 hosts: _,
             }) => {
                 self.uplink.send_replace(Arc::new(uplink));
                 self.access.send_replace(Arc::new(access));
                 self.health.send_replace(Arc::new(health));
+                self.keys.send_replace(Arc::new(keys));
                 tracing::info!(file = %file.display(), "read the configuration again");
             }
             Err(error) => {

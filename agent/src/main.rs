@@ -20,6 +20,8 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run { config } => watchward_daemon::logging::start()
             .and_then(|()| runtime()?.block_on(watchward_agent::run(&config))),
+        Command::Keys { config } => watchward_daemon::logging::start()
+            .and_then(|()| runtime()?.block_on(watchward_agent::read_keys(&config))),
         Command::Check { config } => watchward_daemon::config::read::<Config>(&config)
             .map(drop)
             .map_err(Into::into),

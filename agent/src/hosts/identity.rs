@@ -19,7 +19,7 @@ use crate::uplink::{Credentials, Standing};
 #[serde(deny_unknown_fields)]
 pub(super) struct Kept {
     key: String,
-    chain: String,
+    pub(super) chain: String,
     authorities: String,
     pub(super) renew_at: Timestamp,
 }

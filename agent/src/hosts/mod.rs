@@ -1,5 +1,6 @@
 //! What the agent knows of itself: who it is, and what it found on its host.
 
+mod certificate;
 mod identity;
 mod renewal;
 
@@ -16,6 +17,7 @@ use watchward_protocol::record::Report;
 use crate::spool::{Entry, Keeper};
 use crate::uplink::{self, Token};
 
+pub use certificate::certificate;
 pub use renewal::renew;
 
 /// The table `[hosts]`.

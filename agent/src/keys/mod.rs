@@ -1,3 +1,97 @@
 //! What opens each account on this host: everything that sshd would take, and what the host is known by.
 
+mod accounts;
 pub mod authorized;
+mod beside;
+mod child;
+mod config;
+mod desk;
+mod holding;
+mod inventory;
+mod layout;
+mod open;
+mod reader;
+mod settings;
+mod sshd;
+#[cfg(test)]
+mod tests;
+mod told;
+mod watch;
+
+use std::convert::Infallible;
+use std::future::pending;
+
+use tokio::sync::mpsc;
+use watchward_daemon::config::Live;
+use watchward_daemon::tasks::Stop;
+use watchward_protocol::hosts::FindingState;
+
+use crate::findings::Findings;
+use crate::spool::{Ended, Keeper};
+
+pub use config::{Config, Reader};
+pub use desk::Certificate;
+use desk::Desk;
+
+/// Tells what opens the accounts until asked to stop; follows reloads of the configuration.
+///
+/// # Errors
+/// The spool has ended.
+pub async fn run(
+    mut config: Live<Config>,
+    keeper: Keeper,
+    findings: Findings,
+    certificate: Certificate,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let mut desk = Desk::new(keeper, findings, certificate);
+    loop {
+        let wanted = config.now();
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = another(&mut config, &wanted) => {}
+            ended = follow(&wanted, &mut desk) => match ended? {},
+        }
+    }
+}
+
+/// The reader beside an agent that may not read the files itself: tells that agent what it sees,
+/// until asked to stop.
+///
+/// # Errors
+/// None: without an agent it waits for one.
+pub async fn read(config: Live<Config>, stop: Stop) -> anyhow::Result<()> {
+    beside::tell(config, stop).await
+}
+
+/// Waits until the configuration says something else.
+async fn another(config: &mut Live<Config>, wanted: &Config) {
+    while *config.now() == *wanted {
+        config.changed().await;
+    }
+}
+
+async fn follow(config: &Config, desk: &mut Desk) -> Result<Infallible, Ended> {
+    let root = rustix::process::geteuid().is_root();
+    match (config.reader, root) {
+        (Reader::Off, _) => {
+            desk.miss(
+                FindingState::Absent,
+                "the configuration says reader = \"off\"",
+            );
+            pending().await
+        }
+        (Reader::Inside, _) | (Reader::Auto, true) => {
+            let (mouth, mut ear) = mpsc::channel(4);
+            tokio::select! {
+                // Who reads ends only when nobody listens.
+                _ = reader::read(config, &mouth) => Err(Ended),
+                taken = desk.take(&mut ear) => {
+                    taken?;
+                    pending().await
+                }
+            }
+        }
+        (Reader::Beside, _) | (Reader::Auto, false) => beside::hear(config, desk).await,
+    }
+}
