@@ -62,6 +62,12 @@ pub(crate) enum Command {
     /// Have nobody told of something for a while, or end that
     #[command(subcommand)]
     Silence(Silence),
+    /// Who may sign in to the page
+    #[command(visible_alias = "person")]
+    People {
+        #[command(subcommand)]
+        command: Option<People>,
+    },
     /// Everything as it happens, until Ctrl-C
     Live,
     /// Configuration files
@@ -171,6 +177,27 @@ pub(crate) enum Severity {
     Info,
     Warning,
     Critical,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum People {
+    /// Those who may sign in
+    List,
+    /// Make an account, with a password to be used once
+    Add {
+        /// The name to sign in with
+        name: String,
+    },
+    /// Give an account a new password to be used once, and sign it out everywhere
+    Reset {
+        /// The account's name
+        name: String,
+    },
+    /// Remove an account, and sign it out everywhere
+    Remove {
+        /// The account's name
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,7 @@ mod hosts;
 mod incidents;
 mod live;
 mod networks;
+mod people;
 mod row;
 mod screen;
 mod silences;
@@ -66,6 +67,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Incidents { code, .. } => incidents::run(&collector, code, &mut screen).await,
         Command::Silences { all } => silences::list(&collector, all, &mut screen).await,
         Command::Silence(command) => silences::run(&collector, command, &mut screen).await,
+        Command::People { command } => people::run(&collector, command, &mut screen).await,
         Command::Live => live::run(&collector, &mut screen).await,
         Command::Config(command) => config::run(command, &mut screen),
         Command::Policy(command) => config::policy(command, &mut screen),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use watchward_daemon::config::Invalid;
 use watchward_daemon::place::Misplaced;
 
-use crate::{access, alerting, health, hosts, intake, policy, restriction, store, web};
+use crate::{access, alerting, health, hosts, intake, people, policy, restriction, store, web};
 
 /// The whole of the collector's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,7 +18,11 @@ pub struct Config {
     /// Where agents connect.
     pub intake: intake::Config,
     /// Where the operator's command connects.
-    pub admin: web::Config,
+    pub admin: web::Admin,
+    /// Where people's browsers connect.
+    pub web: web::Config,
+    /// Who may sign in there.
+    pub people: people::Config,
     /// Where it stands what should hold.
     pub policy: policy::Config,
     /// Who is told, and how.

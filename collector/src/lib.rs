@@ -8,15 +8,17 @@ pub mod health;
 pub mod hosts;
 pub mod intake;
 pub mod live;
+pub mod people;
 pub mod policy;
+mod reload;
 pub mod restriction;
+mod shown;
 pub mod store;
 pub mod web;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::service::{self, Signals};
@@ -27,11 +29,15 @@ use alerting::Bell;
 use config::{Config, Policy};
 use hosts::Hosts;
 use intake::Told;
+use people::People;
+use reload::Reload;
+use shown::Shown;
 use store::{Schema, Store, Tx};
 
 /// Every room's tables.
 const SCHEMAS: &[Schema] = &[
     intake::SCHEMA,
+    people::SCHEMA,
     alerting::SCHEMA,
     hosts::SCHEMA,
     access::SCHEMA,
@@ -53,85 +59,75 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
 }
 
 /// Builds the rooms and joins them.
-async fn start(tasks: &Tasks, read: (Config, Policy)) -> anyhow::Result<Reload> {
-    let (config, policy) = read;
-    let Policy {
-        groups: _,
-        networks,
-        restriction: rules,
-    } = policy;
-    let Config {
-        store,
-        intake,
-        admin,
-        policy: _,
-        alerting,
-        hosts,
-        access,
-        health,
-        restriction,
-    } = config;
-    let store = Store::open(&store.url()?, SCHEMAS).await?;
+async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Result<Reload> {
+    let (intake, admin) = (config.intake.clone(), config.admin.clone());
+    let store = Store::open(&config.store.url()?, SCHEMAS).await?;
     let now = clock::now();
-    let bell = Bell::default();
-    let (alerting_changes, telling) = alerting::Rules::unrouted(alerting);
-    let (hosts_changes, hosts) = Live::new(hosts);
-    let (access_changes, access) = Live::new(access);
-    let (health_changes, health) = Live::new(health);
-    let (restriction_changes, restriction) = Live::new(restriction);
-    let (rules_changes, rules) = Live::new(restriction::Policy::of(networks, rules));
-    let hosts = Hosts::open(store.clone(), hosts, now)?
+    let (followed, reload) = reload::follow(config, policy);
+    let hosts = Hosts::open(store.clone(), followed.hosts, now)?
         .on_revoke(|tx, host, now| Box::pin(health::forget(tx, host, now)));
     thaw(&store, &hosts, now).await?;
+    let people = People::new(store.clone(), followed.people);
+    people.welcome(now).await?;
 
-    let rooms = Rooms {
+    let rooms = Arc::new(Rooms {
         hosts: hosts.clone(),
-        access: access.clone(),
-        health: health.clone(),
-        restriction: restriction.clone(),
-        rules: rules.clone(),
-        bell: bell.clone(),
-    };
+        access: followed.access,
+        health: followed.health,
+        restriction: followed.restriction,
+        rules: followed.rules.clone(),
+        bell: Bell::default(),
+    });
     let parts = (
         store.clone(),
         Arc::new(hosts.clone()) as _,
-        Arc::new(rooms) as _,
+        Arc::clone(&rooms) as _,
     );
     intake::start(tasks, &intake, &hosts.trust(), parts).await?;
-    let rooms = access::routes()
-        .merge(health::routes())
-        .with_state(store.clone());
-    let routes = hosts::routes(hosts.clone())
-        .merge(rooms)
-        .merge(alerting::routes(store.clone(), telling.clone()))
-        .merge(restriction::routes(store.clone(), rules))
-        .merge(live::routes(store.clone(), tasks.stop()));
-    web::start(tasks, &admin, routes)?;
+    let shown = Shown {
+        store,
+        people,
+        hosts,
+        alerting: followed.alerting,
+        rules: followed.rules,
+    };
+    web::start_admin(tasks, &admin, shown::routes(&shown, tasks.stop()))?;
+    shown::site(&shown).start(tasks, followed.web).await?;
+    go_on(tasks, &rooms, shown);
+    Ok(reload)
+}
+
+/// Has every room do what time alone brings about.
+fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown) {
+    let (store, bell) = (shown.store, &rooms.bell);
     tasks.start(
         "alerting",
-        alerting::run(store.clone(), telling, bell.clone(), tasks.stop()),
+        alerting::run(store.clone(), shown.alerting, bell.clone(), tasks.stop()),
     );
     tasks.start(
         "access",
-        access::run(store.clone(), access, bell.clone(), tasks.stop()),
+        access::run(
+            store.clone(),
+            rooms.access.clone(),
+            bell.clone(),
+            tasks.stop(),
+        ),
     );
     tasks.start(
         "restriction",
-        restriction::run(store.clone(), restriction, bell.clone(), tasks.stop()),
+        restriction::run(
+            store.clone(),
+            rooms.restriction.clone(),
+            bell.clone(),
+            tasks.stop(),
+        ),
     );
     tasks.start(
         "health",
-        health::run(store, health, bell.clone(), tasks.stop()),
+        health::run(store, rooms.health.clone(), bell.clone(), tasks.stop()),
     );
-    tasks.start("hosts", hosts.run(bell, tasks.stop()));
-    Ok(Reload {
-        alerting: alerting_changes,
-        hosts: hosts_changes,
-        access: access_changes,
-        health: health_changes,
-        restriction: restriction_changes,
-        rules: rules_changes,
-    })
+    tasks.start("hosts", shown.hosts.run(bell.clone(), tasks.stop()));
+    tasks.start("people", shown.people.run(tasks.stop()));
 }
 
 /// Puts every deadline off by the time that the collector was away.
@@ -175,53 +171,5 @@ impl intake::Rooms for Rooms {
 
     fn committed(&self) {
         self.bell.ring();
-    }
-}
-
-/// The hands that change a running collector's configuration.
-struct Reload {
-    alerting: watch::Sender<Arc<alerting::Config>>,
-    hosts: watch::Sender<Arc<hosts::Config>>,
-    access: watch::Sender<Arc<access::Config>>,
-    health: watch::Sender<Arc<health::Config>>,
-    restriction: watch::Sender<Arc<restriction::Config>>,
-    rules: watch::Sender<Arc<restriction::Policy>>,
-}
-
-impl Reload {
-    /// Reads the file again, and the policy: if either is bad, neither changes anything. Where to
-    /// listen and what to keep things in changes at the next start.
-    fn from(&self, file: &Path) {
-        match Config::read(file) {
-            Ok((config, policy)) => {
-                let Policy {
-                    groups: _,
-                    networks,
-                    restriction: rules,
-                } = policy;
-                let Config {
-                    store: _,
-                    intake: _,
-                    admin: _,
-                    policy: _,
-                    alerting,
-                    hosts,
-                    access,
-                    health,
-                    restriction,
-                } = config;
-                self.alerting.send_replace(Arc::new(alerting));
-                self.hosts.send_replace(Arc::new(hosts));
-                self.access.send_replace(Arc::new(access));
-                self.health.send_replace(Arc::new(health));
-                self.restriction.send_replace(Arc::new(restriction));
-                let rules = restriction::Policy::of(networks, rules);
-                self.rules.send_replace(Arc::new(rules));
-                tracing::info!(file = %file.display(), "read the configuration again");
-            }
-            Err(error) => {
-                tracing::error!(%error, "the new configuration is not used; the old one stays");
-            }
-        }
     }
 }

@@ -98,6 +98,7 @@ impl Place {
                 "[store]\ndatabase = \"sqlite://{at}/collector.db\"\n\
                  [hosts]\nauthority = \"{at}/authority.pem\"\n\
                  [admin]\nsocket = \"{at}/collector.sock\"\n\
+                 [web]\nlisten = \"127.0.0.1:0\"\n\
                  [alerting]\nfolder = \"{at}/messages\"\n\
                  [intake]\nlisten = \"{agents}\"\nenrolment = \"{enrolment}\"\n"
             ),

@@ -161,6 +161,7 @@ fn configuration(folder: &Folder, network: &Network, database: Option<&str>) -> 
     format!(
         "store.database = \"{database}\"
          admin.socket = \"{state}/collector.sock\"
+         web.listen = \"127.0.0.1:0\"
          hosts.authority = \"{state}/authority.pem\"
          policy.file = \"{state}/policy.toml\"
          intake.listen = \"{outside}:{STREAM_PORT}\"

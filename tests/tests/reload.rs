@@ -76,6 +76,7 @@ fn configure(folder: &Path, hosts: &str) -> Result<()> {
         "[store]\ndatabase = \"sqlite://{at}/db\"\n\
          [intake]\nlisten = \"127.0.0.1:{}\"\nenrolment = \"127.0.0.1:{}\"\n\
          [admin]\nsocket = \"{at}/socket\"\n\
+         [web]\nlisten = \"127.0.0.1:0\"\n\
          [alerting]\nfolder = \"{at}/messages\"\n\
          [hosts]\nauthority = \"{at}/authority.pem\"\n{hosts}\n",
         port()?,

@@ -46,6 +46,9 @@ fn collector(ground: &Ground) -> String {
          [admin]\n\
          socket = {socket}\n\
          \n\
+         [web]\n\
+         listen = \"127.0.0.1:{page}\"\n\
+         \n\
          [intake]\n\
          listen = \"127.0.0.1:{agents}\"\n\
          enrolment = \"127.0.0.1:{enrolment}\"\n\
@@ -67,6 +70,7 @@ fn collector(ground: &Ground) -> String {
         agents = ports.agents,
         enrolment = ports.enrolment,
         policy = path(ground, "policy.toml"),
+        page = ports.page,
         messages = path(ground, "messages"),
     )
 }

@@ -28,6 +28,9 @@ pub(super) struct Ports {
     pub(super) agents: u16,
     pub(super) enrolment: u16,
     pub(super) ssh: u16,
+    /// 0 where an earlier version chose the others.
+    #[serde(default)]
+    pub(super) page: u16,
 }
 
 impl Ground {
@@ -81,7 +84,7 @@ impl Ground {
 
     /// Makes sure that nobody else listens where the collector is going to.
     pub(super) fn check_ports(&self) -> anyhow::Result<()> {
-        for port in [self.ports.agents, self.ports.enrolment] {
+        for port in [self.ports.agents, self.ports.enrolment, self.ports.page] {
             drop(self.listen(port)?);
         }
         Ok(())
@@ -125,21 +128,29 @@ fn lock(path: &Path) -> anyhow::Result<File> {
 }
 
 fn ports(path: &Path) -> anyhow::Result<Ports> {
-    if let Ok(text) = std::fs::read(path) {
-        return serde_json::from_slice(&text)
-            .with_context(|| format!("{} is not what `make up` wrote", path.display()));
-    }
-    // All three at once, so that they differ.
+    // All at once, so that they differ.
     let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let listeners = [free()?, free()?, free()?];
-    let [agents, enrolment, ssh] = listeners
+    let listeners = [free()?, free()?, free()?, free()?];
+    let [agents, enrolment, ssh, page] = listeners
         .each_ref()
         .map(|listener| listener.local_addr().map(|address| address.port()));
-    let ports = Ports {
+    let mut ports = Ports {
         agents: agents?,
         enrolment: enrolment?,
         ssh: ssh?,
+        page: page?,
     };
+    if let Ok(text) = std::fs::read(path) {
+        let kept: Ports = serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not what `make up` wrote", path.display()))?;
+        if kept.page != 0 {
+            return Ok(kept);
+        }
+        ports = Ports {
+            page: ports.page,
+            ..kept
+        };
+    }
     std::fs::write(path, serde_json::to_vec(&ports)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(ports)
@@ -154,6 +165,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = Ground::prepare(folder.path()).unwrap().ports;
         assert_eq!(Ground::prepare(folder.path()).unwrap().ports, first);
+    }
+
+    #[test]
+    fn what_an_earlier_version_chose_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ports.json");
+        std::fs::write(&file, r#"{"agents":1,"enrolment":2,"ssh":3}"#).unwrap();
+        let ports = Ground::prepare(folder.path()).unwrap().ports;
+        assert_eq!((ports.agents, ports.enrolment, ports.ssh), (1, 2, 3));
+        assert_eq!(Ground::prepare(folder.path()).unwrap().ports, ports);
+        assert_ne!(ports.page, 0);
     }
 
     #[test]

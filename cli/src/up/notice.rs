@@ -5,8 +5,12 @@ use serde_json::Value;
 
 use super::ground::Ground;
 use crate::client::Client;
+use crate::people;
 use crate::row::Row;
 use crate::screen::{Screen, Tone, safe};
+
+/// The account that a collector makes at its first start.
+const FIRST: &str = "admin";
 
 /// Says it.
 pub(super) async fn show(
@@ -16,6 +20,7 @@ pub(super) async fn show(
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
     messages(ground, collector, screen).await?;
+    page(ground, collector, screen).await?;
     if let Some(port) = port {
         suggest(ground, port, screen)?;
     }
@@ -46,6 +51,24 @@ async fn messages(ground: &Ground, collector: &Client, screen: &mut Screen) -> a
     screen.line("")?;
     Ok(screen.line(&format!(
         "That file is {file}; to reload it, end this and start it again."
+    ))?)
+}
+
+/// Where the page is, and how to get in for the first time.
+async fn page(ground: &Ground, collector: &Client, screen: &mut Screen) -> anyhow::Result<()> {
+    let at = format!("http://127.0.0.1:{}/", ground.ports().page);
+    let at = screen.paint(Tone::Bold, &at);
+    screen.line("")?;
+    let accounts = people::fetch(collector).await?;
+    let new = Row::all(&accounts)
+        .any(|account| account.text("name") == FIRST && account.text("must_change") == "true");
+    if !new {
+        return Ok(screen.line(&format!("The page is at {at}"))?);
+    }
+    let made = people::reset(collector, FIRST).await?;
+    let once = screen.paint(Tone::Bold, &safe(&Row::of(&made).text("password")));
+    Ok(screen.line(&format!(
+        "The page is at {at}  Sign in as {FIRST} with {once}"
     ))?)
 }
 

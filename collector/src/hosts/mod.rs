@@ -3,6 +3,7 @@
 mod api;
 mod authority;
 mod judge;
+mod pages;
 mod registry;
 mod rows;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use crate::store::{Store, Tx, deadline};
 use authority::Authority;
 
 pub use api::routes;
+pub use pages::pages;
 pub use rows::SCHEMA;
 pub use rows::finding::after as findings_after;
 

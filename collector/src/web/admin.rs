@@ -1,29 +1,28 @@
-//! The shell that rooms' paths are served in: for now a Unix socket for the operator's command.
+//! The Unix socket that the operator's command talks to.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use axum::Router;
 use axum::extract::connect_info::Connected;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::net::UnixListener;
 use watchward_daemon::tasks::Tasks;
+
+use super::Problem;
 
 /// The table `[admin]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct Admin {
     /// The Unix socket that the command `watchward` talks to. Only the collector's own user and
     /// root may.
     pub socket: PathBuf,
 }
 
-impl Default for Config {
+impl Default for Admin {
     fn default() -> Self {
         Self {
             socket: PathBuf::from("/run/watchward/collector.sock"),
@@ -35,7 +34,7 @@ impl Default for Config {
 ///
 /// # Errors
 /// The socket cannot be made, or another collector listens on it.
-pub fn start(tasks: &Tasks, config: &Config, routes: Router) -> anyhow::Result<()> {
+pub fn start(tasks: &Tasks, config: &Admin, routes: Router) -> anyhow::Result<()> {
     let path = &config.socket;
     let listener = listen(path).with_context(|| format!("cannot listen on {}", path.display()))?;
     let routes = routes.fallback(async || Problem::missing("there is no such path"));
@@ -101,50 +100,6 @@ fn account(accounts: &str, uid: u32) -> Option<String> {
         let number = fields.nth(1)?.parse::<u32>().ok()?;
         (number == uid).then(|| name.to_owned())
     })
-}
-
-/// Why a request was not answered: `{"error": "..."}`.
-#[derive(Debug)]
-pub struct Problem {
-    status: StatusCode,
-    text: String,
-}
-
-impl Problem {
-    /// What was asked makes no sense: in one sentence, what would.
-    pub fn refused(text: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            text: text.into(),
-        }
-    }
-
-    /// There is no such thing.
-    pub fn missing(text: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            text: text.into(),
-        }
-    }
-}
-
-impl<E: Into<anyhow::Error>> From<E> for Problem {
-    /// A problem of the collector's own: logged here, and not shown.
-    fn from(error: E) -> Self {
-        let error: anyhow::Error = error.into();
-        tracing::error!(error = format!("{error:#}"), "cannot answer a request");
-        let text = "the collector has a problem of its own; its log says which".to_owned();
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            text,
-        }
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error": self.text }))).into_response()
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,154 @@
+//! The pages of hosts: all of them, and one with everything that is known of it.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::routing::get;
+use watchward_protocol::text::Foreign;
+
+use super::rows::finding::FindingRow;
+use super::rows::{self, HostRow};
+use crate::store::Store;
+use crate::web::{Answer, Frame, Html, Pages, Part, Sorry, Tile, Tone, Visitor, page};
+
+/// The pages, the overview's part about hosts, and the entry of the navigation.
+pub fn pages(store: Store) -> Pages {
+    let for_overview = store.clone();
+    Pages::new()
+        .entry("/hosts", "Hosts")
+        .route("/hosts", get(list))
+        .route("/hosts/{name}", get(one))
+        .overview(move |visitor| overview(for_overview.clone(), visitor))
+        .with_state(store)
+}
+
+#[derive(Template)]
+#[template(path = "hosts/list.html")]
+struct List {
+    frame: Frame,
+    hosts: Vec<Shown>,
+}
+
+async fn list(State(store): State<Store>, visitor: Visitor) -> Answer {
+    let hosts = rows::hosts(&store).await?;
+    page(&List {
+        frame: visitor.frame("Hosts"),
+        hosts: hosts.into_iter().map(Shown::from).collect(),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "hosts/one.html")]
+struct One {
+    frame: Frame,
+    host: Shown,
+    findings: Vec<Finding>,
+    parts: Vec<Part>,
+}
+
+async fn one(State(store): State<Store>, Path(name): Path<String>, visitor: Visitor) -> Answer {
+    let hosts = rows::hosts(&store).await?;
+    // The last one of this name is the one that may talk to us, if any may.
+    let host = hosts.into_iter().rfind(|host| host.name == name);
+    let host = host.ok_or_else(|| Sorry::missing("There is no host of this name."))?;
+    let findings = host.findings.iter().map(Finding::from).collect();
+    page(&One {
+        frame: visitor.frame(name),
+        findings,
+        parts: visitor.about_host(&host.name).await?,
+        host: Shown::from(host),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "hosts/overview.html")]
+struct Silent {
+    frame: Frame,
+    silent: Vec<Shown>,
+}
+
+async fn overview(store: Store, visitor: Visitor) -> anyhow::Result<Part> {
+    let hosts = rows::hosts(&store).await?;
+    let count = |state| {
+        let of = hosts.iter().filter(|host| host.state == state).count();
+        i64::try_from(of).unwrap_or(i64::MAX)
+    };
+    let tile = |name, count, tone| Tile {
+        name,
+        count,
+        tone,
+        path: "/hosts",
+    };
+    let quiet = count("silent");
+    let mut tiles = vec![tile("hosts heard", count("heard"), Tone::Good)];
+    if quiet > 0 {
+        tiles.insert(0, tile("hosts silent", quiet, Tone::Bad));
+    }
+    let silent: Vec<_> = hosts
+        .into_iter()
+        .filter(|host| host.state == "silent")
+        .map(Shown::from)
+        .collect();
+    let body = match silent.is_empty() {
+        true => Html::default(),
+        false => Html::of(&Silent {
+            frame: visitor.frame(""),
+            silent,
+        })?,
+    };
+    Ok(Part { tiles, body })
+}
+
+/// A host as a page shows it: what its agent wrote is escaped.
+struct Shown {
+    version: String,
+    system: String,
+    tone: Tone,
+    failing: usize,
+    row: HostRow,
+}
+
+impl From<HostRow> for Shown {
+    fn from(row: HostRow) -> Self {
+        let failing = row.findings.iter().filter(|one| one.state == "failing");
+        Self {
+            version: escaped(&row.version),
+            system: escaped(&row.system),
+            tone: match row.state {
+                "heard" => Tone::Good,
+                "silent" => Tone::Bad,
+                _ => Tone::Dim,
+            },
+            failing: failing.count(),
+            row,
+        }
+    }
+}
+
+/// Something that an agent found.
+struct Finding {
+    subject: String,
+    state: String,
+    tone: Tone,
+    detail: String,
+    at: i64,
+}
+
+impl From<&FindingRow> for Finding {
+    fn from(row: &FindingRow) -> Self {
+        Self {
+            subject: escaped(&row.subject),
+            tone: match row.state.as_str() {
+                "watched" => Tone::Good,
+                "failing" => Tone::Warn,
+                _ => Tone::Dim,
+            },
+            state: row.state.clone(),
+            detail: escaped(&row.detail),
+            at: row.at,
+        }
+    }
+}
+
+fn escaped(text: &str) -> String {
+    Foreign::from(text).to_string()
+}

@@ -1,0 +1,164 @@
+//! Signing in, on both databases.
+
+use super::*;
+use crate::store::testing::{self, Fresh};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(second * 1_000_000)
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::from(text.to_owned())
+}
+
+fn stranger(name: &str, password: &str) -> Stranger {
+    Stranger {
+        name: name.to_owned(),
+        password: secret(password),
+        address: "192.0.2.1".parse().ok(),
+    }
+}
+
+async fn everybody() -> Vec<(Fresh, People)> {
+    let stores = testing::stores(&[SCHEMA]).await.into_iter();
+    stores
+        .map(|store| {
+            let people = People::new(store.clone(), Live::fixed(Config::default()));
+            (store, people)
+        })
+        .collect()
+}
+
+async fn enter(people: &People, stranger: &Stranger, now: Timestamp) -> Secret {
+    let Answer::In(secret) = people.sign_in(stranger, now).await.unwrap() else {
+        panic!("not let in");
+    };
+    secret
+}
+
+const NEW: &str = "correct horse battery";
+
+#[tokio::test]
+async fn a_one_time_password_lets_in_and_must_be_changed() {
+    for (_store, people) in everybody().await {
+        let once = people.add("ada", at(0)).await.unwrap().unwrap();
+        assert!(people.add("ada", at(0)).await.unwrap().is_none());
+        let first = enter(&people, &stranger("ada", once.reveal()), at(1)).await;
+        let session = people
+            .session(first.reveal(), at(2))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(session.must_change);
+
+        let change = async |old: &str, new: &str| {
+            let both = (&secret(old), &secret(new));
+            let done = people.change(&session, both, None, at(3)).await;
+            done.unwrap()
+        };
+        let weak = change(once.reveal(), "short").await;
+        assert!(matches!(weak, Change::Weak(Weakness::Short)));
+        assert!(matches!(change("no", NEW).await, Change::Wrong));
+        let Change::Done(second) = change(once.reveal(), NEW).await else {
+            panic!("not changed");
+        };
+
+        assert!(
+            people
+                .session(first.reveal(), at(4))
+                .await
+                .unwrap()
+                .is_none()
+        );
+        let session = people.session(second.reveal(), at(4)).await.unwrap();
+        assert!(!session.unwrap().must_change);
+        enter(&people, &stranger("ada", NEW), at(5)).await;
+        let used = stranger("ada", once.reveal());
+        let again = people.sign_in(&used, at(6)).await.unwrap();
+        assert!(matches!(again, Answer::Wrong));
+    }
+}
+
+#[tokio::test]
+async fn a_one_time_password_does_not_wait_for_ever() {
+    for (_store, people) in everybody().await {
+        let once = people.add("ada", at(0)).await.unwrap().unwrap();
+        let late = at(0) + ONE_TIME_LIFE;
+        let answer = people.sign_in(&stranger("ada", once.reveal()), late).await;
+        assert!(matches!(answer.unwrap(), Answer::Wrong));
+    }
+}
+
+#[tokio::test]
+async fn failures_are_slowed_down_and_kept_without_names_that_nobody_has() {
+    for (_store, people) in everybody().await {
+        people.add("ada", at(0)).await.unwrap();
+        for name in ["ada", "hunter2-in-the-wrong-field", "bob\0", "", "ada"] {
+            let answer = people.sign_in(&stranger(name, "guess"), at(1)).await;
+            assert!(matches!(answer.unwrap(), Answer::Wrong), "{name}");
+        }
+        let answer = people.sign_in(&stranger("ada", "guess"), at(1)).await;
+        assert!(matches!(answer.unwrap(), Answer::Later(_)));
+        let kept = people.happened(100).await.unwrap();
+        let names: Vec<_> = kept.iter().map(|one| one.name.as_deref()).collect();
+        let ada = Some("ada");
+        assert_eq!(names, [ada, None, None, None, ada, ada]);
+        assert_eq!(kept[0].event, Event::Failed);
+        assert_eq!(kept[0].address, "192.0.2.1".parse().ok());
+    }
+}
+
+#[tokio::test]
+async fn a_session_ends_when_idle_when_old_when_told_and_when_reset() {
+    for (_store, people) in everybody().await {
+        let once = people.add("ada", at(0)).await.unwrap().unwrap();
+        let ada = stranger("ada", once.reveal());
+        let (hour, day) = (3600, 86_400);
+        let counts = async |secret: &Secret, second| {
+            let found = people.session(secret.reveal(), at(second)).await;
+            found.unwrap()
+        };
+
+        let idle = enter(&people, &ada, at(1)).await;
+        assert!(counts(&idle, 11 * hour).await.is_some());
+        assert!(counts(&idle, 22 * hour).await.is_some(), "it was in use");
+        assert!(counts(&idle, 35 * hour).await.is_none(), "it was idle");
+
+        let used = enter(&people, &ada, at(1)).await;
+        for hours in (10..168).step_by(10) {
+            assert!(counts(&used, hours * hour).await.is_some(), "{hours}");
+        }
+        assert!(counts(&used, 7 * day + 2).await.is_none(), "it was old");
+
+        let left = enter(&people, &ada, at(2)).await;
+        let session = counts(&left, 3).await.unwrap();
+        people.sign_out(&session, None, at(3)).await.unwrap();
+        assert!(counts(&left, 4).await.is_none());
+
+        let reset = enter(&people, &ada, at(2)).await;
+        let again = people.reset("ada", at(3)).await.unwrap().unwrap();
+        assert!(counts(&reset, 4).await.is_none());
+        let gone = enter(&people, &stranger("ada", again.reveal()), at(4)).await;
+        assert!(people.remove("ada", at(5)).await.unwrap());
+        assert!(counts(&gone, 6).await.is_none());
+        assert!(people.reset("ada", at(7)).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_opens_an_account_is_kept_as_it_is() {
+    for (store, people) in everybody().await {
+        let once = people.add("ada", at(0)).await.unwrap().unwrap();
+        let session = enter(&people, &stranger("ada", once.reveal()), at(1)).await;
+        let kept: String = sqlx::query_scalar("SELECT password FROM people_account")
+            .fetch_one(store.read())
+            .await
+            .unwrap();
+        assert!(kept.starts_with("$argon2id$") && !kept.contains(once.reveal()));
+        let hash: Vec<u8> = sqlx::query_scalar("SELECT hash FROM people_session")
+            .fetch_one(store.read())
+            .await
+            .unwrap();
+        assert_ne!(hash, session.reveal().as_bytes());
+    }
+}

@@ -1,0 +1,114 @@
+//! The parts of the configuration that follow reloads, and the hands that change them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use watchward_daemon::config::Live;
+
+use crate::config::{Config, Policy};
+use crate::{access, alerting, health, hosts, people, restriction, web};
+
+/// The parts of the configuration that follow reloads.
+pub(crate) struct Followed {
+    pub(crate) web: Live<web::Config>,
+    pub(crate) people: Live<people::Config>,
+    pub(crate) alerting: alerting::Rules,
+    pub(crate) hosts: Live<hosts::Config>,
+    pub(crate) access: Live<access::Config>,
+    pub(crate) health: Live<health::Config>,
+    pub(crate) restriction: Live<restriction::Config>,
+    pub(crate) rules: Live<restriction::Policy>,
+}
+
+/// Each part that follows reloads, and the hands that change them.
+pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
+    let Policy {
+        groups: _,
+        networks,
+        restriction: rules,
+    } = policy;
+    let (web_changes, web) = Live::new(config.web);
+    let (people_changes, people) = Live::new(config.people);
+    let (alerting_changes, alerting) = alerting::Rules::unrouted(config.alerting);
+    let (hosts_changes, hosts) = Live::new(config.hosts);
+    let (access_changes, access) = Live::new(config.access);
+    let (health_changes, health) = Live::new(config.health);
+    let (restriction_changes, restriction) = Live::new(config.restriction);
+    let (rules_changes, rules) = Live::new(restriction::Policy::of(networks, rules));
+    let followed = Followed {
+        web,
+        people,
+        alerting,
+        hosts,
+        access,
+        health,
+        restriction,
+        rules,
+    };
+    let reload = Reload {
+        web: web_changes,
+        people: people_changes,
+        alerting: alerting_changes,
+        hosts: hosts_changes,
+        access: access_changes,
+        health: health_changes,
+        restriction: restriction_changes,
+        rules: rules_changes,
+    };
+    (followed, reload)
+}
+
+/// The hands that change a running collector's configuration.
+pub(crate) struct Reload {
+    web: watch::Sender<Arc<web::Config>>,
+    people: watch::Sender<Arc<people::Config>>,
+    alerting: watch::Sender<Arc<alerting::Config>>,
+    hosts: watch::Sender<Arc<hosts::Config>>,
+    access: watch::Sender<Arc<access::Config>>,
+    health: watch::Sender<Arc<health::Config>>,
+    restriction: watch::Sender<Arc<restriction::Config>>,
+    rules: watch::Sender<Arc<restriction::Policy>>,
+}
+
+impl Reload {
+    /// Reads the file again, and the policy: if either is bad, neither changes anything. Where to
+    /// listen and what to keep things in changes at the next start.
+    pub(crate) fn from(&self, file: &Path) {
+        match Config::read(file) {
+            Ok((config, policy)) => {
+                let Policy {
+                    groups: _,
+                    networks,
+                    restriction: rules,
+                } = policy;
+                let Config {
+                    store: _,
+                    intake: _,
+                    admin: _,
+                    web,
+                    people,
+                    policy: _,
+                    alerting,
+                    hosts,
+                    access,
+                    health,
+                    restriction,
+                } = config;
+                self.web.send_replace(Arc::new(web));
+                self.people.send_replace(Arc::new(people));
+                self.alerting.send_replace(Arc::new(alerting));
+                self.hosts.send_replace(Arc::new(hosts));
+                self.access.send_replace(Arc::new(access));
+                self.health.send_replace(Arc::new(health));
+                self.restriction.send_replace(Arc::new(restriction));
+                let rules = restriction::Policy::of(networks, rules);
+                self.rules.send_replace(Arc::new(rules));
+                tracing::info!(file = %file.display(), "read the configuration again");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the new configuration is not used; the old one stays");
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What rooms show, to the operator's command and to people: all their paths and pages together.
+
+use axum::Router;
+use watchward_daemon::config::Live;
+use watchward_daemon::tasks::Stop;
+
+use crate::hosts::Hosts;
+use crate::people::People;
+use crate::store::Store;
+use crate::web::{self, Site};
+use crate::{access, alerting, health, hosts, live, restriction};
+
+/// What rooms show, to the operator's command and to people.
+pub(crate) struct Shown {
+    pub(crate) store: Store,
+    pub(crate) people: People,
+    pub(crate) hosts: Hosts,
+    pub(crate) alerting: alerting::Rules,
+    pub(crate) rules: Live<restriction::Policy>,
+}
+
+/// What the operator's command can ask.
+pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
+    let Shown {
+        store,
+        people,
+        hosts,
+        alerting,
+        rules,
+    } = shown;
+    let rooms = access::routes()
+        .merge(health::routes())
+        .with_state(store.clone());
+    hosts::routes(hosts.clone())
+        .merge(rooms)
+        .merge(alerting::routes(store.clone(), alerting.clone()))
+        .merge(restriction::routes(store.clone(), rules.clone()))
+        .merge(live::routes(store.clone(), stop))
+        .merge(web::account_routes(people.clone()))
+}
+
+/// The pages, with their entries in the order of the navigation.
+pub(crate) fn site(shown: &Shown) -> Site {
+    let store = &shown.store;
+    Site::new(shown.people.clone(), store.clone()).with(hosts::pages(store.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::header::LOCATION;
+    use axum::http::{Request, StatusCode};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::store::testing;
+    use crate::{SCHEMAS, people};
+    use watchward_daemon::clock;
+
+    /// What needs nobody who has signed in.
+    const OPEN: &[&str] = &["/sign-in", "/-/healthy", "/-/ready"];
+
+    #[tokio::test]
+    async fn every_path_but_those_that_say_so_needs_somebody_who_has_signed_in() {
+        for store in testing::stores(SCHEMAS).await {
+            let folder = tempfile::tempdir().unwrap();
+            let hosts = hosts::Config {
+                authority: folder.path().join("authority.pem"),
+                ..hosts::Config::default()
+            };
+            let shown = Shown {
+                store: store.clone(),
+                people: People::new(store.clone(), Live::fixed(people::Config::default())),
+                hosts: Hosts::open(store.clone(), Live::fixed(hosts), clock::now()).unwrap(),
+                alerting: alerting::Rules::unrouted(alerting::Config::default()).1,
+                rules: Live::fixed(restriction::Policy::default()),
+            };
+            let site = site(&shown);
+            let (paths, open) = site.paths();
+            assert_eq!(open, OPEN);
+            let closed: Vec<_> = paths
+                .iter()
+                .filter(|path| !open.contains(path) && !path.starts_with("/assets/"))
+                .map(|path| path.replace(['{', '}'], "x"))
+                .chain(["/nowhere".to_owned(), "/sign-in/".to_owned()])
+                .collect();
+            assert!(closed.len() > 3, "{closed:?}");
+            let routes = site.router(&web::Config::default()).unwrap();
+            for path in &closed {
+                for (method, status) in [
+                    ("GET", StatusCode::SEE_OTHER),
+                    ("HEAD", StatusCode::SEE_OTHER),
+                    ("POST", StatusCode::UNAUTHORIZED),
+                    ("DELETE", StatusCode::UNAUTHORIZED),
+                ] {
+                    let asked = Request::builder().method(method).uri(path);
+                    let asked = asked.body(Body::empty()).unwrap();
+                    let answer = routes.clone().oneshot(asked).await.unwrap();
+                    assert_eq!(answer.status(), status, "{method} {path}");
+                    if status == StatusCode::SEE_OTHER {
+                        let to = answer.headers()[LOCATION].to_str().unwrap();
+                        assert!(to.starts_with("/sign-in"), "{path}: {to}");
+                    }
+                }
+            }
+        }
+    }
+}

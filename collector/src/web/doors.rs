@@ -1,0 +1,127 @@
+//! The door: signing in and out.
+
+use askama::Template;
+use axum::extract::Query;
+use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, Form};
+use serde::Deserialize;
+use watchward_daemon::clock;
+
+use super::guard::Guest;
+use super::page::{self, Frame, Sorry, Visitor};
+use crate::people::{self, Stranger};
+
+/// Where it is.
+pub(super) const SIGN_IN: &str = "/sign-in";
+pub(super) const SIGN_OUT: &str = "/sign-out";
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct Door {
+    frame: Frame,
+    next: String,
+    name: String,
+    trouble: String,
+}
+
+/// Where somebody wanted to go.
+#[derive(Deserialize)]
+pub(super) struct Wish {
+    #[serde(default)]
+    next: String,
+}
+
+pub(super) async fn show(Query(wish): Query<Wish>) -> page::Answer {
+    page::page(&Door {
+        frame: Frame::outside("Sign in"),
+        next: ours(&wish.next).to_owned(),
+        name: String::new(),
+        trouble: String::new(),
+    })
+}
+
+/// What the form says.
+#[derive(Deserialize)]
+pub(super) struct Typed {
+    name: String,
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+pub(super) async fn sign_in(
+    Extension(guest): Extension<Guest>,
+    Form(typed): Form<Typed>,
+) -> page::Answer {
+    let stranger = Stranger {
+        name: typed.name.clone(),
+        password: typed.password.into(),
+        address: guest.address,
+    };
+    let next = ours(&typed.next).to_owned();
+    let (status, trouble) = match guest.shell.people.sign_in(&stranger, clock::now()).await? {
+        people::Answer::In(secret) => {
+            let cookie = guest.pass.holding(&secret).to_string();
+            return Ok(([(SET_COOKIE, cookie)], Redirect::to(&next)).into_response());
+        }
+        people::Answer::Wrong => (
+            StatusCode::FORBIDDEN,
+            "Name and password do not belong together.".to_owned(),
+        ),
+        people::Answer::Later(wait) => {
+            let seconds = wait.as_secs() + 1;
+            let text = format!("Too many tries. Please wait {seconds} s and try again.");
+            (StatusCode::TOO_MANY_REQUESTS, text)
+        }
+    };
+    let door = page::page(&Door {
+        frame: Frame::outside("Sign in"),
+        next,
+        name: typed.name,
+        trouble,
+    })?;
+    Ok((status, door).into_response())
+}
+
+pub(super) async fn sign_out(
+    Extension(guest): Extension<Guest>,
+    visitor: Visitor,
+) -> Result<Response, Sorry> {
+    let people = visitor.people();
+    people
+        .sign_out(&visitor.session, visitor.address, visitor.now)
+        .await?;
+    let cookie = guest.pass.over().to_string();
+    Ok(([(SET_COOKIE, cookie)], Redirect::to(SIGN_IN)).into_response())
+}
+
+/// The path, if it is one of this site: nobody is sent elsewhere from here.
+fn ours(next: &str) -> &str {
+    let local = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains(['\\', '\r', '\n', '\t'])
+        && next.is_ascii();
+    if local { next } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_elsewhere() {
+        for elsewhere in [
+            "",
+            "https://evil.example/",
+            "//evil.example",
+            "/\\evil.example",
+            "/\t/evil.example",
+            "javascript:alert(1)",
+        ] {
+            assert_eq!(ours(elsewhere), "/", "{elsewhere}");
+        }
+        assert_eq!(ours("/access?host=a"), "/access?host=a");
+    }
+}

@@ -1,0 +1,207 @@
+//! The gate: nobody passes who has not signed in, except where a path says so. And the headers that
+//! every answer leaves with.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::CookieJar;
+use axum_extra::extract::cookie::{Cookie, SameSite};
+use watchward_daemon::clock;
+use watchward_daemon::secret::Secret;
+
+use super::account::PASSWORD;
+use super::assets;
+use super::config::Config;
+use super::doors::{SIGN_IN, SIGN_OUT};
+use super::page::{Sorry, Visitor};
+use super::site::Shell;
+use crate::store::Store;
+
+/// Nothing but what comes from here, nothing written into a page, and no page in another's frame.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(&str, &str); 5] = [
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    // Beware: with `no-referrer` browsers send `Origin: null`, and forms would be refused.
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+];
+
+/// Who may pass, and what they carry.
+#[derive(Clone)]
+pub(super) struct Gate {
+    shell: Arc<Shell>,
+    open: Arc<[&'static str]>,
+    secure: bool,
+    behind_proxy: bool,
+}
+
+impl Gate {
+    pub(super) fn new(shell: Arc<Shell>, open: Vec<&'static str>, config: &Config) -> Self {
+        Self {
+            shell,
+            open: open.into(),
+            secure: config.is_secure(),
+            behind_proxy: config.behind_proxy,
+        }
+    }
+
+    fn is_open(&self, path: &str) -> bool {
+        self.open.contains(&path) || path.starts_with(assets::FOLDER)
+    }
+
+    /// Where a request comes from, as far as that can be known.
+    fn address(&self, request: &Request) -> Option<IpAddr> {
+        let from = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+        (!self.behind_proxy).then(|| from.0.ip().to_canonical())
+    }
+}
+
+/// Somebody who asks, signed in or not.
+#[derive(Clone)]
+pub(super) struct Guest {
+    pub(super) address: Option<IpAddr>,
+    pub(super) shell: Arc<Shell>,
+    pub(super) pass: Pass,
+}
+
+/// The cookie that a session is carried in.
+#[derive(Clone, Copy)]
+pub(super) struct Pass {
+    secure: bool,
+}
+
+impl Pass {
+    /// Beware: without TLS, which is only on this machine, not every browser keeps a cookie that is
+    /// marked as secure.
+    fn name(self) -> &'static str {
+        match self.secure {
+            true => "__Host-watchward",
+            false => "watchward",
+        }
+    }
+
+    /// The cookie with this session's secret.
+    pub(super) fn holding(self, secret: &Secret) -> Cookie<'static> {
+        Cookie::build((self.name(), secret.reveal().to_owned()))
+            .path("/")
+            .http_only(true)
+            .secure(self.secure)
+            .same_site(SameSite::Lax)
+            .build()
+    }
+
+    /// The cookie that takes the other's place when it is over.
+    pub(super) fn over(self) -> Cookie<'static> {
+        let mut cookie = self.holding(&Secret::from(String::new()));
+        cookie.make_removal();
+        cookie
+    }
+
+    fn held(self, headers: &HeaderMap) -> Option<Secret> {
+        let jar = CookieJar::from_headers(headers);
+        let cookie = jar.get(self.name())?;
+        Some(Secret::from(cookie.value().to_owned()))
+    }
+}
+
+/// Lets those pass who may.
+pub(super) async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    let address = gate.address(&request);
+    let pass = Pass {
+        secure: gate.secure,
+    };
+    let guest = Guest {
+        address,
+        shell: gate.shell.clone(),
+        pass,
+    };
+    request.extensions_mut().insert(guest);
+    let path = request.uri().path().to_owned();
+    if gate.is_open(&path) {
+        return next.run(request).await;
+    }
+    let now = clock::now();
+    let session = match pass.held(request.headers()) {
+        Some(secret) => gate.shell.people.session(secret.reveal(), now).await,
+        None => Ok(None),
+    };
+    match session {
+        Err(error) => Sorry::from(error).into_response(),
+        Ok(None) => to_the_door(&request),
+        Ok(Some(session)) if session.must_change && path != PASSWORD && path != SIGN_OUT => {
+            Redirect::to(PASSWORD).into_response()
+        }
+        Ok(Some(session)) => {
+            request.extensions_mut().insert(Visitor {
+                session,
+                address,
+                now,
+                shell: gate.shell,
+                path,
+            });
+            next.run(request).await
+        }
+    }
+}
+
+/// A person is sent to the door and comes back from there; a script hears that it may not.
+fn to_the_door(request: &Request) -> Response {
+    let mode = request.headers().get("sec-fetch-mode");
+    let is_person = mode.is_none_or(|mode| mode == "navigate");
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !(is_person && reads) {
+        return Sorry::because(StatusCode::UNAUTHORIZED, "Please sign in.").into_response();
+    }
+    Redirect::to(&door(request.uri())).into_response()
+}
+
+fn door(wanted: &Uri) -> String {
+    let wanted = wanted.path_and_query().map_or("/", |it| it.as_str());
+    if wanted == "/" {
+        return SIGN_IN.to_owned();
+    }
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("next", wanted);
+    format!("{SIGN_IN}?{}", query.finish())
+}
+
+/// Dresses every answer in its headers.
+pub(super) async fn dress(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        let name = HeaderName::from_static(name);
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if gate.secure {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert("strict-transport-security", year);
+    }
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// `GET /-/ready`: whether the database answers.
+pub(super) async fn ready(State(store): State<Store>) -> (StatusCode, &'static str) {
+    match sqlx::query("SELECT 1").execute(store.read()).await {
+        Ok(_) => (StatusCode::OK, "ready\n"),
+        Err(error) => {
+            tracing::warn!(%error, "not ready: the database does not answer");
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the database does not answer\n",
+            )
+        }
+    }
+}

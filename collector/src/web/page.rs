@@ -1,0 +1,256 @@
+//! What every page has: its frame, who looks at it, and what is said when it cannot be shown.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{Html as HtmlResponse, IntoResponse, Redirect, Response};
+use watchward_daemon::clock;
+use watchward_protocol::time::Timestamp;
+
+use super::assets::{ASSETS, Assets};
+use super::moment::Moment;
+use super::site::{Entry, Part, Shell};
+use crate::people::{People, Session};
+
+/// What a page's handler returns.
+pub type Answer = Result<Response, Sorry>;
+
+/// Shows a page.
+///
+/// # Errors
+/// The template's.
+pub fn page(template: &impl Template) -> Answer {
+    Ok(HtmlResponse(template.render()?).into_response())
+}
+
+/// Sends a browser to another page, after a form.
+///
+/// # Errors
+/// None.
+pub fn see(path: &str) -> Answer {
+    Ok(Redirect::to(path).into_response())
+}
+
+/// Somebody who has signed in, and looks at a page.
+#[derive(Clone)]
+pub struct Visitor {
+    /// Who it is.
+    pub session: Session,
+    /// Where they are; `None` behind a proxy.
+    pub address: Option<IpAddr>,
+    /// When they asked.
+    pub now: Timestamp,
+    pub(super) shell: Arc<Shell>,
+    /// The path that they asked for.
+    pub(super) path: String,
+}
+
+impl Visitor {
+    /// What is around the page of this title.
+    pub fn frame(&self, title: impl Into<String>) -> Frame {
+        Frame {
+            title: title.into(),
+            who: Some(self.session.name.clone()),
+            must_change: self.session.must_change,
+            here: self.path.clone(),
+            entries: self.shell.entries.clone(),
+            now: self.now,
+            assets: &ASSETS,
+        }
+    }
+
+    /// What every room has to say about this host.
+    ///
+    /// # Errors
+    /// The rooms'.
+    pub async fn about_host(&self, host: &str) -> anyhow::Result<Vec<Part>> {
+        let mut parts = Vec::new();
+        for tell in &self.shell.about_host {
+            parts.push(tell(self.clone(), host.to_owned()).await?);
+        }
+        Ok(parts)
+    }
+
+    /// Whether they are still signed in, for what goes on for long.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_in(&self) -> sqlx::Result<bool> {
+        self.people().is_in(&self.session, clock::now()).await
+    }
+
+    pub(super) fn people(&self) -> &People {
+        &self.shell.people
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Sorry;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Sorry> {
+        let visitor = parts.extensions.get::<Self>().cloned();
+        visitor.ok_or_else(|| Sorry::because(StatusCode::UNAUTHORIZED, "Please sign in."))
+    }
+}
+
+/// What is around a page, for `layout.html`.
+#[derive(Clone)]
+pub struct Frame {
+    /// The page's title and first heading.
+    pub title: String,
+    /// Who is signed in.
+    pub who: Option<String>,
+    /// Whether they have to choose a password before anything else.
+    pub must_change: bool,
+    /// The path of the page.
+    pub here: String,
+    /// The navigation.
+    pub entries: Arc<[Entry]>,
+    /// When the page was asked for.
+    pub now: Timestamp,
+    /// Where style and script lie.
+    pub assets: &'static Assets,
+}
+
+impl Frame {
+    /// Around a page for somebody who has not signed in.
+    pub(super) fn outside(title: &str) -> Self {
+        Self {
+            title: title.to_owned(),
+            who: None,
+            must_change: false,
+            here: String::new(),
+            entries: Arc::new([]),
+            now: clock::now(),
+            assets: &ASSETS,
+        }
+    }
+
+    /// A moment as a page shows it.
+    pub fn time(&self, at: &Timestamp) -> Moment {
+        Moment::new(*at, self.now)
+    }
+
+    /// A moment in microseconds as a page shows it.
+    pub fn micros(&self, at: &i64) -> Moment {
+        Moment::new(Timestamp::from_micros(*at), self.now)
+    }
+
+    /// Whether the page is one of those under this entry of the navigation.
+    pub fn is_under(&self, entry: &Entry) -> bool {
+        match self.here.strip_prefix(entry.path) {
+            Some(rest) => rest.is_empty() || (entry.path != "/" && rest.starts_with('/')),
+            None => false,
+        }
+    }
+}
+
+/// What a state is like, for the eye; the state itself is always a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// As it should be.
+    Good,
+    /// To be looked at today.
+    Warn,
+    /// To be looked at now.
+    Bad,
+    /// Not worth a colour.
+    Dim,
+}
+
+impl fmt::Display for Tone {
+    /// The name of its class.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Good => "good",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+            Self::Dim => "dim",
+        })
+    }
+}
+
+/// HTML that a template made: what is in it is escaped already.
+#[derive(Clone, Debug, Default)]
+pub struct Html(String);
+
+impl Html {
+    /// What this template makes.
+    ///
+    /// # Errors
+    /// The template's.
+    pub fn of(template: &impl Template) -> anyhow::Result<Self> {
+        Ok(Self(template.render()?))
+    }
+}
+
+impl HtmlSafe for Html {}
+
+impl fmt::Display for Html {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a page is not shown, for a person.
+#[derive(Debug)]
+pub struct Sorry {
+    status: StatusCode,
+    text: String,
+}
+
+impl Sorry {
+    /// There is no such thing.
+    pub fn missing(text: impl Into<String>) -> Self {
+        Self::because(StatusCode::NOT_FOUND, text)
+    }
+
+    /// What was asked makes no sense: in one sentence, what would.
+    pub fn refused(text: impl Into<String>) -> Self {
+        Self::because(StatusCode::BAD_REQUEST, text)
+    }
+
+    pub(super) fn because(status: StatusCode, text: impl Into<String>) -> Self {
+        Self {
+            status,
+            text: text.into(),
+        }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Sorry {
+    /// A problem of the collector's own: logged here, and not shown.
+    fn from(error: E) -> Self {
+        let error: anyhow::Error = error.into();
+        tracing::error!(error = format!("{error:#}"), "cannot show a page");
+        let text = "The collector has a problem of its own; its log says which.";
+        Self::because(StatusCode::INTERNAL_SERVER_ERROR, text)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "sorry.html")]
+struct Apology<'a> {
+    frame: Frame,
+    text: &'a str,
+}
+
+impl IntoResponse for Sorry {
+    fn into_response(self) -> Response {
+        let reason = self.status.canonical_reason().unwrap_or("Sorry");
+        let apology = Apology {
+            frame: Frame::outside(reason),
+            text: &self.text,
+        };
+        let shown: Result<_, Infallible> = Ok(apology.render().unwrap_or(self.text.clone()));
+        let Ok(shown) = shown;
+        (self.status, HtmlResponse(shown)).into_response()
+    }
+}

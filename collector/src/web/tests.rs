@@ -1,0 +1,188 @@
+//! The door and the gate, as a browser meets them.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::header::{CACHE_CONTROL, COOKIE, ETAG, IF_NONE_MATCH, LOCATION, SET_COOKIE};
+use axum::http::{Request, Response, StatusCode};
+use tower::ServiceExt;
+use watchward_daemon::clock;
+use watchward_daemon::config::Live;
+
+use super::*;
+use crate::people::{self, People};
+use crate::store::testing::{self, Fresh};
+
+/// A site with one account, `ada`, and her one-time password.
+struct Bench {
+    routes: Router,
+    once: String,
+    _store: Fresh,
+}
+
+async fn bench(config: &Config) -> Bench {
+    let store = testing::stores(&[people::SCHEMA]).await.remove(0);
+    let people = People::new(store.clone(), Live::fixed(people::Config::default()));
+    let once = people.add("ada", clock::now()).await.unwrap().unwrap();
+    let site = Site::new(people, store.clone());
+    Bench {
+        routes: site.router(config).unwrap(),
+        once: once.reveal().to_owned(),
+        _store: store,
+    }
+}
+
+impl Bench {
+    async fn ask(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        form: Option<&str>,
+    ) -> Response<Body> {
+        let mut request = Request::builder().uri(path).header("host", "watch.example");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = form.unwrap_or_default().to_owned();
+        if form.is_some() {
+            request = request
+                .method("POST")
+                .header("content-type", "application/x-www-form-urlencoded");
+        }
+        let request = request.body(Body::from(body)).unwrap();
+        self.routes.clone().oneshot(request).await.unwrap()
+    }
+
+    /// Signs in: the cookie, as the server set it.
+    async fn sign_in(&self) -> String {
+        let form = format!("name=ada&password={}", self.once);
+        let answer = self.ask("/sign-in", &[], Some(&form)).await;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        answer.headers()[SET_COOKIE].to_str().unwrap().to_owned()
+    }
+}
+
+fn value(cookie: &str) -> &str {
+    cookie.split(';').next().unwrap()
+}
+
+async fn text(answer: Response<Body>) -> String {
+    let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_one_time_password_leads_to_ones_own_and_nowhere_else() {
+    let bench = bench(&Config::default()).await;
+    let cookie = bench.sign_in().await;
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
+        "{cookie}"
+    );
+    let with = [(COOKIE.as_str(), value(&cookie))];
+    let sent = bench.ask("/", &with, None).await;
+    assert_eq!(sent.headers()[LOCATION], "/people/password");
+
+    let again = format!(
+        "old={0}&new={1}&again={1}",
+        bench.once, "correct+horse+battery"
+    );
+    let done = bench.ask("/people/password", &with, Some(&again)).await;
+    assert_eq!(done.status(), StatusCode::SEE_OTHER);
+    let fresh = done.headers()[SET_COOKIE].to_str().unwrap().to_owned();
+    let old = bench.ask("/", &with, None).await;
+    assert_eq!(old.headers()[LOCATION], "/sign-in");
+
+    let with = [(COOKIE.as_str(), value(&fresh))];
+    let page = bench.ask("/", &with, None).await;
+    assert_eq!(page.status(), StatusCode::OK);
+    let out = bench.ask("/sign-out", &with, Some("")).await;
+    assert!(
+        out.headers()[SET_COOKIE]
+            .to_str()
+            .unwrap()
+            .contains("Max-Age=0")
+    );
+    let page = bench.ask("/people", &with, None).await;
+    assert_eq!(page.headers()[LOCATION], "/sign-in?next=%2Fpeople");
+}
+
+#[tokio::test]
+async fn whether_there_is_such_a_name_is_not_said() {
+    let bench = bench(&Config::default()).await;
+    let mut said = Vec::new();
+    for name in ["ada", "bob"] {
+        let form = format!("name={name}&password=guess");
+        let answer = bench.ask("/sign-in", &[], Some(&form)).await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        let said_so = text(answer).await.replace(name, "NAME");
+        said.push(said_so.split("<footer>").next().unwrap().to_owned());
+    }
+    assert_eq!(said[0], said[1]);
+}
+
+#[tokio::test]
+async fn forms_of_other_sites_are_refused() {
+    let bench = bench(&Config::default()).await;
+    for headers in [
+        [("sec-fetch-site", "cross-site")],
+        [("sec-fetch-site", "same-site")],
+        [("origin", "https://evil.example")],
+        [("origin", "null")],
+    ] {
+        let form = format!("name=ada&password={}", bench.once);
+        let answer = bench.ask("/sign-in", &headers, Some(&form)).await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{headers:?}");
+        assert!(answer.headers().get(SET_COOKIE).is_none());
+    }
+    let long = format!("name=ada&password={}", "x".repeat(100_000));
+    let answer = bench.ask("/sign-in", &[], Some(&long)).await;
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn every_answer_is_dressed() {
+    let plain = bench(&Config::default()).await;
+    let proxied = bench(&Config {
+        behind_proxy: true,
+        ..Config::default()
+    })
+    .await;
+    for path in ["/", "/sign-in", "/nowhere", "/-/healthy", "/assets/none"] {
+        let answer = plain.ask(path, &[], None).await;
+        let headers = answer.headers();
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"));
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert_eq!(headers[CACHE_CONTROL], "no-store");
+        assert!(!headers.contains_key("strict-transport-security"));
+        let answer = proxied.ask(path, &[], None).await;
+        assert!(answer.headers().contains_key("strict-transport-security"));
+    }
+    let cookie = proxied.sign_in().await;
+    assert!(
+        cookie.starts_with("__Host-watchward=") && cookie.contains("Secure"),
+        "{cookie}"
+    );
+}
+
+#[tokio::test]
+async fn style_and_script_are_kept_by_browsers() {
+    let bench = bench(&Config::default()).await;
+    let page = text(bench.ask("/sign-in", &[], None).await).await;
+    let assets: Vec<_> = page
+        .split('"')
+        .filter(|it| it.starts_with("/assets/"))
+        .collect();
+    assert!(assets.len() >= 3, "{assets:?}");
+    for path in assets {
+        let answer = bench.ask(path, &[], None).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        let kept = answer.headers()[CACHE_CONTROL].to_str().unwrap();
+        assert!(kept.contains("immutable"), "{kept}");
+        let tag = answer.headers()[ETAG].to_str().unwrap().to_owned();
+        let again = bench
+            .ask(path, &[(IF_NONE_MATCH.as_str(), &tag)], None)
+            .await;
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    }
+}
