@@ -100,27 +100,31 @@ fn show(answer: &Value, screen: &mut Screen) -> anyhow::Result<Option<i64>> {
     Ok(last)
 }
 
-const HEADS: [&str; 8] = [
+const HEADS: [&str; 10] = [
     "WHEN (UTC)",
     "HOST",
+    "SERVICE",
     "OUTCOME",
     "USER",
     "ADDRESS",
     "PORT",
     "METHOD",
     "FORM",
+    "MORE",
 ];
 
-fn cells(event: Row<'_>) -> [String; 8] {
+fn cells(event: Row<'_>) -> [String; 10] {
     [
         event.moment("at"),
         event.cell("host"),
+        event.cell("service"),
         event.cell("outcome"),
         event.cell("user"),
         event.cell("address"),
         event.cell("port"),
         event.cell("method"),
         event.cell("form"),
+        live::aim(event).unwrap_or_else(|| "-".to_owned()),
     ]
 }
 
@@ -129,6 +133,11 @@ fn query(filter: &Access) -> Vec<(&'static str, String)> {
         ("host", filter.host.clone()),
         ("user", filter.user.clone()),
         ("address", filter.address.clone()),
+        (
+            "service",
+            filter.service.map(|service| service.name().to_owned()),
+        ),
+        ("tunnel", filter.tunnel.map(|address| address.to_string())),
         ("attempts", filter.attempts.then(|| "true".to_owned())),
         (
             "outcome",

@@ -234,6 +234,12 @@ pub(crate) struct Access {
     /// Only from this address, or from this network, such as 10.0.0.0/8
     #[arg(long)]
     pub(crate) address: Option<String>,
+    /// Only what this server said
+    #[arg(long)]
+    pub(crate) service: Option<Service>,
+    /// Only with this address inside a VPN
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) tunnel: Option<std::net::IpAddr>,
     /// Only what ended so
     #[arg(long)]
     pub(crate) outcome: Option<Outcome>,
@@ -252,6 +258,25 @@ pub(crate) struct Access {
     /// Go on with what comes, until Ctrl-C
     #[arg(long, short)]
     pub(crate) follow: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    Sshd,
+    Sudo,
+    Su,
+    Openvpn,
+}
+
+impl Service {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sshd => "sshd",
+            Self::Sudo => "sudo",
+            Self::Su => "su",
+            Self::Openvpn => "openvpn",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

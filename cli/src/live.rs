@@ -70,14 +70,36 @@ pub(crate) fn access(event: Row<'_>, screen: &Screen) -> String {
     for name in ["key_fingerprint", "certificate_id"] {
         what.extend(Some(event.text(name)).filter(|value| !value.is_empty()));
     }
+    what.extend(aim(event));
     what.push(format!("[{}]", event.text("form")));
+    let service = match event.text("service").as_str() {
+        "" | "sshd" => String::new(),
+        other => format!(" {other}"),
+    };
     entry(
         screen,
         event,
         tone,
-        &format!("access {word}"),
+        &format!("access{service} {word}"),
         &what.join(" "),
     )
+}
+
+/// Where it was to lead: as which account, to which command, to which addresses inside a VPN.
+pub(crate) fn aim(event: Row<'_>) -> Option<String> {
+    let parts = [
+        ("as ", "target"),
+        ("inside ", "tunnel_v4"),
+        ("inside ", "tunnel_v6"),
+        ("to run ", "command"),
+    ];
+    let said: Vec<String> = parts
+        .into_iter()
+        .map(|(before, name)| (before, event.text(name)))
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(before, value)| format!("{before}{value}"))
+        .collect();
+    (!said.is_empty()).then(|| said.join(" "))
 }
 
 fn health(event: Row<'_>, screen: &Screen) -> String {

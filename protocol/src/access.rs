@@ -1,6 +1,6 @@
 //! What an agent saw of somebody getting in, or trying to.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,14 +24,20 @@ pub struct AccessEvent {
     pub form: String,
     /// Who it says it was.
     pub user: Option<User>,
-    /// Where it came from.
+    /// The account that was asked for, by `sudo` and `su`; root where nothing else was said.
+    pub target: Option<Foreign>,
+    /// Where it came from. `sudo` and `su` have none: whoever asks is on the host already.
     pub peer: Option<Peer>,
+    /// The addresses that a VPN gave inside of it.
+    pub tunnel: Tunnel,
     /// How: `password`, `publickey`, `keyboard-interactive/pam`, ...
     pub method: Option<String>,
     /// The public key that was used.
     pub key: Option<Key>,
     /// The certificate that was used.
     pub certificate: Option<Certificate>,
+    /// What `sudo` ran, or was asked to run.
+    pub command: Option<Foreign>,
     /// Process that wrote the line.
     pub pid: Option<u32>,
     /// How sure it is that the server itself wrote the line.
@@ -46,6 +52,27 @@ pub struct AccessEvent {
 pub enum Service {
     /// OpenSSH's sshd, with its helpers `sshd-session` and `sshd-auth`.
     Sshd,
+    /// `sudo`, with what PAM says in its name.
+    Sudo,
+    /// `su`, of util-linux or of shadow, with what PAM says in its name.
+    Su,
+    /// A server of OpenVPN.
+    OpenVpn,
+}
+
+impl Service {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Sshd, Self::Sudo, Self::Su, Self::OpenVpn];
+
+    /// What it is called in configuration, JSON and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sshd => "sshd",
+            Self::Sudo => "sudo",
+            Self::Su => "su",
+            Self::OpenVpn => "openvpn",
+        }
+    }
 }
 
 /// What happened.
@@ -96,6 +123,15 @@ pub struct Peer {
     pub port: Option<u16>,
 }
 
+/// The addresses that a VPN gave inside of it: none, one of either kind, or both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tunnel {
+    /// The IPv4 address.
+    pub v4: Option<Ipv4Addr>,
+    /// The IPv6 address.
+    pub v6: Option<Ipv6Addr>,
+}
+
 /// A public key as sshd names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -105,15 +141,15 @@ pub struct Key {
     pub fingerprint: String,
 }
 
-/// A certificate as sshd names it.
+/// A certificate as a server names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// The key id that its authority gave it.
+    /// The key id that its authority gave it (sshd), or its common name (OpenVPN).
     pub id: Foreign,
-    /// Its serial number.
-    pub serial: u64,
-    /// Fingerprint of the authority that signed it.
-    pub authority: String,
+    /// Its serial number, where the line has it and it fits.
+    pub serial: Option<u64>,
+    /// Fingerprint of the authority that signed it, where the line has it.
+    pub authority: Option<String>,
 }
 
 /// How sure it is that the server itself wrote a line. Only the highest may lead to enforcement.
@@ -122,8 +158,8 @@ pub struct Certificate {
 pub enum Trust {
     /// A text file: any local user can write such a line with `logger`.
     Text,
-    /// The journal says that sshd's program wrote it, running as an ordinary user.
+    /// The journal says that the server's program wrote it, running as an ordinary user.
     Session,
-    /// The journal says that sshd's program wrote it, running as root.
+    /// The journal says that the server's program wrote it, running as root.
     Server,
 }

@@ -1,5 +1,7 @@
 //! The access log and its gaps for the command line and the live view, as JSON.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -79,6 +81,10 @@ pub struct Shown {
     pub pid: Option<u32>,
     pub trust: Trust,
     pub line: String,
+    pub target: Option<String>,
+    pub tunnel_v4: Option<Ipv4Addr>,
+    pub tunnel_v6: Option<Ipv6Addr>,
+    pub command: Option<String>,
 }
 
 impl From<Kept> for Shown {
@@ -107,11 +113,17 @@ impl From<Kept> for Shown {
             key_kind,
             key_fingerprint,
             certificate_id: certificate.map(|certificate| certificate.id.to_string()),
-            certificate_serial: certificate.map(|certificate| certificate.serial),
-            certificate_authority: certificate.map(|certificate| escaped(&certificate.authority)),
+            certificate_serial: certificate.and_then(|certificate| certificate.serial),
+            certificate_authority: certificate
+                .and_then(|certificate| certificate.authority.as_deref())
+                .map(escaped),
             pid: event.pid,
             trust: event.trust,
             line: event.line.to_string(),
+            target: event.target.map(|target| target.to_string()),
+            tunnel_v4: event.tunnel.v4,
+            tunnel_v6: event.tunnel.v6,
+            command: event.command.map(|command| command.to_string()),
         }
     }
 }
@@ -129,6 +141,8 @@ pub(super) struct Asked {
     host: Option<String>,
     user: Option<String>,
     address: Option<Addresses>,
+    service: Option<Service>,
+    tunnel: Option<IpAddr>,
     outcome: Option<Outcome>,
     form: Option<String>,
     attempts: bool,
@@ -146,6 +160,8 @@ impl Asked {
             addresses: self
                 .address
                 .map(|Addresses(network)| address::range(network)),
+            service: self.service,
+            tunnel: self.tunnel.map(|address| address.to_canonical()),
             outcome: self.outcome,
             form: self.form,
             attempts: self.attempts,

@@ -46,6 +46,8 @@ pub struct Rule {
 pub enum Service {
     /// OpenSSH's server.
     Ssh,
+    /// A server of OpenVPN.
+    OpenVpn,
 }
 
 /// The list `services = [...]`: at least one.
@@ -159,7 +161,7 @@ impl TryFrom<Vec<Service>> for Services {
 
     fn try_from(services: Vec<Service>) -> Result<Self, Self::Error> {
         if services.is_empty() {
-            return Err("expected at least one service: \"ssh\"");
+            return Err("expected at least one service: \"ssh\", \"openvpn\"");
         }
         Ok(Self(services))
     }
@@ -176,6 +178,8 @@ impl Service {
     pub(super) const fn of(service: access::Service) -> Option<Self> {
         match service {
             access::Service::Sshd => Some(Self::Ssh),
+            access::Service::OpenVpn => Some(Self::OpenVpn),
+            access::Service::Sudo | access::Service::Su => None,
         }
     }
 
@@ -183,6 +187,7 @@ impl Service {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Ssh => "ssh",
+            Self::OpenVpn => "openvpn",
         }
     }
 }

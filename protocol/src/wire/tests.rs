@@ -30,12 +30,17 @@ fn access() -> impl Strategy<Value = Report> {
         bytes(),
         bytes(),
         prop::option::of(peer),
-        any::<(i64, bool, bool, Option<u32>, u64)>(),
+        any::<(i64, bool, bool, Option<u32>, Option<u64>)>(),
+        (prop::sample::select(&Service::ALL), tunnel()),
     )
-        .prop_map(|(user, line, peer, (at, attempt, known, pid, serial))| {
+        .prop_map(|(user, line, peer, plain, (service, tunnel))| {
+            let (at, attempt, known, pid, serial) = plain;
             Report::Access(AccessEvent {
                 at: Timestamp::from_micros(at),
-                service: Service::Sshd,
+                service,
+                target: known.then(|| user.clone().into()),
+                tunnel,
+                command: attempt.then(|| line.clone().into()),
                 action: Action::Authentication,
                 outcome: Outcome::Failure,
                 attempt,
@@ -56,13 +61,18 @@ fn access() -> impl Strategy<Value = Report> {
                 certificate: Some(Certificate {
                     id: line.clone().into(),
                     serial,
-                    authority: String::new(),
+                    authority: known.then(String::new),
                 }),
                 pid,
                 trust: Trust::Server,
                 line: line.into(),
             })
         })
+}
+
+fn tunnel() -> impl Strategy<Value = Tunnel> {
+    any::<(Option<std::net::Ipv4Addr>, Option<std::net::Ipv6Addr>)>()
+        .prop_map(|(v4, v6)| Tunnel { v4, v6 })
 }
 
 proptest! {
@@ -211,12 +221,14 @@ fn of_a_message_that_is_too_large_a_part_is_taken() {
     assert_eq!(access.user.unwrap().name.as_bytes().len(), 1 << 10);
     let (key, certificate) = (access.key.unwrap(), access.certificate.unwrap());
     assert_eq!(certificate.id.as_bytes().len(), 1 << 10);
+    assert_eq!(access.target.unwrap().as_bytes().len(), 1 << 10);
+    assert_eq!(access.command.unwrap().as_bytes().len(), 4 << 10);
     for text in [
         access.form,
         access.method.unwrap(),
         key.kind,
         key.fingerprint,
-        certificate.authority,
+        certificate.authority.unwrap(),
     ] {
         assert_eq!(text.len(), 200);
     }
@@ -239,11 +251,25 @@ fn too_large_access() -> v1::Access {
         }),
         certificate: Some(v1::access::Certificate {
             id: bytes.clone(),
-            serial: 1,
-            authority: long,
+            serial: Some(1),
+            authority: Some(long),
         }),
+        target: Some(bytes.clone()),
+        command: Some(bytes.clone()),
         line: bytes,
         ..v1::Access::default()
+    }
+}
+
+#[test]
+fn an_address_in_a_tunnel_has_its_kinds_length() {
+    let tunnel = |v4: usize, v6: usize| v1::access::Tunnel {
+        v4: Some(vec![1; v4]),
+        v6: Some(vec![1; v6]),
+    };
+    assert!(Tunnel::try_from(tunnel(4, 16)).is_ok());
+    for (v4, v6) in [(16, 16), (4, 4), (0, 16), (4, 0)] {
+        assert!(Tunnel::try_from(tunnel(v4, v6)).is_err(), "{v4} {v6}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a message of a server to the events it means: the one function that all sources use.
 
 use watchward_protocol::access::{
-    AccessEvent, Action, Certificate, Key, Outcome, Service, Trust, User,
+    AccessEvent, Action, Certificate, Key, Outcome, Service, Trust, Tunnel, User,
 };
 use watchward_protocol::record::Gap;
 use watchward_protocol::text::Foreign;
@@ -126,8 +126,8 @@ impl Understand {
             }),
             certificate: parsed.certificate.as_ref().map(|certificate| Certificate {
                 id: Foreign::from(&*certificate.id),
-                serial: certificate.serial,
-                authority: certificate.authority.to_owned(),
+                serial: Some(certificate.serial),
+                authority: Some(certificate.authority.to_owned()),
             }),
             ..unrecognised(written)
         };
@@ -195,10 +195,13 @@ fn unrecognised(written: &Written<'_>) -> AccessEvent {
         attempt: false,
         form: UNRECOGNISED.to_owned(),
         user: None,
+        target: None,
         peer: None,
+        tunnel: Tunnel::default(),
         method: None,
         key: None,
         certificate: None,
+        command: None,
         pid: written.pid,
         trust: written.trust,
         line: Foreign::from(written.message),

@@ -1,6 +1,7 @@
 //! Events: written in bulk, and asked about in bulk.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -24,7 +25,8 @@ pub(in crate::access) fn place<T>(heard: &Heard<T>) -> Place {
 }
 
 // What the database has for a variant is its place in these lists: only ever append.
-pub(super) const SERVICES: [Service; 1] = [Service::Sshd];
+pub(super) const SERVICES: [Service; 4] =
+    [Service::Sshd, Service::Sudo, Service::Su, Service::OpenVpn];
 pub(super) const ACTIONS: [Action; 6] = [
     Action::Authentication,
     Action::Refusal,
@@ -101,8 +103,9 @@ const INSERT: Bulk<'static> = Bulk {
     before: "INSERT INTO access_event (host, host_name, lane, epoch, seq, at, kept_at, received_at, \
         judged_at, boot, service, action, outcome, attempt, form, user_name, user_known, address, \
         port, source, counts, method, key_kind, key_fingerprint, certificate_id, \
-        certificate_serial, certificate_authority, pid, trust, line) VALUES ",
-    columns: 30,
+        certificate_serial, certificate_authority, pid, trust, line, target, tunnel_v4, tunnel_v6, \
+        command) VALUES ",
+    columns: 34,
     after: " ON CONFLICT DO NOTHING",
 };
 
@@ -136,6 +139,13 @@ fn told(one: &Fresh<'_>, values: &mut Values) {
     let key = event.key.as_ref();
     let certificate = event.certificate.as_ref();
     let address = event.peer.map(|peer| address::bytes(peer.address));
+    let serial = certificate.and_then(|certificate| certificate.serial);
+    let authority = certificate.and_then(|certificate| certificate.authority.as_ref());
+    let inside = |address: Option<IpAddr>| address.map(address::bytes);
+    let [v4, v6] = [
+        inside(event.tunnel.v4.map(IpAddr::from)),
+        inside(event.tunnel.v6.map(IpAddr::from)),
+    ];
     values
         .number(code(&SERVICES, &event.service))
         .number(code(&ACTIONS, &event.action))
@@ -152,11 +162,15 @@ fn told(one: &Fresh<'_>, values: &mut Values) {
         .text(key.map(|key| key.kind.as_str()))
         .text(key.map(|key| key.fingerprint.as_str()))
         .bytes(certificate.map(|certificate| certificate.id.as_bytes()))
-        .number(certificate.map(|certificate| certificate.serial.cast_signed()))
-        .text(certificate.map(|certificate| certificate.authority.as_str()))
+        .number(serial.map(u64::cast_signed))
+        .text(authority.map(String::as_str))
         .number(event.pid.map(i64::from))
         .number(code(&TRUSTS, &event.trust))
-        .bytes(event.line.as_bytes());
+        .bytes(event.line.as_bytes())
+        .bytes(event.target.as_ref().map(|target| target.as_bytes()))
+        .bytes(v4.as_ref().map(|bytes| &bytes[..]))
+        .bytes(v6.as_ref().map(|bytes| &bytes[..]))
+        .bytes(event.command.as_ref().map(|command| command.as_bytes()));
 }
 
 /// As much of a user name as an index takes; sshd itself writes far less (`%.100s`).

@@ -1,8 +1,12 @@
 //! Events as they are listed: by what they are asked for, or one after another.
 
+use std::net::IpAddr;
+
 use sqlx::Row;
 use sqlx::any::AnyRow;
-use watchward_protocol::access::{AccessEvent, Certificate, Key, Outcome, Peer, User};
+use watchward_protocol::access::{
+    AccessEvent, Certificate, Key, Outcome, Peer, Service, Tunnel, User,
+};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
@@ -19,6 +23,10 @@ pub(in crate::access) struct Wanted {
     pub(in crate::access) host: Option<String>,
     pub(in crate::access) user: Option<Vec<u8>>,
     pub(in crate::access) addresses: Option<([u8; 16], [u8; 16])>,
+    /// The server that wrote it.
+    pub(in crate::access) service: Option<Service>,
+    /// The address inside a VPN.
+    pub(in crate::access) tunnel: Option<IpAddr>,
     pub(in crate::access) outcome: Option<Outcome>,
     pub(in crate::access) form: Option<String>,
     pub(in crate::access) attempts: bool,
@@ -72,6 +80,13 @@ fn question(wanted: &Wanted) -> Question {
         question.add("address >= ", Some(low.to_vec()));
         question.add("address <= ", Some(high.to_vec()));
     }
+    let service = wanted.service.as_ref();
+    question.add(
+        "service = ",
+        service.map(|service| code(&SERVICES, service)),
+    );
+    let inside = wanted.tunnel.map(|it| address::bytes(it).to_vec());
+    question.add(tunnel_column(wanted.tunnel), inside);
     let outcome = wanted.outcome.as_ref();
     question.add(
         "outcome = ",
@@ -83,9 +98,17 @@ fn question(wanted: &Wanted) -> Question {
     question
 }
 
+const fn tunnel_column(wanted: Option<IpAddr>) -> &'static str {
+    match wanted {
+        Some(IpAddr::V6(_)) => "tunnel_v6 = ",
+        Some(IpAddr::V4(_)) | None => "tunnel_v4 = ",
+    }
+}
+
 const SELECT: &str = "SELECT id, host_name, received_at, at, service, action, outcome, attempt, \
     form, user_name, user_known, address, port, method, key_kind, key_fingerprint, \
-    certificate_id, certificate_serial, certificate_authority, pid, trust, line FROM access_event";
+    certificate_id, certificate_serial, certificate_authority, pid, trust, line, target, tunnel_v4, \
+    tunnel_v6, command FROM access_event";
 
 fn kept(row: &AnyRow) -> sqlx::Result<Kept> {
     Ok(Kept {
@@ -109,8 +132,30 @@ fn kept(row: &AnyRow) -> sqlx::Result<Kept> {
                 .and_then(|pid| u32::try_from(pid).ok()),
             trust: variant(&TRUSTS, row.try_get("trust")?)?,
             line: row.try_get::<Vec<u8>, _>("line")?.into(),
+            target: foreign(row, "target")?,
+            tunnel: tunnel(row)?,
+            command: foreign(row, "command")?,
         },
     })
+}
+
+fn foreign(row: &AnyRow, column: &str) -> sqlx::Result<Option<Foreign>> {
+    let bytes: Option<Vec<u8>> = row.try_get(column)?;
+    Ok(bytes.map(Foreign::from))
+}
+
+fn tunnel(row: &AnyRow) -> sqlx::Result<Tunnel> {
+    let mut tunnel = Tunnel::default();
+    for column in ["tunnel_v4", "tunnel_v6"] {
+        let Some(bytes) = row.try_get(column)? else {
+            continue;
+        };
+        match address::address(sixteen(bytes)?) {
+            IpAddr::V4(address) => tunnel.v4 = Some(address),
+            IpAddr::V6(address) => tunnel.v6 = Some(address),
+        }
+    }
+    Ok(tunnel)
 }
 
 fn user(row: &AnyRow) -> sqlx::Result<Option<User>> {
@@ -141,17 +186,13 @@ fn key(row: &AnyRow) -> sqlx::Result<Option<Key>> {
 }
 
 fn certificate(row: &AnyRow) -> sqlx::Result<Option<Certificate>> {
-    let id: Option<Vec<u8>> = row.try_get("certificate_id")?;
     let serial: Option<i64> = row.try_get("certificate_serial")?;
     let authority: Option<String> = row.try_get("certificate_authority")?;
-    Ok(id
-        .zip(serial)
-        .zip(authority)
-        .map(|((id, serial), authority)| Certificate {
-            id: Foreign::from(id),
-            serial: serial.cast_unsigned(),
-            authority,
-        }))
+    Ok(foreign(row, "certificate_id")?.map(|id| Certificate {
+        id,
+        serial: serial.map(i64::cast_unsigned),
+        authority,
+    }))
 }
 
 /// The variant that stands at this place of a list.

@@ -56,6 +56,10 @@ pub const SCHEMA: Schema = Schema {
         CREATE INDEX access_event_judged ON access_event (judged_at);
         CREATE INDEX access_event_judged_user ON access_event (user_name, judged_at);
         CREATE INDEX access_event_judged_host ON access_event (host_name, judged_at)",
+        "ALTER TABLE access_event ADD COLUMN target {bytes};
+        ALTER TABLE access_event ADD COLUMN tunnel_v4 {bytes};
+        ALTER TABLE access_event ADD COLUMN tunnel_v6 {bytes};
+        ALTER TABLE access_event ADD COLUMN command {bytes}",
     ],
 };
 

@@ -92,6 +92,51 @@ async fn keeps_all_that_was_told_and_shows_it_escaped() {
 }
 
 #[tokio::test]
+async fn a_vpn_and_sudo_are_kept_shown_and_found() {
+    for store in stores().await {
+        let mut vpn = login(1, 1, 5, "192.0.2.7");
+        vpn.report.peer.as_mut().unwrap().port = Some(1);
+        vpn.report.service = Service::OpenVpn;
+        vpn.report.certificate = Some(Certificate {
+            id: "ada".into(),
+            serial: None,
+            authority: None,
+        });
+        vpn.report.tunnel = Tunnel {
+            v4: Some([10, 8, 0, 6].into()),
+            v6: Some("fd00::1000".parse().unwrap()),
+        };
+        let mut sudo = failure(1, 2, 6, "192.0.2.7");
+        sudo.report.service = Service::Sudo;
+        sudo.report.peer.as_mut().unwrap().port = Some(2);
+        sudo.report.target = Some("root\n".into());
+        sudo.report.command = Some(b"/usr/bin/id \xff"[..].into());
+        hear(&store, &[vpn.clone(), sudo.clone()], at(7)).await;
+        let wanted = listing::Wanted {
+            limit: 9,
+            ..listing::Wanted::default()
+        };
+        let kept = listing::list(&store, &wanted).await.unwrap();
+        assert_eq!(kept[0].event, vpn.report);
+        assert_eq!(kept[1].event, sudo.report);
+        let shown = after(&store, 1, 10).await.unwrap();
+        assert_eq!(shown[0].target.as_deref(), Some("root\\n"));
+        assert_eq!(shown[0].command.as_deref(), Some("/usr/bin/id \\xff"));
+        for (question, expected) in [
+            ("service=openvpn", 1),
+            ("service=sudo", 2),
+            ("tunnel=10.8.0.6", 1),
+            ("tunnel=fd00::1000", 1),
+        ] {
+            assert_eq!(ask(&store, question).await, [expected], "{question}");
+        }
+        for question in ["service=sshd", "tunnel=10.8.0.7"] {
+            assert!(ask(&store, question).await.is_empty(), "{question}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_repeat_changes_nothing() {
     for store in stores().await {
         let mut events = failures(1, 0, 12, "203.0.113.7");

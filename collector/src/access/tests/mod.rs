@@ -5,7 +5,7 @@ mod judged;
 mod listed;
 
 use watchward_protocol::access::{
-    AccessEvent, Action, Certificate, Key, Outcome, Peer, Service, Trust, User,
+    AccessEvent, Action, Certificate, Key, Outcome, Peer, Service, Trust, Tunnel, User,
 };
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::record::{Epoch, Gap, Lane};
@@ -62,8 +62,11 @@ fn failure(host: u8, seq: u64, seconds: i64, address: &str) -> Heard<AccessEvent
             port: Some(4711),
         }),
         method: Some("password".into()),
+        target: None,
+        tunnel: Tunnel::default(),
         key: None,
         certificate: None,
+        command: None,
         pid: Some(77),
         trust: Trust::Server,
         line: "Failed password for invalid user Tr0ub4dor&3".into(),
@@ -88,8 +91,8 @@ fn login(host: u8, seq: u64, seconds: i64, address: &str) -> Heard<AccessEvent> 
     });
     event.certificate = Some(Certificate {
         id: b"zo\xff\x1b"[..].into(),
-        serial: u64::MAX,
-        authority: "SHA256:ca".into(),
+        serial: Some(u64::MAX),
+        authority: Some("SHA256:ca".into()),
     });
     event.line = "Accepted publickey for root".into();
     heard

@@ -16,7 +16,7 @@ use crate::store::Tx;
 use crate::store::bulk::{Bulk, Values};
 
 // What the database has for a variant is its place in this list: only ever append.
-const SERVICES: [Service; 1] = [Service::Ssh];
+const SERVICES: [Service; 2] = [Service::Ssh, Service::OpenVpn];
 
 /// What the database has for a service.
 pub(super) fn service_code(service: Service) -> i64 {

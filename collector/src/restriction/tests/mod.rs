@@ -4,7 +4,7 @@ mod kept;
 mod permitted;
 mod read;
 
-use watchward_protocol::access::{Action, Outcome, Peer, Service, Trust, User};
+use watchward_protocol::access::{Action, Outcome, Peer, Service, Trust, Tunnel, User};
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::record::{Epoch, Lane};
 
@@ -73,8 +73,11 @@ fn login(seq: u64, seconds: i64, address: &str) -> Heard<AccessEvent> {
             port: Some(4711),
         }),
         method: Some("publickey".into()),
+        target: None,
+        tunnel: Tunnel::default(),
         key: None,
         certificate: None,
+        command: None,
         pid: Some(77),
         trust: Trust::Server,
         line: "Accepted publickey for root".into(),
