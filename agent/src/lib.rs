@@ -65,7 +65,9 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         health,
         keys,
     } = config;
+    let directory = spool.directory.clone();
     let spool = Arc::new(spool::Spool::open(spool)?);
+    let (orders, _ordered) = uplink::Orders::open(&directory);
     let standing = Arc::new(hosts.standing()?);
     let (keeper, entries) = spool::Keeper::new();
     let (growing, grown) = watch::channel(PerLane::default());
@@ -94,7 +96,7 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
             (tasks.stop(), tasks.pulse()),
         ),
     );
-    let ends = (renewals, tasks.stop(), tasks.pulse());
+    let ends = ((renewals, orders), tasks.stop(), tasks.pulse());
     tasks.start(
         "uplink",
         uplink::run(uplink, spool, grown, standing.clone(), ends),

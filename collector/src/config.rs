@@ -47,6 +47,8 @@ pub struct Policy {
     pub networks: restriction::Networks,
     /// Who may reach what from where.
     pub restriction: restriction::Table,
+    /// Checks that groups of hosts run beside their own.
+    pub health: health::Policy,
 }
 
 impl Config {
@@ -83,9 +85,11 @@ impl Policy {
             groups,
             networks,
             restriction,
+            health,
         } = self;
         networks.join()?;
-        restriction.join(groups, networks)
+        restriction.join(groups, networks)?;
+        health.join(groups)
     }
 }
 

@@ -83,7 +83,7 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
         Arc::new(hosts.clone()) as _,
         Arc::clone(&rooms) as _,
     );
-    intake::start(tasks, &intake, &hosts.trust(), parts).await?;
+    intake::start(tasks, &intake, &hosts.trust(), followed.orders, parts).await?;
     let shown = Shown {
         store,
         people,

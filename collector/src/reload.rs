@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use watchward_daemon::config::Live;
+use watchward_protocol::order::Order;
 
 use crate::config::{Config, Policy};
-use crate::{access, alerting, health, hosts, people, restriction, web};
+use crate::{access, alerting, health, hosts, intake, people, restriction, web};
 
 /// The parts of the configuration that follow reloads.
 pub(crate) struct Followed {
@@ -19,6 +20,7 @@ pub(crate) struct Followed {
     pub(crate) health: Live<health::Config>,
     pub(crate) restriction: Live<restriction::Config>,
     pub(crate) rules: Live<restriction::Policy>,
+    pub(crate) orders: Live<intake::Orders>,
 }
 
 /// Each part that follows reloads, and the hands that change them.
@@ -27,6 +29,7 @@ pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
         groups: _,
         networks,
         restriction: rules,
+        health: checks,
     } = policy;
     let (web_changes, web) = Live::new(config.web);
     let (people_changes, people) = Live::new(config.people);
@@ -36,6 +39,7 @@ pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
     let (health_changes, health) = Live::new(config.health);
     let (restriction_changes, restriction) = Live::new(config.restriction);
     let (rules_changes, rules) = Live::new(restriction::Policy::of(networks, rules));
+    let (orders_changes, orders) = Live::new(orders(checks));
     let followed = Followed {
         web,
         people,
@@ -45,6 +49,7 @@ pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
         health,
         restriction,
         rules,
+        orders,
     };
     let reload = Reload {
         web: web_changes,
@@ -55,6 +60,7 @@ pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
         health: health_changes,
         restriction: restriction_changes,
         rules: rules_changes,
+        orders: orders_changes,
     };
     (followed, reload)
 }
@@ -69,6 +75,12 @@ pub(crate) struct Reload {
     health: watch::Sender<Arc<health::Config>>,
     restriction: watch::Sender<Arc<restriction::Config>>,
     rules: watch::Sender<Arc<restriction::Policy>>,
+    orders: watch::Sender<Arc<intake::Orders>>,
+}
+
+/// What should hold on each host.
+fn orders(checks: health::Policy) -> intake::Orders {
+    intake::Orders::new(move |host| vec![Order::Checks(checks.of(&host.name))])
 }
 
 impl Reload {
@@ -81,6 +93,7 @@ impl Reload {
                     groups: _,
                     networks,
                     restriction: rules,
+                    health: checks,
                 } = policy;
                 let Config {
                     store: _,
@@ -104,6 +117,7 @@ impl Reload {
                 self.restriction.send_replace(Arc::new(restriction));
                 let rules = restriction::Policy::of(networks, rules);
                 self.rules.send_replace(Arc::new(rules));
+                self.orders.send_replace(Arc::new(orders(checks)));
                 tracing::info!(file = %file.display(), "read the configuration again");
             }
             Err(error) => {

@@ -4,21 +4,41 @@
 use std::fmt::Write;
 use std::ops::Range;
 
+use toml::de::DeTable;
+
 pub use toml::Spanned;
 
 /// Something in a file that makes no sense with the rest of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misplaced {
-    place: Range<usize>,
+    place: Place,
     message: String,
-    other: Option<(Range<usize>, String)>,
+    other: Option<(Place, String)>,
+}
+
+/// Where something stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// From byte to byte.
+    Bytes(Range<usize>),
+    /// Under this key of this key of that key.
+    Key(Vec<String>),
 }
 
 impl Misplaced {
     /// What is wrong with this, in one sentence.
     pub fn at<T>(place: &Spanned<T>, message: impl Into<String>) -> Self {
         Self {
-            place: place.span(),
+            place: Place::Bytes(place.span()),
+            message: message.into(),
+            other: None,
+        }
+    }
+
+    /// What is wrong with what stands under this key, each name within the one before.
+    pub fn at_key(names: &[&str], message: impl Into<String>) -> Self {
+        Self {
+            place: Place::key(names),
             message: message.into(),
             other: None,
         }
@@ -27,23 +47,53 @@ impl Misplaced {
     /// The other place that it does not go with, and what is there.
     #[must_use]
     pub fn beside<T>(mut self, other: &Spanned<T>, what: impl Into<String>) -> Self {
-        self.other = Some((other.span(), what.into()));
+        self.other = Some((Place::Bytes(other.span()), what.into()));
+        self
+    }
+
+    /// The other key that it does not go with, and what is there.
+    #[must_use]
+    pub fn beside_key(mut self, names: &[&str], what: impl Into<String>) -> Self {
+        self.other = Some((Place::key(names), what.into()));
         self
     }
 
     /// For a person, with the lines of the file's text.
     pub(crate) fn shown(&self, text: &str) -> String {
         let mut shown = String::new();
-        let place = Line::of(text, &self.place);
+        let place = Line::of(text, &self.place.bytes(text));
         let (number, column) = (place.number, place.column + 1);
         let _ = writeln!(shown, "TOML error at line {number}, column {column}");
         place.write(&mut shown);
         let _ = writeln!(shown, "{}", self.message);
         if let Some((other, what)) = &self.other {
-            Line::of(text, other).write(&mut shown);
+            Line::of(text, &other.bytes(text)).write(&mut shown);
             let _ = writeln!(shown, "{what}");
         }
         shown
+    }
+}
+
+impl Place {
+    fn key(names: &[&str]) -> Self {
+        Self::Key(names.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    /// From byte to byte; of a key, its last name as far as the file has it.
+    fn bytes(&self, text: &str) -> Range<usize> {
+        let names = match self {
+            Self::Bytes(bytes) => return bytes.clone(),
+            Self::Key(names) => names,
+        };
+        let root = DeTable::parse(text).ok();
+        let (mut place, mut table) = (0..0, root.as_ref().map(Spanned::get_ref));
+        for name in names {
+            let found = table.and_then(|table| table.get_key_value(name.as_str()));
+            let Some((key, value)) = found else { break };
+            place = key.span();
+            table = value.get_ref().as_table();
+        }
+        place
     }
 }
 
@@ -96,6 +146,20 @@ mod tests {
         let expected = "TOML error at line 3, column 10\n  |\n3 | second = \"ü\"\n  |          ^^^\n\
              this is not one\n  |\n1 | first = 1\n  | ^^^^^\nand this says it is\n";
         assert_eq!(wrong.shown(text), expected);
+    }
+
+    #[test]
+    fn a_key_is_found_wherever_the_file_has_it() {
+        let text = "[a.b]\nx = 1\n[a.c.\"d e\"]\n[f]\n";
+        for (names, expected) in [
+            (&["a", "b"][..], "1 | [a.b]\n  |    ^\n"),
+            (&["a", "b", "x"], "2 | x = 1\n  | ^\n"),
+            (&["a", "c", "d e"], "3 | [a.c.\"d e\"]\n  |      ^^^^^\n"),
+            (&["a", "c", "no", "d"], "3 | [a.c.\"d e\"]\n  |    ^\n"),
+        ] {
+            let shown = Misplaced::at_key(names, "no").shown(text);
+            assert!(shown.contains(expected), "{names:?}: {shown}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod checks;
 pub mod health;
 pub mod hosts;
 pub mod keys;
+pub mod order;
 pub mod record;
 pub mod span;
 pub mod text;

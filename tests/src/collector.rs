@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::network::Network;
@@ -47,6 +48,23 @@ impl Collector {
         };
         collector.start_again()?;
         Ok(collector)
+    }
+
+    /// Gives it another policy, and waits until that counts.
+    pub fn rule(&self, policy: &str) -> Result<()> {
+        const TAKEN: &str = "read the configuration again";
+        let taken = || -> Result<usize> {
+            Ok(fs::read_to_string(self.file("log"))?.matches(TAKEN).count())
+        };
+        let before = taken()?;
+        fs::write(self.file("policy.toml"), policy)?;
+        let process = self.lock();
+        let process = process.as_ref().context("the collector does not run")?;
+        kill_process(Pid::from_child(&process.child), Signal::HUP)?;
+        until("the policy counts", SOON, || {
+            Ok((taken()? > before).then_some(()))
+        })
+        .with_context(|| self.log())
     }
 
     /// Where it keeps what a scenario gives it: secrets, certificates.

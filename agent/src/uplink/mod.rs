@@ -3,6 +3,7 @@
 mod conversation;
 mod dial;
 mod enrol;
+mod orders;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use watchward_protocol::time::Timestamp;
 use crate::spool::{Grown, Spool};
 
 pub use enrol::{Token, enrol};
+pub use orders::Orders;
 
 /// The table `[uplink]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,9 +125,9 @@ pub async fn run(
     spool: Arc<Spool>,
     mut grown: Grown,
     standing: Arc<Standing>,
-    ends: (mpsc::Receiver<Renewal>, Stop, Pulse),
+    ends: ((mpsc::Receiver<Renewal>, Orders), Stop, Pulse),
 ) -> anyhow::Result<()> {
-    let (mut renewals, stop, pulse) = ends;
+    let ((mut renewals, orders), stop, pulse) = ends;
     let mut failures = 0_u32;
     let mut told = false;
     while !stop.is_cancelled() {
@@ -135,6 +137,7 @@ pub async fn run(
             let sides = conversation::Sides {
                 spool: &spool,
                 standing: &standing,
+                orders: &orders,
                 stop: &stop,
                 pulse: &pulse,
             };

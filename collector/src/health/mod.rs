@@ -3,6 +3,7 @@
 mod alerts;
 mod api;
 mod judge;
+mod policy;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use rows::past::{self, Transition};
 
 pub use api::{Shown, after, last, routes};
 pub use judge::State;
+pub use policy::Policy;
 pub use rows::SCHEMA;
 
 /// The table `[health]`.

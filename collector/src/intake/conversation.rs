@@ -10,8 +10,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 use watchward_daemon::clock;
+use watchward_daemon::config::Live;
 use watchward_daemon::tasks::{Stop, Tasks};
 use watchward_protocol::hosts::HostId;
+use watchward_protocol::order::Order;
 use watchward_protocol::record::{Epoch, Gap, Lane, Record, Report};
 use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
@@ -20,7 +22,7 @@ use super::bearer::Bearer;
 use super::connection::Shown;
 use super::gather::{self, Arrival, Reply};
 use super::listen::Accepted;
-use super::{Host, Registry, rows};
+use super::{Host, Orders, Registry, rows};
 use crate::store::Store;
 
 /// After this long without a word a connection is dead: agents give a sign of life far more often.
@@ -37,6 +39,7 @@ const BATCH: usize = 512;
 pub(super) struct Talk {
     pub(super) store: Store,
     pub(super) registry: Arc<dyn Registry>,
+    pub(super) orders: Live<Orders>,
     pub(super) arrivals: mpsc::Sender<Arrival>,
     pub(super) tasks: Tasks,
     pub(super) current: Arc<Mutex<HashMap<HostId, Stop>>>,
@@ -183,6 +186,8 @@ impl Talk {
         };
         let epoch = Epoch(hello.epoch);
         self.resume(host, epoch, reply).await?;
+        let (mut orders, mut said) = (self.orders.clone(), Vec::new());
+        order(&orders, host, &mut said, reply).await?;
         let version: String = hello.version.chars().take(64).collect();
         tracing::info!(host.id = %host.id, host.name, agent.version = version, "connected");
         loop {
@@ -194,6 +199,10 @@ impl Talk {
                         Ok(Some(_)) => continue,
                         Err(error) => return Err(unavailable(&error)),
                     }
+                }
+                () = orders.changed() => {
+                    order(&orders, host, &mut said, reply).await?;
+                    continue;
                 }
                 () = reply.closed() => return Ok(()),
                 () = stop.cancelled() => return Err(Status::unavailable("the collector is ending")),
@@ -246,14 +255,43 @@ impl Talk {
     }
 }
 
+/// Orders what should hold on a host, as far as it has not been said.
+async fn order(
+    orders: &Live<Orders>,
+    host: &Host,
+    said: &mut Vec<Order>,
+    reply: &Reply,
+) -> Result<(), Status> {
+    let wanted = orders.now().of(host);
+    for order in wanted.iter().filter(|order| !said.contains(order)) {
+        let order = v1::from_collector::Message::Order(order.clone().into());
+        let message = v1::FromCollector {
+            message: Some(order),
+        };
+        let taken = tokio::time::timeout(SILENCE, reply.send(Ok(message))).await;
+        // An agent that has gone hears them when it comes again.
+        let _ = taken.map_err(|_| Status::deadline_exceeded("the agent takes no orders"))?;
+    }
+    *said = wanted;
+    Ok(())
+}
+
 /// The next message, or nothing when the agent has ended the conversation.
 async fn next(
     inbound: &mut Streaming<v1::FromAgent>,
 ) -> Result<Option<v1::from_agent::Message>, Status> {
-    let message = tokio::time::timeout(SILENCE, inbound.message()).await;
-    let message = message.map_err(|_| Status::deadline_exceeded("no sign of life"))?;
-    // However a connection breaks, the agent is gone.
-    Ok(message.ok().flatten().and_then(|message| message.message))
+    loop {
+        let message = tokio::time::timeout(SILENCE, inbound.message()).await;
+        let message = message.map_err(|_| Status::deadline_exceeded("no sign of life"))?;
+        // However a connection breaks, the agent is gone.
+        let Ok(Some(message)) = message else {
+            return Ok(None);
+        };
+        // A newer agent may say what this version does not know.
+        if message.message.is_some() {
+            return Ok(message.message);
+        }
+    }
 }
 
 fn records(batch: v1::Batch) -> Result<(Lane, Vec<Record>), Status> {

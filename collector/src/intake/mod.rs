@@ -9,6 +9,7 @@ mod listen;
 mod rows;
 mod shares;
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -16,12 +17,14 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Tasks;
 use watchward_daemon::tls::Identity;
 use watchward_protocol::access::AccessEvent;
 use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
 use watchward_protocol::keys::Keys;
+use watchward_protocol::order::Order;
 use watchward_protocol::record::{Epoch, Gap, Lane, Report};
 use watchward_protocol::time::Timestamp;
 
@@ -154,6 +157,29 @@ pub trait Registry: Send + Sync + 'static {
     fn revoked(&self) -> watch::Receiver<u64>;
 }
 
+/// Says what should hold on a host: of each kind of order, the whole.
+pub struct Orders(Box<Say>);
+
+type Say = dyn Fn(&Host) -> Vec<Order> + Send + Sync;
+
+impl Orders {
+    /// As `say` says.
+    pub fn new(say: impl Fn(&Host) -> Vec<Order> + Send + Sync + 'static) -> Self {
+        Self(Box::new(say))
+    }
+
+    /// What should hold on this host.
+    fn of(&self, host: &Host) -> Vec<Order> {
+        (self.0)(host)
+    }
+}
+
+impl fmt::Debug for Orders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Orders")
+    }
+}
+
 /// What somebody shows to enrol a host.
 #[derive(Clone)]
 pub struct Enrol {
@@ -200,6 +226,7 @@ pub async fn start(
     tasks: &Tasks,
     config: &Config,
     trust: &Trust,
+    orders: Live<Orders>,
     parts: (Store, Arc<dyn Registry>, Arc<dyn Rooms>),
 ) -> anyhow::Result<()> {
     let (store, registry, rooms) = parts;
@@ -215,6 +242,7 @@ pub async fn start(
     let talk = conversation::Talk {
         store: store.clone(),
         registry: registry.clone(),
+        orders,
         arrivals,
         tasks: tasks.clone(),
         current: Arc::default(),

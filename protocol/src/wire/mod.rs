@@ -4,6 +4,7 @@ mod access;
 mod health;
 mod hosts;
 mod keys;
+mod order;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub mod v1 {
     tonic::include_proto!("watchward.v1");
 }
 
+pub use order::{decode_order, encode_order, order};
 pub use record::{decode, encode};
 
 use crate::text::Foreign;

@@ -8,6 +8,7 @@
 )]
 
 mod line;
+mod orders;
 mod stranger;
 
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use watchward_agent::spool::{self, Spool};
 use watchward_agent::uplink;
 use watchward_collector::hosts::{self, Hosts};
@@ -24,6 +26,7 @@ use watchward_collector::store::{Store, Tx};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::{Running, Tasks, tasks};
+use watchward_protocol::checks::Ordered;
 use watchward_protocol::record::{Gap, Report};
 use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
@@ -35,6 +38,7 @@ struct Collector {
     routes: axum::Router,
     heard: Arc<Mutex<Vec<(String, u64, Report)>>>,
     uplink: uplink::Config,
+    orders: watch::Sender<Arc<intake::Orders>>,
     tasks: Tasks,
     _running: Running,
 }
@@ -101,7 +105,8 @@ impl Collector {
             ..intake::Config::default()
         };
         let parts = (store, Arc::new(hosts.clone()) as _, Arc::new(notes) as _);
-        intake::start(&tasks, &config, &hosts.trust(), parts).await?;
+        let (orders, live) = Live::new(intake::Orders::new(|_| Vec::new()));
+        intake::start(&tasks, &config, &hosts.trust(), live, parts).await?;
         tasks.start("hosts", hosts.clone().run(Default::default(), tasks.stop()));
         let uplink = uplink::Config {
             collector: config
@@ -123,6 +128,7 @@ impl Collector {
             routes,
             heard,
             uplink,
+            orders,
             tasks,
             _running: running,
         })
@@ -193,6 +199,7 @@ fn report(number: usize) -> Report {
 /// An agent without sources: what a test hands it, it tells.
 struct Agent {
     spool: Arc<Spool>,
+    ordered: watch::Receiver<Vec<Ordered>>,
     keeper: spool::Keeper,
     tasks: Tasks,
     running: Running,
@@ -206,6 +213,7 @@ impl Agent {
     ) -> Result<Self> {
         let directory = collector.folder.path().join(format!("{name}.spool"));
         let settle = Span::milliseconds(20);
+        let (orders, ordered) = uplink::Orders::open(&directory);
         let spool = Spool::open(spool::Config {
             directory,
             settle,
@@ -215,7 +223,7 @@ impl Agent {
         let standing = Arc::new(host.standing()?);
         let (tasks, running) = tasks();
         let (keeper, entries) = spool::Keeper::new();
-        let (growing, grown) = tokio::sync::watch::channel(Default::default());
+        let (growing, grown) = watch::channel(Default::default());
         let (wishes, renewals) = tokio::sync::mpsc::channel(1);
         let config = Live::fixed(collector.uplink.clone());
         tasks.start(
@@ -227,7 +235,7 @@ impl Agent {
                 (tasks.stop(), tasks.pulse()),
             ),
         );
-        let ends = (renewals, tasks.stop(), tasks.pulse());
+        let ends = ((renewals, orders), tasks.stop(), tasks.pulse());
         let run = uplink::run(config, spool.clone(), grown, standing.clone(), ends);
         tasks.start("uplink", run);
         let renew =
@@ -235,6 +243,7 @@ impl Agent {
         tasks.start("renewal", renew);
         Ok(Self {
             spool,
+            ordered,
             keeper,
             tasks,
             running,
@@ -258,6 +267,7 @@ impl Agent {
             tasks,
             running,
             spool: _,
+            ordered: _,
         } = self;
         drop((keeper, tasks));
         running.drain(Duration::from_secs(10)).await;

@@ -13,6 +13,7 @@ use watchward_protocol::record::{Lane, PerLane};
 use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
 
+use super::orders::Orders;
 use super::{Config, Credentials, Renewal, Standing};
 use crate::spool::{Grown, Spool};
 
@@ -20,6 +21,9 @@ use crate::spool::{Grown, Spool};
 const IN_FLIGHT: u64 = 2048;
 /// How many travel together.
 const BATCH: usize = 256;
+
+/// The largest message: an order may be.
+const FRAME: usize = 4 << 20;
 
 /// A conversation that lasted so long stood, though there was nothing to keep.
 const LASTED: Duration = Duration::from_secs(30);
@@ -29,6 +33,7 @@ const LASTED: Duration = Duration::from_secs(30);
 pub(super) struct Sides<'a> {
     pub(super) spool: &'a Spool,
     pub(super) standing: &'a Standing,
+    pub(super) orders: &'a Orders,
     pub(super) stop: &'a Stop,
     pub(super) pulse: &'a Pulse,
 }
@@ -58,7 +63,7 @@ pub(super) async fn hold(
     renewals: &mut mpsc::Receiver<Renewal>,
 ) -> Result<(), Broken> {
     let mut client =
-        v1::conversation_client::ConversationClient::new(line).max_decoding_message_size(64 << 10);
+        v1::conversation_client::ConversationClient::new(line).max_decoding_message_size(FRAME);
     let (outbound, receiver) = mpsc::channel(2);
     let hello = v1::Hello {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -82,14 +87,16 @@ pub(super) async fn hold(
         tokio::select! {
             message = inbound.message() => {
                 let message = message.context("the conversation broke").map_err(broken)?;
-                let Some(message) = message.and_then(|message| message.message) else {
+                let Some(message) = message else {
                     return Err(broken(anyhow::anyhow!("the collector ended the conversation")));
                 };
+                // A newer collector may say what this version does not know.
+                let Some(message) = message.message else { continue };
                 if !std::mem::replace(&mut heard, true) {
                     tracing::info!(collector = %config.collector, "connected");
                 }
                 kept |= matches!(message, v1::from_collector::Message::Ack(_));
-                progress.hear(message, sides.spool)?;
+                progress.hear(message, sides)?;
             }
             room = outbound.reserve(), if progress.wants_to_send(sides.spool) => {
                 let room = room.context("the conversation broke").map_err(broken)?;
@@ -175,10 +182,12 @@ async fn finish(
                 };
                 say(&outbound, v1::from_agent::Message::Batch(batch)).await?;
             }
-            let Some(message) = inbound.message().await?.and_then(|message| message.message) else {
+            let Some(message) = inbound.message().await? else {
                 break;
             };
-            progress.hear(message, sides.spool)?;
+            if let Some(message) = message.message {
+                progress.hear(message, sides)?;
+            }
         }
         anyhow::Ok(())
     };
@@ -201,8 +210,14 @@ struct Sent {
 }
 
 impl Progress {
-    fn hear(&mut self, message: v1::from_collector::Message, spool: &Spool) -> anyhow::Result<()> {
+    fn hear(
+        &mut self,
+        message: v1::from_collector::Message,
+        sides: Sides<'_>,
+    ) -> anyhow::Result<()> {
+        let spool = sides.spool;
         match message {
+            v1::from_collector::Message::Order(order) => sides.orders.hear(order),
             v1::from_collector::Message::Resume(resume) => {
                 let lane = Lane::try_from(resume.lane())?;
                 let kept_at = Timestamp::from_micros(resume.kept_at);

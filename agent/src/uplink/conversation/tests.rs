@@ -15,6 +15,7 @@ use watchward_daemon::watchdog::Watchdog;
 
 use super::*;
 use crate::spool;
+use crate::uplink::orders::Orders;
 
 type Replies = ReceiverStream<Result<v1::FromCollector, Status>>;
 
@@ -60,7 +61,7 @@ async fn end(says: &[v1::from_collector::Message], stays: Duration) -> Broken {
     };
     let speak = async {
         for message in says {
-            let message = Some(*message);
+            let message = Some(message.clone());
             reply.send(Ok(v1::FromCollector { message })).await.unwrap();
         }
         tokio::time::sleep(stays).await;
@@ -91,9 +92,11 @@ async fn talk(line: Channel) -> Broken {
         changed: Notify::new(),
     };
     let stop = Stop::new();
+    let (orders, _) = Orders::open(folder.path());
     let sides = Sides {
         spool: &spool,
         standing: &standing,
+        orders: &orders,
         stop: &stop,
         pulse: &Watchdog::of_unit().pulse(),
     };
