@@ -124,7 +124,13 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown) {
     );
     tasks.start(
         "health",
-        health::run(store, rooms.health.clone(), bell.clone(), tasks.stop()),
+        health::run(
+            store,
+            rooms.health.clone(),
+            hosts::signs,
+            bell.clone(),
+            tasks.stop(),
+        ),
     );
     tasks.start("hosts", shown.hosts.run(bell.clone(), tasks.stop()));
     tasks.start("people", shown.people.run(tasks.stop()));
@@ -155,7 +161,10 @@ impl intake::Rooms for Rooms {
     async fn absorb(&self, tx: &mut Tx, told: Told<'_>, now: Timestamp) -> anyhow::Result<()> {
         match told {
             Told::Alive(hosts) => self.hosts.alive(tx, hosts, now).await?,
-            Told::Doctors(heard) => self.hosts.doctors(tx, heard, now).await?,
+            Told::Doctors(heard) => {
+                self.hosts.doctors(tx, heard, now).await?;
+                health::doctors(tx, heard, now).await?;
+            }
             Told::Access(heard) => {
                 access::absorb(tx, heard, &self.access.now(), now).await?;
                 let (rules, config) = (self.rules.now(), self.restriction.now());

@@ -9,6 +9,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::judge::{Check, Trouble};
 use super::rows::check::name;
+use super::rows::late;
 use crate::alerting::{Alert, Severity};
 use crate::intake::Heard;
 
@@ -18,6 +19,7 @@ pub(super) fn key(trouble: Trouble, host: &HostId, check: &str) -> String {
         Trouble::Down => "down",
         Trouble::Flapping => "flapping",
         Trouble::Unrunnable => "unknown",
+        Trouble::Mute => "mute",
     };
     format!("health.{trouble} {host} {}", shown(&name(check), 200))
 }
@@ -44,10 +46,11 @@ pub(super) fn alert(heard: &Heard<HealthReport>, trouble: Trouble, check: &Check
             format!("{host}: {what} cannot be checked"),
             "See that the agent can run this check.",
         ),
+        Trouble::Mute => (Severity::Warning, no_more(&host, &what), LOOK),
     };
     let times = match trouble {
         Trouble::Down => format!("\nFailed {} times in a row.", check.failures),
-        Trouble::Flapping | Trouble::Unrunnable => String::new(),
+        Trouble::Flapping | Trouble::Unrunnable | Trouble::Mute => String::new(),
     };
     Alert {
         key: key(trouble, &heard.host.id, &report.check),
@@ -59,6 +62,29 @@ pub(super) fn alert(heard: &Heard<HealthReport>, trouble: Trouble, check: &Check
         since: check.since,
     }
 }
+
+/// Nothing is heard of a check, while its host is heard.
+pub(super) fn mute(check: &late::Check) -> Alert {
+    let (host, what) = (shown(&check.host_name, 30), shown(&check.name, 40));
+    Alert {
+        key: key(Trouble::Mute, &check.host, &check.name),
+        severity: Severity::Warning,
+        host: Some(check.host_name.clone()),
+        title: no_more(&host, &what),
+        detail: format!(
+            "{host} is heard, but not of {what}: its last result came at {}.",
+            check.heard_at
+        ),
+        advice: LOOK.to_owned(),
+        since: check.heard_at,
+    }
+}
+
+fn no_more(host: &str, what: &str) -> String {
+    format!("{host}: {what} is not reported any more")
+}
+
+const LOOK: &str = "Look at the agent's log on the host.";
 
 fn down(what: &str, detail: &str) -> String {
     if detail.is_empty() {

@@ -1,5 +1,7 @@
 //! What follows from what a check found: pure.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use watchward_protocol::health::{HealthReport, Verdict};
 use watchward_protocol::time::Timestamp;
@@ -30,6 +32,8 @@ pub(super) enum Trouble {
     Flapping,
     /// It cannot be run.
     Unrunnable,
+    /// Nothing is heard of it, while its host is heard.
+    Mute,
 }
 
 /// The incidents that a check has open.
@@ -37,7 +41,17 @@ pub(super) enum Trouble {
 pub(super) struct Open(u8);
 
 impl Open {
-    const ALL: [Trouble; 3] = [Trouble::Down, Trouble::Flapping, Trouble::Unrunnable];
+    const ALL: [Trouble; 4] = [
+        Trouble::Down,
+        Trouble::Flapping,
+        Trouble::Unrunnable,
+        Trouble::Mute,
+    ];
+
+    /// This one alone.
+    pub(super) const fn only(trouble: Trouble) -> Self {
+        Self(Self::bit(trouble))
+    }
 
     /// As the database has it.
     pub(super) fn from_bits(bits: i64) -> Self {
@@ -45,8 +59,12 @@ impl Open {
     }
 
     /// As the database has it.
-    pub(super) fn bits(self) -> i64 {
-        i64::from(self.0)
+    #[expect(
+        clippy::as_conversions,
+        reason = "`From` cannot be called in a constant"
+    )]
+    pub(super) const fn bits(self) -> i64 {
+        self.0 as i64
     }
 
     /// Those that are open.
@@ -64,6 +82,7 @@ impl Open {
             Trouble::Down => 1,
             Trouble::Flapping => 2,
             Trouble::Unrunnable => 4,
+            Trouble::Mute => 8,
         }
     }
 
@@ -152,6 +171,45 @@ pub(super) struct Change {
     pub(super) follows: Vec<Follow>,
 }
 
+/// For how long a host must have been heard without a word of a check that was due.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// A host that was heard so lately is heard.
+const LATELY: Duration = Duration::from_secs(120);
+
+/// What is to be done about a check that is overdue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Late {
+    /// Nothing yet; and when it is, if that is known.
+    Wait(Option<Timestamp>),
+    /// People are told.
+    Tell,
+    /// It is not run any more.
+    Forget,
+}
+
+/// Judges a check that is overdue since `due_at`, by when its host was heard last and whether the
+/// host's agent says that it runs it.
+///
+/// A host that is away is not heard either, and one that has just come back has much to tell: so its
+/// signs of life must go on from after the due time to `mute_at`, without a word of the check.
+pub(super) fn late(
+    (due_at, mute_at): (Timestamp, Option<Timestamp>),
+    seen_at: Timestamp,
+    runs: bool,
+    now: Timestamp,
+) -> Late {
+    if seen_at <= due_at || now.since(seen_at) > LATELY {
+        return Late::Wait(None);
+    }
+    match mute_at {
+        None => Late::Wait(Some(now + SLACK)),
+        Some(mute_at) if seen_at < mute_at => Late::Wait(Some(mute_at)),
+        Some(_) if runs => Late::Tell,
+        Some(_) => Late::Forget,
+    }
+}
+
 /// Judges one report by what was known before.
 pub(super) fn judge(
     known: Option<&Check>,
@@ -225,12 +283,10 @@ impl Check {
             State::Unknown if self.unrunnable >= enough => Some(Trouble::Unrunnable),
             State::Unknown => None,
         };
-        let mut follows = Vec::new();
         let decided = self.state != State::Unknown && verdict != Verdict::Unknown;
-        if decided {
-            let others = self.open.all().filter(|one| Some(*one) != wanted);
-            follows.extend(others.map(Follow::Resolve));
-        }
+        let over = |one: &Trouble| *one == Trouble::Mute || decided && Some(*one) != wanted;
+        let over = self.open.all().filter(over);
+        let mut follows: Vec<_> = over.map(Follow::Resolve).collect();
         if let Some(trouble) = wanted.filter(|trouble| !self.open.has(*trouble)) {
             follows.push(Follow::Raise(trouble));
         }

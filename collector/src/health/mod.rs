@@ -3,6 +3,7 @@
 mod alerts;
 mod api;
 mod judge;
+mod mute;
 mod policy;
 mod rows;
 #[cfg(test)]
@@ -23,11 +24,12 @@ use crate::alerting::{self, Bell};
 use crate::intake::Heard;
 use crate::store::{Store, Tx, timer};
 use judge::{Change, Follow};
-use rows::check::{self, Kept, Key};
+use rows::check::{self, Gone, Kept, Key};
 use rows::past::{self, Transition};
 
 pub use api::{Shown, after, last, routes};
 pub use judge::State;
+pub use mute::{Signs, doctors};
 pub use policy::Policy;
 pub use rows::SCHEMA;
 
@@ -162,26 +164,26 @@ async fn follow(
 }
 
 /// Notices checks that have fallen silent, forgets those that have been for long, and says how many
-/// incidents that ended.
+/// incidents that began or ended.
 ///
-/// A silent check raises nothing: where its host is silent too, that is told already.
+/// A check that is silent because its host is raises nothing: that is told already.
 ///
 /// # Errors
 /// The database's.
-pub async fn activate(tx: &mut Tx, config: &Config, now: Timestamp) -> sqlx::Result<usize> {
+pub async fn activate(
+    tx: &mut Tx,
+    config: &Config,
+    signs: Signs,
+    now: Timestamp,
+) -> sqlx::Result<usize> {
     check::mark_silent(tx, now).await?;
+    let told = mute::look(tx, signs, now).await?;
     let oldest = now - config.keep.duration();
-    let mut ended = 0;
-    for gone in check::take_gone(tx, oldest).await? {
-        for trouble in gone.open.all() {
-            let key = alerts::key(trouble, &gone.host, &gone.check_name);
-            let why = format!("The host has not spoken of this check for {}.", config.keep);
-            alerting::resolve(tx, &key, &why, now).await?;
-            ended += 1;
-        }
-    }
+    let gone = check::take_gone(tx, oldest).await?;
+    let why = format!("The host has not spoken of this check for {}.", config.keep);
+    let ended = end(tx, &gone, &why, now).await?;
     past::prune(tx, oldest).await?;
-    Ok(ended)
+    Ok(told + ended)
 }
 
 /// Ends what is open about a host that was revoked, and forgets its checks.
@@ -189,13 +191,22 @@ pub async fn activate(tx: &mut Tx, config: &Config, now: Timestamp) -> sqlx::Res
 /// # Errors
 /// The database's.
 pub async fn forget(tx: &mut Tx, host: HostId, now: Timestamp) -> sqlx::Result<()> {
-    for gone in check::take_of(tx, host).await? {
+    let gone = check::take_of(tx, host).await?;
+    end(tx, &gone, "the host was revoked", now).await?;
+    Ok(())
+}
+
+/// Ends what is open about checks that are gone, and says how many incidents that were.
+async fn end(tx: &mut Tx, gone: &[Gone], why: &str, now: Timestamp) -> sqlx::Result<usize> {
+    let mut ended = 0;
+    for gone in gone {
         for trouble in gone.open.all() {
             let key = alerts::key(trouble, &gone.host, &gone.check_name);
-            alerting::resolve(tx, &key, "the host was revoked", now).await?;
+            alerting::resolve(tx, &key, why, now).await?;
+            ended += 1;
         }
     }
-    Ok(())
+    Ok(ended)
 }
 
 /// Puts every deadline off for as long as the collector was away and could hear nobody.
@@ -210,14 +221,20 @@ pub async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
 ///
 /// # Errors
 /// None.
-pub async fn run(store: Store, config: Live<Config>, bell: Bell, stop: Stop) -> anyhow::Result<()> {
+pub async fn run(
+    store: Store,
+    config: Live<Config>,
+    signs: Signs,
+    bell: Bell,
+    stop: Stop,
+) -> anyhow::Result<()> {
     timer::run(
         store,
         move |tx, now, away| {
             let config = config.now();
             Box::pin(async move {
                 shift(tx, away).await?;
-                activate(tx, &config, now).await
+                activate(tx, &config, signs, now).await
             })
         },
         || bell.ring(),

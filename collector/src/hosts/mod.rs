@@ -34,7 +34,7 @@ use authority::Authority;
 pub use api::routes;
 pub use pages::pages;
 pub use rows::SCHEMA;
-pub use rows::finding::after as findings_after;
+pub use rows::finding::{after as findings_after, signs};
 
 /// The table `[hosts]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

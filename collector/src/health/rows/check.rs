@@ -147,7 +147,7 @@ pub(in crate::health) async fn keep(tx: &mut Tx, checks: &BTreeMap<Key, Kept>) -
             unrunnable = excluded.unrunnable, history = excluded.history, \
             incidents = excluded.incidents, detail = excluded.detail, last_at = excluded.last_at, \
             heard_at = excluded.heard_at, every = excluded.every, due_at = excluded.due_at, \
-            epoch = excluded.epoch, seq = excluded.seq",
+            epoch = excluded.epoch, seq = excluded.seq, mute_at = NULL",
     }
     .execute(tx, &checks, |(key, kept), values| {
         let check = &kept.check;
@@ -259,7 +259,7 @@ pub(in crate::health) async fn take_of(tx: &mut Tx, host: HostId) -> sqlx::Resul
     rows.iter().map(gone).collect()
 }
 
-fn gone(row: &AnyRow) -> sqlx::Result<Gone> {
+pub(super) fn gone(row: &AnyRow) -> sqlx::Result<Gone> {
     Ok(Gone {
         host: host(row)?,
         check_name: row.try_get("check_name")?,

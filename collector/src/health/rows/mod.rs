@@ -1,6 +1,7 @@
 //! The room's tables: the only SQL.
 
 pub(super) mod check;
+pub(super) mod late;
 pub(super) mod past;
 
 use std::time::Duration;
@@ -17,10 +18,12 @@ use crate::store::{Schema, Tx, deadline};
 /// The room's tables.
 ///
 /// `due_at` is when a check has fallen silent, if nothing more comes; `epoch` and `seq` are those of
-/// its last report, so that a repeat is known.
+/// its last report, so that a repeat is known. `mute_at` is when people are told of a silent check,
+/// if its host is heard until then.
 pub const SCHEMA: Schema = Schema {
     room: "health",
-    steps: &["CREATE TABLE health_check (
+    steps: &[
+        "CREATE TABLE health_check (
             host {bytes} NOT NULL, check_name TEXT NOT NULL, host_name TEXT NOT NULL,
             state BIGINT NOT NULL, since BIGINT NOT NULL, failures BIGINT NOT NULL,
             unrunnable BIGINT NOT NULL, history BIGINT NOT NULL, incidents BIGINT NOT NULL,
@@ -38,7 +41,9 @@ pub const SCHEMA: Schema = Schema {
             received_at BIGINT NOT NULL, verdict BIGINT NOT NULL, took BIGINT NOT NULL,
             measured TEXT);
         CREATE INDEX health_sample_check ON health_sample (host, check_name, at);
-        CREATE INDEX health_sample_received ON health_sample (received_at)"],
+        CREATE INDEX health_sample_received ON health_sample (received_at)",
+        "ALTER TABLE health_check ADD COLUMN mute_at BIGINT",
+    ],
 };
 
 // What the database has for a variant is its place in these lists: only ever append.
@@ -76,6 +81,6 @@ fn micros(span: Duration) -> i64 {
 
 /// Puts every deadline off.
 pub(super) async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
-    let columns = [("health_check", "due_at"), ("health_check", "heard_at")];
+    let columns = ["due_at", "heard_at", "mute_at"].map(|column| ("health_check", column));
     deadline::put_off(tx, &columns, away).await
 }

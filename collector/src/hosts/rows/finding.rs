@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -78,6 +79,47 @@ fn word(state: FindingState) -> &'static str {
         FindingState::Watched => "watched",
         FindingState::Absent => "absent",
         FindingState::Failing => "failing",
+    }
+}
+
+/// When a host was last heard, and what its agent found; nothing of a host that is unknown or
+/// revoked.
+///
+/// # Errors
+/// The database's.
+pub fn signs(
+    tx: &mut Tx,
+    host: HostId,
+) -> BoxFuture<'_, sqlx::Result<Option<(Timestamp, Vec<Finding>)>>> {
+    Box::pin(async move {
+        let seen_at: Option<i64> =
+            sqlx::query_scalar("SELECT seen_at FROM host WHERE id = $1 AND revoked_at IS NULL")
+                .bind(host.to_string())
+                .fetch_optional(&mut **tx)
+                .await?;
+        let Some(seen_at) = seen_at else {
+            return Ok(None);
+        };
+        let found: Vec<(String, String, String)> =
+            sqlx::query_as("SELECT subject, state, detail FROM host_finding WHERE host_id = $1")
+                .bind(host.to_string())
+                .fetch_all(&mut **tx)
+                .await?;
+        let finding = |(subject, state, detail): (String, String, String)| Finding {
+            subject,
+            state: read(&state),
+            detail,
+        };
+        let findings = found.into_iter().map(finding).collect();
+        Ok(Some((Timestamp::from_micros(seen_at), findings)))
+    })
+}
+
+fn read(state: &str) -> FindingState {
+    match state {
+        "watched" => FindingState::Watched,
+        "absent" => FindingState::Absent,
+        _ => FindingState::Failing,
     }
 }
 

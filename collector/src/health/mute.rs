@@ -1,0 +1,113 @@
+//! Checks that have fallen silent while their host is heard: told, or forgotten if the host's agent
+//! does not run them any more.
+
+use futures_util::future::BoxFuture;
+use watchward_protocol::hosts::{Doctor, Finding, FindingState, HostId};
+use watchward_protocol::time::Timestamp;
+
+use super::judge::{self, Late};
+use super::rows::late;
+use super::{alerts, end};
+use crate::alerting;
+use crate::intake::Heard;
+use crate::store::Tx;
+
+/// Says when a host was last heard, and what its agent says that it watches; nothing of a host that
+/// is unknown.
+pub type Signs = for<'a> fn(
+    &'a mut Tx,
+    HostId,
+) -> BoxFuture<'a, sqlx::Result<Option<(Timestamp, Vec<Finding>)>>>;
+
+/// What a finding about a check begins with.
+const SUBJECT: &str = "health: ";
+
+/// Looks at checks that are overdue, and says how many incidents began or ended.
+pub(super) async fn look(tx: &mut Tx, signs: Signs, now: Timestamp) -> sqlx::Result<usize> {
+    let mut changed = 0;
+    for host in late::hosts(tx, now).await? {
+        let Some((seen_at, findings)) = signs(tx, host).await? else {
+            continue;
+        };
+        for check in late::checks(tx, host, now).await? {
+            let runs = findings
+                .iter()
+                .any(|finding| speaks_of(finding, &check.name));
+            match judge::late((check.due_at, check.mute_at), seen_at, runs, now) {
+                Late::Wait(mute_at) if mute_at == check.mute_at => {}
+                Late::Wait(mute_at) => late::wait(tx, &check, mute_at).await?,
+                Late::Tell => {
+                    if late::tell(tx, &check).await? {
+                        alerting::raise(tx, &alerts::mute(&check), now).await?;
+                        changed += 1;
+                    }
+                }
+                Late::Forget => {
+                    let gone = late::take(tx, host, &check.name).await?;
+                    changed += end(tx, &gone, NOT_RUN, now).await?;
+                }
+            }
+        }
+    }
+    Ok(changed)
+}
+
+const NOT_RUN: &str = "The host's agent does not run this check any more.";
+
+/// Whether a finding says that this check is run. What one check finds may have several names:
+/// those of `host` are `host.cpu`, `host.memory` and so on.
+fn speaks_of(finding: &Finding, check: &str) -> bool {
+    let Some(runs) = finding.subject.strip_prefix(SUBJECT) else {
+        return false;
+    };
+    let part = || {
+        check
+            .strip_prefix(runs)
+            .is_some_and(|rest| rest.starts_with('.'))
+    };
+    finding.state != FindingState::Absent && (runs == check || !runs.contains('.') && part())
+}
+
+/// Forgets checks that agents say they do not run any more.
+///
+/// # Errors
+/// The database's.
+pub async fn doctors(tx: &mut Tx, heard: &[Heard<Doctor>], now: Timestamp) -> sqlx::Result<()> {
+    for doctor in heard {
+        let findings = doctor.report.findings.iter();
+        for finding in findings.filter(|finding| finding.state == FindingState::Absent) {
+            if let Some(check) = finding.subject.strip_prefix(SUBJECT) {
+                let gone = late::take(tx, doctor.host.id, check).await?;
+                end(tx, &gone, NOT_RUN, now).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(subject: &str, state: FindingState) -> Finding {
+        Finding {
+            subject: subject.to_owned(),
+            state,
+            detail: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_finding_speaks_of_its_check_and_its_parts() {
+        let watched = |subject| finding(subject, FindingState::Watched);
+        assert!(speaks_of(&watched("health: tcp.db"), "tcp.db"));
+        assert!(!speaks_of(&watched("health: tcp.db"), "tcp.db.more"));
+        assert!(!speaks_of(&watched("health: tcp.d"), "tcp.db"));
+        assert!(speaks_of(&watched("health: host"), "host.disk /var"));
+        assert!(!speaks_of(&watched("access: journal"), "access: journal"));
+        let failing = finding("health: tcp.db", FindingState::Failing);
+        assert!(speaks_of(&failing, "tcp.db"), "it is run, and fails");
+        let absent = finding("health: tcp.db", FindingState::Absent);
+        assert!(!speaks_of(&absent, "tcp.db"));
+    }
+}
