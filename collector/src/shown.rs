@@ -42,7 +42,9 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
 /// The pages, with their entries in the order of the navigation.
 pub(crate) fn site(shown: &Shown) -> Site {
     let store = &shown.store;
-    Site::new(shown.people.clone(), store.clone()).with(hosts::pages(store.clone()))
+    Site::new(shown.people.clone(), store.clone())
+        .with(hosts::pages(store.clone()))
+        .with(restriction::pages(store.clone(), shown.rules.clone()))
 }
 
 #[cfg(test)]

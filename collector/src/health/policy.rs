@@ -191,8 +191,8 @@ mod tests {
         for (text, place, expected) in [
             (
                 two("web", "front"),
-                "7 | [health.front.tcp.a]",
-                "\"front\" and another for \"web\"",
+                "7 | [health.front.tcp.a]\n  |                   ^",
+                "\"web\" and another for \"front\"",
             ),
             (
                 two("web", "all"),

@@ -1,5 +1,8 @@
 //! Networks, and who came from outside, for the command line, as JSON.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -17,7 +20,7 @@ use crate::store::Store;
 use crate::web::Problem;
 
 /// How far back logins are counted.
-const DAYS: u64 = 90;
+const COUNTED: Duration = Duration::from_secs(90 * 86_400);
 /// How many accounts are shown that were used from outside.
 const SHOWN: i64 = 200;
 /// How many tries are shown at most.
@@ -31,10 +34,11 @@ pub fn routes(store: Store, policy: Live<Policy>) -> Router {
         .with_state(Restriction { store, policy })
 }
 
+/// What the room's paths need.
 #[derive(Clone)]
-struct Restriction {
-    store: Store,
-    policy: Live<Policy>,
+pub(super) struct Restriction {
+    pub(super) store: Store,
+    pub(super) policy: Live<Policy>,
 }
 
 /// The networks, and who came from outside, in the last 90 days.
@@ -94,9 +98,8 @@ pub struct Outside {
 /// # Errors
 /// The database's.
 pub async fn summary(store: &Store, policy: &Policy, now: Timestamp) -> sqlx::Result<Summary> {
-    let since = now - std::time::Duration::from_secs(DAYS * 86_400);
-    let logins = listing::logins(store, since).await?;
-    let count = |from: &dyn Fn(std::net::IpAddr) -> bool| -> i64 {
+    let logins = listing::logins(store, now - COUNTED).await?;
+    let count = |from: &dyn Fn(IpAddr) -> bool| -> i64 {
         let counted = logins.iter().filter(|one| from(one.address));
         counted.map(|one| one.count).sum()
     };
@@ -106,22 +109,30 @@ pub async fn summary(store: &Store, policy: &Policy, now: Timestamp) -> sqlx::Re
         holds: set.nets().iter().map(ToString::to_string).collect(),
         logins: count(&|address| set.has(address)),
     });
-    let outside = listing::came(store, since, SHOWN).await?;
     Ok(Summary {
         networks: networks.collect(),
         elsewhere: count(&|address| !sets.iter().any(|(_, set)| set.has(address))),
         rules: policy.table.rules.iter().map(Rule::from).collect(),
-        outside: outside.into_iter().map(Outside::from).collect(),
+        outside: from_outside(store, None, now).await?,
     })
+}
+
+/// Who logged in from outside in the last 90 days, to any host or to this one; the latest first.
+pub(super) async fn from_outside(
+    store: &Store,
+    host: Option<&str>,
+    now: Timestamp,
+) -> sqlx::Result<Vec<Outside>> {
+    let came = listing::came(store, now - COUNTED, host, SHOWN).await?;
+    Ok(came.into_iter().map(Outside::from).collect())
 }
 
 impl From<&super::policy::Rule> for Rule {
     fn from(rule: &super::policy::Rule) -> Self {
-        let text = |name: &dyn std::fmt::Display| name.to_string();
         Self {
-            groups: rule.groups.names().map(|name| text(name)).collect(),
+            groups: rule.groups.names().map(ToString::to_string).collect(),
             services: rule.services.iter().map(|one| one.name()).collect(),
-            from: rule.from.names().map(|name| text(name)).collect(),
+            from: rule.from.names().map(ToString::to_string).collect(),
         }
     }
 }

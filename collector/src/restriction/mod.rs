@@ -4,6 +4,7 @@ mod alerts;
 mod api;
 mod judge;
 mod networks;
+mod pages;
 mod policy;
 mod rows;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use rows::standing::{self, Standing};
 
 pub use api::{Network, Outside, Rule, Shown, Summary, routes, summary};
 pub use networks::Networks;
+pub use pages::pages;
 pub use policy::{Policy, Table};
 pub use rows::SCHEMA;
 

@@ -112,23 +112,19 @@ pub(in crate::restriction) struct Came {
     pub(in crate::restriction) last_at: Timestamp,
 }
 
-/// Who logged in from outside since then, the latest first.
+/// Who logged in from outside since then, to any host or to this one; the latest first.
 pub(in crate::restriction) async fn came(
     store: &Store,
     since: Timestamp,
+    host: Option<&str>,
     limit: i64,
 ) -> sqlx::Result<Vec<Came>> {
-    let rows = sqlx::query(
-        "SELECT host_name, service, user_name, user_known, address, COUNT(*) AS many, \
-         MIN(judged_at) AS first_at, MAX(judged_at) AS last_at FROM restriction_mark \
-         WHERE place = 2 AND login = 1 AND judged_at >= $1 \
-         GROUP BY host_name, service, user_name, user_known, address \
-         ORDER BY last_at DESC LIMIT $2",
-    )
-    .bind(since.as_micros())
-    .bind(limit)
-    .fetch_all(store.read())
-    .await?;
+    let mut question = Question::default();
+    question.add("place = ", Some(2_i64));
+    question.add("login = ", Some(1_i64));
+    question.add("judged_at >= ", Some(since.as_micros()));
+    question.add("host_name = ", host.map(str::to_owned));
+    let rows = question.ask(store, (ACCOUNTS, BY_ACCOUNT), limit).await?;
     let came = |row: &AnyRow| {
         Ok(Came {
             host: row.try_get("host_name")?,
@@ -142,6 +138,11 @@ pub(in crate::restriction) async fn came(
     };
     rows.iter().map(came).collect()
 }
+
+const ACCOUNTS: &str = "SELECT host_name, service, user_name, user_known, address, \
+    COUNT(*) AS many, MIN(judged_at) AS first_at, MAX(judged_at) AS last_at FROM restriction_mark";
+const BY_ACCOUNT: &str =
+    " GROUP BY host_name, service, user_name, user_known, address ORDER BY last_at DESC";
 
 fn user(row: &AnyRow) -> sqlx::Result<Option<(Foreign, bool)>> {
     let name: Option<Vec<u8>> = row.try_get("user_name")?;

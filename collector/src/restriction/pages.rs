@@ -1,0 +1,106 @@
+//! The page of networks: from where people may come, and who came from elsewhere.
+
+use askama::Template;
+use axum::extract::State;
+use axum::routing::get;
+use watchward_daemon::config::Live;
+
+use super::api::{Network, Outside, Restriction, Summary, from_outside, summary};
+use super::policy::Policy;
+use crate::store::Store;
+use crate::web::{Answer, Frame, Html, Pages, Part, Tile, Tone, Visitor, page};
+
+/// How many networks of a list are shown before it is too long to read.
+const FEW: usize = 12;
+
+/// The page, the overview's part about logins from outside, and the entry of the navigation.
+pub fn pages(store: Store, policy: Live<Policy>) -> Pages {
+    let room = Restriction { store, policy };
+    let (for_overview, for_host) = (room.clone(), room.clone());
+    Pages::new()
+        .entry("/networks", "Networks")
+        .route("/networks", get(networks))
+        .overview(move |visitor| overview(for_overview.clone(), visitor))
+        .about_host(move |visitor, host| about_host(for_host.clone(), visitor, host))
+        .with_state(room)
+}
+
+#[derive(Template)]
+#[template(path = "restriction/networks.html")]
+struct Networks {
+    frame: Frame,
+    summary: Summary,
+    outside: Section,
+}
+
+async fn networks(State(room): State<Restriction>, visitor: Visitor) -> Answer {
+    let policy = room.policy.now();
+    let mut summary = summary(&room.store, &policy, visitor.now).await?;
+    let outside = Section::of(&visitor, std::mem::take(&mut summary.outside));
+    page(&Networks {
+        frame: visitor.frame("Networks"),
+        summary,
+        outside,
+    })
+}
+
+/// Who logged in from outside; a section of any page.
+#[derive(Template)]
+#[template(path = "restriction/outside.html")]
+struct Section {
+    frame: Frame,
+    outside: Vec<Outside>,
+}
+
+impl Section {
+    fn of(visitor: &Visitor, outside: Vec<Outside>) -> Self {
+        let frame = visitor.frame("");
+        Self { frame, outside }
+    }
+
+    /// As a part of a page; nothing if nobody came.
+    fn html(&self) -> anyhow::Result<Html> {
+        match self.outside.is_empty() {
+            true => Ok(Html::default()),
+            false => Ok(Html::of(self)?),
+        }
+    }
+}
+
+async fn overview(room: Restriction, visitor: Visitor) -> anyhow::Result<Part> {
+    let outside = from_outside(&room.store, None, visitor.now).await?;
+    if outside.is_empty() {
+        return Ok(Part::default());
+    }
+    let tile = Tile {
+        name: "accounts used from outside",
+        count: i64::try_from(outside.len()).unwrap_or(i64::MAX),
+        tone: Tone::Bad,
+        path: "/networks",
+    };
+    Ok(Part {
+        tiles: vec![tile],
+        body: Html::default(),
+    })
+}
+
+async fn about_host(room: Restriction, visitor: Visitor, host: String) -> anyhow::Result<Part> {
+    let outside = from_outside(&room.store, Some(&host), visitor.now).await?;
+    Ok(Part {
+        tiles: Vec::new(),
+        body: Section::of(&visitor, outside).html()?,
+    })
+}
+
+impl Network {
+    /// The first of what it holds.
+    fn few(&self) -> String {
+        let first = self.holds.get(..FEW).unwrap_or(&self.holds);
+        first.join(", ")
+    }
+
+    /// How many more it holds.
+    fn more(&self) -> usize {
+        self.holds.len().saturating_sub(FEW)
+    }
+}
