@@ -92,7 +92,9 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
         rules: followed.rules,
     };
     web::start_admin(tasks, &admin, shown::routes(&shown, tasks.stop()))?;
-    shown::site(&shown).start(tasks, followed.web).await?;
+    shown::site(&shown, tasks.stop())
+        .start(tasks, followed.web)
+        .await?;
     go_on(tasks, &rooms, shown);
     Ok(reload)
 }

@@ -40,10 +40,13 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
 }
 
 /// The pages, with their entries in the order of the navigation.
-pub(crate) fn site(shown: &Shown) -> Site {
+pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
     let store = &shown.store;
     Site::new(shown.people.clone(), store.clone())
+        .with(alerting::pages(store.clone(), shown.alerting.clone()))
         .with(hosts::pages(store.clone()))
+        .with(health::pages(store.clone()))
+        .with(access::pages(store.clone(), stop))
         .with(restriction::pages(store.clone(), shown.rules.clone()))
 }
 
@@ -77,7 +80,7 @@ mod tests {
                 alerting: alerting::Rules::unrouted(alerting::Config::default()).1,
                 rules: Live::fixed(restriction::Policy::default()),
             };
-            let site = site(&shown);
+            let site = site(&shown, Stop::new());
             let (paths, open) = site.paths();
             assert_eq!(open, OPEN);
             let closed: Vec<_> = paths

@@ -166,6 +166,7 @@ impl Asked {
             form: self.form,
             attempts: self.attempts,
             after: self.after,
+            before: None,
             limit: i64::from(self.limit.unwrap_or(100).min(MOST)),
         }
     }

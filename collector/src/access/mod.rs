@@ -5,6 +5,7 @@ mod alerts;
 mod api;
 mod attacks;
 mod judge;
+mod pages;
 mod rows;
 mod standing;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::intake::Heard;
 use crate::store::{Store, Tx, timer};
 
 pub use api::{Shown, after, last, routes};
+pub use pages::pages;
 pub use rows::SCHEMA;
 
 /// The table `[access]`.

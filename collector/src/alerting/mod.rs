@@ -11,6 +11,7 @@ mod holder;
 mod judge;
 mod message;
 mod outbox;
+mod pages;
 mod routes;
 mod rows;
 mod silence;
@@ -36,6 +37,7 @@ pub use config::{
     Address, Config, Contact, Host, Name, Number, Pace, Sender, Sms, SmsBase, Smtp, Threshold, Tls,
     Token,
 };
+pub use pages::pages;
 pub use routes::{Route, Routes};
 pub use rows::{Happened, SCHEMA, after, last};
 pub use silence::{NewSilence, Scope, Silence, Unfit};

@@ -4,6 +4,7 @@ mod alerts;
 mod api;
 mod judge;
 mod mute;
+mod pages;
 mod policy;
 mod rows;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use rows::past::{self, Transition};
 pub use api::{Shown, after, last, routes};
 pub use judge::State;
 pub use mute::{Signs, doctors};
+pub use pages::pages;
 pub use policy::Policy;
 pub use rows::SCHEMA;
 

@@ -27,6 +27,17 @@ impl Question {
         self.bind(value);
     }
 
+    /// Adds that two columns together, such as `(judged_at, id)`, come before these two numbers, if
+    /// there are any.
+    pub(crate) fn add_before(&mut self, columns: &'static str, place: Option<(i64, i64)>) {
+        let Some((first, second)) = place else { return };
+        self.add(columns, Some(first));
+        // `add` has written `(a, b) < ($1`.
+        self.conditions.push_str(", ");
+        self.bind(second);
+        self.conditions.push(')');
+    }
+
     /// What it finds, at most so many rows: `select` is the text before the conditions, `order`
     /// the text between them and ` LIMIT`.
     pub(crate) async fn ask(

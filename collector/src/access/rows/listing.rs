@@ -32,7 +32,16 @@ pub(in crate::access) struct Wanted {
     pub(in crate::access) attempts: bool,
     /// Only events that came after the one with this id.
     pub(in crate::access) after: Option<i64>,
+    /// Only events that come later in the list, newest first, than this one.
+    pub(in crate::access) before: Option<Cursor>,
     pub(in crate::access) limit: i64,
+}
+
+/// Where an event stands in the list: when it counts as seen, and its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::access) struct Cursor {
+    pub(in crate::access) judged_at: i64,
+    pub(in crate::access) id: i64,
 }
 
 /// An event as it is kept.
@@ -41,7 +50,18 @@ pub(in crate::access) struct Kept {
     pub(in crate::access) id: i64,
     pub(in crate::access) host: String,
     pub(in crate::access) received_at: Timestamp,
+    pub(in crate::access) judged_at: i64,
     pub(in crate::access) event: AccessEvent,
+}
+
+impl Kept {
+    /// Where it stands in the list.
+    pub(in crate::access) fn cursor(&self) -> Cursor {
+        Cursor {
+            judged_at: self.judged_at,
+            id: self.id,
+        }
+    }
 }
 
 /// The latest events of those that are wanted, or the first ones after an id; in order.
@@ -95,6 +115,8 @@ fn question(wanted: &Wanted) -> Question {
     question.add("form = ", wanted.form.clone());
     question.add("attempt = ", wanted.attempts.then_some(1_i64));
     question.add("id > ", wanted.after);
+    let before = wanted.before.map(|cursor| (cursor.judged_at, cursor.id));
+    question.add_before("(judged_at, id) < (", before);
     question
 }
 
@@ -105,7 +127,7 @@ const fn tunnel_column(wanted: Option<IpAddr>) -> &'static str {
     }
 }
 
-const SELECT: &str = "SELECT id, host_name, received_at, at, service, action, outcome, attempt, \
+const SELECT: &str = "SELECT id, host_name, received_at, judged_at, at, service, action, outcome, attempt, \
     form, user_name, user_known, address, port, method, key_kind, key_fingerprint, \
     certificate_id, certificate_serial, certificate_authority, pid, trust, line, target, tunnel_v4, \
     tunnel_v6, command FROM access_event";
@@ -115,6 +137,7 @@ fn kept(row: &AnyRow) -> sqlx::Result<Kept> {
         id: row.try_get("id")?,
         host: row.try_get("host_name")?,
         received_at: stamp(row.try_get("received_at")?),
+        judged_at: row.try_get("judged_at")?,
         event: AccessEvent {
             at: stamp(row.try_get("at")?),
             service: variant(&SERVICES, row.try_get("service")?)?,

@@ -80,6 +80,8 @@ pub(in crate::alerting) enum Wanted {
     Newest(i64),
     /// The newest of those that are open.
     Open(i64),
+    /// The newest of those that are over and came before the one with this number.
+    Over(i64, i64),
     /// Those with this code.
     Code(String),
 }
@@ -96,6 +98,12 @@ pub(in crate::alerting) async fn incidents(
         Wanted::Open(limit) => sqlx::query(
             "SELECT * FROM alerting_incident WHERE resolved_at IS NULL ORDER BY id DESC LIMIT $1",
         )
+        .bind(*limit),
+        Wanted::Over(before, limit) => sqlx::query(
+            "SELECT * FROM alerting_incident WHERE resolved_at IS NOT NULL AND id < $1 \
+             ORDER BY id DESC LIMIT $2",
+        )
+        .bind(*before)
         .bind(*limit),
         Wanted::Code(code) => {
             sqlx::query("SELECT * FROM alerting_incident WHERE code = $1 ORDER BY id DESC")

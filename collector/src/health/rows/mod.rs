@@ -3,6 +3,7 @@
 pub(super) mod check;
 pub(super) mod late;
 pub(super) mod past;
+pub(super) mod recent;
 
 use std::time::Duration;
 
