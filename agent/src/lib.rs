@@ -81,8 +81,11 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let positions = spool.positions()?;
     let (keep, find, stop) = (keeper.clone(), findings.clone(), tasks.stop());
     tasks.start("access", access::run(access, positions, keep, find, stop));
+    // Nobody orders checks yet.
+    let ordered = watch::channel(Vec::new()).1;
     let (keep, find) = (keeper.clone(), findings.clone());
-    tasks.start("health", health::run(health, keep, find, tasks.clone()));
+    let checks = health::run(health, ordered, keep, find, tasks.clone());
+    tasks.start("health", checks);
     let identity = hosts.identity.clone();
     let own = Arc::new(move || hosts::certificate(&identity).ok());
     let keep = keeper.clone();

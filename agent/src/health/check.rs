@@ -4,19 +4,21 @@ use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
-use watchward_protocol::checks::{self, Pace, process};
-use watchward_protocol::health::Verdict;
+use watchward_daemon::clock;
+use watchward_protocol::checks::{self, AbsolutePath, Pace, command};
 
+use super::bus::Bus;
 use super::host::Sampler;
 use super::http::Clients;
-use super::systemd::Bus;
-use super::{Config, Found, http, systemd, tcp};
+use super::{Config, Found, dns, file, http, icmp, systemd, tcp, timer, tls};
 
-/// A check as it is configured.
+/// A check as it is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Check {
     Host(checks::host::Config),
     Of(checks::Check),
+    /// A program that is ordered, and the folders it may lie in.
+    Confined(command::Config, Vec<AbsolutePath>),
 }
 
 impl Check {
@@ -34,27 +36,49 @@ impl Check {
         match self {
             Self::Host(config) => config.pace(),
             Self::Of(check) => check.pace(),
+            Self::Confined(config, _) => config.pace(),
         }
     }
 
     /// What it looks at, for a person.
     pub(super) fn target(&self) -> String {
         use checks::Check;
-        match self {
-            Self::Host(_) => "processors, memory, disks and load".to_owned(),
-            Self::Of(Check::Systemd(config)) => format!("the unit {}", config.unit),
-            Self::Of(Check::Process(config)) => format!("a process named {}", config.name),
-            Self::Of(Check::Tcp(config)) => format!("connections to {}", config.address),
-            Self::Of(Check::Http(config)) => format!("the answer of {}", config.url),
+        let check = match self {
+            Self::Host(_) => return "processors, memory, disks and load".to_owned(),
+            Self::Of(check) => check,
+            Self::Confined(config, _) => return format!("what {} tells", config.command),
+        };
+        match check {
+            Check::Systemd(config) => format!("the unit {}", config.unit),
+            Check::Process(config) => format!("a process named {}", config.name),
+            Check::Tcp(config) => format!("connections to {}", config.address),
+            Check::Http(config) => format!("the answer of {}", config.url),
+            Check::Tls(config) => format!("the certificates of {}", config.address),
+            Check::Dns(config) => format!("the {} records of {}", config.record, config.name),
+            Check::Icmp(config) => format!("pings to {}", config.host),
+            Check::File(config) => format!("the file {}", config.path),
+            Check::Timer(config) => format!("the timer {}", config.unit),
+            Check::Command(config) => format!("what {} tells", config.command),
         }
     }
 
-    /// What it means when there is no answer in time.
-    fn late(&self) -> Verdict {
+    /// What is found when there is no answer in time.
+    fn late(&self) -> Found {
         use checks::Check;
+        let (limit, target) = (self.pace().timeout, self.target());
         match self {
-            Self::Of(Check::Tcp(_) | Check::Http(_)) => Verdict::Failed,
-            Self::Host(_) | Self::Of(Check::Systemd(_) | Check::Process(_)) => Verdict::Unknown,
+            Self::Of(Check::Command(config)) | Self::Confined(config, _) => {
+                let program = &config.command;
+                let why = format!("{program} did not end within {limit} and was killed");
+                Found::unknown(why)
+            }
+            Self::Of(
+                Check::Tcp(_) | Check::Http(_) | Check::Tls(_) | Check::Dns(_) | Check::Icmp(_),
+            ) => Found::failed(format!("no answer within {limit} about {target}")),
+            Self::Host(_)
+            | Self::Of(Check::Systemd(_) | Check::Process(_) | Check::File(_) | Check::Timer(_)) => {
+                Found::unknown(format!("no answer within {limit} about {target}"))
+            }
         }
     }
 }
@@ -72,17 +96,20 @@ pub(super) struct Probe {
     name: String,
     check: Check,
     tools: Arc<Tools>,
-    sampler: Arc<Mutex<Sampler>>,
+    sampler: Option<Arc<Mutex<Sampler>>>,
+    looking: Arc<Mutex<()>>,
     last: Arc<AtomicU32>,
 }
 
 impl Probe {
     pub(super) fn new(name: String, check: Check, tools: Arc<Tools>) -> Self {
+        let sampled = matches!(check, Check::Host(_));
         Self {
             name,
             check,
             tools,
-            sampler: Arc::new(Mutex::new(Sampler::new())),
+            sampler: sampled.then(|| Arc::new(Mutex::new(Sampler::new()))),
+            looking: Arc::default(),
             last: Arc::default(),
         }
     }
@@ -90,31 +117,43 @@ impl Probe {
     /// Runs it once, for as long as it may take: what was found, each with its name.
     pub(super) async fn run(&self) -> Vec<(String, Found)> {
         let limit = self.check.pace().timeout;
-        let found = tokio::time::timeout(limit.duration(), self.found()).await;
-        found.unwrap_or_else(|_| {
-            let detail = format!("no answer within {limit} about {}", self.check.target());
-            vec![(self.name.clone(), Found::new(self.check.late(), detail))]
-        })
+        // The probes' futures are large, and most of them run seldom.
+        let found = tokio::time::timeout(limit.duration(), Box::pin(self.found())).await;
+        found.unwrap_or_else(|_| vec![(self.name.clone(), self.check.late())])
     }
 
     async fn found(&self) -> Vec<(String, Found)> {
-        let check = match &self.check {
+        let found = match &self.check {
             Check::Host(config) => return self.host(config.clone()).await,
-            Check::Of(check) => check,
-        };
-        let found = match check {
-            checks::Check::Systemd(config) => systemd::check(config, &self.tools.bus).await,
-            checks::Check::Process(config) => self.process(config.clone()).await,
-            checks::Check::Tcp(config) => tcp::check(config).await,
-            checks::Check::Http(config) => http::check(config, &self.tools.clients).await,
+            Check::Of(check) => self.of(check).await,
+            Check::Confined(config, folders) => {
+                super::command::check_confined(config, folders).await
+            }
         };
         vec![(self.name.clone(), found)]
+    }
+
+    async fn of(&self, check: &checks::Check) -> Found {
+        use checks::Check;
+        match check {
+            Check::Systemd(config) => systemd::check(config, &self.tools.bus).await,
+            Check::Process(config) => self.process(config.clone()).await,
+            Check::Tcp(config) => tcp::check(config).await,
+            Check::Http(config) => http::check(config, &self.tools.clients).await,
+            Check::Tls(config) => tls::check(config, clock::now()).await,
+            Check::Dns(config) => dns::check(config).await,
+            Check::Icmp(config) => icmp::check(config).await,
+            Check::File(config) => self.file(config.clone()).await,
+            Check::Timer(config) => timer::check(config, &self.tools.bus, clock::now()).await,
+            Check::Command(config) => super::command::check(config).await,
+        }
     }
 
     /// A disk that does not answer must hold up nobody else.
     async fn host(&self, config: checks::host::Config) -> Vec<(String, Found)> {
         let sampler = self.sampler.clone();
         let sample = tokio::task::spawn_blocking(move || {
+            let sampler = sampler?;
             let mut sampler = sampler.try_lock().ok()?;
             Some(sampler.sample(&config))
         });
@@ -124,10 +163,24 @@ impl Probe {
         })
     }
 
-    async fn process(&self, config: process::Config) -> Found {
+    async fn process(&self, config: checks::process::Config) -> Found {
         let last = self.last.clone();
         let look = tokio::task::spawn_blocking(move || {
             super::process::check(&config, Path::new("/proc"), &last)
+        });
+        look.await
+            .unwrap_or_else(|error| Found::unknown(error.to_string()))
+    }
+
+    /// A file system that does not answer must not hold one more thread at every look.
+    async fn file(&self, config: checks::file::Config) -> Found {
+        let looking = self.looking.clone();
+        let look = tokio::task::spawn_blocking(move || match looking.try_lock() {
+            Ok(_turn) => file::check(&config, clock::now()),
+            Err(_) => Found::unknown(format!(
+                "the last look at {} has not ended yet",
+                config.path
+            )),
         });
         look.await
             .unwrap_or_else(|error| Found::unknown(error.to_string()))

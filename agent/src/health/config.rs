@@ -6,11 +6,15 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use watchward_protocol::checks::{Checks, Kind, host};
 
+use super::orders;
+
 /// `[health]`: what is checked. Without a word, the host itself is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Config {
     /// The host itself: processors, memory, disks, load.
     pub host: host::Config,
+    /// What the collector may have this host check.
+    pub orders: orders::Config,
     /// Checks, each as `[health.KIND.NAME]`.
     #[serde(flatten)]
     pub checks: Checks,
@@ -21,6 +25,7 @@ pub struct Config {
 #[serde(try_from = "String")]
 enum Key {
     Host,
+    Orders,
     Kind(Kind),
 }
 
@@ -28,11 +33,18 @@ impl TryFrom<String> for Key {
     type Error = String;
 
     fn try_from(key: String) -> Result<Self, String> {
-        if key == "host" {
-            return Ok(Self::Host);
+        match key.as_str() {
+            "host" => return Ok(Self::Host),
+            "orders" => return Ok(Self::Orders),
+            _ => {}
         }
         let kind = Kind::of(&key).map(Self::Kind);
-        kind.ok_or_else(|| format!("unknown field `{key}`, expected host, {}", Kind::words()))
+        kind.ok_or_else(|| {
+            format!(
+                "unknown field `{key}`, expected one of host, orders, {}",
+                Kind::words()
+            )
+        })
     }
 }
 
@@ -53,6 +65,7 @@ impl<'de> Deserialize<'de> for Config {
                 while let Some(key) = table.next_key()? {
                     match key {
                         Key::Host => config.host = table.next_value()?,
+                        Key::Orders => config.orders = table.next_value()?,
                         Key::Kind(kind) => config.checks.read(kind, &mut table)?,
                     }
                 }
@@ -120,7 +133,31 @@ mod tests {
             ("host = { cpu = 101 }", "percent"),
             ("host = { load = -1.0 }", "load"),
             ("host = { interval = \"10ms\" }", "at least \"1s\""),
+            ("host.pressure = { disk = 5 }", "unknown field"),
+            ("orders = { plugins = [\"plugins\"] }", "begins with"),
             ("systemd.a = { unit = \"\" }", "unit"),
+            ("timer.a = { unit = \"backup.service\" }", "backup.timer"),
+            ("command.a = { command = [] }", "whole path"),
+            ("command.a = { command = [\"ls\"] }", "whole path"),
+            (
+                "command.a = { command = [\"/bin/ls\"], env = { \"A B\" = \"\" } }",
+                "variable",
+            ),
+            ("icmp.a = { host = \"a\", packets = 0 }", "1 to 20"),
+            (
+                "dns.a = { name = \"a\", record = \"AAA\" }",
+                "unknown variant",
+            ),
+            (
+                "dns.a = { name = \"a\", server = \"b\" }",
+                "server's address",
+            ),
+            (
+                "tls.a = { address = \"a:1\", starttls = \"http\" }",
+                "unknown variant",
+            ),
+            ("file.a = { path = \"a\" }", "begins with"),
+            ("file.a = { path = \"/a\", max_size = \"1\" }", "size"),
             ("systemd.a = { unit = \"nginx\" }", "nginx.service"),
             ("process.a = { name = \"\" }", "name"),
             ("tcp.a = { address = \"localhost\" }", "host and port"),
@@ -145,7 +182,7 @@ mod tests {
             ),
             (
                 "tpc.a = { address = \"localhost:22\" }",
-                "unknown field `tpc`, expected host",
+                "unknown field `tpc`, expected one of host",
             ),
             (
                 "tcp.\"a b\" = { address = \"localhost:22\" }",

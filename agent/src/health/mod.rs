@@ -1,14 +1,16 @@
 //! Whether what runs on this host is well: runs each check on its own time, and tells what it found.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::{Stop, Tasks};
+use watchward_protocol::checks::Ordered;
 use watchward_protocol::health::{HealthReport, Value, Verdict};
 use watchward_protocol::hosts::{Finding, FindingState};
 use watchward_protocol::record::Report;
@@ -16,16 +18,26 @@ use watchward_protocol::record::Report;
 use crate::findings::Findings;
 use crate::spool::{Entry, Keeper};
 
+mod bus;
 mod check;
+mod command;
 mod config;
+mod dns;
+mod file;
 mod host;
 mod http;
+mod icmp;
+pub mod orders;
 mod process;
 mod systemd;
 mod tcp;
+mod timer;
+mod tls;
+mod words;
 
 use check::{Check, Probe, Tools};
 pub use config::Config;
+use orders::wanted;
 
 /// Within so long after the start every check has run, so that they do not all run at once.
 const SPREAD: Duration = Duration::from_secs(5);
@@ -60,56 +72,102 @@ impl Found {
     }
 }
 
-/// Runs the checks of the configuration until asked to stop; follows its reloads.
+/// Runs the checks of the configuration, and those that the collector orders, until asked to stop;
+/// follows both.
 ///
 /// # Errors
 /// None of its own: what goes wrong with a check is a finding.
 pub async fn run(
     mut config: Live<Config>,
+    mut ordered: watch::Receiver<Vec<Ordered>>,
     keeper: Keeper,
     findings: Findings,
     tasks: Tasks,
 ) -> anyhow::Result<()> {
     let stop = tasks.stop();
-    let tools = Arc::new(Tools::default());
-    let mut running: HashMap<String, (Check, Stop)> = HashMap::new();
+    let mut all = All {
+        keeper,
+        findings,
+        tasks,
+        tools: Arc::default(),
+        running: HashMap::new(),
+        refused: BTreeMap::new(),
+    };
     loop {
-        let wanted: HashMap<String, Check> = Check::all(&config.now()).into_iter().collect();
-        running.retain(|name, (check, end)| {
+        let wanted = wanted(&config.now(), &ordered.borrow_and_update());
+        all.tell(wanted.refused);
+        all.change(wanted.checks);
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = config.changed() => {}
+            () = changed(&mut ordered) => {}
+        }
+    }
+}
+
+/// Waits until other checks are ordered; for ever, if nobody can order any more.
+async fn changed(ordered: &mut watch::Receiver<Vec<Ordered>>) {
+    if ordered.changed().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// All checks as they run.
+struct All {
+    keeper: Keeper,
+    findings: Findings,
+    tasks: Tasks,
+    tools: Arc<Tools>,
+    running: HashMap<String, (Check, Stop)>,
+    refused: BTreeMap<String, String>,
+}
+
+impl All {
+    /// Tells what is not run although it is ordered, and what of that is over.
+    fn tell(&mut self, refused: BTreeMap<String, String>) {
+        for name in self.refused.keys() {
+            if !refused.contains_key(name) {
+                let over = "there is no such order any more".to_owned();
+                say(&self.findings, name, FindingState::Absent, over);
+            }
+        }
+        for (name, why) in &refused {
+            if self.refused.get(name) != Some(why) {
+                say(&self.findings, name, FindingState::Failing, why.clone());
+            }
+        }
+        self.refused = refused;
+    }
+
+    /// Ends what is not wanted any more, and starts what does not run yet.
+    fn change(&mut self, wanted: HashMap<String, Check>) {
+        self.running.retain(|name, (check, end)| {
             let stays = wanted.get(name) == Some(check);
             if !stays {
                 end.cancel();
             }
             if !wanted.contains_key(name) {
-                say(
-                    &findings,
-                    name,
-                    FindingState::Absent,
-                    "it is no longer configured".to_owned(),
-                );
+                let over = "it is no longer configured".to_owned();
+                say(&self.findings, name, FindingState::Absent, over);
             }
             stays
         });
         for (name, check) in wanted {
-            if running.contains_key(&name) {
+            if self.running.contains_key(&name) {
                 continue;
             }
-            let end = stop.child_token();
-            let probe = Probe::new(name.clone(), check.clone(), tools.clone());
+            let end = self.tasks.stop().child_token();
+            let probe = Probe::new(name.clone(), check.clone(), self.tools.clone());
             let repeated = Repeated {
                 name: name.clone(),
                 check: check.clone(),
                 probe,
             };
-            tasks.start_passing(
+            self.tasks.start_passing(
                 "check",
-                repeated.run(keeper.clone(), findings.clone(), end.clone()),
+                repeated.run(self.keeper.clone(), self.findings.clone(), end.clone()),
             );
-            running.insert(name, (check, end));
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = config.changed() => {}
+            self.running.insert(name, (check, end));
         }
     }
 }

@@ -12,6 +12,11 @@ fn config(text: &str) -> Config {
     watchward_daemon::config::read(file.path()).unwrap()
 }
 
+/// Nothing is ordered, and nobody can order.
+fn nothing() -> watch::Receiver<Vec<Ordered>> {
+    watch::channel(Vec::new()).1
+}
+
 async fn next(entries: &mut mpsc::Receiver<Entry>) -> Vec<HealthReport> {
     let entry = entries.recv().await.unwrap();
     let reports = entry.reports.into_iter().map(|report| match report {
@@ -29,7 +34,10 @@ async fn a_check_follows_the_configuration_without_a_restart() {
     let (keeper, mut entries) = Keeper::new();
     let (findings, mut found) = mpsc::unbounded_channel();
     let (tasks, running) = tasks();
-    tasks.start("health", run(live, keeper, findings, tasks.clone()));
+    tasks.start(
+        "health",
+        run(live, nothing(), keeper, findings, tasks.clone()),
+    );
     drop(tasks);
 
     let process =
@@ -64,6 +72,50 @@ async fn a_check_follows_the_configuration_without_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_ordered_runs_until_it_is_no_longer_ordered() {
+    let (orders, ordered) = watch::channel(Vec::new());
+    let (keeper, mut entries) = Keeper::new();
+    let (findings, mut found) = mpsc::unbounded_channel();
+    let (tasks, running) = tasks();
+    let live = Live::fixed(config("host.enabled = false"));
+    tasks.start(
+        "health",
+        run(live, ordered, keeper, findings, tasks.clone()),
+    );
+    drop(tasks);
+
+    let order = |kind: &str, settings: &str| Ordered {
+        kind: kind.to_owned(),
+        name: "none".to_owned(),
+        settings: settings.to_owned(),
+    };
+    let process = order("process", "name = \"no such program\"");
+    orders.send_replace(vec![order("unheard-of", ""), process.clone()]);
+    let finding = found.recv().await.unwrap();
+    assert_eq!(finding.subject, "health: unheard-of.none as ordered");
+    assert_eq!(finding.state, FindingState::Failing);
+    assert_eq!(next(&mut entries).await[0].check, "process.none");
+    let finding = found.recv().await.unwrap();
+    assert_eq!(
+        (finding.subject.as_str(), finding.state),
+        ("health: process.none", FindingState::Watched)
+    );
+
+    orders.send_replace(vec![process]);
+    let finding = found.recv().await.unwrap();
+    assert_eq!(finding.subject, "health: unheard-of.none as ordered");
+    assert_eq!(finding.state, FindingState::Absent);
+    next(&mut entries).await;
+    orders.send_replace(Vec::new());
+    let finding = found.recv().await.unwrap();
+    assert_eq!(
+        (finding.subject.as_str(), finding.state),
+        ("health: process.none", FindingState::Absent)
+    );
+    running.drain(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_word_the_host_is_sampled() {
     let (keeper, mut entries) = Keeper::new();
     let (findings, _found) = mpsc::unbounded_channel();
@@ -72,6 +124,7 @@ async fn without_a_word_the_host_is_sampled() {
         "health",
         run(
             Live::fixed(Config::default()),
+            nothing(),
             keeper,
             findings,
             tasks.clone(),

@@ -1,4 +1,4 @@
-//! A host and a port, as checks are told where to look.
+//! A host, or a host and a port, as checks are told where to look.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -64,5 +64,47 @@ impl fmt::Display for Address {
             return write!(f, "[{}]:{}", self.host, self.port);
         }
         write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// The name or the address of a host, without a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Host(String);
+
+/// A text that is no host.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a host's name or address, such as \"www.example.org\", \"192.0.2.1\" or \"::1\"")]
+pub struct NotAHost;
+
+impl Host {
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Host {
+    type Error = NotAHost;
+
+    fn try_from(text: String) -> Result<Self, NotAHost> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let named = (1..=253).contains(&text.len()) && text.bytes().all(plain);
+        if named || text.parse::<std::net::Ipv6Addr>().is_ok() {
+            return Ok(Self(text));
+        }
+        Err(NotAHost)
+    }
+}
+
+impl From<Host> for String {
+    fn from(host: Host) -> Self {
+        host.0
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }

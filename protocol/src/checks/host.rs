@@ -16,10 +16,16 @@ pub struct Config {
     pub cpu: Percent,
     /// Above how many percent of memory in use that cannot be given back.
     pub memory: Percent,
+    /// Above how many percent of swap in use; a host without is well.
+    pub swap: Percent,
     /// Above how many percent of a disk in use, of what ordinary users may use.
     pub disk: Percent,
+    /// Above how many percent of a disk's files (inodes) in use.
+    pub inodes: Percent,
     /// Above how many waiting or running tasks for each processor, on average over five minutes.
     pub load: Load,
+    /// Above what pressure: how much of the last minute was lost to waiting, in percent.
+    pub pressure: Pressure,
     /// How often it is checked.
     pub interval: Interval,
     /// How long it may take to look.
@@ -48,11 +54,37 @@ impl Default for Config {
             enabled: true,
             cpu: Percent(95),
             memory: Percent(95),
+            swap: Percent(80),
             disk: Percent(90),
+            inodes: Percent(90),
             load: Load(4.0),
+            pressure: Pressure::default(),
             interval: Pace::USUAL.interval,
             timeout: Pace::USUAL.timeout,
             failures: FAILURES,
+        }
+    }
+}
+
+/// `[health.host.pressure]`: the kernel's pressure stall information, its average over a minute
+/// (`/proc/pressure`). A kernel that does not tell is no failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pressure {
+    /// Above how many percent of the time some task waited for a processor.
+    pub cpu: Percent,
+    /// Above how many percent of the time no task went on, for all waited for memory.
+    pub memory: Percent,
+    /// Above how many percent of the time no task went on, for all waited for disks.
+    pub io: Percent,
+}
+
+impl Default for Pressure {
+    fn default() -> Self {
+        Self {
+            cpu: Percent(95),
+            memory: Percent(20),
+            io: Percent(80),
         }
     }
 }
@@ -63,6 +95,9 @@ impl Default for Config {
 pub struct Percent(u8);
 
 impl Percent {
+    /// Every second one.
+    pub const HALF: Self = Self(50);
+
     /// The percentage.
     pub fn number(self) -> f64 {
         f64::from(self.0)

@@ -7,19 +7,27 @@ use serde::de::MapAccess;
 use serde::{Deserialize, Serialize};
 
 mod address;
+pub mod command;
+pub mod dns;
+pub mod file;
 pub mod host;
 pub mod http;
+pub mod icmp;
 mod name;
 mod ordered;
 mod pace;
+mod path;
 pub mod process;
 pub mod systemd;
 pub mod tcp;
+pub mod timer;
+pub mod tls;
 
-pub use address::{Address, NotAnAddress};
+pub use address::{Address, Host, NotAHost, NotAnAddress};
 pub use name::{Name, NotAName};
 pub use ordered::{NotUnderstood, NotWritten, Ordered};
 pub use pace::{Interval, Pace, TooOften};
+pub use path::{AbsolutePath, NotAPath, NotASize, Size};
 
 /// Defines what there is of each kind, from one list: its name here, its name in a file, what it is.
 macro_rules! kinds {
@@ -113,6 +121,12 @@ kinds! {
     Process process "Programs that should be running."
     Tcp tcp "Addresses that should accept a TCP connection."
     Http http "Pages that should answer."
+    Tls tls "Servers whose certificates should be right, and not about to expire."
+    Dns dns "Names that should be resolved."
+    Icmp icmp "Hosts that should answer pings."
+    File file "Files that should be there, fresh, and of a size."
+    Timer timer "Timers of systemd that should have run."
+    Command command "Nagios plugins, and other programs that tell by their exit status."
 }
 
 impl Kind {

@@ -26,6 +26,17 @@ impl Pace {
         timeout: Span::seconds(5),
         failures: NonZeroU32::new(2).unwrap(),
     };
+
+    /// The same, but so often.
+    pub(super) const fn every(self, interval: Span) -> Self {
+        let interval = Interval(interval);
+        Self { interval, ..self }
+    }
+
+    /// The same, but for so long.
+    pub(super) const fn within(self, timeout: Span) -> Self {
+        Self { timeout, ..self }
+    }
 }
 
 /// How often a check runs: a span of at least one second.

@@ -10,6 +10,7 @@ use watchward_protocol::health::Value;
 use super::Found;
 
 mod disks;
+mod pressure;
 
 use disks::Disk;
 
@@ -36,6 +37,8 @@ impl Sampler {
                 Found::unknown("/proc is missing".to_owned()),
             )],
         };
+        let pressure = pressure::pressure(Path::new("/proc/pressure"), &config.pressure);
+        all.extend(pressure.map(|found| ("host.pressure".to_owned(), found)));
         let mounts = std::fs::read("/proc/self/mounts").unwrap_or_default();
         for disk in disks::disks(&mounts) {
             let room = disks::room(Path::new(&disk.mount));
@@ -53,12 +56,13 @@ impl Sampler {
 
 fn sample(system: &mut System, config: &Config) -> Vec<(String, Found)> {
     system.refresh_cpu_usage();
-    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram().with_swap());
     let processors = system.cpus().len();
     let memory = Memory {
         total: system.total_memory(),
         available: system.available_memory(),
     };
+    let swap = swap(system.used_swap(), system.total_swap(), config.swap);
     let load = System::load_average()
         .ok()
         .map(|load| [load.one, load.five, load.fifteen]);
@@ -66,6 +70,7 @@ fn sample(system: &mut System, config: &Config) -> Vec<(String, Found)> {
     vec![
         ("host.cpu".to_owned(), cpu(percent, processors, config.cpu)),
         ("host.memory".to_owned(), self::memory(memory, config)),
+        ("host.swap".to_owned(), swap),
         ("host.load".to_owned(), self::load(load, processors, config)),
     ]
 }
@@ -99,6 +104,16 @@ fn memory(memory: Memory, config: &Config) -> Found {
     judged(percent, config.memory.number(), detail, values)
 }
 
+fn swap(used: u64, total: u64, limit: Percent) -> Found {
+    if total == 0 {
+        return Found::passed("this host has no swap".to_owned());
+    }
+    let percent = percentage(used, total);
+    let detail = format!("{percent:.0}% of {} swap in use", Size(total));
+    let values = vec![value("swap", percent, "%")];
+    judged(percent, limit.number(), detail, values)
+}
+
 fn load(load: Option<[f64; 3]>, processors: usize, config: &Config) -> Found {
     let Some([one, five, fifteen]) = load else {
         return Found::unknown("/proc/loadavg cannot be read".to_owned());
@@ -114,20 +129,22 @@ fn full(disk: &Disk, room: disks::Room, config: &Config) -> Found {
     let mount = &disk.mount;
     let percent = percentage(room.used, room.used.saturating_add(room.free));
     let files = percentage(room.files, room.files.saturating_add(room.files_free));
-    let left = Size(room.free);
-    let detail = if files > percent {
-        format!(
-            "{mount} is {files:.0}% full of files, {} more fit",
-            room.files_free
-        )
-    } else {
-        format!("{mount} is {percent:.0}% full, {left} free")
-    };
-    let values = vec![
+    let mut values = vec![
         value(&format!("disk {mount}"), percent, "%"),
         value(&format!("disk {mount} free"), approximately(room.free), "B"),
     ];
-    judged(percent.max(files), config.disk.number(), detail, values)
+    // Some file systems (btrfs) do not count files.
+    if room.files > 0 {
+        values.push(value(&format!("inodes {mount}"), files, "%"));
+    }
+    let left = Size(room.free);
+    let said = format!("{mount} is {percent:.0}% full, {left} free");
+    if files > config.inodes.number() && percent <= config.disk.number() {
+        let more = room.files_free;
+        let said = format!("{mount} is {files:.0}% full of files (inodes), {more} more fit");
+        return judged(files, config.inodes.number(), said, values);
+    }
+    judged(percent, config.disk.number(), said, values)
 }
 
 fn judged(number: f64, limit: f64, detail: String, values: Vec<Value>) -> Found {
@@ -164,7 +181,13 @@ fn approximately(number: u64) -> f64 {
 }
 
 /// A number of bytes as people read it.
-struct Size(u64);
+pub(super) struct Size(pub(super) u64);
+
+impl Size {
+    pub(super) fn approximately(&self) -> f64 {
+        approximately(self.0)
+    }
+}
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -236,8 +259,19 @@ mod tests {
         assert_eq!(found.verdict, Verdict::Failed);
         assert_eq!(
             found.detail,
-            "/var is 99% full of files, 1 more fit: above 90"
+            "/var is 99% full of files (inodes), 1 more fit: above 90"
         );
+    }
+
+    #[test]
+    fn a_host_without_swap_is_well() {
+        let limit = Percent::try_from(80).unwrap();
+        assert_eq!(swap(0, 0, limit).verdict, Verdict::Passed);
+        assert_eq!(
+            swap(1 << 30, 4 << 30, limit).detail,
+            "25% of 4.0 GiB swap in use"
+        );
+        assert_eq!(swap(4 << 30, 4 << 30, limit).verdict, Verdict::Failed);
     }
 
     #[test]
@@ -247,7 +281,13 @@ mod tests {
             .into_iter()
             .map(|(name, _)| name)
             .collect();
-        for name in ["host.cpu", "host.memory", "host.load", "host.disk /"] {
+        for name in [
+            "host.cpu",
+            "host.memory",
+            "host.swap",
+            "host.load",
+            "host.disk /",
+        ] {
             assert!(
                 names.iter().any(|one| one == name),
                 "no {name} in {names:?}"

@@ -1,0 +1,218 @@
+//! Runs a Nagios plugin, or any program that tells by its exit status, without a shell.
+
+use std::fs;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use watchward_protocol::checks::AbsolutePath;
+use watchward_protocol::checks::command::Config;
+use watchward_protocol::health::{Value, Verdict};
+
+use super::Found;
+use super::words::shortened;
+
+mod perfdata;
+
+/// How much is kept of what a program writes; the rest is read, so that it can go on.
+const OUTPUT: u64 = 64 * 1024;
+/// How much is kept of what it complains.
+const COMPLAINT: u64 = 4 * 1024;
+/// How long what is left in its pipes is waited for when it has ended and its children are killed.
+const GRACE: Duration = Duration::from_millis(500);
+/// Where programs are looked for that a plugin itself starts.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Programs among Debian's plugins that run whatever they are told to.
+const RUNNERS: [&str; 3] = ["negate", "urlize", "check_by_ssh"];
+
+/// Runs the program once. When this is no longer waited for, it is killed with its children.
+pub(super) async fn check(config: &Config) -> Found {
+    run(config, config.command.program().as_path()).await
+}
+
+/// The same for one that was ordered: it must lie in one of these folders, also where links lead.
+pub(super) async fn check_confined(config: &Config, folders: &[AbsolutePath]) -> Found {
+    let (program, folders) = (config.command.program().clone(), folders.to_vec());
+    let look = tokio::task::spawn_blocking(move || confined(&program, &folders));
+    match look.await {
+        Ok(Ok(program)) => run(config, &program).await,
+        Ok(Err(refusal)) => Found::unknown(refusal),
+        Err(error) => Found::unknown(error.to_string()),
+    }
+}
+
+/// The program itself, if it may be run for the collector.
+fn confined(program: &AbsolutePath, folders: &[AbsolutePath]) -> Result<PathBuf, String> {
+    let real = fs::canonicalize(program.as_path())
+        .map_err(|error| format!("{program} cannot be run: {error}"))?;
+    let name = |path: &Path| {
+        path.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    for name in [name(program.as_path()), name(&real)].into_iter().flatten() {
+        if RUNNERS.contains(&name.as_str()) {
+            return Err(format!(
+                "{program} is not run for the collector: it runs any program"
+            ));
+        }
+    }
+    let inside = |folder: &AbsolutePath| {
+        fs::canonicalize(folder.as_path()).is_ok_and(|folder| real.starts_with(folder))
+    };
+    if folders.iter().any(inside) {
+        return Ok(real);
+    }
+    Err(format!(
+        "{} is in none of the folders that plugins in [health.orders] names",
+        real.display()
+    ))
+}
+
+async fn run(config: &Config, program: &Path) -> Found {
+    match ended(config, program).await {
+        Ok(ended) => judge(&ended, program),
+        Err(error) => {
+            let program = program.display();
+            Found::unknown(match error.kind() {
+                io::ErrorKind::NotFound => format!("there is no program {program}"),
+                io::ErrorKind::PermissionDenied => {
+                    format!("the agent's user may not run {program}")
+                }
+                _ => format!("{program} cannot be run: {error}"),
+            })
+        }
+    }
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+struct Ended {
+    status: ExitStatus,
+    output: Vec<u8>,
+    complaint: Vec<u8>,
+}
+
+async fn ended(config: &Config, program: &Path) -> io::Result<Ended> {
+    let directory = config.directory.as_ref().map(AbsolutePath::as_path);
+    let env = config.env.iter();
+    let mut child = Command::new(program)
+        .args(config.command.words())
+        .env_clear()
+        .envs([("PATH", PATH), ("LANG", "C.UTF-8")])
+        .envs(env.map(|(name, value)| (name.as_str(), value.as_str())))
+        .current_dir(directory.unwrap_or(Path::new("/")))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let group = Group::led_by(&child);
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (mut output, mut complaint) = (Vec::new(), Vec::new());
+    let status = {
+        let reading = async {
+            tokio::join!(
+                gather(stdout, &mut output, OUTPUT),
+                gather(stderr, &mut complaint, COMPLAINT)
+            )
+        };
+        tokio::pin!(reading);
+        tokio::select! {
+            status = child.wait() => {
+                drop(group);
+                // What has left the group may hold the pipes for ever.
+                let _ = tokio::time::timeout(GRACE, reading).await;
+                status?
+            }
+            _ = &mut reading => child.wait().await?,
+        }
+    };
+    Ok(Ended {
+        status,
+        output,
+        complaint,
+    })
+}
+
+/// Reads to the end, and keeps the beginning.
+async fn gather<R: AsyncRead + Unpin>(pipe: Option<R>, kept: &mut Vec<u8>, limit: u64) {
+    let Some(mut pipe) = pipe else { return };
+    // A pipe that breaks has been read as far as it goes.
+    let _ = (&mut pipe).take(limit).read_to_end(kept).await;
+    let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
+}
+
+/// The processes of a run; killed when it is over, or not waited for any more.
+#[derive(Debug)]
+struct Group(Option<Pid>);
+
+impl Group {
+    fn led_by(child: &Child) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        Self(id.and_then(Pid::from_raw))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // There is nobody left to kill after most runs.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
+
+fn judge(ended: &Ended, program: &Path) -> Found {
+    let output = String::from_utf8_lossy(&ended.output);
+    let written = perfdata::read(&output);
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    let text = match (written.text.as_str(), ended.complaint.trim_ascii()) {
+        ("", []) => format!("{name} wrote nothing"),
+        ("", complaint) => {
+            let first = complaint.split(|byte| *byte == b'\n').next();
+            shortened(first.unwrap_or_default(), 1000)
+        }
+        (text, _) => shortened(text.as_bytes(), 1000),
+    };
+    let beyond = written.measured.iter().find_map(|one| {
+        let range = one.beyond()?;
+        let label = shortened(one.label.as_bytes(), 60);
+        Some(format!(
+            " ({label} is {}{}, limit {range})",
+            one.number, one.unit
+        ))
+    });
+    let beyond = beyond.unwrap_or_default();
+    let (verdict, detail) = match ended.status.code() {
+        Some(0) => (Verdict::Passed, text),
+        Some(1) => (Verdict::Failed, format!("WARNING: {text}{beyond}")),
+        Some(2) => (Verdict::Failed, format!("CRITICAL: {text}{beyond}")),
+        Some(3) => (Verdict::Unknown, text),
+        Some(code) => (
+            Verdict::Unknown,
+            format!("{name} ended with status {code}, which means nothing: {text}"),
+        ),
+        None => {
+            let signal = ended.status.signal().unwrap_or_default();
+            let detail = format!("{name} was ended by signal {signal}: {text}");
+            (Verdict::Unknown, detail)
+        }
+    };
+    let mut found = Found::new(verdict, detail);
+    let value = |one: perfdata::Measured| Value {
+        name: shortened(one.label.as_bytes(), 100),
+        number: one.number,
+        unit: one.unit,
+    };
+    found.values = written.measured.into_iter().map(value).collect();
+    found
+}
+
+#[cfg(test)]
+mod tests;
