@@ -67,7 +67,7 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     } = config;
     let directory = spool.directory.clone();
     let spool = Arc::new(spool::Spool::open(spool)?);
-    let (orders, _ordered) = uplink::Orders::open(&directory);
+    let (orders, ordered) = uplink::Orders::open(&directory);
     let standing = Arc::new(hosts.standing()?);
     let (keeper, entries) = spool::Keeper::new();
     let (growing, grown) = watch::channel(PerLane::default());
@@ -81,8 +81,6 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let positions = spool.positions()?;
     let (keep, find, stop) = (keeper.clone(), findings.clone(), tasks.stop());
     tasks.start("access", access::run(access, positions, keep, find, stop));
-    // Nobody orders checks yet.
-    let ordered = watch::channel(Vec::new()).1;
     let (keep, find) = (keeper.clone(), findings.clone());
     let checks = health::run(health, ordered, keep, find, tasks.clone());
     tasks.start("health", checks);
