@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use watchward_daemon::config::Invalid;
 use watchward_daemon::place::Misplaced;
 
-use crate::{access, alerting, health, hosts, intake, people, policy, restriction, store, web};
+use crate::{
+    access, alerting, health, hosts, intake, keys, people, policy, restriction, store, web,
+};
 
 /// The whole of the collector's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +37,8 @@ pub struct Config {
     pub health: health::Config,
     /// When logins from outside count as over. What is outside is in the policy.
     pub restriction: restriction::Config,
+    /// How long keys are remembered. What they have to be like is in the policy.
+    pub keys: keys::Config,
 }
 
 /// The whole of `policy.toml`: what should hold, by groups of hosts.
@@ -49,6 +53,8 @@ pub struct Policy {
     pub restriction: restriction::Table,
     /// Checks that groups of hosts run beside their own.
     pub health: health::Policy,
+    /// How old keys may be, and which are strong enough.
+    pub keys: keys::Policy,
 }
 
 impl Config {
@@ -61,7 +67,7 @@ impl Config {
         let policy = match Policy::read(&config.policy.file) {
             Err(Invalid::Unreadable { error, .. }) if error.kind() == ErrorKind::NotFound => {
                 let file = config.policy.file.display();
-                tracing::info!(%file, "there is no policy: nothing is ruled");
+                tracing::info!(%file, "there is no policy: the defaults hold");
                 Policy::default()
             }
             read => read?,
@@ -86,10 +92,12 @@ impl Policy {
             networks,
             restriction,
             health,
+            keys,
         } = self;
         networks.join()?;
         restriction.join(groups, networks)?;
-        health.join(groups)
+        health.join(groups)?;
+        keys.join(groups)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod config;
 pub mod health;
 pub mod hosts;
 pub mod intake;
+pub mod keys;
 pub mod live;
 pub mod people;
 pub mod policy;
@@ -23,6 +24,7 @@ use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::service::{self, Signals};
 use watchward_daemon::tasks::{Tasks, tasks};
+use watchward_protocol::hosts::HostId;
 use watchward_protocol::time::Timestamp;
 
 use alerting::Bell;
@@ -43,6 +45,7 @@ const SCHEMAS: &[Schema] = &[
     access::SCHEMA,
     health::SCHEMA,
     restriction::SCHEMA,
+    keys::SCHEMA,
 ];
 
 /// Runs the collector until a signal ends it.
@@ -65,7 +68,7 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
     let now = clock::now();
     let (followed, reload) = reload::follow(config, policy);
     let hosts = Hosts::open(store.clone(), followed.hosts, now)?
-        .on_revoke(|tx, host, now| Box::pin(health::forget(tx, host, now)));
+        .on_revoke(|tx, host, now| Box::pin(forget(tx, host, now)));
     thaw(&store, &hosts, now).await?;
     let people = People::new(store.clone(), followed.people);
     people.welcome(now).await?;
@@ -76,6 +79,8 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
         health: followed.health,
         restriction: followed.restriction,
         rules: followed.rules.clone(),
+        keys: followed.keys,
+        key_rules: followed.key_rules.clone(),
         bell: Bell::default(),
     });
     let parts = (
@@ -90,6 +95,8 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
         hosts,
         alerting: followed.alerting,
         rules: followed.rules,
+        key_rules: followed.key_rules,
+        bell: rooms.bell.clone(),
     };
     web::start_admin(tasks, &admin, shown::routes(&shown, tasks.stop()))?;
     shown::site(&shown, tasks.stop())
@@ -127,13 +134,15 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown) {
     tasks.start(
         "health",
         health::run(
-            store,
+            store.clone(),
             rooms.health.clone(),
             hosts::signs,
             bell.clone(),
             tasks.stop(),
         ),
     );
+    let keys = (rooms.keys.clone(), rooms.key_rules.clone());
+    tasks.start("keys", keys::run(store, keys, bell.clone(), tasks.stop()));
     tasks.start("hosts", shown.hosts.run(bell.clone(), tasks.stop()));
     tasks.start("people", shown.people.run(tasks.stop()));
 }
@@ -145,7 +154,14 @@ async fn thaw(store: &Store, hosts: &Hosts, now: Timestamp) -> anyhow::Result<()
     access::shift(&mut tx, away).await?;
     health::shift(&mut tx, away).await?;
     restriction::shift(&mut tx, away).await?;
+    keys::shift(&mut tx, away).await?;
     Ok(tx.commit().await?)
+}
+
+/// Ends and forgets what rooms hold of a host that is revoked.
+async fn forget(tx: &mut Tx, host: HostId, now: Timestamp) -> sqlx::Result<()> {
+    health::forget(tx, host, now).await?;
+    keys::forget(tx, host, now).await
 }
 
 /// Hands what hosts told to the rooms that keep and judge it.
@@ -155,6 +171,8 @@ struct Rooms {
     health: Live<health::Config>,
     restriction: Live<restriction::Config>,
     rules: Live<restriction::Policy>,
+    keys: Live<keys::Config>,
+    key_rules: Live<keys::Policy>,
     bell: Bell,
 }
 
@@ -171,10 +189,10 @@ impl intake::Rooms for Rooms {
                 access::absorb(tx, heard, &self.access.now(), now).await?;
                 let (rules, config) = (self.rules.now(), self.restriction.now());
                 restriction::absorb(tx, heard, (&rules, &config), now).await?;
+                keys::used(tx, heard, &self.keys.now(), now).await?;
             }
             Told::Gaps(heard) => access::absorb_gaps(tx, heard, &self.access.now(), now).await?,
-            // The room that keeps them is being built.
-            Told::Keys(_) => {}
+            Told::Keys(heard) => keys::absorb(tx, heard, &self.key_rules.now(), now).await?,
             Told::Health(heard) => health::absorb(tx, heard, &self.health.now(), now).await?,
         }
         Ok(())

@@ -8,7 +8,7 @@ use watchward_daemon::config::Live;
 use watchward_protocol::order::Order;
 
 use crate::config::{Config, Policy};
-use crate::{access, alerting, health, hosts, intake, people, restriction, web};
+use crate::{access, alerting, health, hosts, intake, keys, people, restriction, web};
 
 /// The parts of the configuration that follow reloads.
 pub(crate) struct Followed {
@@ -21,6 +21,8 @@ pub(crate) struct Followed {
     pub(crate) restriction: Live<restriction::Config>,
     pub(crate) rules: Live<restriction::Policy>,
     pub(crate) orders: Live<intake::Orders>,
+    pub(crate) keys: Live<keys::Config>,
+    pub(crate) key_rules: Live<keys::Policy>,
 }
 
 /// Each part that follows reloads, and the hands that change them.
@@ -30,6 +32,7 @@ pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
         networks,
         restriction: rules,
         health: checks,
+        keys: key_rules,
     } = policy;
     let (web_changes, web) = Live::new(config.web);
     let (people_changes, people) = Live::new(config.people);
@@ -40,6 +43,8 @@ pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
     let (restriction_changes, restriction) = Live::new(config.restriction);
     let (rules_changes, rules) = Live::new(restriction::Policy::of(networks, rules));
     let (orders_changes, orders) = Live::new(orders(checks));
+    let (keys_changes, keys) = Live::new(config.keys);
+    let (key_rules_changes, key_rules) = Live::new(key_rules);
     let followed = Followed {
         web,
         people,
@@ -50,6 +55,8 @@ pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
         restriction,
         rules,
         orders,
+        keys,
+        key_rules,
     };
     let reload = Reload {
         web: web_changes,
@@ -61,6 +68,8 @@ pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
         restriction: restriction_changes,
         rules: rules_changes,
         orders: orders_changes,
+        keys: keys_changes,
+        key_rules: key_rules_changes,
     };
     (followed, reload)
 }
@@ -76,6 +85,8 @@ pub(crate) struct Reload {
     restriction: watch::Sender<Arc<restriction::Config>>,
     rules: watch::Sender<Arc<restriction::Policy>>,
     orders: watch::Sender<Arc<intake::Orders>>,
+    keys: watch::Sender<Arc<keys::Config>>,
+    key_rules: watch::Sender<Arc<keys::Policy>>,
 }
 
 /// What should hold on each host.
@@ -94,6 +105,7 @@ impl Reload {
                     networks,
                     restriction: rules,
                     health: checks,
+                    keys: key_rules,
                 } = policy;
                 let Config {
                     store: _,
@@ -107,6 +119,7 @@ impl Reload {
                     access,
                     health,
                     restriction,
+                    keys,
                 } = config;
                 self.web.send_replace(Arc::new(web));
                 self.people.send_replace(Arc::new(people));
@@ -118,6 +131,8 @@ impl Reload {
                 let rules = restriction::Policy::of(networks, rules);
                 self.rules.send_replace(Arc::new(rules));
                 self.orders.send_replace(Arc::new(orders(checks)));
+                self.keys.send_replace(Arc::new(keys));
+                self.key_rules.send_replace(Arc::new(key_rules));
                 tracing::info!(file = %file.display(), "read the configuration again");
             }
             Err(error) => {

@@ -4,11 +4,12 @@ use axum::Router;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 
+use crate::alerting::Bell;
 use crate::hosts::Hosts;
 use crate::people::People;
 use crate::store::Store;
 use crate::web::{self, Site};
-use crate::{access, alerting, health, hosts, live, restriction};
+use crate::{access, alerting, health, hosts, keys, live, restriction};
 
 /// What rooms show, to the operator's command and to people.
 pub(crate) struct Shown {
@@ -17,6 +18,8 @@ pub(crate) struct Shown {
     pub(crate) hosts: Hosts,
     pub(crate) alerting: alerting::Rules,
     pub(crate) rules: Live<restriction::Policy>,
+    pub(crate) key_rules: Live<keys::Policy>,
+    pub(crate) bell: Bell,
 }
 
 /// What the operator's command can ask.
@@ -27,7 +30,10 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         hosts,
         alerting,
         rules,
+        key_rules,
+        bell,
     } = shown;
+    let keys = keys::routes(store.clone(), key_rules.clone(), bell.clone());
     let rooms = access::routes()
         .merge(health::routes())
         .with_state(store.clone());
@@ -35,6 +41,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         .merge(rooms)
         .merge(alerting::routes(store.clone(), alerting.clone()))
         .merge(restriction::routes(store.clone(), rules.clone()))
+        .merge(keys)
         .merge(live::routes(store.clone(), stop))
         .merge(web::account_routes(people.clone()))
 }
@@ -79,6 +86,8 @@ mod tests {
                 hosts: Hosts::open(store.clone(), Live::fixed(hosts), clock::now()).unwrap(),
                 alerting: alerting::Rules::unrouted(alerting::Config::default()).1,
                 rules: Live::fixed(restriction::Policy::default()),
+                key_rules: Live::fixed(keys::Policy::default()),
+                bell: Bell::default(),
             };
             let site = site(&shown, Stop::new());
             let (paths, open) = site.paths();

@@ -1,0 +1,366 @@
+//! What one host has told of its keys, folded into what stands and what is gone. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use watchward_protocol::keys::{Holder, Keys, Means, Opening};
+use watchward_protocol::record::Epoch;
+use watchward_protocol::text::Foreign;
+use watchward_protocol::time::Timestamp;
+
+use crate::intake::{Heard, Host};
+
+/// How long the first look at a host may take, by its clock: what stood then is no news.
+const FIRST_LOOK: Duration = Duration::from_secs(60);
+
+/// A key that is back after no longer than this was never really gone: editors write files anew.
+const BLINK: Duration = Duration::from_secs(3600);
+
+/// Whose keys.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Whose {
+    /// The host's own.
+    Host,
+    /// An account's.
+    Account(Foreign),
+}
+
+impl Whose {
+    /// The holder of a report. An account without a name is none.
+    fn of(holder: &Holder) -> Option<Self> {
+        match holder {
+            Holder::Host(_) => Some(Self::Host),
+            Holder::Account(name) if name.as_bytes().is_empty() => None,
+            Holder::Account(name) => Some(Self::Account(name.clone())),
+        }
+    }
+
+    /// Its name, if it is an account.
+    pub(super) fn account(&self) -> Option<&Foreign> {
+        match self {
+            Self::Host => None,
+            Self::Account(name) => Some(name),
+        }
+    }
+}
+
+/// What makes an opening the same one wherever it stands: its key, or else its place and names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Identity(pub(super) [u8; 32]);
+
+impl Identity {
+    fn of(opening: &Opening) -> Self {
+        let mut hash = Sha256::new();
+        let mut add = |part: &[u8]| {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        };
+        add(format!("{:?}", opening.means).as_bytes());
+        match (&opening.key, opening.means) {
+            (_, Means::HostKey | Means::HostCertificate | Means::AgentCertificate) => {
+                add(opening.file.as_bytes());
+            }
+            (Some(key), _) => add(key.fingerprint.as_bytes()),
+            (None, _) => {
+                add(opening.file.as_bytes());
+                add(opening.options.as_bytes());
+                let names: BTreeSet<_> = opening.principals.iter().collect();
+                names.into_iter().for_each(|name| add(name.as_bytes()));
+            }
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+/// What is kept of a holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// When the agent first looked, by the host's clock.
+    pub(super) first_at: Timestamp,
+    /// When it looked last.
+    pub(super) at: Timestamp,
+    /// When that was heard.
+    pub(super) heard_at: Timestamp,
+    pub(super) epoch: Epoch,
+    pub(super) seq: u64,
+    /// How many openings were left out.
+    pub(super) omitted: u32,
+    /// What could not be read.
+    pub(super) troubles: Vec<String>,
+    /// Whether it differs from what the database has.
+    pub(super) touched: bool,
+}
+
+/// An opening as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// Its number; 0 while the database has not given one.
+    pub(super) id: i64,
+    /// As it was told last. Where it stands on several lines, the first place, and all options below
+    /// each other.
+    pub(super) opening: Opening,
+    /// On how many lines it stands.
+    pub(super) copies: u32,
+    /// Whether people have yet to say that it is right.
+    pub(super) new: bool,
+    /// The options that it had when it was.
+    pub(super) approved: Foreign,
+    /// The fingerprint that was here before.
+    pub(super) was: Option<String>,
+    pub(super) first_at: Timestamp,
+    pub(super) seen_at: Timestamp,
+    /// Since when it is gone; and the same by the host's clock.
+    pub(super) gone_at: Option<Timestamp>,
+    pub(super) gone_by: Option<Timestamp>,
+    /// When it is to be replaced.
+    pub(super) due_at: Option<Timestamp>,
+    /// When people hear that it will be.
+    pub(super) warn_at: Option<Timestamp>,
+    /// What is wrong with it.
+    pub(super) weak: Option<String>,
+    /// Whether it differs from what the database has.
+    pub(super) touched: bool,
+}
+
+/// Which opening of a host.
+pub(super) type Place = (Whose, Identity);
+
+/// Something that happened to an opening.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Note {
+    pub(super) place: Place,
+    pub(super) what: String,
+}
+
+/// Everything that is kept of one host.
+#[derive(Clone, Debug)]
+pub(super) struct Inventory {
+    pub(super) host: Host,
+    /// When the host first listed its accounts, by its clock.
+    pub(super) listed_at: Option<Timestamp>,
+    pub(super) holders: BTreeMap<Whose, Known>,
+    pub(super) openings: BTreeMap<Place, Kept>,
+    /// What has happened since it was loaded.
+    pub(super) notes: Vec<Note>,
+    /// Accounts that the host has no more, since it was loaded.
+    pub(super) retired: Vec<Whose>,
+}
+
+impl Inventory {
+    /// Takes a report in. One that is not newer than what is kept changes nothing.
+    pub(super) fn hear(&mut self, heard: &Heard<Keys>, now: Timestamp) {
+        let keys = &heard.report;
+        let Some(whose) = Whose::of(&keys.holder) else {
+            return;
+        };
+        let known = self.holders.get(&whose);
+        if known.is_some_and(|known| known.epoch == heard.epoch && heard.seq <= known.seq) {
+            return;
+        }
+        let known = Known {
+            first_at: known.map_or(keys.at, |known| known.first_at),
+            at: keys.at,
+            heard_at: now,
+            epoch: heard.epoch,
+            seq: heard.seq,
+            omitted: keys.omitted,
+            troubles: keys.troubles.clone(),
+            touched: true,
+        };
+        self.holders.insert(whose.clone(), known);
+        self.retired.retain(|one| *one != whose);
+        self.replace(&whose, keys, now);
+        if let Holder::Host(accounts) = &keys.holder {
+            self.listed_at.get_or_insert(keys.at);
+            self.retire(accounts, keys.at, now);
+        }
+    }
+
+    /// Puts the whole of what a holder has in the place of what stood.
+    fn replace(&mut self, whose: &Whose, keys: &Keys, now: Timestamp) {
+        let first_look = self
+            .listed_at
+            .is_none_or(|listed| keys.at <= listed + FIRST_LOOK);
+        let told = fold(&keys.openings);
+        let read: BTreeSet<_> = keys.openings.iter().map(|one| one.file.as_str()).collect();
+        let unread = |file: &str| {
+            let named = |trouble: &String| trouble.contains(file);
+            !read.contains(file) && keys.troubles.iter().any(named)
+        };
+        let everything = keys.omitted == 0;
+        let gone = self.of(whose).filter(|(place, kept)| {
+            let there = told.contains_key(&place.1) || unread(&kept.opening.file);
+            kept.gone_at.is_none() && everything && !there
+        });
+        let gone: Vec<_> = gone.map(|(place, _)| place.clone()).collect();
+        for place in gone {
+            self.end(place, keys.at, now);
+        }
+        for (identity, (opening, copies)) in told {
+            let place = (whose.clone(), identity);
+            let what = match self.openings.get_mut(&place) {
+                Some(kept) => kept.follow(opening, copies, first_look, now),
+                None => {
+                    let kept = Kept::appear(opening, copies, !first_look, now);
+                    self.openings.insert(place.clone(), kept);
+                    let what = if first_look {
+                        "there at the first look"
+                    } else {
+                        "appeared"
+                    };
+                    Some(what.to_owned())
+                }
+            };
+            self.notes.extend(what.map(|what| Note { place, what }));
+        }
+    }
+
+    /// Ends what accounts had that the host does not list any more.
+    fn retire(&mut self, accounts: &[Foreign], at: Timestamp, now: Timestamp) {
+        let listed: BTreeSet<_> = accounts.iter().collect();
+        let is_gone = |whose: &Whose| whose.account().is_some_and(|name| !listed.contains(name));
+        let gone: Vec<_> = self
+            .holders
+            .keys()
+            .filter(|whose| is_gone(whose))
+            .cloned()
+            .collect();
+        for whose in gone {
+            let live = self.of(&whose).filter(|(_, kept)| kept.gone_at.is_none());
+            let places: Vec<_> = live.map(|(place, _)| place.clone()).collect();
+            for place in places {
+                self.end(place, at, now);
+            }
+            self.holders.remove(&whose);
+            self.retired.push(whose);
+        }
+    }
+
+    fn end(&mut self, place: Place, at: Timestamp, now: Timestamp) {
+        let Some(kept) = self.openings.get_mut(&place) else {
+            return;
+        };
+        kept.gone_at = Some(now);
+        kept.gone_by = Some(at);
+        kept.touched = true;
+        let what = "gone".to_owned();
+        self.notes.push(Note { place, what });
+    }
+
+    /// Notes that a person has said of these that they are right; says of how many.
+    pub(super) fn accept(&mut self, is_meant: impl Fn(&Whose, &Kept) -> bool) -> usize {
+        let mut count = 0;
+        for (place, kept) in &mut self.openings {
+            if kept.gone_at.is_some() || !is_meant(&place.0, kept) {
+                continue;
+            }
+            count += 1;
+            if !kept.new && kept.approved == kept.opening.options && kept.was.is_none() {
+                continue;
+            }
+            kept.new = false;
+            kept.approved = kept.opening.options.clone();
+            kept.was = None;
+            kept.touched = true;
+            self.notes.push(Note {
+                place: place.clone(),
+                what: "accepted".to_owned(),
+            });
+        }
+        count
+    }
+
+    /// What a holder has and had.
+    pub(super) fn of(&self, whose: &Whose) -> impl Iterator<Item = (&Place, &Kept)> {
+        let first = (whose.clone(), Identity([0; 32]));
+        let last = (whose.clone(), Identity([255; 32]));
+        self.openings.range(first..=last)
+    }
+}
+
+impl Kept {
+    fn appear(opening: Opening, copies: u32, new: bool, now: Timestamp) -> Self {
+        Self {
+            id: 0,
+            copies,
+            new,
+            approved: opening.options.clone(),
+            opening,
+            was: None,
+            first_at: now,
+            seen_at: now,
+            gone_at: None,
+            gone_by: None,
+            due_at: None,
+            warn_at: None,
+            weak: None,
+            touched: true,
+        }
+    }
+
+    /// Takes over how it was told again; says what happened, if anything worth keeping did.
+    fn follow(
+        &mut self,
+        opening: Opening,
+        copies: u32,
+        first_look: bool,
+        now: Timestamp,
+    ) -> Option<String> {
+        let before = std::mem::replace(&mut self.opening, opening);
+        self.copies = copies;
+        self.seen_at = now;
+        self.gone_by = None;
+        self.touched = true;
+        if let Some(gone_at) = self.gone_at.take() {
+            if now.since(gone_at) > BLINK && !first_look {
+                self.new = true;
+                self.approved = self.opening.options.clone();
+            }
+            return Some("back".to_owned());
+        }
+        let fingerprint = |one: &Opening| one.key.as_ref().map(|key| key.fingerprint.clone());
+        if fingerprint(&before) != fingerprint(&self.opening) {
+            self.first_at = now;
+            if self.opening.means == Means::HostKey {
+                self.new = !first_look;
+                self.was = fingerprint(&before);
+            }
+            return fingerprint(&before).map(|was| format!("took the place of {was}"));
+        }
+        if before.options != self.opening.options {
+            let [old, new] = [&before.options, &self.opening.options].map(quoted);
+            return Some(format!("options changed from {old} to {new}"));
+        }
+        let renamed = before.comment != self.opening.comment;
+        renamed.then(|| {
+            let [old, new] = [&before.comment, &self.opening.comment].map(quoted);
+            format!("comment changed from {old} to {new}")
+        })
+    }
+}
+
+fn quoted(text: &Foreign) -> String {
+    match text.as_bytes() {
+        [] => "none".to_owned(),
+        _ => format!("\"{}\"", text.shortened(300)),
+    }
+}
+
+/// Each opening once, with the options of all its lines, and on how many it stands.
+fn fold(openings: &[Opening]) -> BTreeMap<Identity, (Opening, u32)> {
+    let mut all: BTreeMap<Identity, (Opening, u32)> = BTreeMap::new();
+    for opening in openings {
+        let Some((first, copies)) = all.get_mut(&Identity::of(opening)) else {
+            all.insert(Identity::of(opening), (opening.clone(), 1));
+            continue;
+        };
+        *copies += 1;
+        let mut lines = first.options.as_bytes().split(|byte| *byte == b'\n');
+        if !lines.any(|line| line == opening.options.as_bytes()) {
+            let both = [first.options.as_bytes(), opening.options.as_bytes()];
+            first.options = Foreign::from(both.join(&b'\n'));
+        }
+    }
+    all
+}

@@ -1,0 +1,361 @@
+//! How old keys may be, and which are strong enough: the table `[keys]` of `policy.toml`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use watchward_daemon::place::Misplaced;
+use watchward_protocol::keys::PublicKey;
+use watchward_protocol::span::Span;
+use watchward_protocol::time::Timestamp;
+
+use crate::policy::{Groups, Members};
+
+/// The table `[keys]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// How long a key may be used. A key does not say when it was made, so that this counts from
+    /// when it was first seen.
+    pub max_age: Span,
+    /// How long before that, or before the end of a certificate, people hear of it.
+    pub warn_ahead: Span,
+    /// Which types of key are strong enough, each with the bits that it must have at least. The
+    /// first that fits a key decides.
+    pub allowed: Vec<Strength>,
+    /// The accounts that a new key opens only with a critical alert.
+    pub privileged: Vec<String>,
+    /// The keys that may be older or weaker.
+    pub exceptions: Vec<Exception>,
+    /// Other values for the hosts of some groups. Of rules for the same host the first that says
+    /// something decides.
+    pub rules: Vec<Rule>,
+}
+
+/// The table `[[keys.rules]]`: what is `None` is as for all hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// For the hosts of these groups.
+    pub groups: Members,
+    /// See [`Policy::max_age`].
+    pub max_age: Option<Span>,
+    /// See [`Policy::warn_ahead`].
+    pub warn_ahead: Option<Span>,
+    /// See [`Policy::allowed`].
+    pub allowed: Option<Vec<Strength>>,
+    /// See [`Policy::privileged`].
+    pub privileged: Option<Vec<String>>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_age: Span::days(365),
+            warn_ahead: Span::days(30),
+            allowed: vec![
+                Strength::of("ssh-ed25519", 0),
+                Strength::of("sk-*", 0),
+                Strength::of("ecdsa-*", 0),
+                Strength::of("ssh-rsa", 3072),
+            ],
+            privileged: vec!["root".to_owned()],
+            exceptions: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// Looks up the groups that rules name.
+    ///
+    /// # Errors
+    /// There is no such group.
+    pub fn join(&mut self, groups: &Groups) -> Result<(), Misplaced> {
+        self.rules
+            .iter_mut()
+            .try_for_each(|rule| rule.groups.join(groups))
+    }
+
+    /// What holds for a host.
+    pub(super) fn of(&self, host: &str) -> Cow<'_, Self> {
+        let mut policy = Cow::Borrowed(self);
+        // The first decides, so it is put in place last.
+        for rule in self.rules.iter().rev().filter(|rule| rule.groups.has(host)) {
+            let policy = policy.to_mut();
+            policy.max_age = rule.max_age.unwrap_or(policy.max_age);
+            policy.warn_ahead = rule.warn_ahead.unwrap_or(policy.warn_ahead);
+            if let Some(allowed) = &rule.allowed {
+                policy.allowed.clone_from(allowed);
+            }
+            if let Some(privileged) = &rule.privileged {
+                policy.privileged.clone_from(privileged);
+            }
+        }
+        policy
+    }
+
+    /// What is wrong with a key, in words for people; `None` if it is strong enough.
+    pub(super) fn weakness(&self, key: &PublicKey) -> Option<String> {
+        let kind = plain(&key.kind);
+        let Some(strength) = self.allowed.iter().find(|one| one.fits(&kind)) else {
+            return Some(format!("keys of the type {kind} are not allowed"));
+        };
+        (key.bits < strength.bits).then(|| match key.bits {
+            0 => format!(
+                "its size cannot be told, and {} bits are needed",
+                strength.bits
+            ),
+            bits => format!("{bits} bits, and {} are needed", strength.bits),
+        })
+    }
+
+    /// Whether somebody has said that this key may be old or weak for now.
+    pub(super) fn excepts(&self, key: &PublicKey, now: Timestamp) -> bool {
+        self.exceptions.iter().any(|one| {
+            one.fingerprint.0 == key.fingerprint && one.until.is_none_or(|day| now < day.end())
+        })
+    }
+
+    /// When the next exception ends.
+    pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let ends = self.exceptions.iter().filter_map(|one| one.until);
+        ends.map(Day::end).filter(|end| *end > now).min()
+    }
+}
+
+/// A type without what tells a certificate, or who defined it: that does not make it stronger.
+fn plain(kind: &str) -> String {
+    kind.replace("-cert-v01", "").replace("@openssh.com", "")
+}
+
+/// A type of key, and how many bits are enough: `ssh-rsa >= 3072`, `ssh-ed25519`, `sk-*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Strength {
+    kind: String,
+    bits: u32,
+}
+
+impl Strength {
+    fn of(kind: &str, bits: u32) -> Self {
+        let kind = kind.to_owned();
+        Self { kind, bits }
+    }
+
+    fn fits(&self, kind: &str) -> bool {
+        match self.kind.strip_suffix('*') {
+            Some(start) => kind.starts_with(start),
+            None => plain(&self.kind) == kind,
+        }
+    }
+}
+
+impl TryFrom<String> for Strength {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const EXPECTED: &str =
+            "expected a type of key such as \"ssh-ed25519\", \"sk-*\" or \"ssh-rsa >= 3072\"";
+        let (kind, bits) = match text.split_once(">=") {
+            Some((kind, bits)) => (kind, bits.trim().parse().map_err(|_| EXPECTED)?),
+            None => (text.as_str(), 0),
+        };
+        let kind = kind.trim();
+        let name = kind.strip_suffix('*').unwrap_or(kind);
+        let plausible = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '@');
+        if kind.is_empty() || !name.chars().all(plausible) {
+            return Err(EXPECTED);
+        }
+        Ok(Self::of(kind, bits))
+    }
+}
+
+impl From<Strength> for String {
+    fn from(strength: Strength) -> Self {
+        match strength.bits {
+            0 => strength.kind,
+            bits => format!("{} >= {bits}", strength.kind),
+        }
+    }
+}
+
+/// A key that may be older or weaker, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exception {
+    /// Which key: `SHA256:` and 43 characters, as `ssh-keygen -l` says.
+    pub fingerprint: Fingerprint,
+    /// Why, for whoever reads the policy.
+    pub reason: String,
+    /// The last day of it, in UTC, such as `2027-01-31`; without it, for good.
+    pub until: Option<Day>,
+}
+
+/// What tells a key from all others: `SHA256:` and 43 characters of Base64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Fingerprint(String);
+
+impl TryFrom<String> for Fingerprint {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+        match text.strip_prefix("SHA256:") {
+            Some(rest) if rest.len() == 43 && rest.chars().all(base64) => Ok(Self(text)),
+            _ => Err("expected a fingerprint such as ssh-keygen -l says: SHA256:..."),
+        }
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.0
+    }
+}
+
+/// A day in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Day(Timestamp);
+
+impl Day {
+    /// When it is over.
+    fn end(self) -> Timestamp {
+        self.0 + Duration::from_secs(86_400)
+    }
+}
+
+impl TryFrom<String> for Day {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const EXPECTED: &str = "expected a day such as \"2027-01-31\"";
+        let date = jiff::civil::Date::from_str(&text).map_err(|_| EXPECTED)?;
+        let start = date
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .map_err(|_| EXPECTED)?;
+        let micros = start.timestamp().as_microsecond();
+        Ok(Self(Timestamp::from_micros(micros)))
+    }
+}
+
+impl From<Day> for String {
+    fn from(day: Day) -> Self {
+        day.to_string()
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = self.0.to_string();
+        f.write_str(moment.split('T').next().unwrap_or(&moment))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(kind: &str, bits: u32) -> PublicKey {
+        PublicKey {
+            kind: kind.to_owned(),
+            bits,
+            fingerprint: format!("SHA256:{}", "a".repeat(43)),
+        }
+    }
+
+    #[test]
+    fn old_types_and_short_keys_are_weak() {
+        let policy = Policy::default();
+        for (kind, bits, weakness) in [
+            ("ssh-ed25519", 256, None),
+            ("ssh-ed25519-cert-v01@openssh.com", 256, None),
+            ("sk-ssh-ed25519@openssh.com", 256, None),
+            ("ecdsa-sha2-nistp256", 256, None),
+            ("ssh-rsa", 3072, None),
+            ("ssh-rsa", 2048, Some("2048 bits, and 3072 are needed")),
+            (
+                "ssh-rsa",
+                0,
+                Some("its size cannot be told, and 3072 bits are needed"),
+            ),
+            (
+                "ssh-dss",
+                1024,
+                Some("keys of the type ssh-dss are not allowed"),
+            ),
+            (
+                "ssh-rsa1",
+                4096,
+                Some("keys of the type ssh-rsa1 are not allowed"),
+            ),
+        ] {
+            let found = policy.weakness(&key(kind, bits));
+            assert_eq!(found.as_deref(), weakness, "{kind} {bits}");
+        }
+    }
+
+    #[test]
+    fn an_exception_holds_through_its_last_day() {
+        let fingerprint = key("", 0).fingerprint;
+        let policy: Policy = toml::from_str(&format!(
+            "[[exceptions]]\nfingerprint = \"{fingerprint}\"\nreason = \"a robot\"\nuntil = \"2027-01-31\""
+        ))
+        .unwrap();
+        let at = |text: &str| {
+            let moment: jiff::Timestamp = text.parse().unwrap();
+            Timestamp::from_micros(moment.as_microsecond())
+        };
+        let key = key("ssh-dss", 1024);
+        assert!(policy.excepts(&key, at("2027-01-31T23:59:59Z")));
+        assert!(!policy.excepts(&key, at("2027-02-01T00:00:00Z")));
+        assert_eq!(
+            policy.next(at("2027-01-01T00:00:00Z")),
+            Some(at("2027-02-01T00:00:00Z"))
+        );
+    }
+
+    #[test]
+    fn a_rule_holds_for_the_hosts_of_its_groups() {
+        #[derive(Deserialize)]
+        struct Sample {
+            groups: Groups,
+            keys: Policy,
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "[groups]\ndb = [\"db-*\"]\n[keys]\nmax_age = \"100d\"\n\
+            [[keys.rules]]\ngroups = [\"db\"]\nmax_age = \"10d\"\n\
+            [[keys.rules]]\ngroups = [\"all\"]\nmax_age = \"20d\"\nprivileged = [\"ada\"]\n";
+        std::fs::write(file.path(), text).unwrap();
+        let sample = watchward_daemon::config::read_whole::<Sample>(file.path(), |sample| {
+            sample.keys.join(&sample.groups)
+        });
+        let policy = sample.unwrap().keys;
+        let (db, web) = (policy.of("db-1"), policy.of("web-1"));
+        assert_eq!((db.max_age, web.max_age), (Span::days(10), Span::days(20)));
+        assert_eq!(db.privileged, ["ada"]);
+        assert_eq!(db.warn_ahead, policy.warn_ahead);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for wrong in [
+            "allowed = [\"rsa >= many\"]",
+            "allowed = [\"\"]",
+            "[[exceptions]]\nfingerprint = \"MD5:00\"\nreason = \"x\"",
+            "[[exceptions]]\nfingerprint = \"SHA256:short\"\nreason = \"x\"",
+            "max_agee = \"1d\"",
+        ] {
+            assert!(
+                toml::from_str::<Policy>(wrong).is_err(),
+                "{wrong:?} was taken"
+            );
+        }
+        let text = toml::to_string(&Policy::default()).unwrap();
+        assert_eq!(toml::from_str::<Policy>(&text).unwrap(), Policy::default());
+    }
+}

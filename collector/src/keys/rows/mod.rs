@@ -1,0 +1,159 @@
+//! The room's tables: the only SQL.
+
+pub(super) mod change;
+pub(super) mod host;
+pub(super) mod listing;
+pub(super) mod opening;
+pub(super) mod stray;
+pub(super) mod told;
+
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use watchward_protocol::hosts::HostId;
+use watchward_protocol::keys::Means;
+use watchward_protocol::text::Foreign;
+use watchward_protocol::time::Timestamp;
+
+use super::inventory::Whose;
+use crate::store::{Schema, Tx, deadline};
+
+/// The room's tables.
+///
+/// A `holder` is an account's name, or empty for the host itself. `gone_by` is by the host's clock,
+/// and so are `first_at` and `at` of a holder; all other times are the collector's. `keys_told` says
+/// which openings, stray logins and holders the open incidents are about, `next_at` when a host
+/// is to be judged again by time alone, and `keys_policy` by what all were judged.
+pub const SCHEMA: Schema = Schema {
+    room: "keys",
+    steps: &["CREATE TABLE keys_host (
+            host {bytes} PRIMARY KEY, host_name TEXT NOT NULL, listed_at BIGINT,
+            next_at BIGINT NOT NULL);
+        CREATE INDEX keys_host_next ON keys_host (next_at);
+        CREATE TABLE keys_holder (
+            host {bytes} NOT NULL, holder {bytes} NOT NULL, first_at BIGINT NOT NULL,
+            at BIGINT NOT NULL, heard_at BIGINT NOT NULL, epoch BIGINT NOT NULL,
+            seq BIGINT NOT NULL, omitted BIGINT NOT NULL, troubles TEXT NOT NULL,
+            PRIMARY KEY (host, holder));
+        CREATE TABLE keys_opening (
+            id {id}, host {bytes} NOT NULL, holder {bytes} NOT NULL, identity {bytes} NOT NULL,
+            host_name TEXT NOT NULL, means BIGINT NOT NULL, kind TEXT, bits BIGINT,
+            fingerprint TEXT, file TEXT NOT NULL, line BIGINT, copies BIGINT NOT NULL,
+            comment {bytes} NOT NULL, options {bytes} NOT NULL, approved {bytes} NOT NULL,
+            principals {bytes} NOT NULL, not_before BIGINT, not_after BIGINT,
+            is_new BIGINT NOT NULL, was TEXT, first_at BIGINT NOT NULL, seen_at BIGINT NOT NULL,
+            gone_at BIGINT, gone_by BIGINT, due_at BIGINT, warn_at BIGINT, weak TEXT,
+            used_at BIGINT, used_from TEXT, uses BIGINT NOT NULL,
+            UNIQUE (host, holder, identity));
+        CREATE INDEX keys_opening_fingerprint ON keys_opening (fingerprint);
+        CREATE INDEX keys_opening_host ON keys_opening (host_name, holder, id);
+        CREATE INDEX keys_opening_gone ON keys_opening (gone_at) WHERE gone_at IS NOT NULL;
+        CREATE TABLE keys_change (
+            id {id}, opening BIGINT NOT NULL, at BIGINT NOT NULL, what TEXT NOT NULL);
+        CREATE INDEX keys_change_opening ON keys_change (opening);
+        CREATE TABLE keys_stray (
+            id {id}, host {bytes} NOT NULL, account {bytes} NOT NULL, fingerprint TEXT NOT NULL,
+            kind TEXT NOT NULL, first_at BIGINT NOT NULL, last_at BIGINT NOT NULL, address TEXT,
+            times BIGINT NOT NULL, hearsay BIGINT NOT NULL, told BIGINT NOT NULL,
+            due_at BIGINT NOT NULL, UNIQUE (host, account, fingerprint));
+        CREATE TABLE keys_policy (id BIGINT PRIMARY KEY, policy {bytes} NOT NULL);
+        CREATE TABLE keys_told (
+            host {bytes} NOT NULL, trouble BIGINT NOT NULL, about {bytes} NOT NULL,
+            batch BIGINT NOT NULL, PRIMARY KEY (host, trouble, about))"],
+};
+
+// What the database has for a variant is its place in these lists: only ever append.
+const MEANS: [Means; 7] = [
+    Means::AuthorizedKey,
+    Means::Authority,
+    Means::Principals,
+    Means::Command,
+    Means::HostKey,
+    Means::HostCertificate,
+    Means::AgentCertificate,
+];
+
+fn code<T: PartialEq>(all: &[T], variant: &T) -> i64 {
+    let place = all.iter().position(|one| one == variant);
+    place
+        .and_then(|place| i64::try_from(place).ok())
+        .unwrap_or(0)
+}
+
+/// The variant that stands at this place of a list.
+fn variant<T: Copy>(all: &[T], code: i64) -> sqlx::Result<T> {
+    let found = usize::try_from(code).ok().and_then(|place| all.get(place));
+    found.copied().ok_or_else(|| {
+        sqlx::Error::Decode(format!("the number {code} was written by a newer version").into())
+    })
+}
+
+/// A holder as the database has it.
+fn holder_bytes(whose: &Whose) -> &[u8] {
+    whose.account().map(Foreign::as_bytes).unwrap_or_default()
+}
+
+fn whose(bytes: Vec<u8>) -> Whose {
+    match bytes.is_empty() {
+        true => Whose::Host,
+        false => Whose::Account(bytes.into()),
+    }
+}
+
+fn host_id(row: &AnyRow) -> sqlx::Result<HostId> {
+    fixed(row, "host").map(HostId::from_bytes)
+}
+
+fn fixed<const N: usize>(row: &AnyRow, column: &str) -> sqlx::Result<[u8; N]> {
+    let bytes: Result<[u8; N], _> = row.try_get::<Vec<u8>, _>(column)?.try_into();
+    bytes.map_err(|_| sqlx::Error::Decode(format!("{column} is not {N} bytes").into()))
+}
+
+const fn stamp(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}
+
+fn maybe_stamp(row: &AnyRow, column: &str) -> sqlx::Result<Option<Timestamp>> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.map(stamp))
+}
+
+/// Puts off what waits for hosts to be heard. When keys are due is a day of the calendar, and stays.
+pub(super) async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
+    deadline::put_off(tx, &[("keys_stray", "due_at")], away).await
+}
+
+/// Forgets some of what has been gone since before `oldest`, and its history.
+pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
+    let gone: Vec<i64> = sqlx::query_scalar(
+        "DELETE FROM keys_opening WHERE id IN (SELECT id FROM keys_opening \
+         WHERE gone_at IS NOT NULL AND gone_at < $1 ORDER BY gone_at LIMIT 500) RETURNING id",
+    )
+    .bind(oldest.as_micros())
+    .fetch_all(&mut **tx)
+    .await?;
+    change::forget(tx, &gone).await
+}
+
+/// Forgets all of a host.
+pub(super) async fn forget(tx: &mut Tx, host: HostId) -> sqlx::Result<()> {
+    let host = host.as_bytes().to_vec();
+    let gone: Vec<i64> =
+        sqlx::query_scalar("DELETE FROM keys_opening WHERE host = $1 RETURNING id")
+            .bind(host.clone())
+            .fetch_all(&mut **tx)
+            .await?;
+    change::forget(tx, &gone).await?;
+    for delete in [
+        "DELETE FROM keys_host WHERE host = $1",
+        "DELETE FROM keys_holder WHERE host = $1",
+        "DELETE FROM keys_stray WHERE host = $1",
+        "DELETE FROM keys_told WHERE host = $1",
+    ] {
+        sqlx::query(delete)
+            .bind(host.clone())
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! Openings: one row each, as they stand or stood.
+
+use std::collections::BTreeMap;
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use watchward_protocol::hosts::HostId;
+use watchward_protocol::keys::{Opening, PublicKey};
+use watchward_protocol::text::Foreign;
+use watchward_protocol::time::Timestamp;
+
+use super::{MEANS, code, fixed, holder_bytes, maybe_stamp, stamp, variant, whose};
+use crate::intake::Host;
+use crate::keys::inventory::{Identity, Kept, Place};
+use crate::store::Tx;
+use crate::store::bulk::{Bulk, Values};
+
+/// Everything that a host has and had.
+pub(super) async fn load(tx: &mut Tx, host: HostId) -> sqlx::Result<BTreeMap<Place, Kept>> {
+    let rows = sqlx::query("SELECT * FROM keys_opening WHERE host = $1")
+        .bind(host.as_bytes().to_vec())
+        .fetch_all(&mut **tx)
+        .await?;
+    rows.iter()
+        .map(|row| Ok((place(row)?, kept(row)?)))
+        .collect()
+}
+
+fn place(row: &AnyRow) -> sqlx::Result<Place> {
+    let identity = Identity(fixed(row, "identity")?);
+    Ok((whose(row.try_get("holder")?), identity))
+}
+
+/// An opening as it is kept.
+pub(super) fn kept(row: &AnyRow) -> sqlx::Result<Kept> {
+    Ok(Kept {
+        id: row.try_get("id")?,
+        opening: opening(row)?,
+        copies: small(row, "copies")?.unwrap_or(1),
+        new: row.try_get::<i64, _>("is_new")? == 1,
+        approved: row.try_get::<Vec<u8>, _>("approved")?.into(),
+        was: row.try_get("was")?,
+        first_at: stamp(row.try_get("first_at")?),
+        seen_at: stamp(row.try_get("seen_at")?),
+        gone_at: maybe_stamp(row, "gone_at")?,
+        gone_by: maybe_stamp(row, "gone_by")?,
+        due_at: maybe_stamp(row, "due_at")?,
+        warn_at: maybe_stamp(row, "warn_at")?,
+        weak: row.try_get("weak")?,
+        touched: false,
+    })
+}
+
+fn opening(row: &AnyRow) -> sqlx::Result<Opening> {
+    let principals: Vec<u8> = row.try_get("principals")?;
+    let principals = principals
+        .split(|byte| *byte == 0)
+        .filter(|it| !it.is_empty());
+    Ok(Opening {
+        means: variant(&MEANS, row.try_get("means")?)?,
+        key: key(row)?,
+        file: row.try_get("file")?,
+        line: small(row, "line")?,
+        comment: row.try_get::<Vec<u8>, _>("comment")?.into(),
+        options: row.try_get::<Vec<u8>, _>("options")?.into(),
+        principals: principals.map(Foreign::from).collect(),
+        not_before: maybe_stamp(row, "not_before")?,
+        not_after: maybe_stamp(row, "not_after")?,
+    })
+}
+
+fn key(row: &AnyRow) -> sqlx::Result<Option<PublicKey>> {
+    let Some(fingerprint) = row.try_get("fingerprint")? else {
+        return Ok(None);
+    };
+    Ok(Some(PublicKey {
+        kind: row.try_get::<Option<_>, _>("kind")?.unwrap_or_default(),
+        bits: small(row, "bits")?.unwrap_or(0),
+        fingerprint,
+    }))
+}
+
+fn small(row: &AnyRow, column: &str) -> sqlx::Result<Option<u32>> {
+    let number: Option<i64> = row.try_get(column)?;
+    Ok(number.map(|number| u32::try_from(number).unwrap_or(u32::MAX)))
+}
+
+/// Keeps what has changed, and gives numbers to what is new. What logins have written stays.
+pub(super) async fn keep(
+    tx: &mut Tx,
+    host: &Host,
+    openings: &mut BTreeMap<Place, Kept>,
+) -> sqlx::Result<()> {
+    let touched: Vec<_> = openings.iter().filter(|(_, kept)| kept.touched).collect();
+    let rows = Bulk {
+        before: "INSERT INTO keys_opening (host, holder, identity, host_name, means, kind, bits, \
+            fingerprint, file, line, copies, comment, options, approved, principals, not_before, \
+            not_after, is_new, was, first_at, seen_at, gone_at, gone_by, due_at, warn_at, weak, \
+            uses) \
+            VALUES ",
+        columns: 27,
+        after: " ON CONFLICT (host, holder, identity) DO UPDATE SET kind = excluded.kind, \
+            bits = excluded.bits, fingerprint = excluded.fingerprint, file = excluded.file, \
+            line = excluded.line, copies = excluded.copies, comment = excluded.comment, \
+            options = excluded.options, approved = excluded.approved, \
+            principals = excluded.principals, not_before = excluded.not_before, \
+            not_after = excluded.not_after, is_new = excluded.is_new, was = excluded.was, \
+            first_at = excluded.first_at, seen_at = excluded.seen_at, \
+            gone_at = excluded.gone_at, gone_by = excluded.gone_by, due_at = excluded.due_at, \
+            warn_at = excluded.warn_at, \
+            weak = excluded.weak RETURNING id, holder, identity",
+    }
+    .fetch(tx, &touched, |(place, kept), values| {
+        values
+            .bytes(&host.id.as_bytes()[..])
+            .bytes(holder_bytes(&place.0))
+            .bytes(&place.1.0[..])
+            .text(host.name.as_str());
+        bind_opening(kept, values);
+        bind_times(kept, values);
+    })
+    .await?;
+    for row in &rows {
+        if let Some(kept) = openings.get_mut(&place(row)?) {
+            kept.id = row.try_get("id")?;
+            kept.touched = false;
+        }
+    }
+    Ok(())
+}
+
+fn bind_opening(kept: &Kept, values: &mut Values) {
+    let opening = &kept.opening;
+    let key = opening.key.as_ref();
+    let names: Vec<_> = opening.principals.iter().map(Foreign::as_bytes).collect();
+    values
+        .number(code(&MEANS, &opening.means))
+        .text(key.map(|key| key.kind.as_str()))
+        .number(key.map(|key| i64::from(key.bits)))
+        .text(key.map(|key| key.fingerprint.as_str()))
+        .text(opening.file.as_str())
+        .number(opening.line.map(i64::from))
+        .number(i64::from(kept.copies))
+        .bytes(opening.comment.as_bytes())
+        .bytes(opening.options.as_bytes())
+        .bytes(kept.approved.as_bytes())
+        .bytes(&names.join(&0)[..])
+        .number(opening.not_before.map(Timestamp::as_micros))
+        .number(opening.not_after.map(Timestamp::as_micros));
+}
+
+fn bind_times(kept: &Kept, values: &mut Values) {
+    values
+        .number(i64::from(kept.new))
+        .text(kept.was.as_deref())
+        .number(kept.first_at.as_micros())
+        .number(kept.seen_at.as_micros())
+        .number(kept.gone_at.map(Timestamp::as_micros))
+        .number(kept.gone_by.map(Timestamp::as_micros))
+        .number(kept.due_at.map(Timestamp::as_micros))
+        .number(kept.warn_at.map(Timestamp::as_micros))
+        .text(kept.weak.as_deref())
+        .number(0);
+}
