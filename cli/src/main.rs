@@ -7,6 +7,7 @@ mod config;
 mod health;
 mod hosts;
 mod incidents;
+mod keys;
 mod live;
 mod networks;
 mod people;
@@ -68,6 +69,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Silences { all } => silences::list(&collector, all, &mut screen).await,
         Command::Silence(command) => silences::run(&collector, command, &mut screen).await,
         Command::People { command } => people::run(&collector, command, &mut screen).await,
+        Command::Keys(asked) => keys::run(&collector, asked, &mut screen).await,
         Command::Live => live::run(&collector, &mut screen).await,
         Command::Config(command) => config::run(command, &mut screen),
         Command::Policy(command) => config::policy(command, &mut screen),
