@@ -78,6 +78,7 @@ fn configure(folder: &Path, hosts: &str) -> Result<()> {
          [admin]\nsocket = \"{at}/socket\"\n\
          [web]\nlisten = \"127.0.0.1:0\"\n\
          [alerting]\nfolder = \"{at}/messages\"\n\
+         [policy]\nfile = \"{at}/policy.toml\"\n\
          [hosts]\nauthority = \"{at}/authority.pem\"\n{hosts}\n",
         port()?,
         port()?
@@ -110,5 +111,45 @@ fn a_bad_configuration_changes_nothing_and_a_good_one_counts_at_once() -> Result
 
     collector.signal(Signal::TERM)?;
     ensure!(collector.child.wait()?.success(), "it did not end cleanly");
+    Ok(())
+}
+
+#[test]
+fn a_mistake_in_the_policy_keeps_both_files_as_they_were() -> Result<()> {
+    let collector = Collector::start()?;
+    let policy = collector.folder.path().join("policy.toml");
+    configure(collector.folder.path(), "token_life = \"1h\"")?;
+    fs::write(&policy, "[health.web.tcp.a]\naddress = \"localhost:22\"\n")?;
+    collector.signal(Signal::HUP)?;
+    until("the mistake is shown with its place", SOON, || {
+        let log = collector.log();
+        let shown =
+            log.contains("there is no group \\\"web\\\"") || log.contains("no group \"web\"");
+        Ok((shown && log.contains("policy.toml") && log.contains("^^^")).then_some(()))
+    })?;
+    ensure!(collector.token_life()? == 15, "half of it counts");
+
+    fs::write(&policy, "[groups]\nweb = [\"web-*\"]\n")?;
+    collector.signal(Signal::HUP)?;
+    until("both count", SOON, || {
+        Ok((collector.token_life()? == 60).then_some(()))
+    })?;
+    let check = |file: &Path| {
+        let command = programs::path(programs::COMMAND)?;
+        Ok::<_, anyhow::Error>(
+            Command::new(command)
+                .args(["policy", "check"])
+                .arg(file)
+                .output()?,
+        )
+    };
+    ensure!(check(&policy)?.status.success());
+    fs::write(&policy, "[groups]\nall = []\n")?;
+    let refused = check(&policy)?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(
+        !refused.status.success() && said.contains("line 2") && said.contains("^^^"),
+        "{said}"
+    );
     Ok(())
 }

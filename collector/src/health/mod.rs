@@ -125,6 +125,7 @@ pub async fn absorb(
         if known.is_some_and(|kept| kept.has(one)) {
             continue;
         }
+        let known = known.filter(|kept| kept.stands());
         let change = judge::judge(known.map(|kept| &kept.check), one, &config.flapping, now);
         if change.before != Some(change.check.state) {
             transitions.push(Transition::of(one, &change));

@@ -43,7 +43,7 @@ pub(super) async fn look(tx: &mut Tx, signs: Signs, now: Timestamp) -> sqlx::Res
                     }
                 }
                 Late::Forget => {
-                    let gone = late::take(tx, host, &check.name).await?;
+                    let gone = late::take(tx, &check).await?;
                     changed += end(tx, &gone, NOT_RUN, now).await?;
                 }
             }
@@ -77,7 +77,7 @@ pub async fn doctors(tx: &mut Tx, heard: &[Heard<Doctor>], now: Timestamp) -> sq
         let findings = doctor.report.findings.iter();
         for finding in findings.filter(|finding| finding.state == FindingState::Absent) {
             if let Some(check) = finding.subject.strip_prefix(SUBJECT) {
-                let gone = late::take(tx, doctor.host.id, check).await?;
+                let gone = late::end(tx, doctor.host.id, check, doctor.kept_at).await?;
                 end(tx, &gone, NOT_RUN, now).await?;
             }
         }

@@ -51,6 +51,8 @@ pub(in crate::health) struct Kept {
     due_at: Timestamp,
     epoch: Epoch,
     seq: u64,
+    /// When the host's agent said that it does not run it any more, by the host's clock.
+    gone_at: Option<Timestamp>,
 }
 
 impl Kept {
@@ -71,12 +73,20 @@ impl Kept {
             due_at: now + report.interval.saturating_mul(3) + DELIVERY,
             epoch: heard.epoch,
             seq: heard.seq,
+            gone_at: None,
         }
     }
 
-    /// Whether this report has been judged already.
+    /// Whether this report has been judged already, or is from before the check was ended: results
+    /// travel in a lane of their own, and come late.
     pub(in crate::health) fn has(&self, heard: &Heard<HealthReport>) -> bool {
         self.epoch == heard.epoch && heard.seq <= self.seq
+            || self.gone_at.is_some_and(|gone_at| heard.kept_at <= gone_at)
+    }
+
+    /// Whether it is still run.
+    pub(in crate::health) fn stands(&self) -> bool {
+        self.gone_at.is_none()
     }
 }
 
@@ -130,6 +140,7 @@ fn kept(row: &AnyRow) -> sqlx::Result<(Key, Kept)> {
         due_at: stamp(number("due_at")?),
         epoch: Epoch(number("epoch")?.cast_unsigned()),
         seq: number("seq")?.cast_unsigned(),
+        gone_at: row.try_get::<Option<i64>, _>("gone_at")?.map(stamp),
     };
     Ok((key, kept))
 }
@@ -147,7 +158,7 @@ pub(in crate::health) async fn keep(tx: &mut Tx, checks: &BTreeMap<Key, Kept>) -
             unrunnable = excluded.unrunnable, history = excluded.history, \
             incidents = excluded.incidents, detail = excluded.detail, last_at = excluded.last_at, \
             heard_at = excluded.heard_at, every = excluded.every, due_at = excluded.due_at, \
-            epoch = excluded.epoch, seq = excluded.seq, mute_at = NULL",
+            epoch = excluded.epoch, seq = excluded.seq, mute_at = NULL, gone_at = NULL",
     }
     .execute(tx, &checks, |(key, kept), values| {
         let check = &kept.check;
@@ -176,7 +187,7 @@ pub(in crate::health) async fn keep(tx: &mut Tx, checks: &BTreeMap<Key, Kept>) -
 pub(in crate::health) async fn mark_silent(tx: &mut Tx, now: Timestamp) -> sqlx::Result<()> {
     let rows = sqlx::query(
         "SELECT host, check_name, host_name, state FROM health_check \
-         WHERE due_at <= $1 AND state <> $2 ORDER BY due_at LIMIT 500",
+         WHERE due_at <= $1 AND state <> $2 AND gone_at IS NULL ORDER BY due_at LIMIT 500",
     )
     .bind(now.as_micros())
     .bind(code(&STATES, &State::Unknown))
@@ -269,9 +280,11 @@ pub(super) fn gone(row: &AnyRow) -> sqlx::Result<Gone> {
 
 /// All checks as they stand, by host and name.
 pub(in crate::health) async fn list(store: &Store) -> sqlx::Result<Vec<(String, Kept)>> {
-    let rows = sqlx::query("SELECT * FROM health_check ORDER BY host_name, check_name")
-        .fetch_all(store.read())
-        .await?;
+    let rows = sqlx::query(
+        "SELECT * FROM health_check WHERE gone_at IS NULL ORDER BY host_name, check_name",
+    )
+    .fetch_all(store.read())
+    .await?;
     rows.iter()
         .map(|row| kept(row).map(|(key, kept)| (key.check_name, kept)))
         .collect()

@@ -30,7 +30,8 @@ pub(in crate::health) struct Check {
 /// Hosts that have such checks, some hundred.
 pub(in crate::health) async fn hosts(tx: &mut Tx, now: Timestamp) -> sqlx::Result<Vec<HostId>> {
     let rows = sqlx::query(
-        "SELECT DISTINCT host FROM health_check WHERE due_at <= $1 AND incidents < $2 LIMIT 5000",
+        "SELECT DISTINCT host FROM health_check \
+         WHERE due_at <= $1 AND incidents < $2 AND gone_at IS NULL LIMIT 5000",
     )
     .bind(now.as_micros())
     .bind(TOLD)
@@ -50,7 +51,8 @@ pub(in crate::health) async fn checks(
 ) -> sqlx::Result<Vec<Check>> {
     let rows = sqlx::query(
         "SELECT host, host_name, check_name, heard_at, due_at, mute_at FROM health_check \
-         WHERE host = $1 AND due_at <= $2 AND incidents < $3 ORDER BY check_name",
+         WHERE host = $1 AND due_at <= $2 AND incidents < $3 AND gone_at IS NULL \
+         ORDER BY check_name",
     )
     .bind(host.as_bytes().to_vec())
     .bind(now.as_micros())
@@ -105,20 +107,36 @@ pub(in crate::health) async fn tell(tx: &mut Tx, check: &Check) -> sqlx::Result<
     Ok(done.rows_affected() > 0)
 }
 
-/// Takes a check out, with the parts that it has if its name is that of a whole kind.
-pub(in crate::health) async fn take(
+/// Takes a check out.
+pub(in crate::health) async fn take(tx: &mut Tx, check: &Check) -> sqlx::Result<Vec<Gone>> {
+    let rows = sqlx::query(
+        "DELETE FROM health_check WHERE host = $1 AND check_name = $2 AND due_at = $3 \
+         RETURNING host, check_name, incidents",
+    )
+    .bind(check.host.as_bytes().to_vec())
+    .bind(&check.name)
+    .bind(check.due_at.as_micros())
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().map(gone).collect()
+}
+
+/// Notes that a host's agent does not run a check any more, with the parts that it has if its name
+/// is that of a whole kind.
+pub(in crate::health) async fn end(
     tx: &mut Tx,
     host: HostId,
     name: &str,
+    gone_at: Timestamp,
 ) -> sqlx::Result<Vec<Gone>> {
     // `tcp.db` is one check; `host` has the parts `host.cpu`, `host.memory` and so on.
     let whole = i64::from(!name.contains('.'));
     let part = format!("{name}.");
     let length = i32::try_from(part.chars().count()).unwrap_or(i32::MAX);
     let rows = sqlx::query(
-        "DELETE FROM health_check WHERE host = $1 \
+        "SELECT host, check_name, incidents FROM health_check WHERE host = $1 \
          AND (check_name = $2 OR $3 = 1 AND substr(check_name, 1, $4) = $5) \
-         RETURNING host, check_name, incidents",
+         AND gone_at IS NULL",
     )
     .bind(host.as_bytes().to_vec())
     .bind(name)
@@ -127,5 +145,17 @@ pub(in crate::health) async fn take(
     .bind(part)
     .fetch_all(&mut **tx)
     .await?;
-    rows.iter().map(gone).collect()
+    let ended: Vec<_> = rows.iter().map(gone).collect::<sqlx::Result<_>>()?;
+    for one in &ended {
+        sqlx::query(
+            "UPDATE health_check SET gone_at = $1, incidents = 0, mute_at = NULL \
+             WHERE host = $2 AND check_name = $3",
+        )
+        .bind(gone_at.as_micros())
+        .bind(host.as_bytes().to_vec())
+        .bind(&one.check_name)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(ended)
 }

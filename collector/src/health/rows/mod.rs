@@ -20,7 +20,8 @@ use crate::store::{Schema, Tx, deadline};
 ///
 /// `due_at` is when a check has fallen silent, if nothing more comes; `epoch` and `seq` are those of
 /// its last report, so that a repeat is known. `mute_at` is when people are told of a silent check,
-/// if its host is heard until then.
+/// if its host is heard until then. `gone_at` is when the host's agent said that it does not run the
+/// check any more, by the host's clock: what it found before may come after.
 pub const SCHEMA: Schema = Schema {
     room: "health",
     steps: &[
@@ -44,6 +45,7 @@ pub const SCHEMA: Schema = Schema {
         CREATE INDEX health_sample_check ON health_sample (host, check_name, at);
         CREATE INDEX health_sample_received ON health_sample (received_at)",
         "ALTER TABLE health_check ADD COLUMN mute_at BIGINT",
+        "ALTER TABLE health_check ADD COLUMN gone_at BIGINT",
     ],
 };
 

@@ -84,6 +84,30 @@ async fn a_check_that_the_agent_does_not_run_any_more_is_forgotten() {
     }
 }
 
+/// What an agent says at `seconds`.
+async fn say(store: &Store, seconds: i64, findings: Vec<Finding>) {
+    let doctor = Heard {
+        host: report(1, 1, 0, "", Verdict::Passed).host,
+        lane: Lane::Access,
+        epoch: Epoch(u64::MAX - 7),
+        seq: 1,
+        kept_at: at(seconds),
+        boot: [9; 16],
+        report: Doctor {
+            findings,
+            ..Doctor::default()
+        },
+    };
+    let mut tx = store.begin().await.unwrap();
+    doctors(&mut tx, &[doctor], at(seconds)).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn names(store: &Store) -> Vec<String> {
+    let all = check::list(store).await.unwrap();
+    all.into_iter().map(|(name, _)| name).collect()
+}
+
 #[tokio::test]
 async fn what_the_agent_says_that_it_no_longer_runs_is_forgotten_at_once() {
     for store in stores().await {
@@ -91,33 +115,43 @@ async fn what_the_agent_says_that_it_no_longer_runs_is_forgotten_at_once() {
             hear(&store, &results(1, check, "pfff"), at(40)).await;
         }
         hear(&store, &results(2, "tcp.db", "p"), at(40)).await;
-        let mut heard = report(1, 1, 50, "", Verdict::Passed);
-        heard.lane = Lane::Access;
-        let report = Doctor {
-            findings: vec![
-                finding("tcp.db", FindingState::Absent),
-                finding("host", FindingState::Absent),
-                finding("hosts", FindingState::Watched),
-            ],
-            ..Doctor::default()
-        };
-        let heard = Heard {
-            host: heard.host,
-            lane: heard.lane,
-            epoch: heard.epoch,
-            seq: heard.seq,
-            kept_at: heard.kept_at,
-            boot: heard.boot,
-            report,
-        };
-        let mut tx = store.begin().await.unwrap();
-        doctors(&mut tx, &[heard], at(50)).await.unwrap();
-        tx.commit().await.unwrap();
-        let all = check::list(&store).await.unwrap();
-        let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["hosts", "tcp.db.more", "tcp.db"]);
-        let over: Vec<_> = incidents(&store).await;
-        let over = over.iter().filter(|one| one.2.is_some()).count();
-        assert_eq!(over, 3);
+        let findings = vec![
+            finding("tcp.db", FindingState::Absent),
+            finding("host", FindingState::Absent),
+            finding("hosts", FindingState::Watched),
+        ];
+        say(&store, 50, findings).await;
+        assert_eq!(names(&store).await, ["hosts", "tcp.db.more", "tcp.db"]);
+        let over = incidents(&store).await;
+        assert_eq!(over.iter().filter(|one| one.2.is_some()).count(), 3);
+        assert_eq!(
+            look(&store, 500, 500, true).await,
+            0,
+            "and nobody waits for it"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_found_before_the_end_changes_nothing_and_what_comes_after_is_new() {
+    for store in stores().await {
+        hear(&store, &results(1, "tcp.db", "pff"), at(30)).await;
+        say(&store, 50, vec![finding("tcp.db", FindingState::Absent)]).await;
+        hear(
+            &store,
+            &[report(1, 4, 45, "tcp.db", Verdict::Failed)],
+            at(51),
+        )
+        .await;
+        assert!(names(&store).await.is_empty());
+        assert_eq!(incidents(&store).await.len(), 0);
+        hear(
+            &store,
+            &[report(1, 5, 60, "tcp.db", Verdict::Failed)],
+            at(61),
+        )
+        .await;
+        assert_eq!(names(&store).await, ["tcp.db"]);
+        assert_eq!(incidents(&store).await.len(), 0, "it has failed once");
     }
 }

@@ -3,6 +3,7 @@
 mod kept;
 mod permitted;
 mod read;
+mod shown;
 
 use watchward_protocol::access::{Action, Outcome, Peer, Service, Trust, Tunnel, User};
 use watchward_protocol::hosts::HostId;
