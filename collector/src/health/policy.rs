@@ -221,7 +221,7 @@ mod tests {
             ),
             (
                 format!("{GROUPS}{many}{more}"),
-                "[health.front",
+                "5 | [health.web.tcp.a0]",
                 "could be ordered 400 checks",
             ),
         ] {
