@@ -173,6 +173,18 @@ async fn a_record_that_makes_no_sense_leaves_its_number_and_a_word() -> Result<(
 }
 
 #[tokio::test]
+async fn a_message_that_only_a_newer_agent_says_is_passed_over() -> Result<()> {
+    let collector = Collector::start(Span::days(1)).await?;
+    let host = collector.enrol("web-1").await?;
+    let mut talk = talk(&collector, Some(identity(&host)?)).await?;
+    talk.answer().await?.unwrap_err();
+    talk.say.send(v1::FromAgent { message: None }).await?;
+    talk.send([1]).await?;
+    assert_eq!(talk.answer().await?, Ok(1));
+    ensure_exactly(&collector, "web-1", 1)
+}
+
+#[tokio::test]
 async fn nobody_talks_without_a_certificate_of_this_authority() -> Result<()> {
     let collector = Collector::start(Span::days(1)).await?;
     let host = collector.enrol("web-1").await?;
