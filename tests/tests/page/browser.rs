@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
+use thirtyfour::ChromeCapabilities;
 use thirtyfour::prelude::*;
 use watchward_tests::root;
 use watchward_tests::undo::{Folder, Undo};
 
 /// A browser that ends with the test.
-pub struct Browser {
-    pub driver: WebDriver,
+pub(crate) struct Browser {
+    pub(crate) driver: WebDriver,
     origin: String,
     _driver_process: Undo,
     _folder: Folder,
@@ -23,15 +24,15 @@ pub struct Browser {
 
 /// How a page is looked at.
 #[derive(Clone, Copy, Debug)]
-pub struct View {
-    pub name: &'static str,
-    pub width: u32,
-    pub height: u32,
-    pub dark: bool,
+pub(crate) struct View {
+    pub(crate) name: &'static str,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) dark: bool,
 }
 
 /// A desk by day and by night, and a phone.
-pub const VIEWS: [View; 3] = [
+pub(crate) const VIEWS: [View; 3] = [
     View {
         name: "light",
         width: 1280,
@@ -54,7 +55,7 @@ pub const VIEWS: [View; 3] = [
 
 impl Browser {
     /// Starts one for the site at this origin.
-    pub async fn start(origin: &str) -> Result<Self> {
+    pub(crate) async fn start(origin: &str) -> Result<Self> {
         let folder = Folder::new("watchward-browser-")?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let log = File::create(folder.path().join("log"))?;
@@ -87,7 +88,7 @@ impl Browser {
     }
 
     /// Looks at the site as this view does.
-    pub async fn look(&self, view: View) -> Result<()> {
+    pub(crate) async fn look(&self, view: View) -> Result<()> {
         let cdp = self.driver.cdp();
         let metrics = json!({
             "width": view.width, "height": view.height, "deviceScaleFactor": 1,
@@ -102,12 +103,12 @@ impl Browser {
     }
 
     /// Opens a path of the site.
-    pub async fn open(&self, path: &str) -> Result<()> {
+    pub(crate) async fn open(&self, path: &str) -> Result<()> {
         Ok(self.driver.goto(format!("{}{path}", self.origin)).await?)
     }
 
     /// The path and query of the page that is shown.
-    pub async fn path(&self) -> Result<String> {
+    pub(crate) async fn path(&self) -> Result<String> {
         let url = self.driver.current_url().await?;
         let whole = url.to_string();
         Ok(whole
@@ -117,13 +118,12 @@ impl Browser {
     }
 
     /// Presses keys, wherever the focus is.
-    pub async fn press(&self, keys: impl Into<String>) -> Result<()> {
-        let keys: String = keys.into();
+    pub(crate) async fn press(&self, keys: impl Into<TypingData>) -> Result<()> {
         Ok(self.driver.action_chain().send_keys(keys).perform().await?)
     }
 
     /// Presses Tab until what has the focus is called so, and says how often that took.
-    pub async fn tab_to(&self, name: &str) -> Result<u32> {
+    pub(crate) async fn tab_to(&self, name: &str) -> Result<u32> {
         for presses in 1..=80 {
             self.press(Key::Tab).await?;
             if self.focus().await? == name {
@@ -137,7 +137,7 @@ impl Browser {
     }
 
     /// What has the focus: its label or its text; nothing if it cannot be seen.
-    pub async fn focus(&self) -> Result<String> {
+    pub(crate) async fn focus(&self) -> Result<String> {
         let script = "const it = document.activeElement; if (!it) return ''; \
             const box = it.getBoundingClientRect(); if (!box.width || !box.height) return ''; \
             return (it.labels?.[0]?.textContent || it.getAttribute('aria-label') || \
@@ -146,18 +146,21 @@ impl Browser {
     }
 
     /// What a script finds in the page.
-    pub async fn ask<T: TryFrom<Found, Error = anyhow::Error>>(&self, script: &str) -> Result<T> {
+    pub(crate) async fn ask<T: TryFrom<Found, Error = anyhow::Error>>(
+        &self,
+        script: &str,
+    ) -> Result<T> {
         let found = self.driver.execute(script, vec![]).await?;
         Found(found.json().clone()).try_into()
     }
 
     /// What the page says.
-    pub async fn text(&self) -> Result<String> {
+    pub(crate) async fn text(&self) -> Result<String> {
         self.ask("return document.body.innerText").await
     }
 
     /// Waits until the page says this.
-    pub async fn until_it_says(&self, text: &str) -> Result<()> {
+    pub(crate) async fn until_it_says(&self, text: &str) -> Result<()> {
         soon(&format!("the page says \"{text}\""), async || {
             let page = self.text().await?;
             ensure!(page.contains(text), "it says: {page}");
@@ -167,12 +170,12 @@ impl Browser {
     }
 
     /// Keeps a picture of the whole page for people to look at.
-    pub async fn picture(&self, name: &str) -> Result<()> {
+    pub(crate) async fn picture(&self, name: &str) -> Result<()> {
         let folder = root::target().join("screenshots");
         std::fs::create_dir_all(&folder)?;
         let wish = json!({ "format": "png", "captureBeyondViewport": true });
-        let taken = self.driver.cdp().send_raw("Page.captureScreenshot", wish);
-        let taken = taken.await?;
+        let cdp = self.driver.cdp();
+        let taken = cdp.send_raw("Page.captureScreenshot", wish).await?;
         let data = taken.get("data").and_then(Value::as_str);
         let data = data.context("no picture was taken")?;
         use base64::Engine;
@@ -182,7 +185,7 @@ impl Browser {
 
     /// Fails if a page wrote anything on the console (a refused style, an error), if a dialog is
     /// open, or if anything was asked of another place.
-    pub async fn ensure_quiet(&self) -> Result<()> {
+    pub(crate) async fn ensure_quiet(&self) -> Result<()> {
         ensure!(
             self.driver.get_alert_text().await.is_err(),
             "a dialog is open"
@@ -209,14 +212,14 @@ impl Browser {
     }
 
     /// How many pixels the page is wider than what shows it.
-    pub async fn overflow(&self) -> Result<i64> {
+    pub(crate) async fn overflow(&self) -> Result<i64> {
         let script = "return document.documentElement.scrollWidth - window.innerWidth";
         self.ask(script).await
     }
 }
 
 /// What a script found.
-pub struct Found(Value);
+pub(crate) struct Found(Value);
 
 impl TryFrom<Found> for String {
     type Error = anyhow::Error;
@@ -252,7 +255,7 @@ impl TryFrom<Found> for Vec<String> {
     }
 }
 
-fn capabilities(folder: &Path) -> Result<thirtyfour::ChromeCapabilities> {
+fn capabilities(folder: &Path) -> Result<ChromeCapabilities> {
     let mut capabilities = DesiredCapabilities::chrome();
     capabilities.set_binary("/usr/bin/chromium")?;
     let profile = format!("--user-data-dir={}", folder.join("profile").display());
@@ -278,7 +281,10 @@ fn capabilities(folder: &Path) -> Result<thirtyfour::ChromeCapabilities> {
 }
 
 /// Asks until the answer is there, for a minute at most; an error counts as "not yet".
-pub async fn soon<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+pub(crate) async fn soon<T>(
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let mut last = None;
     let asking = async {
         loop {

@@ -277,17 +277,10 @@ async fn every_page_can_be_used_by_keyboard_alone() -> Result<()> {
 async fn what_strangers_type_is_text_and_new_events_come_by_themselves() -> Result<()> {
     let (site, browser) = stage().await?;
     let host = site.host("web-2.example.org", clock::now()).await?;
-    let attack = |user, known| Login {
-        user,
-        known,
-        address: "198.51.100.9",
-        is_in: known,
-        ago: 1,
-    };
     for name in HOSTILE {
         site.login(&host, attack(name, true)).await?;
-        site.login(&host, attack(&format!("password{name}"), false))
-            .await?;
+        let secret = format!("password{name}");
+        site.login(&host, attack(&secret, false)).await?;
     }
     for path in ["/", "/access", "/hosts/web-2.example.org", "/incidents"] {
         browser.open(path).await?;
@@ -330,4 +323,14 @@ async fn what_strangers_type_is_text_and_new_events_come_by_themselves() -> Resu
     browser.press(Key::Enter).await?;
     browser.until_it_says("stopped").await?;
     browser.ensure_quiet().await
+}
+
+fn attack(user: &str, known: bool) -> Login<'_> {
+    Login {
+        user,
+        known,
+        address: "198.51.100.9",
+        is_in: known,
+        ago: 1,
+    }
 }

@@ -28,9 +28,9 @@ use watchward_tests::undo::{Folder, Undo};
 use watchward_tests::wait::{SOON, until};
 
 /// A running collector.
-pub struct Site {
-    pub origin: String,
-    pub store: Store,
+pub(crate) struct Site {
+    pub(crate) origin: String,
+    pub(crate) store: Store,
     hosts: Hosts,
     folder: Folder,
     seq: std::sync::atomic::AtomicU64,
@@ -39,7 +39,7 @@ pub struct Site {
 
 impl Site {
     /// Starts one that knows nobody yet.
-    pub async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let folder = Folder::new("watchward-page-")?;
         let port = || -> Result<u16> { Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
         let (at, page) = (folder.path().display().to_string(), port()?);
@@ -84,7 +84,7 @@ impl Site {
     }
 
     /// The one-time password that the collector said at its first start.
-    pub fn one_time_password(&self) -> Result<String> {
+    pub(crate) fn one_time_password(&self) -> Result<String> {
         let log = fs::read_to_string(self.folder.path().join("log"))?;
         let said = log.split("one-time password ").nth(1);
         let said = said.and_then(|rest| rest.split(". ").next());
@@ -92,12 +92,12 @@ impl Site {
     }
 
     /// What the operator's command shows.
-    pub fn ask(&self, words: &[&str]) -> Result<Value> {
+    pub(crate) fn ask(&self, words: &[&str]) -> Result<Value> {
         ask(self.folder.path(), words)
     }
 
     /// Enrols a host that tells of itself at this moment.
-    pub async fn host(&self, name: &str, now: Timestamp) -> Result<Host> {
+    pub(crate) async fn host(&self, name: &str, now: Timestamp) -> Result<Host> {
         let made = self.ask(&["token", "create", name])?;
         let token = made.get("token").and_then(Value::as_str).context("token")?;
         let secret = token.strip_prefix("wwt1-").context("token")?;
@@ -133,7 +133,7 @@ impl Site {
     }
 
     /// Three hours of a check, the last runs of it failed if it is down.
-    pub async fn check(
+    pub(crate) async fn check(
         &self,
         host: &Host,
         check: &str,
@@ -175,7 +175,7 @@ impl Site {
     }
 
     /// A try to log in, so many seconds ago.
-    pub async fn login(&self, host: &Host, login: Login<'_>) -> Result<()> {
+    pub(crate) async fn login(&self, host: &Host, login: Login<'_>) -> Result<()> {
         let now = clock::now();
         let at = now - Duration::from_secs(login.ago);
         let user = Foreign::from(login.user);
@@ -234,13 +234,13 @@ impl Site {
 
 /// Somebody who logs in, or fails to.
 #[derive(Clone, Copy)]
-pub struct Login<'a> {
-    pub user: &'a str,
-    pub known: bool,
-    pub address: &'a str,
-    pub is_in: bool,
+pub(crate) struct Login<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) known: bool,
+    pub(crate) address: &'a str,
+    pub(crate) is_in: bool,
     /// How many seconds ago.
-    pub ago: u64,
+    pub(crate) ago: u64,
 }
 
 fn doctor() -> Doctor {
