@@ -44,3 +44,13 @@ fn openssh_10_with_rfc_5424() -> anyhow::Result<()> {
 fn openssh_9_2_asked_for_strange_users() -> anyhow::Result<()> {
     compare("strange-9.2")
 }
+
+#[test]
+fn sudo_1_9_and_both_kinds_of_su() -> anyhow::Result<()> {
+    compare("sudo-su")
+}
+
+#[test]
+fn openvpn_2_4_and_2_6_by_syslog_and_in_its_own_log() -> anyhow::Result<()> {
+    compare("openvpn")
+}

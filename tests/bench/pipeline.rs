@@ -109,7 +109,7 @@ impl Place {
                 "[uplink]\ncollector = \"{agents}\"\nenrolment = \"{enrolment}\"\nretry = \"1s\"\n\
                  [spool]\ndirectory = \"{at}/spool\"\n\
                  [hosts]\nidentity = \"{at}/identity.json\"\n\
-                 [access]\nssh = \"files\"\nfiles = [\"{}\"]\n\
+                 [access]\nsource = \"files\"\nfiles = [\"{}\"]\n\
                  [health.host]\nenabled = false\n",
                 folder.join(LOG).display()
             ),

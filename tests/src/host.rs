@@ -182,6 +182,10 @@ impl Host {
         words.push(format!("--machine={}", self.machine));
         words.push(format!("--hostname={}", self.name));
         words.push(format!("--network-bridge={}", self.bridge));
+        // For a VPN.
+        if Path::new("/dev/net/tun").exists() {
+            words.push("--bind=/dev/net/tun".to_owned());
+        }
         if !Path::new("/run/systemd/system").exists() {
             words.push("--keep-unit".to_owned());
         }

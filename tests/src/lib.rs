@@ -19,5 +19,6 @@ pub mod site;
 pub mod sms;
 pub mod ssh;
 pub mod undo;
+pub mod vpn;
 pub mod wait;
 pub mod web;

@@ -15,7 +15,8 @@ const SUITE: &str = "bookworm";
 
 /// What is in the root; another list makes another root.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,\
-    sshpass,nftables,iproute2,rsyslog,logrotate,sudo,procps,postfix,ca-certificates";
+    sshpass,nftables,iproute2,rsyslog,logrotate,sudo,procps,postfix,ca-certificates,\
+    openvpn";
 
 /// Done to a fresh root: what every host of a test wants otherwise than Debian has it. A wrong
 /// password is refused at once; rsyslog is told of a rotation by a plain signal, for `systemctl
@@ -23,7 +24,7 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,
 const SETTLE: &str = "
     mkdir -p etc/systemd/journald.conf.d
     printf '[Journal]\\nRateLimitIntervalSec=0\\n' > etc/systemd/journald.conf.d/tests.conf
-    chroot . systemctl -q disable postfix
+    chroot . systemctl -q disable postfix openvpn
     sed -i 's/pam_unix.so nullok/pam_unix.so nullok nodelay/' etc/pam.d/common-auth
     printf '#!/bin/sh\\nkill -HUP $(systemctl show -P MainPID rsyslog)\\n' \
         > usr/lib/rsyslog/rsyslog-rotate

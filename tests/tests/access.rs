@@ -93,7 +93,7 @@ fn good_logins_name_the_key_and_the_method() -> Result<()> {
 #[test]
 fn a_log_that_rotates_while_the_network_is_cut_is_read_exactly_once() -> Result<()> {
     play("a log rotates while the network is cut", "", |site| {
-        let from_files = "[access]\nssh = \"files\"\n";
+        let from_files = "[access]\nsource = \"files\"\n";
         let (files, journal) = (
             site.watched("files", from_files)?,
             site.watched("journal", "")?,
@@ -155,7 +155,7 @@ fn a_log_that_rotates_while_the_network_is_cut_is_read_exactly_once() -> Result<
 #[test]
 fn what_was_packed_before_the_agent_read_it_is_a_gap_and_told() -> Result<()> {
     play("a log is packed while the agent is off", "", |site| {
-        let web = site.watched("web", "[access]\nssh = \"files\"\n")?;
+        let web = site.watched("web", "[access]\nsource = \"files\"\n")?;
         let office = site.boot("office")?;
         let fail = |user: &str| -> Result<()> {
             assert!(!ssh::password(&office, &web, user, "wrong")?);
@@ -182,6 +182,67 @@ fn what_was_packed_before_the_agent_read_it_is_a_gap_and_told() -> Result<()> {
         })?;
         Ok(())
     })
+}
+
+#[test]
+fn sudo_and_su_are_seen_and_whoever_fails_again_and_again_is_told() -> Result<()> {
+    play("sudo and su", "", |site| {
+        let web = site.watched("web", "")?;
+        let files = site.watched("files", "[access]\nsource = \"files\"\n")?;
+        for host in [&web, &files] {
+            ssh::add_user(host, "alice", "correct")?;
+            ssh::add_user(host, "bob", "correct")?;
+            host.sh("usermod -aG sudo alice")?;
+            let run = |user: &str, script: &str| -> Result<bool> {
+                host.try_sh(&format!("runuser -u {user} -- sh -c '{script}'"))
+            };
+            assert!(run("alice", "echo correct | sudo -S -k /usr/bin/id -u")?);
+            assert!(!run("alice", "echo wrong | sudo -S -k /usr/bin/id -u")?);
+            assert!(!run("bob", "echo correct | sudo -S -k /usr/bin/id -u")?);
+            assert!(run("alice", "echo correct | su bob -c id")?);
+            assert!(!run("alice", "echo wrong | su root -c id")?);
+        }
+        for (host, trust) in [("web", "not text"), ("files", "text")] {
+            let by = |service| ["--host", host, "--service", service];
+            let sudo = site.access_until("sudo", &by("sudo"), |seen| attempts(seen).len() >= 3)?;
+            let tried: Vec<_> = attempts(&sudo).iter().map(summary).collect();
+            let expected = [
+                "alice sudo success root /usr/bin/id -u",
+                "alice sudo-wrong-password failure root /usr/bin/id -u",
+                "bob sudo-not-in-sudoers failure root /usr/bin/id -u",
+            ];
+            assert_eq!(tried, expected, "{sudo:#?}");
+            let su = site.access_until("su", &by("su"), |seen| attempts(seen).len() >= 2)?;
+            let tried: Vec<_> = attempts(&su).iter().map(summary).collect();
+            assert_eq!(
+                tried,
+                ["alice su success bob -", "alice su-failed failure root -"]
+            );
+            for event in sudo.iter().chain(&su) {
+                assert_ne!(event["form"], "unrecognised", "{event:#}");
+                assert_eq!(event["trust"] == "text", trust == "text", "{event:#}");
+            }
+        }
+        assert!(
+            site.collector.incidents()?.is_empty(),
+            "single mistakes are no incident"
+        );
+        for _ in 0..3 {
+            web.try_sh("runuser -u alice -- sh -c 'echo wrong | su root -c id'")?;
+        }
+        site.told_until("people know of alice", |told| {
+            told.of(&["web", "alice failed 5 times", "root"]) == (1, 1)
+        })?;
+        Ok(())
+    })
+}
+
+/// Who, why, how it ended, as whom, and what.
+fn summary(event: &Value) -> String {
+    let cell = |name: &str| event[name].as_str().unwrap_or("-").to_owned();
+    ["user", "form", "outcome", "target", "command"]
+        .map(cell)
+        .join(" ")
 }
 
 fn rotate(files: &Host, journal: &Host) -> Result<()> {

@@ -3,33 +3,41 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use watchward_protocol::access::Service;
 
 /// `[access]`: where the host's servers say who gets in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where sshd's lines are read: `auto` takes the journal where there is one and the files where
-    /// there is none; `journal`, `files` and `off` are what they say.
-    pub ssh: Ssh,
-    /// The text files that a syslog daemon writes sshd's lines to. One that does not exist is
-    /// waited for.
+    /// Whose lines are read: `sshd`, `sudo`, `su`, `openvpn`.
+    pub services: Vec<Service>,
+    /// Where: `auto` takes the journal where there is one and the files where there is none;
+    /// `journal`, `files` and `off` are what they say.
+    pub source: Source,
+    /// The text files that a syslog daemon writes such lines to. One that does not exist is waited
+    /// for.
     pub files: Vec<LogFile>,
+    /// The files that OpenVPN servers write themselves (`log`, `log-append`), besides the source
+    /// above. One that does not exist is waited for.
+    pub openvpn_logs: Vec<LogFile>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         let file = |path: &str| LogFile(PathBuf::from(path));
         Self {
-            ssh: Ssh::Auto,
+            services: Service::ALL.to_vec(),
+            source: Source::Auto,
             files: vec![file("/var/log/auth.log"), file("/var/log/secure")],
+            openvpn_logs: Vec::new(),
         }
     }
 }
 
-/// Where sshd's lines are read.
+/// Where lines are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Ssh {
+pub enum Source {
     /// The journal where there is one, the files where there is none.
     Auto,
     /// The journal.
@@ -89,7 +97,8 @@ mod tests {
     #[test]
     fn what_is_impossible_is_shown_with_its_place() {
         for (line, expected) in [
-            ("ssh = \"jurnal\"", "`journal`"),
+            ("source = \"jurnal\"", "`journal`"),
+            ("services = [\"telnet\"]", "`openvpn`"),
             ("files = [\"auth.log\"]", "absolute path"),
             ("files = [\"/\"]", "absolute path"),
             ("file = []", "unknown field"),

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
+use watchward_protocol::access::Service;
 use watchward_protocol::hosts::FindingState;
 
 use crate::findings::Findings;
@@ -12,18 +13,24 @@ use crate::spool::{Ended, Keeper};
 
 mod config;
 pub mod connection;
+mod cursor;
 mod desk;
+pub mod elevation;
 mod journal;
 mod logfile;
 mod moment;
+pub mod openvpn;
 pub mod parse;
+pub mod said;
 pub mod sshd;
+mod story;
 pub mod syslog;
 pub mod understand;
 
-pub use config::{Config, LogFile, NotALogFile, Ssh};
+pub use config::{Config, LogFile, NotALogFile, Source};
 use desk::Desk;
 use journal::Journal;
+use logfile::Writer;
 
 /// Reads the sources that the configuration names until asked to stop; follows its reloads.
 /// `positions` is how far each source has read, as the spool kept it.
@@ -37,14 +44,21 @@ pub async fn run(
     findings: Findings,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let mut desk = Desk::new(positions, keeper, findings);
+    // Two, so that OpenVPN's own logs are read beside the other source.
+    let mut desks = [
+        Desk::new(positions.clone(), keeper.clone(), findings.clone()),
+        Desk::new(positions, keeper, findings),
+    ];
     loop {
         let wanted = config.now();
+        let [desk, beside] = &mut desks;
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = another(&mut config, &wanted) => desk.clear(),
-            ended = read(&wanted, &mut desk) => match ended? {},
+            () = another(&mut config, &wanted) => {}
+            ended = read(&wanted, desk) => match ended? {},
+            ended = read_beside(&wanted, beside) => match ended? {},
         }
+        desks.iter_mut().for_each(Desk::clear);
     }
 }
 
@@ -56,28 +70,44 @@ async fn another(config: &mut Live<Config>, wanted: &Config) {
 }
 
 async fn read(config: &Config, desk: &mut Desk) -> Result<Infallible, Ended> {
-    let journal = Journal::of_host();
-    match config.ssh {
-        Ssh::Auto => match journal.can_be_read().await {
+    let journal = Journal::of_host(&config.services);
+    let files = || Writer::Syslog(config.services.clone());
+    match config.source {
+        Source::Auto => match journal.can_be_read().await {
             Ok(()) => journal.follow(desk).await,
             Err(found) => {
                 let detail = format!("{}; text logs are read instead", found.why);
                 desk.say(journal::SUBJECT, found.state, &detail);
-                logfile::follow(&config.files, desk).await
+                logfile::follow(&config.files, &files(), desk).await
             }
         },
-        Ssh::Journal => journal.follow(desk).await,
-        Ssh::Files => {
-            let detail = "not read: the configuration says ssh = \"files\"";
+        Source::Journal => journal.follow(desk).await,
+        Source::Files => {
+            let detail = "not read: the configuration says source = \"files\"";
             desk.say(journal::SUBJECT, FindingState::Absent, detail);
-            logfile::follow(&config.files, desk).await
+            logfile::follow(&config.files, &files(), desk).await
         }
-        Ssh::Off => {
-            let detail = "not read: the configuration says ssh = \"off\"";
+        Source::Off => {
+            let detail = "not read: the configuration says source = \"off\"";
             desk.say(journal::SUBJECT, FindingState::Absent, detail);
             std::future::pending().await
         }
     }
+}
+
+/// Reads what OpenVPN's servers write to files of their own.
+async fn read_beside(config: &Config, desk: &mut Desk) -> Result<Infallible, Ended> {
+    let wanted = config.services.contains(&Service::OpenVpn);
+    if config.openvpn_logs.is_empty() || !wanted {
+        return std::future::pending().await;
+    }
+    logfile::follow(&config.openvpn_logs, &Writer::OpenVpn, desk).await
+}
+
+/// `sshd, sudo, su`
+fn named(services: &[Service]) -> String {
+    let names: Vec<_> = services.iter().map(|service| service.name()).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub struct Said<'a> {
     pub method: Option<&'static str>,
     /// The common name of the certificate.
     pub common_name: Option<Cow<'a, [u8]>>,
+    /// All that a certificate which was taken calls its owner.
+    pub subject: Option<&'a [u8]>,
     /// The serial number of the certificate, if it fits.
     pub serial: Option<u64>,
 }
@@ -71,6 +73,7 @@ impl<'a> Said<'a> {
             tunnel: Tunnel::default(),
             method: None,
             common_name: None,
+            subject: None,
             serial: None,
         }
     }

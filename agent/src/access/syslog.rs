@@ -3,6 +3,7 @@
 //! Reads what rsyslog and syslog-ng write in both of their formats, RFC 5424, and `journalctl` with
 //! any of its `short` outputs.
 
+use watchward_protocol::access::Service;
 use watchward_protocol::time::Timestamp;
 
 pub use super::moment::Clock;
@@ -23,10 +24,16 @@ pub struct Line<'a> {
     pub message: &'a [u8],
 }
 
-/// Whether a program is one of OpenSSH's servers: `sshd`, `sshd-session` since 9.8, `sshd-auth`
-/// since 10.0.
-pub fn is_sshd(program: &[u8]) -> bool {
-    matches!(program, b"sshd" | b"sshd-session" | b"sshd-auth")
+/// Which service a program is, by its name for itself: of OpenSSH `sshd`, `sshd-session` since 9.8,
+/// `sshd-auth` since 10.0; of OpenVPN `openvpn`, or `ovpn-NAME` as Debian's units call it.
+pub fn service(program: &[u8]) -> Option<Service> {
+    match program {
+        b"sshd" | b"sshd-session" | b"sshd-auth" => Some(Service::Sshd),
+        b"sudo" => Some(Service::Sudo),
+        b"su" => Some(Service::Su),
+        b"openvpn" => Some(Service::OpenVpn),
+        _ => program.starts_with(b"ovpn-").then_some(Service::OpenVpn),
+    }
 }
 
 /// Takes a line apart. Without a header all of it is the message.

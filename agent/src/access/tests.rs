@@ -93,8 +93,9 @@ impl Bench {
 fn files(logs: &[&Path]) -> Config {
     let file = |path: &&Path| LogFile::try_from(path.to_path_buf()).unwrap();
     Config {
-        ssh: Ssh::Files,
+        source: Source::Files,
         files: logs.iter().map(file).collect(),
+        ..Config::default()
     }
 }
 

@@ -13,7 +13,7 @@ mod stranger;
 use proptest::prelude::*;
 use watchward_agent::access::sshd::{Parsed, parse};
 use watchward_agent::access::understand::{Understand, Written};
-use watchward_protocol::access::{Outcome, Peer, Trust};
+use watchward_protocol::access::{Outcome, Peer, Service, Trust};
 use watchward_protocol::time::Timestamp;
 
 use crate::log::{Line, RELEASES, Release};
@@ -123,6 +123,7 @@ proptest! {
             for (second, index) in (0..).zip(&order) {
                 let line = index.get(&lines);
                 let written = Written {
+            service: Service::Sshd,
                     at: Timestamp::from_micros(second * 1_000_000),
                     pid: Some(7),
                     boot: 1,

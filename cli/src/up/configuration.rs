@@ -86,7 +86,7 @@ fn agent(ground: &Ground, door: &Door) -> String {
              \n",
             // Where there is no journal, the agent reads files by itself.
             match Path::new("/run/systemd/system").exists() {
-                true => "ssh = \"files\"\n",
+                true => "source = \"files\"\n",
                 false => "",
             },
             path(ground, "sshd/auth.log")

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use watchward_protocol::access::Service;
 use watchward_protocol::record::Gap;
 use watchward_protocol::text::Foreign;
 
@@ -13,6 +14,7 @@ use super::BruteForce;
 use super::address::Source;
 use super::rows::attack::Attack;
 use super::rows::counted::Witness;
+use super::rows::elevation::Failure;
 use super::rows::standing::Standing;
 use crate::alerting::{Alert, Severity};
 use crate::intake::{Heard, Host};
@@ -38,7 +40,8 @@ pub(super) fn brute_force(attack: &Attack, seen: &[Witness], severity: Severity)
         severity,
         host: only(&hosts),
         title: format!(
-            "SSH brute force from {source}: {failures} failures on {}",
+            "{} brute force from {source}: {failures} failures on {}",
+            gates(seen),
             place(&hosts)
         ),
         detail: format!(
@@ -72,7 +75,8 @@ pub(super) fn login_after(attack: &Attack, seen: &[Witness]) -> Alert {
         severity: Severity::Critical,
         host: only(&hosts),
         title: format!(
-            "SSH login after brute force from {source} on {}",
+            "{} login after brute force from {source} on {}",
+            gates(seen),
             place(&hosts)
         ),
         detail,
@@ -92,6 +96,54 @@ pub(super) fn quiet(attack: &Attack, config: &BruteForce) -> String {
     )
 }
 
+/// The key of the incident for a user of this host who fails to become somebody else.
+pub(super) fn elevation_key(host: &Host, user: &Foreign) -> String {
+    format!("access.elevation {} {}", host.id, user.shortened(100))
+}
+
+/// A user who failed again and again to become somebody else. The name is an account of the host:
+/// sudo and su take it from there, and not from what was typed.
+pub(super) fn elevation(
+    host: &Host,
+    user: &Foreign,
+    standing: &Standing,
+    seen: &[Failure],
+    severity: Severity,
+) -> Alert {
+    let (name, who) = (shown(&host.name, 30), user.shortened(40));
+    let program = |one: &Failure| if one.by_su { "su" } else { "sudo" }.to_owned();
+    let targets = tally(
+        seen.iter()
+            .filter_map(|one| Some(one.target.as_ref()?.shortened(40))),
+    );
+    let whom = match only(&targets) {
+        Some(target) => target,
+        None => "another user".to_owned(),
+    };
+    let programs = tally(seen.iter().map(program));
+    let tools = programs.keys().cloned().collect::<Vec<_>>().join(" and ");
+    let count = standing.count;
+    Alert {
+        key: standing.key.clone(),
+        severity,
+        host: Some(host.name.clone()),
+        title: format!("{name}: {who} failed {count} times to become {whom} ({tools})"),
+        detail: format!(
+            "{count} failures of {who} on {name} since {}.\nPrograms: {}\nAccounts asked for: {}\n\
+             Why: {}",
+            standing.since,
+            list(&programs),
+            list(&targets),
+            list(&tally(seen.iter().map(|one| shown(&one.form, 40)))),
+        ),
+        advice: format!(
+            "Ask {who}. If it was not them, somebody else is in their account: end its sessions and \
+             lock it. `watchward access --host {name} --user {who}` shows where it logged in from."
+        ),
+        since: standing.since,
+    }
+}
+
 /// The key of the incident for lines of this host that nobody recognises.
 pub(super) fn unrecognised_key(host: &Host) -> String {
     format!("access.unrecognised {}", host.id)
@@ -102,8 +154,8 @@ pub(super) fn unrecognised_key(host: &Host) -> String {
 pub(super) fn unrecognised(host: &Host, standing: &Standing) -> Alert {
     let name = shown(&host.name, 30);
     let lines = match standing.count {
-        1 => "1 sshd line that nobody recognises".to_owned(),
-        count => format!("{count} sshd lines that nobody recognises"),
+        1 => "1 line of a log that nobody recognises".to_owned(),
+        count => format!("{count} lines of a log that nobody recognises"),
     };
     Alert {
         key: standing.key.clone(),
@@ -116,7 +168,7 @@ pub(super) fn unrecognised(host: &Host, standing: &Standing) -> Alert {
              `watchward-agent parse` on the host says what it makes of a line.",
             standing.since
         ),
-        advice: "Look at the lines, and report them with the version of OpenSSH.".to_owned(),
+        advice: "Look at the lines, and report them with the server's version.".to_owned(),
         since: standing.since,
     }
 }
@@ -192,6 +244,18 @@ fn tally(all: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
         *counts.entry(one).or_default() += 1;
     }
     counts
+}
+
+/// What somebody tried to come in by.
+fn gates(seen: &[Witness]) -> String {
+    let vpn = seen.iter().any(|one| one.service == Service::OpenVpn);
+    let ssh = seen.iter().any(|one| one.service == Service::Sshd);
+    match (ssh, vpn) {
+        (_, false) => "SSH",
+        (false, true) => "OpenVPN",
+        (true, true) => "SSH and OpenVPN",
+    }
+    .to_owned()
 }
 
 fn only(hosts: &BTreeMap<String, usize>) -> Option<String> {

@@ -4,6 +4,7 @@ mod address;
 mod alerts;
 mod api;
 mod attacks;
+mod elevation;
 mod judge;
 mod pages;
 mod rows;
@@ -41,6 +42,8 @@ pub struct Config {
     pub settle: Span,
     /// The table `[access.brute_force]`.
     pub brute_force: BruteForce,
+    /// The table `[access.elevation]`.
+    pub elevation: Elevation,
 }
 
 /// The table `[access.brute_force]`: many failures from one IPv4 address or one IPv6 /64, on
@@ -58,12 +61,39 @@ pub struct BruteForce {
     pub severity: Severity,
 }
 
+/// The table `[access.elevation]`: many failures of one user of a host to become another one, by
+/// sudo or su: wrong passwords, and what they are not allowed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Elevation {
+    /// How many failures are too many.
+    pub failures: NonZeroU16,
+    /// Within how long.
+    pub window: Span,
+    /// When it counts as over: so long after the last failure.
+    pub quiet: Span,
+    /// How much it matters.
+    pub severity: Severity,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             keep: Span::days(400),
             settle: Span::days(1),
             brute_force: BruteForce::default(),
+            elevation: Elevation::default(),
+        }
+    }
+}
+
+impl Default for Elevation {
+    fn default() -> Self {
+        Self {
+            failures: const { NonZeroU16::new(5).unwrap() },
+            window: Span::minutes(10),
+            quiet: Span::minutes(30),
+            severity: Severity::Warning,
         }
     }
 }
@@ -99,6 +129,7 @@ pub async fn absorb(
     }
     rows::event::insert(tx, &fresh, now).await?;
     attacks::follow(tx, &fresh, &config.brute_force, now).await?;
+    elevation::follow(tx, &fresh, &config.elevation, now).await?;
     standing::unrecognised(tx, &fresh, config, now).await
 }
 

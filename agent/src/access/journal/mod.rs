@@ -1,4 +1,4 @@
-//! The journal: what sshd wrote there, with the fields that only journald can set.
+//! The journal: what servers wrote there, with the fields that only journald can set.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 use watchward_daemon::clock;
+use watchward_protocol::access::Service;
 use watchward_protocol::hosts::FindingState;
 use watchward_protocol::record::{Gap, Report};
 
 use super::desk::Desk;
+use super::named;
 use crate::spool::Ended;
 
 mod child;
@@ -21,7 +23,7 @@ mod reader;
 mod suppressed;
 
 use child::Reading;
-use entry::{Entry, FIELDS, MATCHES};
+use entry::{Entry, FIELDS, matches};
 use pace::Pace;
 use place::Place;
 use reader::Reader;
@@ -41,6 +43,7 @@ const BEFORE: Duration = Duration::from_secs(3600);
 pub(super) struct Journal {
     program: String,
     socket: PathBuf,
+    services: Vec<Service>,
 }
 
 /// How soon it is tried again at first, and after many times.
@@ -70,8 +73,9 @@ struct Start {
 }
 
 impl Journal {
-    pub(super) fn of_host() -> Self {
+    pub(super) fn of_host(services: &[Service]) -> Self {
         Self {
+            services: services.to_vec(),
             program: "journalctl".to_owned(),
             socket: PathBuf::from("/run/systemd/journal/socket"),
         }
@@ -100,7 +104,7 @@ impl Journal {
         Ok(entry)
     }
 
-    /// Reads sshd's entries for ever; begins again whenever that ends.
+    /// Reads the services' entries for ever; begins again whenever that ends.
     pub(super) async fn follow(&self, desk: &mut Desk) -> Result<Infallible, Ended> {
         let mut delay = SOON;
         loop {
@@ -167,16 +171,21 @@ impl Journal {
     /// Reads until the child ends; why it did.
     async fn read(&self, start: Start, desk: &mut Desk) -> Result<Unreadable, Ended> {
         let fixed = ["--follow", "--no-tail", "--quiet", FIELDS, &start.argument];
-        let all: Vec<&str> = fixed.into_iter().chain(MATCHES).collect();
+        let matches = matches(&self.services);
+        let matches = matches.iter().map(String::as_str);
+        let all: Vec<&str> = fixed.into_iter().chain(matches).collect();
         let mut reading = match Reading::start(&self.program, &all) {
             Ok(reading) => reading,
             Err(error) => return Ok(self.cannot_start(&error).into()),
         };
-        let (mut reader, mut pace) = (Reader::new(start.place), Pace::new());
+        let (mut reader, mut pace) = (Reader::new(start.place, self.services.clone()), Pace::new());
         let gap = start.gap.into_iter().map(Report::Gap).collect();
         reader.keep(gap, desk).await?;
-        let detail = "sshd's entries are read from the journal";
-        desk.say(SUBJECT, FindingState::Watched, detail);
+        let detail = format!(
+            "entries of {} are read from the journal",
+            named(&self.services)
+        );
+        desk.say(SUBJECT, FindingState::Watched, &detail);
         loop {
             match reading.next().await {
                 Ok(Some(entries)) => {

@@ -67,6 +67,7 @@ mod tests {
 
     fn entry(cursor: &str, taken: i64, boot: u128) -> Entry {
         Entry {
+            service: watchward_protocol::access::Service::Sshd,
             cursor: cursor.to_owned(),
             taken: Timestamp::from_micros(taken),
             at: Timestamp::from_micros(taken),

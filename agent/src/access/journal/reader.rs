@@ -1,6 +1,7 @@
 //! From entries of the journal to reports, each once, with the place that was reached.
 
 use watchward_daemon::clock;
+use watchward_protocol::access::Service;
 use watchward_protocol::record::{Gap, Report};
 
 use super::entry::Entry;
@@ -20,14 +21,16 @@ pub(super) struct Reader {
     before: Place,
     reached: Place,
     boot: u128,
+    services: Vec<Service>,
     server: Understand,
-    /// What others say in sshd's name must not change what is known of sshd's connections.
+    /// What others say in a server's name must not change what is known of its connections.
     others: Understand,
 }
 
 impl Reader {
-    pub(super) fn new(place: Place) -> Self {
+    pub(super) fn new(place: Place, services: Vec<Service>) -> Self {
         Self {
+            services,
             before: place.clone(),
             reached: place,
             boot: u128::from_be_bytes(clock::boot()),
@@ -80,6 +83,10 @@ impl Reader {
             }));
             return;
         };
+        // One that calls itself so, and is another.
+        if !self.services.contains(&entry.service) {
+            return;
+        }
         if entry.suppressed {
             reports.extend(suppressed::gap(message, entry.at).map(Report::Gap));
             return;
@@ -91,6 +98,7 @@ impl Reader {
             &mut self.others
         };
         let events = understand.line(&Written {
+            service: entry.service,
             at: entry.at,
             pid: entry.pid,
             boot: entry.boot,

@@ -8,14 +8,14 @@ use super::SOURCE;
 /// What such an entry is known by: `SD_MESSAGE_JOURNAL_DROPPED` in sd-messages.h.
 pub(super) const MATCH: &str = "MESSAGE_ID=a596d6fe7bfa4994828e72309e95d61e";
 
-/// The gap that it means: `Suppressed 42 messages from ssh.service`. None: they were not of sshd.
+/// The gap that it means: `Suppressed 42 messages from ssh.service`. None: they were not of a server.
 pub(super) fn gap(message: &[u8], at: Timestamp) -> Option<Gap> {
     let text = std::str::from_utf8(message).ok()?;
     let rest = text.strip_prefix("Suppressed ")?;
     let (count, origin) = rest.split_once(" messages from ")?;
     // Before systemd 236 the first two folders of the control group: /system.slice/ssh.service.
     let unit = origin.strip_prefix("/system.slice/").unwrap_or(origin);
-    is_sshd(unit).then(|| Gap {
+    is_ours(unit).then(|| Gap {
         source: SOURCE.to_owned(),
         from: None,
         to: at,
@@ -27,13 +27,13 @@ pub(super) fn gap(message: &[u8], at: Timestamp) -> Option<Gap> {
     })
 }
 
-/// Whether sshd runs in a unit: one for all connections, or one for each.
-fn is_sshd(unit: &str) -> bool {
+/// Whether a server runs in a unit: one for all connections, or one for each.
+fn is_ours(unit: &str) -> bool {
     let Some(name) = unit.strip_suffix(".service") else {
         return matches!(unit, "system-ssh.slice" | "system-sshd.slice");
     };
     let name = name.split_once('@').map_or(name, |(template, _)| template);
-    matches!(name, "ssh" | "sshd")
+    matches!(name, "ssh" | "sshd" | "openvpn" | "openvpn-server")
 }
 
 #[cfg(test)]

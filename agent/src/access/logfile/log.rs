@@ -7,27 +7,31 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 use watchward_daemon::clock;
-use watchward_protocol::access::{AccessEvent, Trust};
+use watchward_protocol::access::{AccessEvent, Service, Trust};
 use watchward_protocol::hosts::FindingState;
 use watchward_protocol::record::{Gap, Report};
 use watchward_protocol::time::Timestamp;
 
+use super::Writer;
 use super::generation::Progress;
 use super::mark::{Identity, Position};
 use super::tail::{Moment, Tail};
 use super::watch::Watch;
 use crate::access::desk::Desk;
+use crate::access::named;
+use crate::access::openvpn::own_log;
 use crate::access::syslog::{self, Clock};
 use crate::access::understand::{UNRECOGNISED, Understand, Written};
 use crate::spool::Ended;
 
-/// How often the place is kept while other programs write to the log and sshd does not.
+/// How often the place is kept while only other programs write to the log.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// A log that is followed.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
+    writer: Writer,
     source: String,
     subject: String,
     tail: Option<Tail>,
@@ -40,10 +44,11 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(super) fn new(path: &Path, writer: Writer) -> Self {
         let source = path.display().to_string();
         Self {
             path: path.to_owned(),
+            writer,
             subject: format!("access: {source}"),
             source,
             tail: None,
@@ -117,7 +122,8 @@ impl Log {
         };
         self.understand.begin();
         let mut events = Vec::new();
-        let mut line = |line: &[u8]| events.extend(understood(line, clock, &mut self.understand));
+        let (writer, understand) = (&self.writer, &mut self.understand);
+        let mut line = |line: &[u8]| events.extend(understood(line, clock, writer, understand));
         let progress = tail.advance(moment, buffer, &mut line)?;
         reports.extend(tail.gaps().into_iter().map(Report::Gap));
         reports.extend(events.into_iter().map(Report::Access));
@@ -151,8 +157,14 @@ impl Log {
 
     fn tell(&self, desk: &mut Desk) {
         if self.tail.as_ref().is_some_and(Tail::is_there) {
-            let detail = "sshd's lines are read from this file; any local user can forge them";
-            desk.say(&self.subject, FindingState::Watched, detail);
+            let detail = match &self.writer {
+                Writer::Syslog(services) => format!(
+                    "lines of {} are read from this file; any local user can forge them",
+                    named(services)
+                ),
+                Writer::OpenVpn => "OpenVPN's lines are read from this file".to_owned(),
+            };
+            desk.say(&self.subject, FindingState::Watched, &detail);
         } else {
             let detail = "there is no such file; it is read from its start when it comes";
             desk.say(&self.subject, FindingState::Absent, detail);
@@ -194,20 +206,32 @@ fn open(path: &Path, source: &str, moment: Moment, desk: &Desk) -> io::Result<(T
     }
 }
 
-/// What a line means, if sshd wrote it. A line without a header may be anybody's: then it counts
-/// only if it is one that sshd is known to write.
-fn understood(line: &[u8], clock: Clock, understand: &mut Understand) -> Vec<AccessEvent> {
-    let read = syslog::read(line, clock);
-    if !read.program.is_none_or(syslog::is_sshd) {
-        return Vec::new();
-    }
-    let mut events = understand.line(&Written {
-        at: read.at.unwrap_or(clock.now),
-        pid: read.pid,
+/// What a line means, if one of the services wrote it. A line without a header may be anybody's:
+/// then it counts only if it is one that sshd is known to write.
+fn understood(
+    line: &[u8],
+    clock: Clock,
+    writer: &Writer,
+    understand: &mut Understand,
+) -> Vec<AccessEvent> {
+    let written = |service, at: Option<Timestamp>, pid, message| Written {
+        service,
+        at: at.unwrap_or(clock.now),
+        pid,
         boot: 0,
         trust: Trust::Text,
-        message: read.message,
-    });
+        message,
+    };
+    let Writer::Syslog(services) = writer else {
+        let (at, message) = own_log::read(line, clock);
+        return understand.line(&written(Service::OpenVpn, at, None, message));
+    };
+    let read = syslog::read(line, clock);
+    let service = read.program.map_or(Some(Service::Sshd), syslog::service);
+    let Some(service) = service.filter(|service| services.contains(service)) else {
+        return Vec::new();
+    };
+    let mut events = understand.line(&written(service, read.at, read.pid, read.message));
     if read.program.is_none() {
         events.retain(|event| event.form != UNRECOGNISED);
     }

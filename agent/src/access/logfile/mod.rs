@@ -1,9 +1,10 @@
-//! Text logs: follows each through its rotations, and hands on what sshd wrote there.
+//! Text logs: follows each through its rotations, and hands on what servers wrote there.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::time::sleep;
+use watchward_protocol::access::Service;
 
 use super::LogFile;
 use super::desk::Desk;
@@ -27,8 +28,21 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// How often a log is looked at where no event tells of it.
 const POLL: Duration = Duration::from_secs(5);
 
+/// Who writes a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Writer {
+    /// A syslog daemon; only lines of these services are taken.
+    Syslog(Vec<Service>),
+    /// A server of OpenVPN.
+    OpenVpn,
+}
+
 /// Follows these logs.
-pub(super) async fn follow(files: &[LogFile], desk: &mut Desk) -> Result<Infallible, Ended> {
+pub(super) async fn follow(
+    files: &[LogFile],
+    writer: &Writer,
+    desk: &mut Desk,
+) -> Result<Infallible, Ended> {
     let watch = match Watch::new() {
         Ok(watch) => Some(watch),
         Err(error) => {
@@ -36,7 +50,10 @@ pub(super) async fn follow(files: &[LogFile], desk: &mut Desk) -> Result<Infalli
             None
         }
     };
-    let mut logs: Vec<Log> = files.iter().map(|file| Log::new(file.path())).collect();
+    let mut logs: Vec<Log> = files
+        .iter()
+        .map(|file| Log::new(file.path(), writer.clone()))
+        .collect();
     let mut buffer = Vec::new();
     let mut pause = SHORTEST;
     loop {

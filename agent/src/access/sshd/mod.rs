@@ -8,7 +8,7 @@
 mod authentication;
 mod connection_end;
 mod credential;
-mod cursor;
+use super::cursor;
 mod exchange;
 mod identity;
 mod keys;

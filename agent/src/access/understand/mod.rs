@@ -1,14 +1,17 @@
 //! From a message of a server to the events it means: the one function that all sources use.
 
 use watchward_protocol::access::{
-    AccessEvent, Action, Certificate, Key, Outcome, Service, Trust, Tunnel, User,
+    AccessEvent, Action, Certificate, Key as PublicKey, Outcome, Peer, Service, Trust, Tunnel, User,
 };
 use watchward_protocol::record::Gap;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::connection::{Connections, Process, Sighting, Verdict};
+use super::openvpn::{self, Line};
 use super::sshd::{self, Parsed, Role};
+use super::story::{Key, Stories};
+use super::{elevation, said::Said};
 
 /// A folded line is unfolded into at most so many events. Only lines of one connection are alike,
 /// and sshd gives it six tries (`MaxAuthTries`); any local user can write a larger number.
@@ -23,6 +26,8 @@ pub const UNRECOGNISED: &str = "unrecognised";
 /// A message as a source found it.
 #[derive(Clone, Copy, Debug)]
 pub struct Written<'a> {
+    /// The server that wrote it.
+    pub service: Service,
     /// When, by the host's clock.
     pub at: Timestamp,
     /// The process that wrote it.
@@ -39,6 +44,7 @@ pub struct Written<'a> {
 #[derive(Debug, Default)]
 pub struct Understand {
     connections: Connections,
+    stories: Stories,
     /// How many events were unfolded in this read.
     unfolded: u32,
     folded: Option<Folded>,
@@ -63,21 +69,62 @@ impl Understand {
         self.unfolded = 0;
     }
 
-    /// What a message of sshd means: one event, or as many as were folded into it, but never more
-    /// than 32, and 512 in one read; the others are told by [`Self::gap`]. What nobody understands
-    /// has the form `unrecognised`.
+    /// What a message means: one event, or as many as were folded into it, but never more than 32,
+    /// and 512 in one read; the others are told by [`Self::gap`]. What nobody understands has the
+    /// form `unrecognised`. What OpenVPN says about itself, or says without telling anything, is no
+    /// event.
     pub fn line(&mut self, written: &Written<'_>) -> Vec<AccessEvent> {
         let (times, message) = sshd::repeated(written.message);
-        let parsed = sshd::parse(message);
         let more = times.clamp(1, MOST_REPEATS) - 1;
         let more = more.min(MOST_UNFOLDED.saturating_sub(self.unfolded));
         self.unfolded += more;
         if times > more + 1 {
             self.leave_folded(written.at, times - more - 1);
         }
-        (0..=more)
-            .map(|_| self.event(written, parsed.clone()))
-            .collect()
+        let times = 0..=more;
+        match written.service {
+            Service::Sshd => {
+                let parsed = sshd::parse(message);
+                times.map(|_| self.event(written, parsed.clone())).collect()
+            }
+            Service::Sudo => {
+                let said = elevation::sudo(message);
+                times.map(|_| self.told(written, said.as_ref())).collect()
+            }
+            Service::Su => {
+                let said = elevation::su(message);
+                times.map(|_| self.told(written, said.as_ref())).collect()
+            }
+            Service::OpenVpn => {
+                let line = openvpn::parse(message);
+                times.filter_map(|_| self.of_vpn(written, &line)).collect()
+            }
+        }
+    }
+
+    fn told(&mut self, written: &Written<'_>, said: Option<&Said<'_>>) -> AccessEvent {
+        let mut event = unrecognised(written);
+        if let Some(said) = said {
+            self.stories.tell(key(written, said.peer), said, &mut event);
+        }
+        event
+    }
+
+    fn of_vpn(&mut self, written: &Written<'_>, line: &Line<'_>) -> Option<AccessEvent> {
+        let readings = match line {
+            Line::Client(readings) => readings,
+            Line::Unknown => return Some(unrecognised(written)),
+            Line::Other => return None,
+        };
+        let said = self.stories.choose(|peer| key(written, peer), readings);
+        Some(match said {
+            Some(said) if said.form == openvpn::NOTICE => return None,
+            Some(said) => self.told(written, Some(said)),
+            None => AccessEvent {
+                form: "tampered".to_owned(),
+                ..unrecognised(written)
+            },
+        })
     }
 
     fn leave_folded(&mut self, at: Timestamp, times: u32) {
@@ -120,7 +167,7 @@ impl Understand {
             }),
             peer: parsed.peer,
             method: parsed.method.map(str::to_owned),
-            key: parsed.key.map(|key| Key {
+            key: parsed.key.map(|key| PublicKey {
                 kind: key.kind.to_owned(),
                 fingerprint: key.fingerprint.to_owned(),
             }),
@@ -185,11 +232,28 @@ fn process(written: &Written<'_>, pid: u32) -> Process {
     Process { boot, pid, trust }
 }
 
+fn key(written: &Written<'_>, peer: Option<Peer>) -> Key {
+    let Written {
+        service,
+        boot,
+        pid,
+        trust,
+        ..
+    } = *written;
+    Key {
+        service,
+        boot,
+        pid,
+        trust,
+        peer,
+    }
+}
+
 /// An event that says only that there was a line.
 fn unrecognised(written: &Written<'_>) -> AccessEvent {
     AccessEvent {
         at: written.at,
-        service: Service::Sshd,
+        service: written.service,
         action: Action::Notice,
         outcome: Outcome::Unknown,
         attempt: false,
@@ -208,5 +272,7 @@ fn unrecognised(written: &Written<'_>) -> AccessEvent {
     }
 }
 
+#[cfg(test)]
+mod stories;
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,16 @@ const PEER: &str = "192.0.2.1";
 
 /// What came of lines that are written a second apart, by the processes before the `|`.
 fn story(lines: &[&str]) -> Vec<AccessEvent> {
+    story_of(Service::Sshd, lines)
+}
+
+fn story_of(service: Service, lines: &[&str]) -> Vec<AccessEvent> {
     let mut understand = Understand::new();
     let mut events = Vec::new();
     for (second, line) in (0..).zip(lines) {
         let (pid, message) = line.split_once('|').unwrap();
         let written = Written {
+            service,
             at: Timestamp::from_micros(second * 1_000_000),
             pid: pid.parse().ok(),
             boot: 1,
@@ -129,6 +134,7 @@ fn what_a_local_user_writes_pins_no_address_for_the_server() {
     let mut said = |trust, message: &[u8]| {
         let at = Timestamp::from_micros(0);
         let written = Written {
+            service: Service::Sshd,
             at,
             pid: Some(7),
             boot: 1,
@@ -196,6 +202,7 @@ fn a_read_unfolds_so_much_and_says_how_much_stayed_folded() {
     let mut count = 0;
     for second in 0..1000 {
         let written = Written {
+            service: Service::Sshd,
             at: Timestamp::from_micros(second),
             pid: None,
             boot: 0,

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use watchward_protocol::access::Service;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::event::{counts_code, source, stamp};
+use super::event::{SERVICES, counts_code, source, stamp};
+use super::listing::variant;
 use crate::access::address::Source;
 use crate::access::judge::Counts;
 use crate::store::Tx;
@@ -98,6 +100,8 @@ pub(in crate::access) async fn count(
 /// An event as an alert tells of it.
 #[derive(Clone, Debug)]
 pub(in crate::access) struct Witness {
+    /// The server that said it.
+    pub(in crate::access) service: Service,
     /// The host that saw it.
     pub(in crate::access) host: String,
     /// Whose name was used, and whether the host has such an account.
@@ -116,7 +120,7 @@ pub(in crate::access) async fn witnesses(
     since: Timestamp,
 ) -> sqlx::Result<Vec<Witness>> {
     let rows = sqlx::query(
-        "SELECT host_name, user_name, user_known, method, key_fingerprint FROM access_event \
+        "SELECT host_name, user_name, user_known, method, key_fingerprint, service FROM access_event \
          WHERE source = $1 AND counts = $2 AND judged_at >= $3 ORDER BY judged_at DESC LIMIT 500",
     )
     .bind(source.as_bytes().to_vec())
@@ -131,6 +135,7 @@ fn witness(row: &AnyRow) -> sqlx::Result<Witness> {
     let name: Option<Vec<u8>> = row.try_get(1)?;
     let known = row.try_get::<Option<i64>, _>(2)? == Some(1);
     Ok(Witness {
+        service: variant(&SERVICES, row.try_get(5)?)?,
         host: row.try_get(0)?,
         user: name.map(|name| (Foreign::from(name), known)),
         method: row.try_get(3)?,

@@ -174,7 +174,7 @@ fn told(one: &Fresh<'_>, values: &mut Values) {
 }
 
 /// As much of a user name as an index takes; sshd itself writes far less (`%.100s`).
-fn clip(name: &[u8]) -> &[u8] {
+pub(super) fn clip(name: &[u8]) -> &[u8] {
     name.get(..LONGEST_NAME).unwrap_or(name)
 }
 

@@ -2,6 +2,7 @@
 
 pub(super) mod attack;
 pub(super) mod counted;
+pub(super) mod elevation;
 pub(super) mod event;
 pub(super) mod gap;
 pub(super) mod listing;

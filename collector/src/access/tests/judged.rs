@@ -198,7 +198,7 @@ async fn lines_that_nobody_recognises_are_one_incident_of_their_host() {
         assert_eq!(found.len(), 1);
         assert_eq!(
             found[0].title,
-            "web-1: 12 sshd lines that nobody recognises"
+            "web-1: 12 lines of a log that nobody recognises"
         );
         assert_eq!(pass(&store, at(12 + 86_400)).await, 1);
         assert!(incidents(&store).await[0].over.is_some());
@@ -227,5 +227,75 @@ async fn a_gap_is_an_incident_of_its_source_and_host() {
         assert!(detail.contains("12 records are lost"), "{detail}");
         assert!(detail.contains("Gaps there so far: 2"), "{detail}");
         assert!(!detail.contains('\u{1b}'), "{detail}");
+    }
+}
+
+/// A failure of sudo, or a success, of alice on a host.
+fn sudo(host: u8, seq: u64, seconds: i64, form: &str) -> Heard<AccessEvent> {
+    let mut heard = failure(host, seq, seconds, "192.0.2.7");
+    let event = &mut heard.report;
+    event.service = Service::Sudo;
+    event.peer = None;
+    event.form = form.into();
+    event.user = Some(User {
+        name: "alice".into(),
+        known: true,
+    });
+    event.target = Some("root".into());
+    if form == "sudo" {
+        event.outcome = Outcome::Success;
+    }
+    heard
+}
+
+#[tokio::test]
+async fn a_user_who_fails_again_and_again_at_sudo_is_one_incident_and_a_slip_is_none() {
+    for store in stores().await {
+        let slips: Vec<_> = (1..=4)
+            .map(|n| sudo(1, n, n.cast_signed(), "sudo-wrong-password"))
+            .collect();
+        hear(&store, &slips, at(10)).await;
+        hear(&store, &[sudo(1, 5, 11, "sudo")], at(12)).await;
+        let elsewhere = sudo(2, 1, 13, "sudo-wrong-password");
+        let late = sudo(1, 6, 5_000, "sudo-wrong-password");
+        hear(&store, &[elsewhere, late], at(5_000)).await;
+        assert!(incidents(&store).await.is_empty());
+
+        let more: Vec<_> = (7..=10)
+            .map(|n| sudo(1, n, 5_000 + n.cast_signed(), "sudo-not-in-sudoers"))
+            .collect();
+        hear(&store, &more, at(5_020)).await;
+        let found = incidents(&store).await;
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert_eq!(
+            found[0].title,
+            "web-1: alice failed 5 times to become root (sudo)"
+        );
+        assert_eq!(found[0].severity, 1);
+        assert!(
+            found[0].detail.contains("sudo-not-in-sudoers ×4"),
+            "{}",
+            found[0].detail
+        );
+        pass(&store, at(5_020 + 29 * 60)).await;
+        assert!(incidents(&store).await[0].over.is_none());
+        pass(&store, at(5_020 + 31 * 60)).await;
+        assert!(incidents(&store).await[0].over.is_some());
+    }
+}
+
+#[tokio::test]
+async fn failures_at_a_vpn_count_as_brute_force_together_with_those_of_ssh() {
+    for store in stores().await {
+        let mut events = failures(1, 0, 10, "203.0.113.7");
+        for event in &mut events[..6] {
+            event.report.service = Service::OpenVpn;
+        }
+        hear(&store, &events, at(20)).await;
+        let found = incidents(&store).await;
+        assert_eq!(
+            found[0].title,
+            "SSH and OpenVPN brute force from 203.0.113.7: 10 failures on web-1"
+        );
     }
 }

@@ -71,6 +71,7 @@ impl Bench {
 
     fn journal(&self) -> Journal {
         Journal {
+            services: Service::ALL.to_vec(),
             program: self.folder.path().join("journalctl").display().to_string(),
             socket: self.folder.path().join("socket"),
         }
