@@ -62,6 +62,35 @@ pub fn start(host: &Host, network: &Network, collector: &Collector, settings: &s
     start.with_context(|| log(host))
 }
 
+/// The same as it is shipped: without any privilege, and with the reader of keys beside it.
+pub fn start_unprivileged(
+    host: &Host,
+    network: &Network,
+    collector: &Collector,
+    settings: &str,
+) -> Result<()> {
+    install(host, network, settings)?;
+    for unit in ["watchward-agent.service", "watchward-agent-keys.service"] {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/");
+        let text = fs::read_to_string(format!("{path}{unit}"))?;
+        let text = text.replace("=/usr/bin/", "=/usr/local/bin/");
+        host.write(
+            &format!("/etc/systemd/system/{unit}"),
+            text.as_bytes(),
+            0o644,
+        )?;
+    }
+    host.sh(
+        "printf 'u watchward-agent - - /var/lib/watchward-agent\nu watchward-agent-keys - - /\n' \
+            | systemd-sysusers -
+         systemctl daemon-reload",
+    )?;
+    enrol(host, &collector.token(host.name())?, None)?;
+    let start = host.sh("chown -R watchward-agent: /var/lib/watchward-agent
+         systemctl enable -q --now watchward-agent-keys watchward-agent");
+    start.map(drop).with_context(|| log(host))
+}
+
 /// Kills it without a word of warning; the host's systemd starts it again a second later.
 pub fn kill(host: &Host) -> Result<()> {
     host.sh("kill -9 $(systemctl show -P MainPID watchward-agent)")
@@ -70,7 +99,8 @@ pub fn kill(host: &Host) -> Result<()> {
 
 /// What it has logged.
 pub fn log(host: &Host) -> String {
-    let said = host.sh("journalctl -u watchward-agent --no-pager -o cat -n 60");
+    let said =
+        host.sh("journalctl -u watchward-agent -u watchward-agent-keys --no-pager -o cat -n 60");
     format!(
         "the agent's log on {} ends with:\n{}",
         host.name(),

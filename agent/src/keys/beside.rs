@@ -164,7 +164,7 @@ pub(super) async fn tell(mut config: Live<Config>, stop: Stop) -> anyhow::Result
         let wanted = config.now();
         let ended = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = config.changed() => continue,
+            () = super::another(&mut config, &wanted) => continue,
             ended = once(&wanted) => match ended {
                 Ok(never) => match never {},
                 Err(error) => format!("{error:#}"),

@@ -88,6 +88,19 @@ impl Holding {
         }
     }
 
+    /// Says that sshd ignores a line. There may be millions of them.
+    pub(super) fn ignored(&mut self, path: &Path, line: Option<u32>, why: &str) {
+        if self.troubles.len() + 1 >= MOST_TROUBLES {
+            self.untold += 1;
+            return;
+        }
+        let line = line.unwrap_or_default();
+        self.trouble(format!(
+            "{}, line {line}: sshd ignores it: {why}",
+            shown(path)
+        ));
+    }
+
     /// All of it.
     pub(super) fn told(mut self, holder: Holder, at: Timestamp) -> Keys {
         if self.untold > 0 {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
 use watchward_daemon::clock;
 use watchward_protocol::hosts::{Finding, FindingState};
 use watchward_protocol::keys::Keys;
@@ -68,7 +69,7 @@ pub(super) async fn read(config: &Config, mouth: &Mouth) -> Result<Infallible, G
             None
         }
     };
-    let mut full_at = Instant::now();
+    let (mut full_at, mut looking) = (Instant::now(), None);
     loop {
         if known.is_none() || Instant::now() >= full_at {
             known = Known::ask(config).await.map(Arc::new).map_or_else(
@@ -83,7 +84,7 @@ pub(super) async fn read(config: &Config, mouth: &Mouth) -> Result<Infallible, G
         }
         let began = Instant::now();
         let seen = match &known {
-            Some(known) => look(known, watch.as_ref()).await,
+            Some(known) => look(known, watch.as_ref(), &mut looking).await,
             None => Err(anyhow::anyhow!(
                 "the accounts of this host cannot be listed"
             )),
@@ -190,10 +191,22 @@ struct Seen {
 }
 
 /// Looks, and watches what it saw. What came to be watched only now is looked at once more.
-async fn look(known: &Arc<Known>, watch: Option<&Arc<Watch>>) -> anyhow::Result<Seen> {
-    let (known, watch) = (known.clone(), watch.cloned());
+/// One that takes too long is waited for again, or every thread would end up on the same dead server.
+async fn look(
+    known: &Arc<Known>,
+    watch: Option<&Arc<Watch>>,
+    looking: &mut Option<JoinHandle<Seen>>,
+) -> anyhow::Result<Seen> {
+    let begin = || begin(known.clone(), watch.cloned());
+    let done = timeout(LONGEST, looking.get_or_insert_with(begin)).await;
+    let done = done.context("the files of the accounts take longer than a minute to read")?;
+    *looking = None;
+    done.context("the look at the files failed")
+}
+
+fn begin(known: Arc<Known>, watch: Option<Arc<Watch>>) -> JoinHandle<Seen> {
     let now = clock::now();
-    let looking = tokio::task::spawn_blocking(move || {
+    tokio::task::spawn_blocking(move || {
         let mut again = 0;
         loop {
             let found = inventory::look(&known.accounts, &known.said, now);
@@ -213,10 +226,7 @@ async fn look(known: &Arc<Known>, watch: Option<&Arc<Watch>>) -> anyhow::Result<
                 };
             }
         }
-    });
-    let seen = tokio::time::timeout(LONGEST, looking).await;
-    seen.context("the files of the accounts take longer than a minute to read")?
-        .context("the look at the files failed")
+    })
 }
 
 impl Seen {

@@ -25,12 +25,12 @@ pub(super) fn trusted(path: &Path, holding: &mut Holding, mut take: impl FnMut(O
                 true
             }
             Line::Refused(refusal) if refusal.skipped => {
-                holding.trouble(ignored(path, number, &refusal.why));
+                holding.ignored(path, number, &refusal.why);
                 true
             }
             Line::Refused(refusal) => {
-                let what = ignored(path, number, &refusal.why);
-                holding.trouble(format!("{what}, and reads no further"));
+                let why = format!("{}, and reads no further", refusal.why);
+                holding.ignored(path, number, &why);
                 false
             }
         },
@@ -94,9 +94,4 @@ pub(super) fn program(command: &[u8]) -> Opening {
     let mut one = opening(Means::Command, &path, None);
     one.options = Foreign::from(arguments.trim_ascii());
     one
-}
-
-pub(super) fn ignored(path: &Path, line: Option<u32>, why: &str) -> String {
-    let line = line.unwrap_or_default();
-    format!("{}, line {line}: sshd ignores it: {why}", shown(path))
 }

@@ -18,7 +18,7 @@ use super::holding::{Holding, opening};
 use super::open::Whose;
 use super::settings::{Settings, expand};
 use super::sshd::Said;
-use file::{each_line, ignored, of_key, program, trusted};
+use file::{each_line, of_key, program, trusted};
 
 /// What was found at one look.
 #[derive(Debug, Default)]
@@ -113,7 +113,7 @@ impl Looking<'_> {
                     }
                     holding.add(one);
                 }
-                Line::Refused(refusal) => holding.trouble(ignored(path, number, &refusal.why)),
+                Line::Refused(refusal) => holding.ignored(path, number, &refusal.why),
             }
             true
         });
@@ -155,7 +155,7 @@ impl Looking<'_> {
                         holding.add(one);
                         count += 1;
                     }
-                    Err(why) => holding.trouble(ignored(&path, number, why)),
+                    Err(why) => holding.ignored(&path, number, why),
                 }
                 true
             });
