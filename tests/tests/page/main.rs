@@ -195,14 +195,10 @@ async fn every_page_fits_desk_and_phone_by_day_and_night_and_asks_nobody_else() 
                 .await?;
             ensure!(headings.len() == 1, "{path} has the headings {headings:?}");
         }
-        if name != "missing" {
-            browser
-                .ensure_quiet()
-                .await
-                .with_context(|| path.to_owned())?;
-        } else {
-            browser.driver.browser_log().await?;
-        }
+        browser
+            .ensure_quiet()
+            .await
+            .with_context(|| path.to_owned())?;
     }
     Ok(())
 }

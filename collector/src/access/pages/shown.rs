@@ -39,6 +39,16 @@ pub(super) struct Shown {
     pub(super) line: Option<String>,
 }
 
+impl Shown {
+    /// How they came, or that nobody said.
+    pub(super) fn how(&self) -> &str {
+        match self.how.as_str() {
+            "" => "–",
+            how => how,
+        }
+    }
+}
+
 impl From<Kept> for Shown {
     fn from(kept: Kept) -> Self {
         let event = kept.event;
