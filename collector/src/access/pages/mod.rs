@@ -22,7 +22,7 @@ use shown::Shown;
 const SHOWN: i64 = 100;
 
 /// How many the overview and the page of a host show.
-const FEW: i64 = 12;
+const FEW: i64 = 6;
 
 /// What the room has.
 #[derive(Clone)]
