@@ -46,6 +46,6 @@ pub struct Value {
     pub name: String,
     /// The number.
     pub number: f64,
-    /// Its unit as Nagios plugins write it: `%`, `s`, `B`, `c`, or nothing.
+    /// Its unit as Nagios plugins write it: `%`, `s`, `ms`, `B`, `MB`, `c`, or nothing; `d` are days.
     pub unit: String,
 }

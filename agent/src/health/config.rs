@@ -127,9 +127,22 @@ mod tests {
         );
     }
 
+    fn refused(cases: &[(&str, &str)]) {
+        for (line, expected) in cases {
+            let error = read(&format!("[health]\n{line}\n"))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("line 2") && error.contains('^'),
+                "{line}: {error}"
+            );
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+    }
+
     #[test]
     fn what_is_impossible_is_shown_with_its_place() {
-        for (line, expected) in [
+        refused(&[
             ("host = { cpu = 101 }", "percent"),
             ("host = { load = -1.0 }", "load"),
             ("host = { interval = \"10ms\" }", "at least \"1s\""),
@@ -160,6 +173,12 @@ mod tests {
             ("file.a = { path = \"/a\", max_size = \"1\" }", "size"),
             ("systemd.a = { unit = \"nginx\" }", "nginx.service"),
             ("process.a = { name = \"\" }", "name"),
+        ]);
+    }
+
+    #[test]
+    fn what_is_impossible_of_an_address_is_shown_with_its_place() {
+        refused(&[
             ("tcp.a = { address = \"localhost\" }", "host and port"),
             ("tcp.a = { address = \"localhost:0\" }", "host and port"),
             (
@@ -188,15 +207,6 @@ mod tests {
                 "tcp.\"a b\" = { address = \"localhost:22\" }",
                 "check's name",
             ),
-        ] {
-            let error = read(&format!("[health]\n{line}\n"))
-                .unwrap_err()
-                .to_string();
-            assert!(
-                error.contains("line 2") && error.contains('^'),
-                "{line}: {error}"
-            );
-            assert!(error.contains(expected), "{line}: {error}");
-        }
+        ]);
     }
 }

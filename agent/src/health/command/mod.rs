@@ -27,8 +27,9 @@ const COMPLAINT: u64 = 4 * 1024;
 const GRACE: Duration = Duration::from_millis(500);
 /// Where programs are looked for that a plugin itself starts.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Programs among Debian's plugins that run whatever they are told to.
-const RUNNERS: [&str; 3] = ["negate", "urlize", "check_by_ssh"];
+/// Programs among Debian's plugins that run, or write, whatever they are told to: `check_apt` takes
+/// options for `apt-get`, `check_by_ssh` for `ssh`, and `check_log` copies one file over another.
+const TOOLS: [&str; 5] = ["negate", "urlize", "check_apt", "check_by_ssh", "check_log"];
 
 /// Runs the program once. When this is no longer waited for, it is killed with its children.
 pub(super) async fn check(config: &Config) -> Found {
@@ -55,9 +56,9 @@ fn confined(program: &AbsolutePath, folders: &[AbsolutePath]) -> Result<PathBuf,
             .map(|name| name.to_string_lossy().into_owned())
     };
     for name in [name(program.as_path()), name(&real)].into_iter().flatten() {
-        if RUNNERS.contains(&name.as_str()) {
+        if TOOLS.contains(&name.as_str()) {
             return Err(format!(
-                "{program} is not run for the collector: it runs any program"
+                "{program} is not run for the collector: it does whatever it is told to"
             ));
         }
     }
@@ -77,14 +78,15 @@ async fn run(config: &Config, program: &Path) -> Found {
     match ended(config, program).await {
         Ok(ended) => judge(&ended, program),
         Err(error) => {
-            let program = program.display();
-            Found::unknown(match error.kind() {
-                io::ErrorKind::NotFound => format!("there is no program {program}"),
-                io::ErrorKind::PermissionDenied => {
-                    format!("the agent's user may not run {program}")
-                }
-                _ => format!("{program} cannot be run: {error}"),
-            })
+            let shown = program.display();
+            let kind = error.kind();
+            if kind == io::ErrorKind::NotFound {
+                return Found::unknown(format!("there is no program {shown}"));
+            }
+            if kind == io::ErrorKind::PermissionDenied {
+                return Found::unknown(format!("the agent's user may not run {shown}"));
+            }
+            Found::unknown(format!("{shown} cannot be run: {error}"))
         }
     }
 }
