@@ -127,6 +127,19 @@ impl Collector {
             .to_owned())
     }
 
+    /// Waits until this text is somewhere in its database, which must be SQLite.
+    pub fn until_kept(&self, text: &str) -> Result<()> {
+        until(&format!("the collector keeps {text}"), SOON, || {
+            let kept = ["watchward.db", "watchward.db-wal"].iter().any(|name| {
+                let bytes = fs::read(self.file(name)).unwrap_or_default();
+                bytes
+                    .windows(text.len())
+                    .any(|part| part == text.as_bytes())
+            });
+            Ok(kept.then_some(()))
+        })
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         let text = fs::read_to_string(self.file("log")).unwrap_or_default();

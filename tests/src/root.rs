@@ -16,7 +16,8 @@ const SUITE: &str = "bookworm";
 /// What is in the root; another list makes another root.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,\
     sshpass,nftables,iproute2,rsyslog,logrotate,sudo,procps,postfix,ca-certificates,\
-    openvpn";
+    openvpn,\
+    monitoring-plugins-basic";
 
 /// Done to a fresh root: what every host of a test wants otherwise than Debian has it. A wrong
 /// password is refused at once; rsyslog is told of a rotation by a plain signal, for `systemctl

@@ -129,6 +129,27 @@ impl Site {
         until_seen(what, SOON, look, |hosts| enough(hosts)).map(drop)
     }
 
+    /// Waits until a check of any host stands like this, with these words in its detail.
+    pub fn check_until(&self, check: &str, state: &str, words: &str) -> Result<()> {
+        let what = format!("{check} is {state}: {words}");
+        let says = |one: &Value, key: &str, text: &str| {
+            one.get(key)
+                .and_then(Value::as_str)
+                .is_some_and(|said| said.contains(text))
+        };
+        let fits = |all: &Vec<Value>| {
+            all.iter().any(|one| {
+                says(one, "check", check) && says(one, "state", state) && says(one, "detail", words)
+            })
+        };
+        let look = || {
+            let mut all = self.collector.list(&["health"])?;
+            all.retain(|one| says(one, "check", check));
+            Ok(all)
+        };
+        until_seen(&what, SOON, look, fits).map(drop)
+    }
+
     /// Waits until the access events that this query shows are as they should be, and gives them.
     pub fn access_until(
         &self,
