@@ -82,8 +82,11 @@ async fn hear(store: &Store, reports: &[Heard<HealthReport>], now: Timestamp) {
     tx.commit().await.unwrap();
 }
 
+/// When a host was last heard, and what its agent says that it watches.
+type Said = (Timestamp, Vec<Finding>);
+
 /// Of no host there are any signs.
-fn nobody(_: &mut Tx, _: HostId) -> BoxFuture<'_, sqlx::Result<Option<(Timestamp, Vec<Finding>)>>> {
+fn nobody(_: &mut Tx, _: HostId) -> BoxFuture<'_, sqlx::Result<Option<Said>>> {
     Box::pin(async { Ok(None) })
 }
 

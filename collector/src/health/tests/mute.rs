@@ -8,10 +8,10 @@ use super::*;
 
 thread_local! {
     /// When the host was last heard, and what its agent says that it watches.
-    static SIGNS: RefCell<Option<(Timestamp, Vec<Finding>)>> = const { RefCell::new(None) };
+    static SIGNS: RefCell<Option<Said>> = const { RefCell::new(None) };
 }
 
-fn signs(_: &mut Tx, _: HostId) -> BoxFuture<'_, sqlx::Result<Option<(Timestamp, Vec<Finding>)>>> {
+fn signs(_: &mut Tx, _: HostId) -> BoxFuture<'_, sqlx::Result<Option<Said>>> {
     let signs = SIGNS.with_borrow(Clone::clone);
     Box::pin(async move { Ok(signs) })
 }

@@ -87,6 +87,10 @@ fn word(state: FindingState) -> &'static str {
 ///
 /// # Errors
 /// The database's.
+#[expect(
+    clippy::type_complexity,
+    reason = "what another room takes of it is this very function"
+)]
 pub fn signs(
     tx: &mut Tx,
     host: HostId,

@@ -83,7 +83,7 @@ proptest! {
         nets in prop::collection::vec(net(), 1..12),
         low in 0_u8..80,
     ) {
-        let text = written(&[nets.clone()], &[]);
+        let text = written(std::slice::from_ref(&nets), &[]);
         let policy = read(&text).unwrap();
         let (_, set) = policy.networks.all().next().unwrap();
         let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, low));

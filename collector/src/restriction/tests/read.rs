@@ -63,6 +63,10 @@ fn what_makes_no_sense_is_shown_with_its_place() {
         assert!(error.contains(line), "{error}");
         assert!(error.contains(expected) && error.contains('^'), "{error}");
     }
+}
+
+#[test]
+fn a_service_that_is_not_known_is_refused() {
     let unknown = OFFICE.replace("\"ssh\"", "\"shh\"");
     let error = read(&unknown).unwrap_err().to_string();
     assert!(error.contains("unknown variant `shh`"), "{error}");
