@@ -55,6 +55,11 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
         .with(health::pages(store.clone()))
         .with(access::pages(store.clone(), stop))
         .with(restriction::pages(store.clone(), shown.rules.clone()))
+        .with(keys::pages(
+            store.clone(),
+            shown.key_rules.clone(),
+            shown.bell.clone(),
+        ))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What the command line and other programs ask of keys, as JSON.
 
-use axum::extract::{Query, State as Shared};
+use axum::extract::{ConnectInfo, Query, State as Shared};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
@@ -16,7 +16,7 @@ use super::reading::{self, Counts, Listed, State, Wanted};
 use super::{Accept, accept};
 use crate::alerting::Bell;
 use crate::store::Store;
-use crate::web::Problem;
+use crate::web::{Caller, Problem};
 
 /// How many are listed unless asked otherwise, and at most.
 const USUAL: u32 = 1000;
@@ -221,12 +221,20 @@ struct Accepted {
     places: usize,
 }
 
+/// Who asks, as the kernel says.
+type Who = Option<Extension<ConnectInfo<Caller>>>;
+
 async fn accepted(
     Shared(sources): Shared<Sources>,
+    who: Who,
     Json(wanted): Json<Accept>,
 ) -> Result<Json<Accepted>, Problem> {
+    let by = who.map_or_else(
+        || "unknown".to_owned(),
+        |Extension(ConnectInfo(caller))| caller.name(),
+    );
     let mut tx = sources.store.begin().await?;
-    let places = accept(&mut tx, &wanted, &sources.policy.now(), clock::now()).await?;
+    let places = accept(&mut tx, (&wanted, &by), &sources.policy.now(), clock::now()).await?;
     tx.commit().await?;
     if places == 0 {
         return Err(Problem::missing("nothing like this opens anything there"));

@@ -248,8 +248,8 @@ impl Inventory {
         self.notes.push(Note { place, what });
     }
 
-    /// Notes that a person has said of these that they are right; says of how many.
-    pub(super) fn accept(&mut self, is_meant: impl Fn(&Whose, &Kept) -> bool) -> usize {
+    /// Notes that the person of this name has said of these that they are right; says of how many.
+    pub(super) fn accept(&mut self, by: &str, is_meant: impl Fn(&Whose, &Kept) -> bool) -> usize {
         let mut count = 0;
         for (place, kept) in &mut self.openings {
             if kept.gone_at.is_some() || !is_meant(&place.0, kept) {
@@ -265,7 +265,7 @@ impl Inventory {
             kept.touched = true;
             self.notes.push(Note {
                 place: place.clone(),
-                what: "accepted".to_owned(),
+                what: format!("accepted by {by}"),
             });
         }
         count

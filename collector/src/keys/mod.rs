@@ -7,6 +7,7 @@ mod inventory;
 mod judge;
 mod logins;
 mod options;
+mod pages;
 mod policy;
 mod reading;
 mod rows;
@@ -31,6 +32,7 @@ use crate::store::{Store, Tx, timer};
 use rows::{host, stray};
 
 pub use api::{Shown, routes};
+pub use pages::pages;
 pub use policy::{Day, Exception, Fingerprint, Policy, Strength};
 pub use reading::{Counts, Listed, State, Wanted, counts, list, places};
 pub use rows::SCHEMA;
@@ -111,14 +113,14 @@ pub struct Accept {
     pub account: Option<String>,
 }
 
-/// Takes a person's word that a key is right, which ends what is open about it; says in how many
-/// places it was found.
+/// Takes the word of the person of this name that a key is right, which ends what is open about it;
+/// says in how many places it was found.
 ///
 /// # Errors
 /// The database's.
 pub async fn accept(
     tx: &mut Tx,
-    accept: &Accept,
+    (accept, by): (&Accept, &str),
     policy: &Policy,
     now: Timestamp,
 ) -> sqlx::Result<usize> {
@@ -132,7 +134,7 @@ pub async fn accept(
             continue;
         }
         let mut inventory = host::load(tx, &host).await?;
-        count += inventory.accept(|whose, kept| {
+        count += inventory.accept(by, |whose, kept| {
             let name = match &kept.opening.key {
                 Some(key) => &key.fingerprint,
                 None => &kept.opening.file,

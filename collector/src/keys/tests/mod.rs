@@ -118,7 +118,7 @@ async fn pass_by(store: &Store, policy: &Policy, now: Timestamp) -> usize {
 
 async fn say_right(store: &Store, wanted: Accept, now: Timestamp) -> usize {
     let mut tx = store.begin().await.unwrap();
-    let places = accept(&mut tx, &wanted, &Policy::default(), now)
+    let places = accept(&mut tx, (&wanted, "ada"), &Policy::default(), now)
         .await
         .unwrap();
     tx.commit().await.unwrap();

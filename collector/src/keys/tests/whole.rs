@@ -149,7 +149,7 @@ proptest! {
             }
         }
         numbered(&mut inventory);
-        inventory.accept(|_, kept| kept.opening.key.as_ref().unwrap().fingerprint == fingerprint(accepted));
+        inventory.accept("ada", |_, kept| kept.opening.key.as_ref().unwrap().fingerprint == fingerprint(accepted));
         judge::mark(&mut inventory, &Policy::default(), at(2000));
         let judged = judge::judge(&inventory, &[], &Policy::default(), at(2000));
         let told = judged.troubles.get(&Trouble::New).cloned().unwrap_or_default();
