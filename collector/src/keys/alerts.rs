@@ -186,7 +186,7 @@ impl<'a> Subject<'a> {
     /// Where not everything could be read, the key may stand in what was not.
     fn severity(&self, trouble: Trouble, policy: &Policy) -> Severity {
         match self {
-            Self::Stray(_, Some(known)) if !known.troubles.is_empty() => Severity::Warning,
+            Self::Stray(_, Some(known)) if known.is_blind() => Severity::Warning,
             Self::Opening(..) | Self::Stray(..) | Self::Holder(..) => {
                 severity(trouble, self.account(), policy)
             }
@@ -296,7 +296,7 @@ fn stray(stray: &Stray, known: Option<&Known>) -> String {
         true => " (said by a text log, which any local user can write into)",
         false => "",
     };
-    let blind = known.filter(|known| !known.troubles.is_empty());
+    let blind = known.filter(|known| known.is_blind());
     let blind = blind.map_or_else(String::new, |known| {
         format!("; it may stand in what cannot be read: {}", unread(known))
     });

@@ -92,6 +92,16 @@ pub(super) struct Known {
     pub(super) touched: bool,
 }
 
+impl Known {
+    /// Whether there may be more than was told. What sshd itself passes over opens nothing.
+    pub(super) fn is_blind(&self) -> bool {
+        let passed_over = |trouble: &String| {
+            trouble.contains("sshd ignores") || trouble.contains("sshd takes no public keys")
+        };
+        self.omitted > 0 || !self.troubles.iter().all(passed_over)
+    }
+}
+
 /// An opening as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kept {
@@ -185,7 +195,9 @@ impl Inventory {
         let told = fold(&keys.openings);
         let read: BTreeSet<_> = keys.openings.iter().map(|one| one.file.as_str()).collect();
         let unread = |file: &str| {
-            let named = |trouble: &String| trouble.contains(file);
+            // Beware: these are an agent's words. What is not understood here counts as gone.
+            let named =
+                |trouble: &String| trouble.contains(file) && trouble.contains("cannot be read");
             !read.contains(file) && keys.troubles.iter().any(named)
         };
         let everything = keys.omitted == 0;

@@ -277,7 +277,7 @@ pub(super) fn judge(
         judged.wait(Some(stray.due_at), now);
     }
     for (whose, known) in &inventory.holders {
-        if known.omitted > 0 || !known.troubles.is_empty() {
+        if known.is_blind() {
             let name = whose.account().map(|name| name.as_bytes().to_vec());
             judged.add(Trouble::Unread, About::Holder(name.unwrap_or_default()));
         }

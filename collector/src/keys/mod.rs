@@ -43,7 +43,8 @@ pub use rows::SCHEMA;
 pub struct Config {
     /// How long a key that is gone is remembered.
     pub keep: Span,
-    /// How long after a login its key may take to be listed, before it counts as listed nowhere.
+    /// How long after a login its key may take to be listed, before it counts as listed nowhere. An
+    /// agent tells of an account that changes all the time once a minute.
     pub settle: Span,
 }
 
@@ -51,7 +52,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             keep: Span::days(400),
-            settle: Span::minutes(1),
+            settle: Span::minutes(2),
         }
     }
 }

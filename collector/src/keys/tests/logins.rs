@@ -151,7 +151,7 @@ async fn where_keys_cannot_be_read_a_stray_wakes_nobody() {
     for store in stores().await {
         begin(&store).await;
         let mut blind = root(3, 100, &[key('a')]);
-        blind.report.troubles = vec!["cannot read /root/.ssh/other: permission denied".into()];
+        blind.report.troubles = vec!["/root/.ssh/other cannot be read: no such device".into()];
         hear(&store, &[blind], at(100)).await;
         log_in(&store, &[login(4, 3600, 'x')], at(3600)).await;
         pass(&store, at(4000)).await;

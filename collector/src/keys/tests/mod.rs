@@ -1,6 +1,7 @@
 //! What the room does with what hosts tell, on both databases.
 
 mod logins;
+mod pages;
 mod shown;
 mod stands;
 mod whole;
@@ -25,6 +26,13 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 const DAY: i64 = 86_400;
+
+fn config() -> Config {
+    Config {
+        settle: Span::minutes(1),
+        ..Config::default()
+    }
+}
 
 fn host(number: u8) -> Host {
     Host {
@@ -109,9 +117,7 @@ async fn pass(store: &Store, now: Timestamp) -> usize {
 
 async fn pass_by(store: &Store, policy: &Policy, now: Timestamp) -> usize {
     let mut tx = store.begin().await.unwrap();
-    let changed = activate(&mut tx, &Config::default(), policy, now)
-        .await
-        .unwrap();
+    let changed = activate(&mut tx, &config(), policy, now).await.unwrap();
     tx.commit().await.unwrap();
     changed
 }
@@ -168,9 +174,7 @@ fn login(seq: u64, seconds: i64, letter: char) -> Heard<AccessEvent> {
 
 async fn log_in(store: &Store, events: &[Heard<AccessEvent>], now: Timestamp) {
     let mut tx = store.begin().await.unwrap();
-    used(&mut tx, events, &Config::default(), now)
-        .await
-        .unwrap();
+    used(&mut tx, events, &config(), now).await.unwrap();
     tx.commit().await.unwrap();
 }
 

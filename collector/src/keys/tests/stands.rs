@@ -260,7 +260,7 @@ async fn what_cannot_be_read_is_said_and_not_taken_for_gone() {
         begin(&store).await;
         let mut blind = root(3, 3600, &[]);
         blind.report.troubles =
-            vec!["cannot read /root/.ssh/authorized_keys: permission denied".into()];
+            vec!["/root/.ssh/authorized_keys cannot be read: no such device".into()];
         hear(&store, &[blind], at(3600)).await;
         assert_eq!(
             open(&store).await,
@@ -283,5 +283,17 @@ async fn a_revoked_host_leaves_nothing_behind() {
         assert_eq!(open(&store).await, Vec::<String>::new());
         assert_eq!(all(&store, at(4000)).await, []);
         assert_eq!(pass(&store, at(9 * DAY)).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn what_sshd_passes_over_is_no_trouble_and_opens_nothing() {
+    for store in stores().await {
+        begin(&store).await;
+        let mut passed = root(3, 3600, &[]);
+        passed.report.troubles =
+            vec!["sshd ignores /root/.ssh/authorized_keys: others may write it".into()];
+        hear(&store, &[passed], at(3600)).await;
+        assert_eq!(open(&store).await, ["info web-1: key of root is gone"]);
     }
 }

@@ -1,0 +1,110 @@
+//! The pages, as a browser asks for them.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
+use axum::http::{Request, Response, StatusCode};
+use tower::ServiceExt;
+use watchward_daemon::clock;
+
+use super::*;
+use crate::people::{self, People};
+use crate::web::{self, Site};
+
+/// A browser in which somebody has signed in.
+struct Browser {
+    routes: Router,
+    cookie: String,
+}
+
+impl Browser {
+    async fn open(store: &Store) -> Self {
+        let people = People::new(store.clone(), Live::fixed(people::Config::default()));
+        let once = people.add("ada", clock::now()).await.unwrap().unwrap();
+        let policy = Live::fixed(Policy::default());
+        let site = Site::new(people, store.clone());
+        let site = site.with(pages(store.clone(), policy, Bell::default()));
+        let routes = site.router(&web::Config::default()).unwrap();
+        let mut browser = Self {
+            routes,
+            cookie: String::new(),
+        };
+        let once = once.reveal().to_owned();
+        browser
+            .sign_in(&format!("name=ada&password={once}"), "/sign-in")
+            .await;
+        let own = "a long sentence of her own";
+        let form = format!("old={once}&new={own}&again={own}").replace(' ', "+");
+        browser.sign_in(&form, "/people/password").await;
+        browser
+    }
+
+    async fn sign_in(&mut self, form: &str, path: &str) {
+        let answer = self.ask(path, Some(form)).await;
+        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
+        self.cookie = cookie.split(';').next().unwrap().to_owned();
+    }
+
+    async fn ask(&self, path: &str, form: Option<&str>) -> Response<Body> {
+        let asked = Request::builder().uri(path).header("host", "watch.example");
+        let asked = asked.header(COOKIE, &self.cookie);
+        let asked = match form {
+            Some(_) => asked
+                .method("POST")
+                .header("content-type", "application/x-www-form-urlencoded"),
+            None => asked,
+        };
+        let body = Body::from(form.unwrap_or_default().to_owned());
+        self.routes
+            .clone()
+            .oneshot(asked.body(body).unwrap())
+            .await
+            .unwrap()
+    }
+
+    async fn read(&self, path: &str) -> String {
+        let answer = self.ask(path, None).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_found_opened_and_said_to_be_right() {
+    for store in testing::stores(&[SCHEMA, alerting::SCHEMA, people::SCHEMA]).await {
+        begin(&store).await;
+        let mut new = key('b');
+        new.key.as_mut().unwrap().fingerprint = format!("SHA256:+/{}", "b".repeat(41));
+        new.comment = "<script>alert(1)</script>".into();
+        hear(&store, &[root(3, 3600, &[key('a'), new])], at(3600)).await;
+
+        let browser = Browser::open(&store).await;
+        let listed = browser.read("/keys?state=new&host=web-1").await;
+        assert!(
+            !listed.contains("<script>alert") && listed.contains("alert(1)"),
+            "{listed}"
+        );
+        assert!(!listed.contains(&fingerprint('a')), "{listed}");
+        let path = "/keys/one?fingerprint=SHA256%3A%2B%2F";
+        assert!(listed.contains(path), "{listed}");
+        let path = format!("{path}{}", "b".repeat(41));
+        let shown = browser.read(&path).await;
+        assert!(shown.contains("This is right"), "{shown}");
+
+        let form = format!(
+            "key=SHA256%3A%2B%2F{}&host=web-1&account=root",
+            "b".repeat(41)
+        );
+        let answer = browser.ask("/keys/accept", Some(&form)).await;
+        assert_eq!(answer.headers()[LOCATION], path);
+        let shown = browser.read(&path).await;
+        assert!(
+            shown.contains("accepted by ada") && !shown.contains("This is right"),
+            "{shown}"
+        );
+        assert_eq!(open(&store).await, Vec::<String>::new());
+        let wrong = browser.read("/keys?unused=soon").await;
+        assert!(wrong.contains("role=\"alert\""), "{wrong}");
+    }
+}
