@@ -73,6 +73,9 @@ fn title(trouble: Trouble, subjects: &[Subject<'_>]) -> String {
     match trouble {
         Trouble::New | Trouble::NewTrust if many => format!("{count} new keys {open} {whom}"),
         Trouble::New | Trouble::NewTrust => format!("new {keys} {open} {whom}"),
+        Trouble::HostKey if !many && subjects.iter().all(|one| one.was().is_none()) => {
+            "it has one host key more".to_owned()
+        }
         Trouble::HostKey if many => format!("{count} of its host keys have changed"),
         Trouble::HostKey => "its host key has changed".to_owned(),
         Trouble::Widened => format!("{keys} of {whom} may do more than before"),
@@ -180,6 +183,14 @@ impl<'a> Subject<'a> {
         match self {
             Self::Opening(whose, _) | Self::Holder(whose, _) => whose.account(),
             Self::Stray(stray, _) => Some(&stray.account),
+        }
+    }
+
+    /// The fingerprint that was there before.
+    fn was(&self) -> Option<&'a str> {
+        match self {
+            Self::Opening(_, kept) => kept.was.as_deref(),
+            Self::Stray(..) | Self::Holder(..) => None,
         }
     }
 

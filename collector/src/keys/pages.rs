@@ -237,7 +237,7 @@ struct Few {
 async fn overview(store: Store, visitor: Visitor) -> anyhow::Result<Part> {
     let counts = reading::counts(&store, visitor.now).await?;
     let tiles = [
-        ("new keys", counts.new, Tone::Bad, "/keys?state=new"),
+        ("new keys", counts.new, Tone::Warn, "/keys?state=new"),
         (
             "keys overdue",
             counts.overdue,
@@ -353,7 +353,7 @@ fn states(listed: &Listed, now: Timestamp) -> Vec<(Tone, String)> {
     let weak = listed.weak.as_deref().map(escaped);
     let widened = listed.widened.as_deref().map(escaped);
     let states = [
-        listed.new.then(|| (Tone::Bad, "new".to_owned())),
+        listed.new.then(|| (Tone::Warn, "new".to_owned())),
         widened.map(|how| (Tone::Warn, format!("may do more: {how}"))),
         weak.map(|why| (Tone::Warn, format!("weak: {why}"))),
         listed
