@@ -55,6 +55,8 @@ pub struct Policy {
     pub health: health::Policy,
     /// How old keys may be, and which are strong enough.
     pub keys: keys::Policy,
+    /// Who is told of what.
+    pub alerting: alerting::Routes,
 }
 
 impl Config {
@@ -64,7 +66,8 @@ impl Config {
     /// Which of the two makes no sense, and where.
     pub fn read(file: &Path) -> Result<(Self, Policy), Invalid> {
         let config: Self = watchward_daemon::config::read(file)?;
-        let policy = match Policy::read(&config.policy.file) {
+        let contacts = &config.alerting.contacts;
+        let policy = match Policy::read(&config.policy.file, Some(contacts)) {
             Err(Invalid::Unreadable { error, .. }) if error.kind() == ErrorKind::NotFound => {
                 let file = config.policy.file.display();
                 tracing::info!(%file, "there is no policy: the defaults hold");
@@ -77,27 +80,29 @@ impl Config {
 }
 
 impl Policy {
-    /// Reads a policy.
+    /// Reads a policy, whose routes may name these contacts; any, where they are not known.
     ///
     /// # Errors
     /// What makes no sense in it, and where.
-    pub fn read(file: &Path) -> Result<Self, Invalid> {
-        watchward_daemon::config::read_whole(file, Self::join)
+    pub fn read(file: &Path, contacts: Option<&[alerting::Contact]>) -> Result<Self, Invalid> {
+        watchward_daemon::config::read_whole(file, |policy: &mut Self| policy.join(contacts))
     }
 
     /// Has each table look up what it names of others.
-    fn join(&mut self) -> Result<(), Misplaced> {
+    fn join(&mut self, contacts: Option<&[alerting::Contact]>) -> Result<(), Misplaced> {
         let Self {
             groups,
             networks,
             restriction,
             health,
             keys,
+            alerting,
         } = self;
         networks.join()?;
         restriction.join(groups, networks)?;
         health.join(groups)?;
-        keys.join(groups)
+        keys.join(groups)?;
+        alerting.join(groups, contacts)
     }
 }
 
@@ -133,7 +138,8 @@ mod tests {
     fn the_examples_in_the_shipped_policy_are_right() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), examples(POLICY)).unwrap();
-        let policy = Policy::read(file.path()).unwrap();
+        let contacts: Config = toml::from_str(&examples(SHIPPED)).unwrap_or_default();
+        let policy = Policy::read(file.path(), Some(&contacts.alerting.contacts)).unwrap();
         assert_ne!(policy, Policy::default(), "it has examples");
     }
 

@@ -16,7 +16,9 @@ fn main() -> ExitCode {
         check_policy,
     } = Arguments::parse();
     if let Some(policy) = check_policy {
-        let read = Policy::read(&policy);
+        let config = watchward_daemon::config::read::<Config>(&config).ok();
+        let contacts = config.map(|config| config.alerting.contacts);
+        let read = Policy::read(&policy, contacts.as_deref());
         return watchward_daemon::service::exit(read.map(drop).map_err(Into::into));
     }
     if check {

@@ -28,15 +28,16 @@ pub(crate) struct Followed {
 /// Each part that follows reloads, and the hands that change them.
 pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
     let Policy {
-        groups: _,
+        groups,
         networks,
         restriction: rules,
         health: checks,
         keys: key_rules,
+        alerting: routes,
     } = policy;
     let (web_changes, web) = Live::new(config.web);
     let (people_changes, people) = Live::new(config.people);
-    let (alerting_changes, alerting) = alerting::Rules::unrouted(config.alerting);
+    let (alerting_changes, alerting) = alerting::Rules::new(config.alerting, routes, groups);
     let (hosts_changes, hosts) = Live::new(config.hosts);
     let (access_changes, access) = Live::new(config.access);
     let (health_changes, health) = Live::new(config.health);
@@ -78,7 +79,7 @@ pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
 pub(crate) struct Reload {
     web: watch::Sender<Arc<web::Config>>,
     people: watch::Sender<Arc<people::Config>>,
-    alerting: watch::Sender<Arc<alerting::Config>>,
+    alerting: alerting::Changes,
     hosts: watch::Sender<Arc<hosts::Config>>,
     access: watch::Sender<Arc<access::Config>>,
     health: watch::Sender<Arc<health::Config>>,
@@ -101,11 +102,12 @@ impl Reload {
         match Config::read(file) {
             Ok((config, policy)) => {
                 let Policy {
-                    groups: _,
+                    groups,
                     networks,
                     restriction: rules,
                     health: checks,
                     keys: key_rules,
+                    alerting: routes,
                 } = policy;
                 let Config {
                     store: _,
@@ -123,7 +125,7 @@ impl Reload {
                 } = config;
                 self.web.send_replace(Arc::new(web));
                 self.people.send_replace(Arc::new(people));
-                self.alerting.send_replace(Arc::new(alerting));
+                self.alerting.make(alerting, routes, groups);
                 self.hosts.send_replace(Arc::new(hosts));
                 self.access.send_replace(Arc::new(access));
                 self.health.send_replace(Arc::new(health));

@@ -89,7 +89,7 @@ mod tests {
                 store: store.clone(),
                 people: People::new(store.clone(), Live::fixed(people::Config::default())),
                 hosts: Hosts::open(store.clone(), Live::fixed(hosts), clock::now()).unwrap(),
-                alerting: alerting::Rules::unrouted(alerting::Config::default()).1,
+                alerting: alerting::Rules::default(),
                 rules: Live::fixed(restriction::Policy::default()),
                 key_rules: Live::fixed(keys::Policy::default()),
                 bell: Bell::default(),

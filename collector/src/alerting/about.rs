@@ -1,11 +1,9 @@
 //! What routes and silences look at in an incident: its room, severity, host and key. Pure.
 
-use std::fmt;
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::Severity;
+use crate::policy::Groups;
 
 /// Whose concern an incident is: the part of its key before the first dot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -78,33 +76,7 @@ impl<'a> About<'a> {
     }
 }
 
-/// Knows which hosts belong to a group.
-#[derive(Clone)]
-pub struct Groups(Arc<Has>);
-
-/// Whether a group, by its name, has a host, by its name.
-type Has = dyn Fn(&str, &str) -> bool + Send + Sync;
-
-impl Groups {
-    /// Asks `has` whether a group has a host; it is asked anew each time.
-    pub fn new(has: impl Fn(&str, &str) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(has))
-    }
-
-    pub(super) fn have(&self, group: &str, host: Option<&str>) -> bool {
-        host.is_some_and(|host| (self.0)(group, host))
-    }
-}
-
-impl Default for Groups {
-    /// No group has any host.
-    fn default() -> Self {
-        Self::new(|_, _| false)
-    }
-}
-
-impl fmt::Debug for Groups {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Groups")
-    }
+/// Whether the host that an incident is about is in the group of this name.
+pub(super) fn is_in(groups: &Groups, group: &str, host: Option<&str>) -> bool {
+    host.is_some_and(|host| groups.of(host).any(|name| name.as_str() == group))
 }

@@ -31,7 +31,7 @@ use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::time::Timestamp;
 
-pub use about::{Groups, Room};
+pub use about::Room;
 pub use api::routes;
 pub use config::{
     Address, Config, Contact, Host, Name, Number, Pace, Sender, Sms, SmsBase, Smtp, Threshold, Tls,
@@ -42,6 +42,7 @@ pub use routes::{Route, Routes};
 pub use rows::{Happened, SCHEMA, after, last};
 pub use silence::{NewSilence, Scope, Silence, Unfit};
 
+use crate::policy::Groups;
 use crate::store::{Store, Tx, timer};
 use message::{Code, Kind};
 
@@ -226,19 +227,49 @@ pub struct Rules {
     /// `[alerting]` of `policy.toml`.
     pub routes: Live<Routes>,
     /// Which hosts belong together.
-    pub groups: Groups,
+    pub groups: Live<Groups>,
+}
+
+/// The hands that change what the room goes by.
+#[derive(Debug)]
+pub struct Changes {
+    config: watch::Sender<Arc<Config>>,
+    routes: watch::Sender<Arc<Routes>>,
+    groups: watch::Sender<Arc<Groups>>,
 }
 
 impl Rules {
-    /// Everybody is told of everything; with the hand that changes the configuration.
-    pub fn unrouted(config: Config) -> (watch::Sender<Arc<Config>>, Self) {
-        let (changes, config) = Live::new(config);
+    /// What follows reloads, with the hands that do them.
+    pub fn new(config: Config, routes: Routes, groups: Groups) -> (Changes, Self) {
+        let (to_config, config) = Live::new(config);
+        let (to_routes, routes) = Live::new(routes);
+        let (to_groups, groups) = Live::new(groups);
+        let changes = Changes {
+            config: to_config,
+            routes: to_routes,
+            groups: to_groups,
+        };
         let rules = Self {
             config,
-            routes: Live::fixed(Routes::default()),
-            groups: Groups::default(),
+            routes,
+            groups,
         };
         (changes, rules)
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::new(Config::default(), Routes::default(), Groups::default()).1
+    }
+}
+
+impl Changes {
+    /// From now on the room goes by this.
+    pub fn make(&self, config: Config, routes: Routes, groups: Groups) {
+        self.config.send_replace(Arc::new(config));
+        self.routes.send_replace(Arc::new(routes));
+        self.groups.send_replace(Arc::new(groups));
     }
 }
 

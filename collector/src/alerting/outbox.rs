@@ -74,8 +74,9 @@ impl Outbox {
         }
         let mut tx = self.store.begin().await?;
         let silences = rows::holding(&mut *tx, now).await?;
+        let groups = self.rules.groups.now();
         for (incident, by) in held {
-            let covered = silence::covering(&silences, incident.about(), &self.rules.groups, now);
+            let covered = silence::covering(&silences, incident.about(), &groups, now);
             if covered.is_none() && rows::release(&mut tx, incident.id, &by).await? {
                 let line = ("silence over", by.note());
                 rows::remember(&mut tx, incident.id, now, (line.0, &line.1), None).await?;
@@ -115,14 +116,12 @@ impl Outbox {
             routes,
             groups,
         } = &self.rules;
-        if let Some(silence) = silence::covering(silences, incident.about(), groups, now) {
+        if let Some(silence) = silence::covering(silences, incident.about(), &groups.now(), now) {
             rows::hold(tx, incident.id, silence.id).await?;
             let line = ("silenced", silence.note());
             return rows::remember(tx, incident.id, now, (line.0, &line.1), None).await;
         }
-        let contacts = routes
-            .now()
-            .pick(&config.now().told(), incident.about(), groups);
+        let contacts = routes.now().pick(&config.now().told(), incident.about());
         let told = told(tx, incident.id).await?;
         let steps = judge::tell(&contacts, incident.severity, &told);
         if steps.is_empty() && told.is_empty() {

@@ -165,7 +165,7 @@ struct Shown {
 
 impl Shown {
     fn of(incident: Incident, silences: &[Silence], rules: &Rules, now: Timestamp) -> Self {
-        let silence = silence::covering(silences, incident.about(), &rules.groups, now);
+        let silence = silence::covering(silences, incident.about(), &rules.groups.now(), now);
         let silence = silence.cloned().filter(|_| incident.resolved.is_none());
         Self { incident, silence }
     }

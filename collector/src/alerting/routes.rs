@@ -1,10 +1,12 @@
 //! Routes: who is told of which incidents. Pure.
 
 use serde::{Deserialize, Serialize};
+use watchward_daemon::place::{Misplaced, Spanned};
 
 use super::Severity;
-use super::about::{About, Groups, Room};
+use super::about::{About, Room};
 use super::config::{Contact, Name};
+use crate::policy::{Groups, Members};
 
 /// The table `[alerting]` of `policy.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,39 +29,43 @@ pub struct Route {
     /// Only what these rooms raise; all, if there are none here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rooms: Vec<Room>,
-    /// Only what is about a host of these groups; every incident, if there are none here.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub groups: Vec<String>,
+    /// Only what is about a host of these groups; every incident, without this list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Members>,
     /// The names of those who are told, as in `[[alerting.contacts]]` of `collector.toml`.
-    pub contacts: Vec<Name>,
+    pub contacts: Vec<Spanned<Name>>,
     /// Go on with the routes below, and tell those too.
     #[serde(default, rename = "continue")]
     pub go_on: bool,
 }
 
 impl Routes {
-    /// The first contact that a route names and nobody has configured, with the number of the
-    /// route, from zero.
-    pub fn unknown_contact<'a>(&'a self, contacts: &[Contact]) -> Option<(usize, &'a Name)> {
-        let known = |name: &Name| contacts.iter().any(|one| one.name == *name);
-        self.routes.iter().enumerate().find_map(|(number, route)| {
-            let unknown = route.contacts.iter().find(|name| !known(name));
-            unknown.map(|name| (number, name))
-        })
+    /// Looks up the groups that routes name, and the contacts, if they are known.
+    ///
+    /// # Errors
+    /// There is no such group, or no such contact.
+    pub fn join(&mut self, groups: &Groups, contacts: Option<&[Contact]>) -> Result<(), Misplaced> {
+        for route in &mut self.routes {
+            if let Some(members) = &mut route.groups {
+                members.join(groups)?;
+            }
+            let Some(contacts) = contacts else { continue };
+            let known = |name: &Name| contacts.iter().any(|one| one.name == *name);
+            let stranger = route.contacts.iter().find(|name| !known(name.get_ref()));
+            if let Some(name) = stranger {
+                return Err(unknown(name, contacts));
+            }
+        }
+        Ok(())
     }
 
     /// Of these contacts, those who are to be told. Who is not there any more is left out; if nobody
     /// is left, it is everybody.
-    pub(super) fn pick(
-        &self,
-        contacts: &[Contact],
-        about: About<'_>,
-        groups: &Groups,
-    ) -> Vec<Contact> {
+    pub(super) fn pick(&self, contacts: &[Contact], about: About<'_>) -> Vec<Contact> {
         let mut named = Vec::new();
         for route in &self.routes {
-            if route.matches(about, groups) {
-                named.extend(&route.contacts);
+            if route.matches(about) {
+                named.extend(route.contacts.iter().map(Spanned::get_ref));
                 if !route.go_on {
                     break;
                 }
@@ -78,13 +84,23 @@ impl Routes {
 }
 
 impl Route {
-    fn matches(&self, about: About<'_>, groups: &Groups) -> bool {
+    fn matches(&self, about: About<'_>) -> bool {
         let severity = self.severities.is_empty() || self.severities.contains(&about.severity);
         let from = self.from.is_none_or(|from| about.severity >= from);
         let room =
             self.rooms.is_empty() || about.room.is_some_and(|room| self.rooms.contains(&room));
-        let has = |group: &String| groups.have(group, about.host);
-        let group = self.groups.is_empty() || self.groups.iter().any(has);
+        let of = |members: &Members| about.host.is_some_and(|host| members.has(host));
+        let group = self.groups.as_ref().is_none_or(of);
         severity && from && room && group
     }
+}
+
+fn unknown(name: &Spanned<Name>, contacts: &[Contact]) -> Misplaced {
+    let known: Vec<_> = contacts.iter().map(|one| one.name.as_str()).collect();
+    let message = format!(
+        "there is no contact \"{}\"; [[alerting.contacts]] in collector.toml has: {}",
+        name.get_ref(),
+        known.join(", ")
+    );
+    Misplaced::at(name, message)
 }

@@ -7,8 +7,9 @@ use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
 use super::Severity;
-use super::about::{About, Groups, Room};
+use super::about::{About, Room, is_in};
 use super::wording;
+use crate::policy::Groups;
 
 /// How long a silence may last.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
@@ -130,7 +131,7 @@ impl Silence {
         now < self.end()
             && !too_bad
             && host.is_none_or(|host| about.host == Some(host))
-            && (scope.group.as_deref()).is_none_or(|group| groups.have(group, about.host))
+            && (scope.group.as_deref()).is_none_or(|group| is_in(groups, group, about.host))
             && scope.room.is_none_or(|room| about.room == Some(room))
             && (scope.key.as_deref()).is_none_or(|key| about.key.starts_with(key))
     }

@@ -52,6 +52,11 @@ impl Groups {
         })
     }
 
+    /// Whether there is a group of this name.
+    pub fn knows(&self, name: &str) -> bool {
+        self.sets.keys().any(|known| known.as_str() == name)
+    }
+
     /// The groups that a host of this name is in.
     pub fn of(&self, host: &str) -> impl Iterator<Item = &Name> {
         let with = self.sets.iter().filter(move |(_, set)| set.has(host));

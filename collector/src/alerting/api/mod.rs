@@ -30,8 +30,8 @@ pub fn routes(store: Store, rules: Rules) -> Router {
         .route("/v1/incidents/{code}", get(one))
         .route("/v1/alerting", get(ways))
         .route("/v1/alerting/route", get(route))
-        .with_state((store.clone(), rules))
-        .merge(silences::routes(store))
+        .with_state((store.clone(), rules.clone()))
+        .merge(silences::routes(store, rules.groups))
 }
 
 /// What the room has.
@@ -99,10 +99,7 @@ async fn route(State((store, rules)): Has, Query(asked): Query<Imagined>) -> Ans
     let key = asked.room.map_or("", Room::name);
     let about = About::new(key, asked.severity, asked.host.as_deref());
     let config = rules.config.now();
-    let picked = rules
-        .routes
-        .now()
-        .pick(&config.told(), about, &rules.groups);
+    let picked = rules.routes.now().pick(&config.told(), about);
     let way = |contact: &super::Contact, channel: Channel| {
         let to = contact.address(channel, Some(asked.severity))?;
         Some(json!({ "contact": contact.name.as_str(), "channel": channel.name(), "to": to }))
@@ -114,7 +111,7 @@ async fn route(State((store, rules)): Has, Query(asked): Query<Imagined>) -> Ans
         .collect();
     let now = clock::now();
     let silences = rows::holding(store.read(), now).await?;
-    let silence = silence::covering(&silences, about, &rules.groups, now);
+    let silence = silence::covering(&silences, about, &rules.groups.now(), now);
     Ok(Json(json!({ "told": told, "silence": silence })))
 }
 
@@ -126,7 +123,7 @@ async fn answer((store, rules): &(Store, Rules), wanted: &Wanted) -> sqlx::Resul
         let history = rows::history(store, incident.id).await?;
         let messages = rows::sent(store.read(), incident.id).await?;
         let open = incident.resolved.is_none();
-        let silence = silence::covering(&silences, incident.about(), &rules.groups, now);
+        let silence = silence::covering(&silences, incident.about(), &rules.groups.now(), now);
         let mut shown = incident_json(&incident, &history, &messages);
         if let (Some(silence), Some(fields)) = (silence.filter(|_| open), shown.as_object_mut()) {
             fields.insert("silence".to_owned(), json!(silence));

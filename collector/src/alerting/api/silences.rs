@@ -6,21 +6,25 @@ use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use watchward_daemon::clock;
+use watchward_daemon::config::Live;
 use watchward_protocol::span::Span;
 
 use super::super::about::Room;
 use super::super::silence::{NewSilence, Scope, Silence};
 use super::super::{add_silence, end_silence, silences};
+use crate::policy::Groups;
 use crate::store::Store;
 use crate::web::{Caller, Problem};
 
 /// `GET /v1/silences`: the newest first; `POST /v1/silences`: one more; `POST /v1/silences/7/end`.
-pub(super) fn routes(store: Store) -> Router {
+pub(super) fn routes(store: Store, groups: Live<Groups>) -> Router {
     Router::new()
         .route("/v1/silences", get(list).post(add))
         .route("/v1/silences/{id}/end", post(end))
-        .with_state(store)
+        .with_state((store, groups))
 }
+
+type Has = State<(Store, Live<Groups>)>;
 
 /// Who asks on the admin socket, if that can be known.
 type Who = Option<Extension<ConnectInfo<Caller>>>;
@@ -48,7 +52,7 @@ struct Ending {
     author: Option<String>,
 }
 
-async fn list(State(store): State<Store>) -> Result<Json<Value>, Problem> {
+async fn list(State((store, _)): Has) -> Result<Json<Value>, Problem> {
     let now = clock::now();
     let all = silences(&store).await?;
     let all: Vec<_> = all.iter().map(|silence| shown(silence, now)).collect();
@@ -56,10 +60,15 @@ async fn list(State(store): State<Store>) -> Result<Json<Value>, Problem> {
 }
 
 async fn add(
-    State(store): State<Store>,
+    State((store, groups)): Has,
     who: Who,
     Json(wanted): Json<Wanted>,
 ) -> Result<Json<Value>, Problem> {
+    if let Some(group) = &wanted.group
+        && !groups.now().knows(group)
+    {
+        return Err(Problem::refused("the policy has no such group"));
+    }
     let new = NewSilence {
         scope: Scope {
             host: wanted.host,
@@ -79,7 +88,7 @@ async fn add(
 }
 
 async fn end(
-    State(store): State<Store>,
+    State((store, _)): Has,
     Path(id): Path<i64>,
     who: Who,
     Json(ending): Json<Ending>,

@@ -48,7 +48,7 @@ fn a_silence_needs_a_scope_a_reason_and_an_end() {
 
 #[test]
 fn it_covers_what_all_of_its_scope_applies_to() {
-    let groups = Groups::new(|group, host| group == "databases" && host == "db-3");
+    let groups = groups();
     let covers = |scope: Scope, key: &str, severity, host| {
         let silence = wanted(scope).fit("ada", NIGHT).unwrap();
         let about = About::new(key, severity, host);
