@@ -35,6 +35,9 @@ pub(super) fn due(message: &Message) -> Due {
 pub(super) enum Outcome {
     /// The provider has taken it, and calls it this.
     Accepted(String),
+    /// The provider has taken it, calls it this, and can be asked under this name whether it has
+    /// arrived.
+    Submitted(String),
     /// It never will reach this address.
     Refused(String),
     /// The provider takes nothing from us: the account, the sender, or the configuration is wrong.
@@ -91,7 +94,7 @@ pub(super) fn next(
         elsewhere: false,
     };
     let next = match outcome {
-        Outcome::Accepted(proof) => Next {
+        Outcome::Accepted(proof) | Outcome::Submitted(proof) => Next {
             state: State::Delivered,
             at: now,
             note: proof,
@@ -156,7 +159,7 @@ fn unknown(message: &Message, waiting: Next, note: String, now: Timestamp) -> Ne
 
 fn ask_again(message: &Message, waiting: Next, note: String, now: Timestamp) -> Next {
     let enough = match message.kind {
-        Kind::Opened | Kind::Risen => ASKS,
+        Kind::Opened | Kind::Risen | Kind::Summary => ASKS,
         Kind::Resolved => ASKS_IF_OVER,
     };
     let asks = message.asks + 1;
@@ -188,5 +191,39 @@ fn give_up(message: &Message, next: Next, pace: &Pace, now: Timestamp) -> Next {
         at: now,
         note: format!("given up after {}: {}", pace.give_up, next.note),
         ..next
+    }
+}
+
+/// What became of a message that the provider had taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Receipt {
+    /// It is in the hands of its receiver.
+    Arrived(String),
+    /// It never will be.
+    Lost(String),
+    /// Nobody knows yet: to be asked again then.
+    Wait(Timestamp),
+    /// Nobody ever will know.
+    Silence,
+}
+
+/// What follows from having asked so many times whether a message that was taken at `taken` has
+/// arrived.
+pub(super) fn receipt(
+    outcome: Outcome,
+    (checks, taken): (i64, Timestamp),
+    pace: &Pace,
+    jitter: f64,
+    now: Timestamp,
+) -> Receipt {
+    match outcome {
+        Outcome::Accepted(note) | Outcome::Submitted(note) => Receipt::Arrived(note),
+        Outcome::Refused(note) | Outcome::Blocked(note) => Receipt::Lost(note),
+        Outcome::Later(_) | Outcome::Unknown(_) | Outcome::Absent | Outcome::Unanswered(_) => {
+            if now.since(taken) >= pace.receipt.duration() {
+                return Receipt::Silence;
+            }
+            Receipt::Wait(now + pace.wait(checks, jitter))
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::attempt::Outcome;
 use super::config::Config;
 use super::email::Post;
 use super::message::Channel;
-use super::outbox::{Job, Outbox};
+use super::outbox::{Act, Job, Outbox};
 use super::sms::Gateway;
 
 /// How many messages are on their way by one channel at a time.
@@ -55,10 +55,11 @@ impl Servers {
     /// Sends a message, or asks for it.
     pub(super) async fn attempt(&self, job: &Job) -> Outcome {
         let now = clock::now();
-        match (job.message.channel, job.ask) {
+        match (job.message.channel, &job.act) {
             (Channel::Email, _) => self.email.send(&job.message, self.limit, now).await,
-            (Channel::Sms, false) => self.sms.send(&job.message, now).await,
-            (Channel::Sms, true) => self.sms.ask(&job.message).await,
+            (Channel::Sms, Act::Send) => self.sms.send(&job.message, now).await,
+            (Channel::Sms, Act::Ask) => self.sms.ask(&job.message).await,
+            (Channel::Sms, Act::Check(taken)) => self.sms.check(&taken.sid).await,
         }
     }
 }

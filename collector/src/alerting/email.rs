@@ -19,8 +19,8 @@ use watchward_protocol::time::Timestamp;
 use super::attempt::Outcome;
 use super::config::{Address, Smtp, Tls};
 use super::folder;
-use super::message::{Kind, Message};
-use super::wording::{full, headline, placed, safe};
+use super::message::{Digest, Kind, Message};
+use super::wording::{full, headline, kinds, placed, safe, tally};
 
 /// Who takes emails.
 #[derive(Debug)]
@@ -168,6 +168,9 @@ struct Words {
 
 impl Words {
     fn of(message: &Message) -> Self {
+        if let Some(digest) = &message.digest {
+            return Self::of_summary(message, digest);
+        }
         let incident = &message.incident;
         let mut facts = Vec::new();
         let mut fact = |name, value: String| facts.push((name, value));
@@ -211,6 +214,29 @@ impl Words {
     }
 }
 
+impl Words {
+    fn of_summary(message: &Message, digest: &Digest) -> Self {
+        let mut lines = digest.worst.clone();
+        let more = (digest.begun + digest.ended).saturating_sub(lines.len());
+        if more > 0 {
+            lines.push(format!("and {more} more"));
+        }
+        Self {
+            label: message.label(),
+            colour: "#b9770e",
+            headline: tally(digest),
+            facts: vec![
+                ("Since", full(digest.since)),
+                ("Worst", headline(message)),
+                ("Kinds", kinds(digest)),
+            ],
+            advice: Some("Look at all of them with `watchward incidents`.".to_owned()),
+            detail: lines.join("\n"),
+            code: message.incident.code.to_string(),
+        }
+    }
+}
+
 /// The email, ready to be sent.
 pub(super) fn mail(message: &Message, from: Mailbox, now: Timestamp) -> anyhow::Result<Mail> {
     let to: Mailbox = message.address.parse()?;
@@ -219,7 +245,10 @@ pub(super) fn mail(message: &Message, from: Mailbox, now: Timestamp) -> anyhow::
     let domain = from.email.domain().to_owned();
     // The same for every attempt, so that mail clients show copies as one message.
     let id = |number: i64| format!("<{}.{number}@{domain}>", incident.code);
-    let what = placed(&incident.subject, incident.host.as_deref());
+    let what = match &message.digest {
+        Some(digest) => tally(digest),
+        None => placed(&incident.subject, incident.host.as_deref()),
+    };
     let subject = format!("[{}] {what} ({})", message.label(), incident.code);
     let since_1970 = Duration::from_micros(u64::try_from(now.as_micros()).unwrap_or(0));
     let mut mail = Mail::builder()
@@ -230,7 +259,7 @@ pub(super) fn mail(message: &Message, from: Mailbox, now: Timestamp) -> anyhow::
         .message_id(Some(id(message.id)))
         .raw_header(header("Auto-Submitted", "auto-generated")?)
         .raw_header(header("X-Watchward-Incident", incident.code.as_str())?);
-    if message.root != message.id {
+    if message.root != message.id && message.digest.is_none() {
         mail = mail
             .in_reply_to(id(message.root))
             .references(id(message.root));

@@ -45,16 +45,19 @@ pub(super) enum Kind {
     Risen,
     /// It is over.
     Resolved,
+    /// It and others are told together; it is the worst of them.
+    Summary,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Opened, Self::Risen, Self::Resolved];
+    const ALL: [Self; 4] = [Self::Opened, Self::Risen, Self::Resolved, Self::Summary];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Opened => "opened",
             Self::Risen => "risen",
             Self::Resolved => "resolved",
+            Self::Summary => "summary",
         }
     }
 
@@ -68,6 +71,10 @@ impl Kind {
 pub(super) enum State {
     /// To be sent when its time comes.
     Pending,
+    /// Beyond its receiver's budget: to be told in a summary.
+    Held,
+    /// It is told in a summary that is on its way.
+    Folded,
     /// Somebody is sending it, or has died doing so.
     Leased,
     /// It was sent, or not: nobody wrote down which. The provider is asked.
@@ -81,8 +88,10 @@ pub(super) enum State {
 }
 
 impl State {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Pending,
+        Self::Held,
+        Self::Folded,
         Self::Leased,
         Self::Unknown,
         Self::Delivered,
@@ -93,6 +102,8 @@ impl State {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::Held => "held",
+            Self::Folded => "folded",
             Self::Leased => "leased",
             Self::Unknown => "unknown",
             Self::Delivered => "delivered",
@@ -107,7 +118,7 @@ impl State {
 
     /// Whether something may still become of it.
     pub(super) const fn is_live(self) -> bool {
-        matches!(self, Self::Pending | Self::Leased | Self::Unknown)
+        !matches!(self, Self::Delivered | Self::Failed | Self::Dropped)
     }
 }
 
@@ -233,6 +244,27 @@ pub(super) struct Message {
     /// The first message of this incident to this person by this channel.
     pub(super) root: i64,
     pub(super) created_at: Timestamp,
+    /// Whether the same person was told of this incident in a summary by this channel.
+    pub(super) folded: bool,
+    /// What a summary tells of.
+    pub(super) digest: Option<Digest>,
+}
+
+/// What a summary tells of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Digest {
+    /// How many incidents have begun or become worse.
+    pub(super) begun: usize,
+    /// How many of these are over already.
+    pub(super) over: usize,
+    /// How many more are over that were told before.
+    pub(super) ended: usize,
+    /// Since when.
+    pub(super) since: Timestamp,
+    /// How many of each kind, the most frequent first.
+    pub(super) kinds: Vec<(String, usize)>,
+    /// The worst, each on a line.
+    pub(super) worst: Vec<String>,
 }
 
 impl Message {
@@ -240,6 +272,7 @@ impl Message {
     pub(super) const fn label(&self) -> &'static str {
         match (self.kind, self.severity) {
             (Kind::Resolved, _) => "OVER",
+            (Kind::Summary, _) => "SUMMARY",
             (Kind::Opened | Kind::Risen, Severity::Info) => "INFO",
             (Kind::Opened | Kind::Risen, Severity::Warning) => "WARNING",
             (Kind::Opened | Kind::Risen, Severity::Critical) => "CRITICAL",

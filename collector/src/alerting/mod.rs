@@ -3,6 +3,7 @@
 mod about;
 mod api;
 mod attempt;
+mod budget;
 mod config;
 mod deliver;
 mod email;
@@ -12,6 +13,8 @@ mod judge;
 mod message;
 mod outbox;
 mod pages;
+mod purses;
+mod record;
 mod routes;
 mod rows;
 mod silence;
@@ -34,8 +37,8 @@ use watchward_protocol::time::Timestamp;
 pub use about::Room;
 pub use api::routes;
 pub use config::{
-    Address, Config, Contact, Host, Name, Number, Pace, Sender, Sms, SmsBase, Smtp, Threshold, Tls,
-    Token,
+    Address, Budget, Config, Contact, Host, Name, Number, Pace, Sender, Sms, SmsBase, Smtp,
+    Threshold, Tls, Token,
 };
 pub use pages::pages;
 pub use routes::{Route, Routes};

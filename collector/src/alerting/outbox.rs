@@ -6,33 +6,46 @@ use watchward_daemon::config::Live;
 use watchward_protocol::time::Timestamp;
 
 use super::Rules;
-use super::attempt::{self, Due, Next, Outcome};
+use super::attempt::{self, Due};
 use super::config::Config;
 use super::holder::Holder;
 use super::judge::{self, Step};
 use super::message::{Channel, Incident, Kind, Message, State};
-use super::rows::{self, Change};
+use super::purses::Purses;
+use super::rows::{self, Change, Taken};
 use super::silence::{self, Silence};
 use crate::store::{Kind as Database, Store, Tx};
 
 /// How many notices are written as messages in one transaction.
 const NOTICES: i64 = 200;
 
+/// How many messages are looked at for some that may be sent.
+const LOOK: usize = 200;
+
 /// This process's hold on the outbox.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    store: Store,
+    pub(super) store: Store,
     rules: Rules,
-    config: Live<Config>,
-    holder: Holder,
+    pub(super) config: Live<Config>,
+    pub(super) holder: Holder,
 }
 
 /// A leased message, and what to do with it.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) message: Message,
-    /// Ask for it instead of sending it.
-    pub(super) ask: bool,
+    pub(super) act: Act,
+}
+
+/// What is done with a message.
+#[derive(Clone, Debug)]
+pub(super) enum Act {
+    Send,
+    /// Ask whether it was sent.
+    Ask,
+    /// Ask whether it has arrived.
+    Check(Taken),
 }
 
 impl Outbox {
@@ -131,41 +144,123 @@ impl Outbox {
         write(tx, incident.id, steps, now).await
     }
 
-    /// Leases up to `room` messages that are due by this channel.
+    /// Leases up to `room` messages that are due by this channel. What is beyond somebody's budget
+    /// is held back, and folded into a summary when its time has come.
     pub(super) async fn take(
         &mut self,
         channel: Channel,
         room: usize,
         now: Timestamp,
     ) -> sqlx::Result<Vec<Job>> {
+        let mut jobs = Vec::new();
+        if room == 0 {
+            return Ok(jobs);
+        }
+        self.fold(channel, now).await?;
         let horizon = now + 2 * self.config.now().pace.longest_retry.duration();
         loop {
-            let due = rows::due(&self.store, channel, now, horizon, room).await?;
-            if room == 0 || due.is_empty() {
-                return Ok(Vec::new());
+            let due = rows::due(&self.store, channel, now, horizon, LOOK.max(room)).await?;
+            if due.is_empty() {
+                break;
             }
-            let mut jobs = Vec::new();
-            let mut dropped = false;
-            let mut tx = self.store.begin().await?;
-            for mut message in due {
-                let ask = match attempt::due(&message) {
-                    Due::Drop(why) => {
-                        dropped |= self.drop_message(&mut tx, &message, why, now).await?;
-                        continue;
-                    }
-                    Due::Ask => true,
-                    Due::Send => false,
-                };
-                if rows::lease(&mut tx, &message, self.holder.name()).await? {
-                    message.attempts += 1;
-                    jobs.push(Job { message, ask });
-                }
-            }
-            tx.commit().await?;
-            if !jobs.is_empty() || !dropped {
-                return Ok(jobs);
+            let gone = self.lease(due, room, &mut jobs, now).await?;
+            if !jobs.is_empty() || gone == 0 {
+                break;
             }
         }
+        let left = room.saturating_sub(jobs.len());
+        jobs.extend(self.take_expected(channel, left, now).await?);
+        Ok(jobs)
+    }
+
+    /// Leases what may be sent; says how many messages are due no more without having been leased.
+    async fn lease(
+        &self,
+        due: Vec<Message>,
+        room: usize,
+        jobs: &mut Vec<Job>,
+        now: Timestamp,
+    ) -> sqlx::Result<usize> {
+        let config = self.config.now();
+        let mut purses = Purses::new(&config.budget, now);
+        let mut gone = 0;
+        let mut tx = self.store.begin().await?;
+        for mut message in due {
+            if jobs.len() == room {
+                break;
+            }
+            let act = match attempt::due(&message) {
+                Due::Drop(why) => {
+                    let dropped = self.drop_message(&mut tx, &message, why, now).await?;
+                    gone += usize::from(dropped);
+                    continue;
+                }
+                Due::Ask => Act::Ask,
+                Due::Send if purses.grant(&mut tx, &message).await? => Act::Send,
+                Due::Send => {
+                    rows::hold_back(&mut tx, message.id, now).await?;
+                    gone += 1;
+                    continue;
+                }
+            };
+            let paged = matches!(act, Act::Send).then_some(now);
+            if rows::lease(&mut tx, &message, self.holder.name(), paged).await? {
+                message.attempts += 1;
+                if message.kind == Kind::Summary {
+                    message.digest = Some(rows::digest(&mut tx, message.id).await?);
+                }
+                jobs.push(Job { message, act });
+            }
+        }
+        tx.commit().await?;
+        Ok(gone)
+    }
+
+    /// Makes summaries of what was held back for long enough.
+    async fn fold(&self, channel: Channel, now: Timestamp) -> sqlx::Result<()> {
+        let all = rows::held_back(&self.store, channel).await?;
+        if all.is_empty() {
+            return Ok(());
+        }
+        let config = self.config.now();
+        let mut purses = Purses::new(&config.budget, now);
+        let mut tx = self.store.begin().await?;
+        for held in &all {
+            if purses.fold(&mut tx, held, channel).await? {
+                let (contact, count) = (&held.contact, held.count);
+                tracing::warn!(
+                    contact,
+                    channel = channel.name(),
+                    count,
+                    "told in a summary"
+                );
+            }
+        }
+        tx.commit().await
+    }
+
+    /// Messages that the provider has taken and is to be asked about.
+    async fn take_expected(
+        &self,
+        channel: Channel,
+        room: usize,
+        now: Timestamp,
+    ) -> sqlx::Result<Vec<Job>> {
+        let mut jobs = Vec::new();
+        if room == 0 {
+            return Ok(jobs);
+        }
+        let lease = now + self.config.now().pace.longest_retry.duration();
+        for (message, mut taken) in rows::expected(&self.store, channel, now, room).await? {
+            let mut tx = self.store.begin().await?;
+            // Whoever dies while asking has it asked again after that.
+            if rows::put_off(&mut tx, message.id, &mut taken, Some(lease)).await? {
+                let act = Act::Check(taken);
+                jobs.push(Job { message, act });
+            }
+            tx.commit().await?;
+        }
+        Ok(jobs)
     }
 
     async fn drop_message(
@@ -190,93 +285,17 @@ impl Outbox {
         Ok(dropped)
     }
 
-    /// Records what an attempt came to.
-    pub(super) async fn record(
-        &self,
-        job: &Job,
-        outcome: Outcome,
-        now: Timestamp,
-    ) -> sqlx::Result<()> {
-        let config = self.config.now();
-        let message = &job.message;
-        let next = attempt::next(message, outcome, &config.pace, rand::random(), now);
-        let change = Change {
-            state: next.state,
-            maybe: next.maybe,
-            asks: next.asks,
-            at: next.at,
-            note: &next.note,
-        };
-        let mut tx = self.store.begin().await?;
-        if !rows::change(&mut tx, message, Some(self.holder.name()), &change).await? {
-            tracing::warn!(
-                message = message.id,
-                "another collector has taken this message over"
-            );
-            return Ok(());
-        }
-        let event = match next.state {
-            State::Delivered => Some("told"),
-            State::Failed => Some("failed"),
-            // Said once, not at every attempt: an outage can be long and messages many.
-            State::Pending | State::Unknown => (message.attempts == 1).then_some("delayed"),
-            State::Leased | State::Dropped => None,
-        };
-        if let Some(event) = event {
-            let line = (event, next.note.as_str());
-            rows::remember(&mut tx, message.incident.id, now, line, Some(message)).await?;
-        }
-        if next.elsewhere {
-            let told = told(&mut tx, message.incident.id).await?;
-            // What came in since the message was leased counts.
-            let mut now_known = message.clone();
-            now_known.incident = rows::incident_by_id(&mut tx, message.incident.id).await?;
-            if let Some(new) = judge::elsewhere(&now_known, &config.told(), &told) {
-                rows::add(&mut tx, message.incident.id, &new, now).await?;
-            }
-        }
-        tx.commit().await?;
-        report(message, &next);
-        Ok(())
-    }
-
     /// Ends: nothing is held any more.
     pub(super) async fn leave(&self) -> sqlx::Result<()> {
         self.holder.leave(&self.store).await
     }
 }
 
-/// Says in the log what became of a message.
-fn report(message: &Message, next: &Next) {
-    let note = next.note.as_str();
-    match next.state {
-        State::Delivered => tracing::info!(
-            incident = message.incident.code.as_str(),
-            channel = message.channel.name(),
-            contact = message.contact,
-            "told"
-        ),
-        State::Failed => tracing::error!(
-            incident = message.incident.code.as_str(),
-            channel = message.channel.name(),
-            contact = message.contact,
-            error = note,
-            "cannot be told"
-        ),
-        State::Pending | State::Unknown if message.attempts == 1 => tracing::warn!(
-            incident = message.incident.code.as_str(),
-            channel = message.channel.name(),
-            contact = message.contact,
-            error = note,
-            "not told yet"
-        ),
-        State::Pending | State::Leased | State::Unknown | State::Dropped => {}
-    }
-}
-
-async fn told(tx: &mut Tx, incident: i64) -> sqlx::Result<Vec<judge::Told>> {
+pub(super) async fn told(tx: &mut Tx, incident: i64) -> sqlx::Result<Vec<judge::Told>> {
     let sent = rows::sent(&mut **tx, incident).await?;
-    Ok(sent.into_iter().map(|sent| sent.told).collect())
+    let all = sent.into_iter().map(|sent| sent.told);
+    // What a summary tells of has a message of its own.
+    Ok(all.filter(|told| told.kind != Kind::Summary).collect())
 }
 
 async fn write(tx: &mut Tx, incident: i64, steps: Vec<Step>, now: Timestamp) -> sqlx::Result<()> {

@@ -66,6 +66,50 @@ impl Gateway {
             Self::Twilio { client, sms } => ask(client, sms, message).await,
         }
     }
+
+    /// Asks whether a message that the gateway took has arrived.
+    pub(super) async fn check(&self, sid: &str) -> Outcome {
+        match self {
+            Self::Twilio { client, sms } if is_sid(sid) => check(client, sms, sid).await,
+            Self::Twilio { .. } | Self::Folder(_) | Self::Broken(_) => {
+                Outcome::Unanswered("nobody can be asked".to_owned())
+            }
+        }
+    }
+}
+
+/// Whether it is a name such as Twilio gives, and no other path.
+fn is_sid(sid: &str) -> bool {
+    !sid.is_empty() && sid.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Asks whether a message has arrived: `delivered`, or never will: `undelivered`, `failed`.
+async fn check(client: &Client, sms: &Sms, sid: &str) -> Outcome {
+    let place = place(sms).replace(".json", &format!("/{sid}.json"));
+    let request = match signed(client.get(place), sms) {
+        Ok(request) => request,
+        // Our own trouble says nothing about the message.
+        Err(_) => return Outcome::Unanswered("the secret cannot be read".to_owned()),
+    };
+    let answer = match request.send().await {
+        Ok(answer) => answer,
+        Err(error) => return Outcome::Unanswered(chain(error)),
+    };
+    if !answer.status().is_success() {
+        return Outcome::Unanswered(answer.status().to_string());
+    }
+    let Ok(taken) = answer.json::<Taken>().await else {
+        return Outcome::Unanswered("an answer that is no message".to_owned());
+    };
+    let status = wording::safe(&taken.status);
+    match taken.status.as_str() {
+        "delivered" | "read" => Outcome::Accepted(status),
+        "undelivered" | "failed" | "canceled" => {
+            let code = taken.error_code.unwrap_or_default();
+            Outcome::Refused(format!("{status}, {code}"))
+        }
+        _ => Outcome::Unanswered(status),
+    }
 }
 
 async fn send(client: &Client, sms: &Sms, message: &Message, text: &str) -> Outcome {
@@ -96,7 +140,7 @@ async fn send(client: &Client, sms: &Sms, message: &Message, text: &str) -> Outc
     let body = answer.bytes().await.unwrap_or_default();
     if status.is_success() {
         return match serde_json::from_slice::<Taken>(&body) {
-            Ok(taken) => Outcome::Accepted(wording::safe(&taken.sid)),
+            Ok(taken) => Outcome::Submitted(wording::safe(&taken.sid)),
             Err(_) => Outcome::Unknown(format!("{status}, without a message's number")),
         };
     }
@@ -153,7 +197,7 @@ fn adopt(found: Taken) -> Outcome {
         };
         return refusal(StatusCode::BAD_REQUEST, refused);
     }
-    Outcome::Accepted(wording::safe(&found.sid))
+    Outcome::Submitted(wording::safe(&found.sid))
 }
 
 fn signed(request: RequestBuilder, sms: &Sms) -> Result<RequestBuilder, Outcome> {

@@ -4,7 +4,7 @@ use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::Alert;
-use super::message::{Kind, Message};
+use super::message::{Digest, Kind, Message};
 
 /// How long the parts of an alert are kept, in characters.
 const TITLE: usize = 200;
@@ -64,6 +64,9 @@ pub(super) const SMS: usize = 160;
 
 /// The whole of an SMS.
 pub(super) fn sms(message: &Message, now: Timestamp) -> String {
+    if let Some(digest) = &message.digest {
+        return summary_sms(message, digest, now);
+    }
     let incident = &message.incident;
     let head = format!("{} ", message.label());
     let (middle, advice) = match (message.kind, &incident.resolved) {
@@ -105,6 +108,44 @@ fn silenced(message: &Message, now: Timestamp) -> String {
         moment(*until, now),
         cut(&gsm(by), 20)
     )
+}
+
+fn summary_sms(message: &Message, digest: &Digest, now: Timestamp) -> String {
+    let severity = message.severity.name().to_uppercase();
+    let head = format!("SUMMARY {severity} {}", tally(digest));
+    let since = format!(" since {} UTC. Worst: ", moment(digest.since, now));
+    let tail = format!(" {}", message.incident.code);
+    let room = SMS.saturating_sub(head.len() + since.len() + tail.len());
+    format!("{head}{since}{}{tail}", cut(&gsm(&headline(message)), room))
+}
+
+/// How much a summary tells of, exactly: `240 more incidents, 12 of them over; 30 others over`.
+pub(super) fn tally(digest: &Digest) -> String {
+    let more = match digest.begun {
+        0 => String::new(),
+        1 => "1 more incident".to_owned(),
+        count => format!("{count} more incidents"),
+    };
+    let over = match digest.over {
+        0 => String::new(),
+        count => format!(", {count} of them over"),
+    };
+    match (digest.begun, digest.ended) {
+        (_, 0) => format!("{more}{over}"),
+        (0, 1) => "1 incident over".to_owned(),
+        (0, ended) => format!("{ended} incidents over"),
+        (_, 1) => format!("{more}{over}; 1 other over"),
+        (_, ended) => format!("{more}{over}; {ended} others over"),
+    }
+}
+
+/// The kinds that a summary tells of: `200 health.down, 40 access.brute-force`.
+pub(super) fn kinds(digest: &Digest) -> String {
+    let kinds = digest.kinds.iter().take(20);
+    let kinds: Vec<_> = kinds
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    kinds.join(", ")
 }
 
 fn sentence(text: &str) -> String {

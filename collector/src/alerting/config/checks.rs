@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Config, Contact, Pace, Sms, Smtp, Tls};
+use super::{Budget, Config, Contact, Pace, Sms, Smtp, Tls};
 
 fn wrong_config(config: &Config) -> Option<&'static str> {
     let nobody = config.contacts.is_empty() && (config.smtp.is_some() || config.sms.is_some());
@@ -22,6 +22,10 @@ fn wrong_config(config: &Config) -> Option<&'static str> {
 
 fn wrong_pace(pace: &Pace) -> Option<&'static str> {
     (pace.first_retry > pace.longest_retry).then_some("first_retry is longer than longest_retry")
+}
+
+fn wrong_budget(budget: &Budget) -> Option<&'static str> {
+    (budget.email < 5 || budget.sms < 5).then_some("a budget is 5 messages at least")
 }
 
 fn wrong_smtp(smtp: &Smtp) -> Option<&'static str> {
@@ -66,4 +70,4 @@ macro_rules! checked {
     )*};
 }
 
-checked!(Config by wrong_config, Pace by wrong_pace, Smtp by wrong_smtp, Sms by wrong_sms, Contact by wrong_contact);
+checked!(Config by wrong_config, Pace by wrong_pace, Budget by wrong_budget, Smtp by wrong_smtp, Sms by wrong_sms, Contact by wrong_contact);

@@ -28,6 +28,8 @@ pub struct Config {
     pub keep: Span,
     /// How patiently messages are tried.
     pub pace: Pace,
+    /// How many messages one person gets at most.
+    pub budget: Budget,
     /// The server that sends emails.
     pub smtp: Option<Smtp>,
     /// The gateway that sends SMS.
@@ -42,6 +44,7 @@ impl Default for Config {
             folder: PathBuf::from("/var/lib/watchward/messages"),
             keep: Span::days(400),
             pace: Pace::default(),
+            budget: Budget::default(),
             smtp: None,
             sms: None,
             contacts: Vec::new(),
@@ -65,6 +68,8 @@ pub struct Pace {
     /// How long a collector that shares the database may be silent until another one takes over
     /// what it was sending. Has no use with SQLite.
     pub lease: Span,
+    /// How long the SMS gateway is asked whether a message that it took has arrived.
+    pub receipt: Span,
 }
 
 impl Default for Pace {
@@ -75,6 +80,40 @@ impl Default for Pace {
             give_up: Span::days(4),
             timeout: Span::seconds(20),
             lease: Span::seconds(30),
+            receipt: Span::minutes(3),
+        }
+    }
+}
+
+/// `[alerting.budget]`: how many messages one contact gets within a window by each channel. What is
+/// beyond is told in counted summaries, which count too. Two fifths are for what is not critical,
+/// and never take from the rest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct Budget {
+    /// How many emails; at least 5.
+    pub email: u16,
+    /// How many SMS; at least 5.
+    pub sms: u16,
+    /// The window.
+    pub window: Span,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            email: 30,
+            sms: 10,
+            window: Span::minutes(10),
+        }
+    }
+}
+
+impl Budget {
+    pub(super) const fn by(&self, channel: Channel) -> u16 {
+        match channel {
+            Channel::Email => self.email,
+            Channel::Sms => self.sms,
         }
     }
 }

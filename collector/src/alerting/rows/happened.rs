@@ -27,8 +27,8 @@ pub struct Happened {
     pub severity: Severity,
     /// The incident's host, if it is about one.
     pub host: Option<String>,
-    /// What happened: `opened`, `risen`, `repeated`, `resolved`, `nobody told`; of a message
-    /// `told`, `delayed`, `not told`, `failed`.
+    /// What happened: `opened`, `risen`, `repeated`, `resolved`, `silenced`, `silence over`,
+    /// `nobody told`; of a message `told`, `arrived`, `delayed`, `not told`, `failed`.
     pub event: String,
     /// `open` or `over`; of a message `delivered`, `waiting`, `dropped`
     /// or `failed`.
@@ -105,7 +105,7 @@ fn happened(row: &AnyRow) -> sqlx::Result<Happened> {
         severity: reading::severity(row)?,
         host: row.try_get("host")?,
         state: match event.as_str() {
-            "told" => "delivered",
+            "told" | "arrived" => "delivered",
             "delayed" => "waiting",
             "not told" => "dropped",
             "failed" => "failed",

@@ -4,7 +4,9 @@ mod happened;
 mod outbox;
 mod prune;
 mod reading;
+mod receipt;
 mod silence;
+mod summary;
 
 use sqlx::Row;
 use watchward_protocol::time::Timestamp;
@@ -18,14 +20,18 @@ pub use happened::{Happened, after, last};
 pub(super) use outbox::*;
 pub(super) use prune::prune;
 pub(super) use reading::*;
+pub(super) use receipt::*;
 pub(super) use silence::*;
+pub(super) use summary::*;
 
 /// The room's tables.
 ///
 /// `alerting_notice` is what is to be told and not yet written as messages; `alerting_message` is
 /// the outbox, whose rows stay as the record of who was told; `alerting_sender` says who is alive
 /// of those that hold messages as leased. `silence` is what holds an incident back now,
-/// `silenced_until` what did so before people were told.
+/// `silenced_until` what did so before people were told. A message
+/// that is told in a summary names it in `summary`; `paged_at` is when it was last sent, for the
+/// budget; `sid` and `check_at` say how and when its provider is asked whether it has arrived.
 pub const SCHEMA: Schema = Schema {
     room: "alerting",
     steps: &[
@@ -70,6 +76,20 @@ ALTER TABLE alerting_incident ADD COLUMN silence BIGINT;
 ALTER TABLE alerting_incident ADD COLUMN silenced_until BIGINT;
 ALTER TABLE alerting_incident ADD COLUMN silenced_by TEXT;
 CREATE INDEX alerting_incident_silence ON alerting_incident (silence) WHERE silence IS NOT NULL
+",
+        "
+ALTER TABLE alerting_message ADD COLUMN summary BIGINT;
+ALTER TABLE alerting_message ADD COLUMN paged_at BIGINT;
+ALTER TABLE alerting_message ADD COLUMN sid TEXT;
+ALTER TABLE alerting_message ADD COLUMN check_at BIGINT;
+ALTER TABLE alerting_message ADD COLUMN checks BIGINT;
+CREATE INDEX alerting_message_paged ON alerting_message (contact, channel, paged_at)
+    WHERE paged_at IS NOT NULL;
+CREATE INDEX alerting_message_held ON alerting_message (channel, contact) WHERE state = 'held';
+CREATE INDEX alerting_message_summary ON alerting_message (summary) WHERE summary IS NOT NULL;
+CREATE INDEX alerting_message_check ON alerting_message (check_at) WHERE check_at IS NOT NULL;
+CREATE TABLE alerting_purse (contact TEXT NOT NULL, channel TEXT NOT NULL, turns BIGINT NOT NULL,
+    PRIMARY KEY (contact, channel))
 ",
     ],
 };

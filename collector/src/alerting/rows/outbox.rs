@@ -78,8 +78,8 @@ pub(in crate::alerting) async fn add(
 /// Makes a message that has not reached anybody tell of a higher severity; false if it is being sent.
 pub(in crate::alerting) async fn sharpen(tx: &mut Tx, id: i64, to: Severity) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "UPDATE alerting_message SET severity = $1 \
-         WHERE id = $2 AND state = 'pending' AND maybe = 0",
+        "UPDATE alerting_message SET severity = $1, state = 'pending' \
+         WHERE id = $2 AND state IN ('pending', 'held') AND maybe = 0",
     )
     .bind(to.rank())
     .bind(id)
@@ -105,8 +105,24 @@ pub(in crate::alerting) async fn hasten(
     Ok(())
 }
 
+/// What [`reading::message`] reads; a condition follows.
+pub(super) const MESSAGES: &str = "SELECT i.key, i.code, i.severity AS incident_severity, i.host, i.subject, i.title, \
+     i.detail, i.advice, i.since, i.opened_at, i.last_at, i.repeats, i.resolved_at, \
+     i.resolution, i.silenced_until, i.silenced_by, m.id AS message_id, m.incident, m.contact, \
+     m.channel, m.address, m.kind, m.severity, m.state, m.attempts, m.asks, m.maybe, \
+     m.created_at, m.done_at, m.sid, m.check_at, m.checks, \
+     CAST(CASE WHEN EXISTS (SELECT 1 FROM alerting_message e WHERE e.incident = m.incident \
+         AND e.contact = m.contact AND e.channel = m.channel AND e.id < m.id \
+         AND (e.state = 'delivered' OR e.maybe = 1)) THEN 1 ELSE 0 END AS BIGINT) AS told, \
+     CAST(CASE WHEN EXISTS (SELECT 1 FROM alerting_message e WHERE e.incident = m.incident \
+         AND e.contact = m.contact AND e.channel = m.channel AND e.summary IS NOT NULL) \
+         THEN 1 ELSE 0 END AS BIGINT) AS folded, \
+     (SELECT MIN(e.id) FROM alerting_message e WHERE e.incident = m.incident \
+         AND e.contact = m.contact AND e.channel = m.channel) AS root \
+     FROM alerting_message m JOIN alerting_incident i ON i.id = m.incident";
+
 /// What is due by a channel: what begins before what ends, critical first, oldest first. A message
-/// waits for those before it to the same person about the same incident.
+/// waits for those before it to the same person about the same incident; a summary for nothing.
 ///
 /// What is due later than `horizon` was written by a clock that has since been set back: now it is.
 pub(in crate::alerting) async fn due(
@@ -116,47 +132,41 @@ pub(in crate::alerting) async fn due(
     horizon: Timestamp,
     limit: usize,
 ) -> sqlx::Result<Vec<Message>> {
-    let rows = sqlx::query(
-        "SELECT i.key, i.code, i.severity AS incident_severity, i.host, i.subject, i.title, \
-         i.detail, i.advice, i.since, i.opened_at, i.last_at, i.repeats, i.resolved_at, \
-         i.resolution, i.silenced_until, i.silenced_by, m.id AS message_id, m.incident, m.contact, m.channel, m.address, m.kind, \
-         m.severity, m.state, m.attempts, m.asks, m.maybe, m.created_at, \
-         CAST(CASE WHEN EXISTS (SELECT 1 FROM alerting_message e WHERE e.incident = m.incident \
-             AND e.contact = m.contact AND e.channel = m.channel AND e.id < m.id \
-             AND (e.state = 'delivered' OR e.maybe = 1)) THEN 1 ELSE 0 END AS BIGINT) AS told, \
-         (SELECT MIN(e.id) FROM alerting_message e WHERE e.incident = m.incident \
-             AND e.contact = m.contact AND e.channel = m.channel) AS root \
-         FROM alerting_message m JOIN alerting_incident i ON i.id = m.incident \
-         WHERE m.done_at IS NULL AND m.channel = $1 AND m.state IN ('pending', 'unknown') \
-         AND (m.next_at <= $2 OR m.next_at > $3) \
-         AND NOT EXISTS (SELECT 1 FROM alerting_message e WHERE e.incident = m.incident \
-             AND e.contact = m.contact AND e.channel = m.channel AND e.id < m.id \
-             AND e.done_at IS NULL) \
-         ORDER BY CASE WHEN m.kind = 'resolved' THEN 1 ELSE 0 END, m.severity DESC, m.id LIMIT $4",
-    )
-    .bind(channel.name())
-    .bind(now.as_micros())
-    .bind(horizon.as_micros())
-    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-    .fetch_all(store.read())
-    .await?;
+    let text = format!(
+        "{MESSAGES} WHERE m.done_at IS NULL AND m.channel = $1 \
+         AND m.state IN ('pending', 'unknown') AND (m.next_at <= $2 OR m.next_at > $3) \
+         AND (m.kind = 'summary' OR NOT EXISTS (SELECT 1 FROM alerting_message e \
+             WHERE e.incident = m.incident AND e.contact = m.contact AND e.channel = m.channel \
+             AND e.id < m.id AND e.done_at IS NULL)) \
+         ORDER BY CASE WHEN m.kind = 'resolved' THEN 1 ELSE 0 END, m.severity DESC, m.id LIMIT $4"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+        .bind(channel.name())
+        .bind(now.as_micros())
+        .bind(horizon.as_micros())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(store.read())
+        .await?;
     rows.iter().map(reading::message).collect()
 }
 
-/// Leases a message; false if somebody else was faster.
+/// Leases a message, to send it now if `paged`; false if somebody else was faster.
 pub(in crate::alerting) async fn lease(
     tx: &mut Tx,
     message: &Message,
     owner: &str,
+    paged: Option<Timestamp>,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "UPDATE alerting_message SET state = 'leased', owner = $1, attempts = attempts + 1 \
+        "UPDATE alerting_message SET state = 'leased', owner = $1, attempts = attempts + 1, \
+         paged_at = COALESCE($5, paged_at) \
          WHERE id = $2 AND attempts = $3 AND state = $4 AND done_at IS NULL",
     )
     .bind(owner)
     .bind(message.id)
     .bind(message.attempts)
     .bind(message.state.name())
+    .bind(paged.map(Timestamp::as_micros))
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected() == 1)

@@ -178,5 +178,7 @@ pub(super) fn message(row: &AnyRow) -> sqlx::Result<Message> {
         told: row.try_get::<i64, _>("told")? != 0,
         root: row.try_get("root")?,
         created_at: time(row, "created_at")?,
+        folded: row.try_get::<i64, _>("folded")? != 0,
+        digest: None,
     })
 }

@@ -26,6 +26,7 @@ struct Inside {
     mood: VecDeque<Mood>,
     always: Option<Mood>,
     cannot_list: bool,
+    status: Option<(&'static str, u32)>,
     taken: Vec<(String, String)>,
     tries: usize,
     log: Vec<String>,
@@ -70,6 +71,11 @@ impl Gateway {
         self.inside.lock().unwrap().cannot_list = true;
     }
 
+    /// From now on every message that it took has this status, with an error code.
+    pub(super) fn says(&self, status: &'static str, code: u32) {
+        self.inside.lock().unwrap().status = Some((status, code));
+    }
+
     /// The texts that it took, the oldest first.
     pub(super) fn taken(&self) -> Vec<String> {
         let inside = self.inside.lock().unwrap();
@@ -81,7 +87,7 @@ impl Gateway {
         self.inside.lock().unwrap().tries
     }
 
-    /// What was asked of it: `POST` to send, `GET` to list.
+    /// What was asked of it: `POST` to send, `GET` to list, `CHECK` whether one has arrived.
     pub(super) fn log(&self) -> Vec<String> {
         self.inside.lock().unwrap().log.clone()
     }
@@ -95,11 +101,19 @@ impl Gateway {
         let mut stream = BufReader::new(stream);
         while let Some((line, signed, body)) = read(&mut stream)? {
             let mut inside = self.inside.lock().unwrap();
-            inside.log.push(line.split(' ').next().unwrap().to_owned());
+            let one = line.contains("/Messages/");
+            let what = if one {
+                Some("CHECK")
+            } else {
+                line.split(' ').next()
+            };
+            inside.log.push(what.unwrap().to_owned());
             inside.signed.push(signed);
             drop(inside);
             let answer = if line.starts_with("POST") {
                 self.take(&body)
+            } else if one {
+                Some(self.show(&line))
             } else {
                 Some(self.list())
             };
@@ -144,6 +158,16 @@ impl Gateway {
             )),
             None => Some((201, json!({ "sid": sid, "status": "queued" }))),
         }
+    }
+
+    fn show(&self, line: &str) -> (u16, Value) {
+        let status = self.inside.lock().unwrap().status;
+        let (status, code) = status.unwrap_or(("sent", 0));
+        let sid = line.split("/Messages/").nth(1).unwrap().split('.').next();
+        (
+            200,
+            json!({ "sid": sid, "status": status, "error_code": code }),
+        )
     }
 
     fn list(&self) -> (u16, Value) {

@@ -1,5 +1,6 @@
 //! What people who are told rely on, with real databases and real conversations.
 
+mod budget;
 mod config;
 mod crash;
 mod delivery;
@@ -13,6 +14,7 @@ mod routes;
 mod silences;
 mod sms;
 mod storage;
+mod storm;
 mod wording;
 
 use std::path::Path;
@@ -81,6 +83,8 @@ pub(super) fn message(channel: Channel, kind: Kind, severity: Severity) -> Messa
         told: false,
         root: 7,
         created_at: NIGHT,
+        folded: false,
+        digest: None,
     }
 }
 
@@ -88,6 +92,11 @@ pub(super) fn message(channel: Channel, kind: Kind, severity: Severity) -> Messa
 pub(super) fn impatient(folder: &Path) -> Config {
     Config {
         folder: folder.to_owned(),
+        budget: Budget {
+            email: 1000,
+            sms: 1000,
+            ..Budget::default()
+        },
         pace: Pace {
             first_retry: Span::milliseconds(20),
             longest_retry: Span::milliseconds(100),
