@@ -138,8 +138,8 @@ mod tests {
     fn the_examples_in_the_shipped_policy_are_right() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), examples(POLICY)).unwrap();
-        let contacts: Config = toml::from_str(&examples(SHIPPED)).unwrap_or_default();
-        let policy = Policy::read(file.path(), Some(&contacts.alerting.contacts)).unwrap();
+        let contacts = of_examples().alerting.contacts;
+        let policy = Policy::read(file.path(), Some(&contacts)).unwrap();
         assert_ne!(policy, Policy::default(), "it has examples");
     }
 
@@ -159,8 +159,12 @@ mod tests {
 
     #[test]
     fn the_examples_in_the_shipped_file_are_right() {
+        assert_ne!(of_examples(), Config::default());
+    }
+
+    fn of_examples() -> Config {
         let usual = SHIPPED.lines().filter(|it| !it.starts_with("database = "));
         let text = examples(&usual.collect::<Vec<_>>().join("\n"));
-        toml::from_str::<Config>(&text).unwrap();
+        toml::from_str(&text).unwrap()
     }
 }

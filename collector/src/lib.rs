@@ -9,6 +9,7 @@ pub mod hosts;
 pub mod intake;
 pub mod keys;
 pub mod live;
+pub mod metrics;
 pub mod people;
 pub mod policy;
 mod reload;
@@ -55,6 +56,7 @@ const SCHEMAS: &[Schema] = &[
 /// should not have.
 pub async fn run(file: &Path) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
+    metrics::recorder();
     let (tasks, running) = tasks();
     let reload = start(&tasks, Config::read(file)?).await?;
     drop(tasks);
@@ -97,6 +99,7 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
         rules: followed.rules,
         key_rules: followed.key_rules,
         bell: rooms.bell.clone(),
+        web: followed.web.clone(),
     };
     web::start_admin(tasks, &admin, shown::routes(&shown, tasks.stop()))?;
     shown::site(&shown, tasks.stop())
@@ -145,6 +148,7 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown) {
     tasks.start("keys", keys::run(store, keys, bell.clone(), tasks.stop()));
     tasks.start("hosts", shown.hosts.run(bell.clone(), tasks.stop()));
     tasks.start("people", shown.people.run(tasks.stop()));
+    tasks.start("metrics", metrics::run(tasks.stop()));
 }
 
 /// Puts every deadline off by the time that the collector was away.

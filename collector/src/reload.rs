@@ -135,11 +135,19 @@ impl Reload {
                 self.orders.send_replace(Arc::new(orders(checks)));
                 self.keys.send_replace(Arc::new(keys));
                 self.key_rules.send_replace(Arc::new(key_rules));
+                measure(true);
                 tracing::info!(file = %file.display(), "read the configuration again");
             }
             Err(error) => {
+                measure(false);
                 tracing::error!(%error, "the new configuration is not used; the old one stays");
             }
         }
     }
+}
+
+/// Says for monitoring whether the configuration was right when it was last read.
+fn measure(right: bool) {
+    let right = f64::from(u8::from(right));
+    ::metrics::gauge!("watchward_config_last_reload_successful").set(right);
 }

@@ -1,5 +1,7 @@
 //! What rooms show, to the operator's command and to people: all their paths and pages together.
 
+use std::sync::Arc;
+
 use axum::Router;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
@@ -9,7 +11,7 @@ use crate::hosts::Hosts;
 use crate::people::People;
 use crate::store::Store;
 use crate::web::{self, Site};
-use crate::{access, alerting, health, hosts, keys, live, restriction};
+use crate::{access, alerting, health, hosts, keys, live, metrics, restriction};
 
 /// What rooms show, to the operator's command and to people.
 pub(crate) struct Shown {
@@ -20,6 +22,7 @@ pub(crate) struct Shown {
     pub(crate) rules: Live<restriction::Policy>,
     pub(crate) key_rules: Live<keys::Policy>,
     pub(crate) bell: Bell,
+    pub(crate) web: Live<web::Config>,
 }
 
 /// What the operator's command can ask.
@@ -32,6 +35,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         rules,
         key_rules,
         bell,
+        web: _,
     } = shown;
     let keys = keys::routes(store.clone(), key_rules.clone(), bell.clone());
     let rooms = access::routes()
@@ -44,6 +48,20 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         .merge(keys)
         .merge(live::routes(store.clone(), stop))
         .merge(web::account_routes(people.clone()))
+        .merge(metrics::routes(measure(shown)))
+}
+
+/// What is measured in the database when monitoring asks.
+fn measure(shown: &Shown) -> metrics::Measure {
+    let (store, hosts) = (shown.store.clone(), shown.hosts.clone());
+    Arc::new(move |now| {
+        let (store, hosts) = (store.clone(), hosts.clone());
+        Box::pin(async move {
+            hosts.measure().await?;
+            alerting::measure(&store, now).await?;
+            store.measure().await
+        })
+    })
 }
 
 /// The pages, with their entries in the order of the navigation.
@@ -51,6 +69,7 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
     let store = &shown.store;
     Site::new(shown.people.clone(), store.clone())
         .with(alerting::pages(store.clone(), shown.alerting.clone()))
+        .with(metrics::pages(measure(shown), shown.web.clone()))
         .with(hosts::pages(store.clone()))
         .with(health::pages(store.clone()))
         .with(access::pages(store.clone(), stop))
@@ -75,7 +94,7 @@ mod tests {
     use watchward_daemon::clock;
 
     /// What needs nobody who has signed in.
-    const OPEN: &[&str] = &["/sign-in", "/-/healthy", "/-/ready"];
+    const OPEN: &[&str] = &["/sign-in", "/-/healthy", "/-/ready", "/metrics"];
 
     #[tokio::test]
     async fn every_path_but_those_that_say_so_needs_somebody_who_has_signed_in() {
@@ -93,6 +112,7 @@ mod tests {
                 rules: Live::fixed(restriction::Policy::default()),
                 key_rules: Live::fixed(keys::Policy::default()),
                 bell: Bell::default(),
+                web: Live::fixed(web::Config::default()),
             };
             let site = site(&shown, Stop::new());
             let (paths, open) = site.paths();

@@ -20,6 +20,7 @@ use super::email::Post;
 use super::message::Channel;
 use super::outbox::{Act, Job, Outbox};
 use super::sms::Gateway;
+use crate::metrics;
 
 /// How many messages are on their way by one channel at a time.
 const WIDTH: usize = 8;
@@ -89,7 +90,10 @@ pub(super) async fn run(
             servers = Arc::new(Servers::open(&current));
         }
         match turn {
-            Ok(jobs) => sending.extend(jobs.into_iter().map(|job| start(&servers, job))),
+            Ok(jobs) => {
+                metrics::went_round(clock::now());
+                sending.extend(jobs.into_iter().map(|job| start(&servers, job)));
+            }
             Err(error) if stop.is_cancelled() => return Err(error.into()),
             Err(error) => tracing::error!(%error, "the outbox cannot be used; trying again"),
         }

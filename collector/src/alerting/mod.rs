@@ -10,6 +10,7 @@ mod email;
 mod folder;
 mod holder;
 mod judge;
+mod measure;
 mod message;
 mod outbox;
 mod pages;
@@ -40,6 +41,7 @@ pub use config::{
     Address, Budget, Config, Contact, Host, Name, Number, Pace, Sender, Sms, SmsBase, Smtp,
     Threshold, Tls, Token,
 };
+pub use measure::measure;
 pub use pages::pages;
 pub use routes::{Route, Routes};
 pub use rows::{Happened, SCHEMA, after, last};

@@ -4,6 +4,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::attempt::{self, Next, Outcome, Receipt};
 use super::judge;
+use super::measure;
 use super::message::{Kind, Message, State};
 use super::outbox::{Act, Job, Outbox, told};
 use super::rows::{self, Change, Taken};
@@ -59,6 +60,7 @@ impl Outbox {
             self.tell_elsewhere(&mut tx, message, now).await?;
         }
         tx.commit().await?;
+        measure::ended(message.channel, next.state.name());
         report(message, &next);
         Ok(())
     }
@@ -74,9 +76,11 @@ impl Outbox {
         let pace = self.config.now().pace.clone();
         let asked = (taken.checks + 1, taken.at);
         let receipt = attempt::receipt(outcome, asked, &pace, rand::random(), now);
-        let again = match &receipt {
-            Receipt::Wait(at) => Some(*at),
-            Receipt::Arrived(_) | Receipt::Lost(_) | Receipt::Silence => None,
+        let (again, result) = match &receipt {
+            Receipt::Wait(at) => (Some(*at), None),
+            Receipt::Arrived(_) => (None, Some("arrived")),
+            Receipt::Lost(_) => (None, Some("lost")),
+            Receipt::Silence => (None, Some("unconfirmed")),
         };
         let mut tx = self.store.begin().await?;
         if !rows::put_off(&mut tx, message.id, &mut taken.clone(), again).await? {
@@ -102,7 +106,11 @@ impl Outbox {
             }
             Receipt::Silence => self.tell_elsewhere(&mut tx, message, now).await?,
         }
-        tx.commit().await
+        tx.commit().await?;
+        if let Some(result) = result {
+            measure::ended(message.channel, result);
+        }
+        Ok(())
     }
 
     /// Tells by the other channel what may not have reached somebody by this one.

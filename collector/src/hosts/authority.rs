@@ -64,6 +64,16 @@ impl Authority {
         })
     }
 
+    /// When its own certificate ends.
+    ///
+    /// # Errors
+    /// It is no certificate.
+    pub(super) fn expires(&self) -> anyhow::Result<Timestamp> {
+        let (_, own) = x509_parser::parse_x509_certificate(&self.certificate)?;
+        let seconds = own.validity().not_after.timestamp();
+        Ok(Timestamp::from_micros(seconds.saturating_mul(1_000_000)))
+    }
+
     /// Its certificate, PEM.
     pub(super) fn pem(&self) -> &str {
         &self.pem

@@ -3,6 +3,7 @@
 mod api;
 mod authority;
 mod judge;
+mod measure;
 mod pages;
 mod registry;
 mod rows;
@@ -97,6 +98,8 @@ impl Hosts {
         let authority = Authority::open(&settings.authority, now)?;
         let life = settings.certificate_life.duration();
         let (own, key) = authority.certify_collector(life, now)?;
+        measure::expiry("authority", authority.expires()?);
+        measure::expiry("own", own.expires);
         Ok(Self {
             store,
             config,
@@ -194,6 +197,7 @@ impl Hosts {
             let life = self.config.now().certificate_life.duration();
             let (own, key) = self.authority.certify_collector(life, now)?;
             self.identity.exchange(&own.chain, &key)?;
+            measure::expiry("own", own.expires);
             self.renew_at = authority::renew_at(now, life);
             tracing::info!("renewed the collector's certificate");
         }

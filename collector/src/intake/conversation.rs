@@ -144,6 +144,7 @@ impl Talk {
         if let Some(before) = self.talks().insert(host.id, displaced.clone()) {
             before.cancel();
         }
+        self.measure();
         let ended = tokio::select! {
             ended = self.listen(&host, &mut inbound, &reply) => ended,
             () = displaced.cancelled() => Err(Status::aborted(
@@ -155,6 +156,7 @@ impl Talk {
         };
         if !displaced.is_cancelled() {
             self.talks().remove(&host.id);
+            self.measure();
         }
         let (id, name) = (host.id, host.name);
         match ended {
@@ -166,6 +168,12 @@ impl Talk {
                 let _ = reply.try_send(Err(status));
             }
         }
+    }
+
+    /// Says for monitoring how many agents are connected.
+    fn measure(&self) {
+        let count = u32::try_from(self.talks().len()).unwrap_or(u32::MAX);
+        metrics::gauge!("watchward_agents_connected").set(count);
     }
 
     /// The conversations that go on, one for each host.

@@ -15,6 +15,7 @@ use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
 use watchward_protocol::keys::Keys;
 use watchward_protocol::record::{Epoch, Gap, Lane, Record, Report};
+use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
 
 use super::rows::{self, HighWater};
@@ -87,7 +88,7 @@ async fn commit(store: &Store, rooms: &dyn Rooms, group: Vec<Arrival>, pulse: &P
 }
 
 async fn attempt(store: &Store, rooms: &dyn Rooms, group: &[Arrival]) -> anyhow::Result<()> {
-    let now = clock::now();
+    let (now, begun) = (clock::now(), Instant::now());
     let mut tx = store.begin().await?;
     let mut marks = Marks::default();
     let mut kinds = Kinds::default();
@@ -105,12 +106,25 @@ async fn attempt(store: &Store, rooms: &dyn Rooms, group: &[Arrival]) -> anyhow:
     }
     marks.advance(&mut tx).await?;
     tx.commit().await?;
+    measure(group, begun.elapsed(), now);
     rooms.committed();
     for arrival in group.iter().filter(|arrival| !arrival.records.is_empty()) {
         // When the answers pile up the next one says the same and more.
         let _ = arrival.reply.try_send(Ok(marks.answer(arrival)));
     }
     Ok(())
+}
+
+/// Counts what was committed, for monitoring.
+fn measure(group: &[Arrival], took: Duration, now: Timestamp) {
+    for arrival in group {
+        let count = u64::try_from(arrival.records.len()).unwrap_or(u64::MAX);
+        metrics::counter!("watchward_records_total", "lane" => arrival.lane.name())
+            .increment(count);
+    }
+    metrics::histogram!("watchward_commit_seconds").record(took.as_secs_f64());
+    let seconds = Duration::from_micros(now.as_micros().unsigned_abs()).as_secs_f64();
+    metrics::gauge!("watchward_last_commit_timestamp_seconds").set(seconds);
 }
 
 /// High-water marks as this group moves them.

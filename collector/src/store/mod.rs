@@ -106,6 +106,23 @@ impl Store {
         }
     }
 
+    /// Measures how large the database is, for monitoring.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn measure(&self) -> sqlx::Result<()> {
+        let bytes: i64 = sqlx::query_scalar(match self.kind {
+            Kind::Sqlite => {
+                "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+            }
+            Kind::Postgres => "SELECT pg_database_size(current_database())",
+        })
+        .fetch_one(&self.read)
+        .await?;
+        metrics::gauge!("watchward_database_bytes").set(bytes as f64);
+        Ok(())
+    }
+
     /// Connections for reading.
     pub fn read(&self) -> &AnyPool {
         &self.read

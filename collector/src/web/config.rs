@@ -25,6 +25,8 @@ pub struct Config {
     pub behind_proxy: bool,
     /// How people reach it, such as `https://watch.example.org`: for links in messages.
     pub public_url: Option<PublicUrl>,
+    /// The file with the token that opens `/metrics` from elsewhere; from this machine it is open.
+    pub metrics_token_file: Option<SecretFile>,
 }
 
 impl Default for Config {
@@ -35,6 +37,7 @@ impl Default for Config {
             key: None,
             behind_proxy: false,
             public_url: None,
+            metrics_token_file: None,
         }
     }
 }

@@ -20,6 +20,7 @@ use super::guard::{self, Gate};
 use super::listen::Listening;
 use super::page::{Html, Sorry, Tone, Visitor};
 use super::{account, assets, doors, overview};
+use crate::metrics;
 use crate::people::People;
 use crate::store::Store;
 
@@ -181,7 +182,7 @@ impl Site {
     pub fn new(people: People, store: Store) -> Self {
         let own = Pages::new()
             .open_route("/sign-in", get(doors::show).post(doors::sign_in))
-            .open_route("/-/healthy", get(async || "healthy\n"))
+            .open_route("/-/healthy", get(metrics::healthy))
             .open_route("/-/ready", get(guard::ready))
             .route("/assets/{name}", get(assets::asset))
             .route("/", get(overview::show))

@@ -1,5 +1,6 @@
 //! The alerting room's tables, and what opens, joins and ends an incident in them.
 
+mod counted;
 mod happened;
 mod outbox;
 mod prune;
@@ -15,6 +16,7 @@ use super::message::{Code, Kind, Message};
 use super::{Alert, Severity};
 use crate::store::{Schema, Tx};
 
+pub(super) use counted::*;
 pub(super) use happened::history;
 pub use happened::{Happened, after, last};
 pub(super) use outbox::*;

@@ -71,6 +71,18 @@ pub(super) async fn revocations(store: &Store) -> sqlx::Result<i64> {
         .await
 }
 
+/// How many hosts are heard, silent and revoked.
+pub(super) async fn states(store: &Store) -> sqlx::Result<[(&'static str, i64); 3]> {
+    let (heard, silent, revoked) = sqlx::query_as(
+        "SELECT COUNT(CASE WHEN revoked_at IS NULL AND silent = 0 THEN 1 END), \
+         COUNT(CASE WHEN revoked_at IS NULL AND silent = 1 THEN 1 END), \
+         COUNT(revoked_at) FROM host",
+    )
+    .fetch_one(store.read())
+    .await?;
+    Ok([("heard", heard), ("silent", silent), ("revoked", revoked)])
+}
+
 /// A host that may talk to us.
 pub(super) async fn live(store: &Store, id: HostId) -> sqlx::Result<Option<Host>> {
     let name: Option<String> =
