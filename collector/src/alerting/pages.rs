@@ -224,7 +224,7 @@ impl Message {
             Told::Delivered => Tone::Good,
             Told::Failed => Tone::Bad,
             Told::Unknown => Tone::Warn,
-            Told::Pending | Told::Leased | Told::Dropped => Tone::Dim,
+            Told::Pending | Told::Held | Told::Folded | Told::Leased | Told::Dropped => Tone::Dim,
         }
     }
 }

@@ -31,10 +31,10 @@ impl Outbox {
         now: Timestamp,
     ) -> sqlx::Result<()> {
         let config = self.config.now();
-        let sid = match &outcome {
-            Outcome::Submitted(sid) => Some(sid.clone()),
-            _ => None,
-        };
+        let mut sid = None;
+        if let Outcome::Submitted(given) = &outcome {
+            sid = Some(given.clone());
+        }
         let next = attempt::next(message, outcome, &config.pace, rand::random(), now);
         let change = Change {
             state: next.state,

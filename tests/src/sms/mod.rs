@@ -60,6 +60,8 @@ struct State {
     script: VecDeque<Reply>,
     tries: u64,
     closing: bool,
+    /// The status of every message, and its error code.
+    status: Option<(&'static str, u32)>,
 }
 
 impl Gateway {
@@ -94,6 +96,11 @@ impl Gateway {
     /// Meets the next tries to send like this, one after the other.
     pub fn script(&self, replies: impl IntoIterator<Item = Reply>) {
         lock(&self.state).script.extend(replies);
+    }
+
+    /// From now on says that every message has this status, with an error code unless it is 0.
+    pub fn says(&self, status: &'static str, code: u32) {
+        lock(&self.state).status = Some((status, code));
     }
 
     /// Stops listening: connections are refused.
@@ -152,7 +159,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> Result<()> {
         let sid = sid.and_then(|rest| rest.strip_suffix(".json"));
         let state = lock(state);
         let found = state.taken.iter().find(|sms| Some(sms.sid.as_str()) == sid);
-        found.map_or_else(|| error(404, 20404), |sms| (200, show(sms)))
+        found.map_or_else(|| error(404, 20404), |sms| (200, show(sms, state.status)))
     };
     web::answer(stream, status, &body.to_string())
 }
@@ -198,7 +205,7 @@ fn create(request: &Request, state: &mut State) -> Result<Option<(u16, Value)>> 
         )
         .context("the year has four digits")?,
     };
-    let shown = show(&sms);
+    let shown = show(&sms, None);
     state.taken.push(sms);
     Ok(matches!(reply, Reply::Accept).then_some((201, shown)))
 }
@@ -210,7 +217,7 @@ fn list(request: &Request, state: &State) -> Value {
         .iter()
         .rev()
         .filter(|sms| to.is_none_or(|to| *to == sms.to));
-    let messages: Vec<Value> = found.map(show).collect();
+    let messages: Vec<Value> = found.map(|sms| show(sms, state.status)).collect();
     json!({
         "messages": messages, "page": 0, "page_size": 50, "start": 0,
         "end": messages.len().saturating_sub(1), "next_page_uri": null, "previous_page_uri": null,
@@ -218,11 +225,12 @@ fn list(request: &Request, state: &State) -> Value {
     })
 }
 
-fn show(sms: &Sms) -> Value {
+fn show(sms: &Sms, status: Option<(&str, u32)>) -> Value {
+    let (status, code) = status.unwrap_or(("queued", 0));
     json!({
         "sid": sms.sid, "account_sid": ACCOUNT, "api_version": "2010-04-01", "to": sms.to,
-        "from": sms.from, "body": sms.body, "status": "queued", "direction": "outbound-api",
-        "num_segments": "1", "error_code": null, "error_message": null,
+        "from": sms.from, "body": sms.body, "status": status, "direction": "outbound-api",
+        "num_segments": "1", "error_code": (code > 0).then_some(code), "error_message": null,
         "date_created": sms.date, "date_updated": sms.date, "date_sent": sms.date,
         "uri": format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/{}.json", sms.sid),
     })

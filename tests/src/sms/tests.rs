@@ -56,6 +56,16 @@ fn takes_a_message_and_lists_it_by_its_receiver() {
     assert_eq!(others["messages"], json!([]));
     let (status, one) = ask(&gateway, &format!("GET {MESSAGES}/{sid}.json"), TOKEN, "");
     assert_eq!((status, &one["body"]), (200, &json!("sshd on web")));
+    assert_eq!(
+        (&one["status"], &one["error_code"]),
+        (&json!("queued"), &Value::Null)
+    );
+    gateway.says("undelivered", 30003);
+    let (_, one) = ask(&gateway, &format!("GET {MESSAGES}/{sid}.json"), TOKEN, "");
+    assert_eq!(
+        (&one["status"], &one["error_code"]),
+        (&json!("undelivered"), &json!(30003))
+    );
 }
 
 #[test]
