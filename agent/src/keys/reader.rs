@@ -25,6 +25,8 @@ pub(super) const SUBJECT: &str = "keys";
 
 /// The shortest rest before a look.
 const SETTLE: Duration = Duration::from_millis(200);
+/// The longest rest before a look.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 /// How long a look at all files may take: there may be one on a server that does not answer.
 const LONGEST: Duration = Duration::from_secs(60);
 /// How often in a row a look is taken again because something new came to be watched.
@@ -97,8 +99,8 @@ pub(super) async fn read(config: &Config, mouth: &Mouth) -> Result<Infallible, G
                 None
             }
         };
-        // Who changes their file all the time costs at most a fifth of a processor.
-        let rest = SETTLE.max(began.elapsed() * 4);
+        // Who changes their file all the time is to cost little, and to hide nobody else's.
+        let rest = (began.elapsed() * 4).clamp(SETTLE, LONGEST_REST);
         let until = more_at.map_or(full_at, |at| at.min(full_at));
         if wait(watch.as_deref(), (until, rest), known.as_deref()).await {
             known = None;

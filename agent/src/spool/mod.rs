@@ -151,7 +151,11 @@ async fn gather(
     const AT_ONCE: usize = 64;
     const REPORTS: usize = 4096;
     let mut reports = batch.iter().map(|entry| entry.reports.len()).sum::<usize>();
+    let mut until = until;
     while batch.len() < AT_ONCE && reports < REPORTS {
+        if batch.last().is_some_and(hurries) {
+            until = Instant::now();
+        }
         let next = tokio::select! {
             biased;
             next = entries.recv() => next,
@@ -162,6 +166,13 @@ async fn gather(
         reports += next.reports.len();
         batch.push(next);
     }
+}
+
+/// What opens an account changes seldom, and is to be known within two seconds: it only takes along
+/// what else is there.
+fn hurries(entry: &Entry) -> bool {
+    let mut reports = entry.reports.iter();
+    reports.any(|report| matches!(report, Report::Keys(_)))
 }
 
 /// Makes a batch durable, however long the disk is full; sources wait meanwhile.

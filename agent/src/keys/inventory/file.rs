@@ -12,6 +12,9 @@ use crate::keys::authorized::{Authorized, Line, bare};
 use crate::keys::holding::{Holding, opening};
 use crate::keys::open::{LARGEST, Opened, Whose, open, shown};
 
+/// So many lines of a file are read: somebody's rubbish is not to hide for long what others have.
+const MOST_LINES: u32 = 100_000;
+
 /// The keys of a file of authorities, which sshd reads only up to the first line that is none.
 pub(super) fn trusted(path: &Path, holding: &mut Holding, mut take: impl FnMut(Opening)) {
     each_line(
@@ -63,6 +66,10 @@ pub(super) fn each_line(
         }
         if !take(&text, Some(number), holding) {
             return;
+        }
+        if number == MOST_LINES {
+            let what = format!("{} is read only up to line {number}", shown(path));
+            return holding.trouble(what);
         }
     }
     if larger {
