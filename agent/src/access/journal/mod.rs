@@ -38,6 +38,27 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// When the place is gone, entries from so long before are looked at again: clocks are set back.
 const BEFORE: Duration = Duration::from_secs(3600);
 
+/// What this machine is called in its journal.
+const MACHINE: &str = "/etc/machine-id";
+
+/// These matches, of this machine alone. A journalctl that follows shows nothing of earlier boots
+/// unless it merges all journals (seen with systemd 252), those of other machines among them.
+fn of_this_machine(matches: Vec<String>, machine: &str) -> Vec<String> {
+    if machine.is_empty() {
+        return matches;
+    }
+    let own = format!("_MACHINE_ID={machine}");
+    let mut words = vec!["--merge".to_owned()];
+    for word in matches {
+        if word == "+" {
+            words.push(own.clone());
+        }
+        words.push(word);
+    }
+    words.push(own);
+    words
+}
+
 /// Where the journal is.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -171,7 +192,8 @@ impl Journal {
     /// Reads until the child ends; why it did.
     async fn read(&self, start: Start, desk: &mut Desk) -> Result<Unreadable, Ended> {
         let fixed = ["--follow", "--no-tail", "--quiet", FIELDS, &start.argument];
-        let matches = matches(&self.services);
+        let machine = std::fs::read_to_string(MACHINE).unwrap_or_default();
+        let matches = of_this_machine(matches(&self.services), machine.trim());
         let matches = matches.iter().map(String::as_str);
         let all: Vec<&str> = fixed.into_iter().chain(matches).collect();
         let mut reading = match Reading::start(&self.program, &all) {

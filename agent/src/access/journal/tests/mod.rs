@@ -354,3 +354,13 @@ async fn what_is_missing_is_said() {
     assert_eq!(found.state, FindingState::Failing);
     assert!(found.why.contains("cannot be started"), "{found:?}");
 }
+
+#[test]
+fn every_way_to_match_is_of_this_machine() {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(
+        of_this_machine(words("_COMM=sshd + SYSLOG_IDENTIFIER=sshd"), "5e1f"),
+        words("--merge _COMM=sshd _MACHINE_ID=5e1f + SYSLOG_IDENTIFIER=sshd _MACHINE_ID=5e1f")
+    );
+    assert_eq!(of_this_machine(words("_COMM=sshd"), ""), ["_COMM=sshd"]);
+}
