@@ -40,6 +40,13 @@ pub(crate) enum Command {
         /// The name that the token was made for; this host's own name unless given.
         #[arg(long)]
         name: Option<String>,
+        /// Where the collector listens for agents, such as collector.example.net:7443; not needed where
+        /// the configuration says so.
+        #[arg(long, value_name = "ADDRESS")]
+        collector: Option<String>,
+        /// Where it listens for enrolment; port 7444 of the same machine unless given.
+        #[arg(long, value_name = "ADDRESS", requires = "collector")]
+        enrolment: Option<String>,
         /// The token; `-` reads it from standard input, where no other user can see it.
         token: String,
     },

@@ -20,13 +20,22 @@ use watchward_protocol::record::PerLane;
 
 use config::Config;
 
+const NOT_ENROLLED: &str = "This host is not enrolled: `watchward token create`, on the collector's \
+    machine, prints the line to paste here";
+
 /// Runs the agent until a signal ends it.
 ///
 /// # Errors
-/// The configuration is wrong, the host is not enrolled, or a task ended that should not have.
+/// The configuration is wrong, or a task ended that should not have.
 pub async fn run(file: &Path) -> anyhow::Result<()> {
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
+    let config: Config = watchward_daemon::config::read(file)?;
+    let enrolled = config.hosts.enrolled();
+    if !service::wait(&mut signals, NOT_ENROLLED, enrolled).await {
+        return Ok(());
+    }
     let (tasks, running) = tasks();
+    // It may have been written for the enrolment.
     let reload = start(&tasks, watchward_daemon::config::read(file)?)?;
     drop(tasks);
     service::run(signals, running, || reload.from(file)).await

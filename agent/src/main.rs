@@ -4,15 +4,15 @@ mod arguments;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Parser;
 use watchward_agent::access::parse::{Summary, parse_command};
 use watchward_agent::config::Config;
 use watchward_agent::hosts;
-use watchward_agent::uplink::Token;
+use watchward_agent::uplink::{Address, Token};
 
 use arguments::{Arguments, Command};
 
@@ -28,8 +28,16 @@ fn main() -> ExitCode {
         Command::Enroll {
             config,
             name,
+            collector,
+            enrolment,
             token,
-        } => enroll(&config, name, token),
+        } => Enrolment {
+            config,
+            name,
+            collector,
+            enrolment,
+        }
+        .run(token),
         Command::Parse { file, json } => parse(&file, json),
     };
     watchward_daemon::service::exit(done)
@@ -41,15 +49,42 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(builder.enable_all().max_blocking_threads(8).build()?)
 }
 
-fn enroll(config: &Path, name: Option<String>, token: String) -> anyhow::Result<()> {
-    let config: Config = watchward_daemon::config::read(config)?;
-    let token = match token.as_str() {
-        "-" => io::read_to_string(io::stdin())?,
-        _ => token,
-    };
-    let token: Token = token.parse()?;
-    let name = name.map_or_else(hosts::name, Ok)?;
-    runtime()?.block_on(config.hosts.enrol(&config.uplink, &token, &name))
+/// What `watchward-agent enroll` was told.
+struct Enrolment {
+    config: PathBuf,
+    name: Option<String>,
+    collector: Option<String>,
+    enrolment: Option<String>,
+}
+
+impl Enrolment {
+    fn run(self, token: String) -> anyhow::Result<()> {
+        let mut config: Config = watchward_daemon::config::read(&self.config)?;
+        if let Some(given) = self.collector {
+            let given: Address = given.try_into().map_err(anyhow::Error::msg)?;
+            let file = self.config.display();
+            if let Some(said) = config.uplink.collector.filter(|said| *said != given) {
+                bail!(
+                    "{file} says that the collector is at {said}: change that first, or remove it"
+                );
+            }
+            let apart = self.enrolment.map(Address::try_from).transpose();
+            config.uplink.enrolment = apart.map_err(anyhow::Error::msg)?;
+            config.uplink.collector = Some(given);
+        }
+        let token = match token.as_str() {
+            "-" => io::read_to_string(io::stdin())?,
+            _ => token,
+        };
+        let token: Token = token.parse()?;
+        let name = self.name.map_or_else(hosts::name, Ok)?;
+        runtime()?.block_on(config.hosts.enrol(&config.uplink, &token, &name))?;
+        writeln!(
+            io::stdout(),
+            "This host is enrolled as {name}; a running agent begins at once."
+        )?;
+        Ok(())
+    }
 }
 
 fn parse(file: &Path, json: bool) -> anyhow::Result<()> {

@@ -70,7 +70,8 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
     let now = clock::now();
     let (followed, reload) = reload::follow(config, policy);
     let hosts = Hosts::open(store.clone(), followed.hosts, now)?
-        .on_revoke(|tx, host, now| Box::pin(forget(tx, host, now)));
+        .on_revoke(|tx, host, now| Box::pin(forget(tx, host, now)))
+        .reached_at(intake.doors());
     thaw(&store, &hosts, now).await?;
     let people = People::new(store.clone(), followed.people);
     people.welcome(now).await?;

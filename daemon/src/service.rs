@@ -1,5 +1,6 @@
 //! What the service manager and the terminal say to us, and what we tell systemd.
 
+use std::future::Future;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::tasks::Running;
+use crate::watchdog::Watchdog;
 
 /// Signals that end a program (`SIGTERM`, `SIGINT`) or have it read its configuration again
 /// (`SIGHUP`).
@@ -51,6 +53,33 @@ impl Signals {
             _ = self.hangup.recv() => Wish::Reload,
         }
     }
+}
+
+/// Waits for what an administrator has still to do, and tells them so; at once, when it is done. Says
+/// whether it was; if not, a signal has ended the program.
+pub async fn wait(signals: &mut Signals, todo: &str, done: impl Future<Output = ()>) -> bool {
+    tokio::pin!(done);
+    tokio::select! {
+        biased;
+        () = &mut done => return true,
+        () = std::future::ready(()) => {}
+    }
+    tracing::info!("{todo}");
+    tell(&[NotifyState::Ready, NotifyState::Status(todo)]);
+    let pulse = Watchdog::of_unit().pulse();
+    let done = pulse.waiting(done);
+    tokio::pin!(done);
+    loop {
+        tokio::select! {
+            () = &mut done => break,
+            wish = signals.next() => match wish {
+                Wish::Reload => {}
+                Wish::End => return false,
+            },
+        }
+    }
+    tell(&[NotifyState::Status("")]);
+    true
 }
 
 /// How long tasks have to end.
@@ -101,6 +130,12 @@ pub fn open_many_files() {
     ) {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
+}
+
+/// This machine's own name for itself.
+pub fn machine() -> String {
+    let named = rustix::system::uname();
+    named.nodename().to_string_lossy().into_owned()
 }
 
 /// What a program says as it ends: nothing when it went well, else the error with its causes.

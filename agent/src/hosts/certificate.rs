@@ -91,7 +91,9 @@ mod tests {
             authorities: String::new(),
             renew_at: Timestamp::default(),
         };
-        Kept::new(key.serialize_pem(), given).write(&file).unwrap();
+        Kept::new(key.serialize_pem(), given, None)
+            .write(&file)
+            .unwrap();
 
         let own = certificate(&file).unwrap();
         let key = own.key.unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 use anyhow::Context;
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use watchward_daemon::tls::Identity;
 use watchward_protocol::time::Timestamp;
 
-use crate::uplink::{Credentials, Standing};
+use crate::uplink::{Address, Credentials, Standing};
 
 /// What the file holds.
 #[derive(Clone, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub(super) struct Kept {
     pub(super) chain: String,
     authorities: String,
     pub(super) renew_at: Timestamp,
+    /// Where the host enrolled.
+    #[serde(default)]
+    pub(super) collector: Option<Address>,
 }
 
 /// A new private key (PEM), and the request to certify it (DER).
@@ -33,7 +36,7 @@ pub(super) fn request() -> anyhow::Result<(String, Vec<u8>)> {
 }
 
 impl Kept {
-    pub(super) fn new(key: String, given: Credentials) -> Self {
+    pub(super) fn new(key: String, given: Credentials, collector: Option<Address>) -> Self {
         let Credentials {
             chain,
             authorities,
@@ -44,6 +47,7 @@ impl Kept {
             chain,
             authorities,
             renew_at,
+            collector,
         }
     }
 
@@ -68,6 +72,7 @@ impl Kept {
                 .mode(0o600)
                 .open(&beside)?;
             file.write_all(text.as_bytes())?;
+            give_to_owner_of(folder, &file)?;
             file.sync_all()?;
             std::fs::rename(&beside, path)?;
             File::open(folder)?.sync_all()
@@ -77,6 +82,7 @@ impl Kept {
 
     pub(super) fn standing(&self) -> anyhow::Result<Standing> {
         Ok(Standing {
+            collector: self.collector.clone(),
             identity: Identity::from_pem(&self.chain, &self.key)?,
             authorities: self.authorities.clone().into(),
             changed: Notify::new(),
@@ -95,4 +101,13 @@ impl Kept {
         standing.changed.notify_one();
         Ok(())
     }
+}
+
+/// Root enrols, and the agent runs as the user that its folder belongs to.
+fn give_to_owner_of(folder: &Path, file: &File) -> std::io::Result<()> {
+    let (owner, own) = (folder.metadata()?, file.metadata()?);
+    if own.uid() != 0 || owner.uid() == own.uid() {
+        return Ok(());
+    }
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
 }

@@ -20,6 +20,9 @@ use crate::uplink::{self, Token};
 pub use certificate::certificate;
 pub use renewal::renew;
 
+/// How often a host that is not enrolled looks whether it is.
+const GLANCE: Duration = Duration::from_secs(1);
+
 /// The table `[hosts]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -45,6 +48,14 @@ impl Config {
         identity::Kept::read(&self.identity)?.standing()
     }
 
+    /// Waits until there is somebody to be.
+    pub async fn enrolled(&self) {
+        // What is there and cannot be read is said by whoever reads it.
+        while matches!(self.identity.try_exists(), Ok(false)) {
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
     /// Enrols this host under a name: makes a key here, and has the collector certify it.
     ///
     /// # Errors
@@ -62,7 +73,7 @@ impl Config {
         );
         let (key, request) = identity::request()?;
         let given = uplink::enrol(uplink, token, name, request).await?;
-        identity::Kept::new(key, given).write(&self.identity)
+        identity::Kept::new(key, given, uplink.collector.clone()).write(&self.identity)
     }
 }
 

@@ -65,7 +65,8 @@ async fn once(
     let given = answered
         .await
         .context("the connection broke before the answer")??;
-    let kept = Kept::new(key, given);
+    let collector = Kept::read(file)?.collector;
+    let kept = Kept::new(key, given, collector);
     kept.write(file)?;
     kept.adopt(standing)
 }

@@ -29,7 +29,9 @@ pub(super) async fn open(config: &Config, standing: &Standing) -> anyhow::Result
         .with_protocol_versions(tls::VERSIONS)?
         .with_root_certificates(roots(&authorities)?)
         .with_client_cert_resolver(standing.identity.clone());
-    connect(&config.collector, config, settings).await
+    let collector = config.collector.as_ref().or(standing.collector.as_ref());
+    let collector = collector.context("`collector` in [uplink] does not say where it is")?;
+    connect(collector, config, settings).await
 }
 
 /// Opens a connection with these TLS settings.

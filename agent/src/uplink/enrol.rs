@@ -71,7 +71,7 @@ pub async fn enrol(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
-    let line = dial::connect(&config.enrolment, config, settings).await?;
+    let line = dial::connect(&config.door()?, config, settings).await?;
     let request = v1::EnrolRequest {
         name: name.to_owned(),
         secret: token.secret.to_vec(),

@@ -28,10 +28,10 @@ pub use orders::Orders;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where the collector listens for agents.
-    pub collector: Address,
-    /// Where the collector listens for enrolment.
-    pub enrolment: Address,
+    /// Where the collector listens for agents; where the host enrolled, unless said here.
+    pub collector: Option<Address>,
+    /// Where the collector listens for enrolment; port 7444 of the same machine, unless said here.
+    pub enrolment: Option<Address>,
     /// How often to give a sign of life.
     pub beat: Span,
     /// The longest time between two attempts to reach the collector. The first is at once; each
@@ -44,14 +44,31 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            collector: Address("collector.example.net:7443".to_owned()),
-            enrolment: Address("collector.example.net:7444".to_owned()),
+            collector: None,
+            enrolment: None,
             beat: Span::seconds(10),
             retry: Span::seconds(30),
             timeout: Span::seconds(10),
         }
     }
 }
+
+impl Config {
+    /// Where to enrol.
+    fn door(&self) -> anyhow::Result<Address> {
+        let collector = self.collector.as_ref().context(
+            "it is not known where the collector is: say so with --collector, or with `collector` \
+             in [uplink] of the configuration",
+        )?;
+        Ok(match &self.enrolment {
+            Some(said) => said.clone(),
+            None => collector.at_port(ENROLMENT_PORT),
+        })
+    }
+}
+
+/// Where a collector listens for enrolment, unless it is configured otherwise.
+const ENROLMENT_PORT: u16 = 7444;
 
 /// A host name or address with a port, such as `collector.example.net:7443` or `[2001:db8::1]:7443`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +87,14 @@ impl TryFrom<String> for Address {
             return Err(EXPECTED);
         }
         Ok(Self(text))
+    }
+}
+
+impl Address {
+    /// Another port of the same machine.
+    fn at_port(&self, port: u16) -> Self {
+        let host = self.0.rsplit_once(':').map_or("", |(host, _)| host);
+        Self(format!("{host}:{port}"))
     }
 }
 
@@ -99,6 +124,8 @@ pub struct Credentials {
 /// Who this agent is and whom it believes, while the program runs.
 #[derive(Debug)]
 pub struct Standing {
+    /// Where the host enrolled.
+    pub collector: Option<Address>,
     /// The host's certificate and key.
     pub identity: Arc<Identity>,
     /// The authorities that may sign the collector's certificate, PEM.
@@ -150,8 +177,8 @@ pub async fn run(
                     (failures, told) = (0, false);
                 }
                 if !std::mem::replace(&mut told, true) {
-                    let (collector, error) = (settings.collector.to_string(), format!("{error:#}"));
-                    tracing::warn!(collector, error, "not connected; trying again");
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, "not connected; trying again");
                 }
                 failures = failures.saturating_add(1);
                 let wait = pause(failures, settings.retry.duration());
@@ -207,6 +234,20 @@ mod tests {
                 "{bad:?} was taken"
             );
         }
+    }
+
+    #[test]
+    fn enrols_on_the_same_machine_unless_said_otherwise() {
+        let address = |text: &str| Some(Address::try_from(text.to_owned()).unwrap());
+        let mut config = Config::default();
+        assert!(
+            config.door().is_err(),
+            "nobody knows where the collector is"
+        );
+        config.collector = address("[2001:db8::1]:443");
+        assert_eq!(config.door().unwrap().to_string(), "[2001:db8::1]:7444");
+        config.enrolment = address("192.0.2.1:444");
+        assert_eq!(config.door().unwrap().to_string(), "192.0.2.1:444");
     }
 
     #[test]

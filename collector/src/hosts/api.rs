@@ -32,6 +32,9 @@ struct Wanted {
 struct Created {
     token: String,
     expires_at: i64,
+    /// Where the host reaches the collector.
+    collector: Option<String>,
+    enrolment: Option<String>,
 }
 
 async fn create(
@@ -51,6 +54,8 @@ async fn create(
     Ok(Json(Created {
         token,
         expires_at: expires.as_micros(),
+        collector: hosts.doors.as_ref().map(|doors| doors.stream.clone()),
+        enrolment: hosts.doors.as_ref().map(|doors| doors.enrolment.clone()),
     }))
 }
 

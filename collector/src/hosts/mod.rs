@@ -27,7 +27,7 @@ use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
 use crate::alerting::{self, Bell};
-use crate::intake::{Heard, Host, Trust};
+use crate::intake::{Doors, Heard, Host, Trust};
 use crate::store::{Store, Tx, deadline};
 
 use authority::Authority;
@@ -84,6 +84,7 @@ pub struct Hosts {
     noted: Timestamp,
     revoked: Arc<watch::Sender<u64>>,
     on_revoke: Option<OnRevoke>,
+    doors: Option<Doors>,
     /// When somebody was last refused.
     refused: Arc<AtomicI64>,
 }
@@ -109,6 +110,7 @@ impl Hosts {
             noted: now,
             revoked: Arc::new(watch::Sender::new(0)),
             on_revoke: None,
+            doors: None,
             refused: Arc::default(),
         })
     }
@@ -117,6 +119,13 @@ impl Hosts {
     #[must_use]
     pub fn on_revoke(mut self, act: OnRevoke) -> Self {
         self.on_revoke = Some(act);
+        self
+    }
+
+    /// Says where hosts reach the collector, for the line that enrols one.
+    #[must_use]
+    pub fn reached_at(mut self, doors: Doors) -> Self {
+        self.doors = Some(doors);
         self
     }
 

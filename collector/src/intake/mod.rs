@@ -10,7 +10,7 @@ mod rows;
 mod shares;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use watchward_daemon::config::Live;
+use watchward_daemon::service;
 use watchward_daemon::tasks::Tasks;
 use watchward_daemon::tls::Identity;
 use watchward_protocol::access::AccessEvent;
@@ -42,6 +43,9 @@ pub struct Config {
     pub enrolment: SocketAddr,
     /// How many connections there may be at once.
     pub connections: Connections,
+    /// The name or address that hosts reach this machine by, for the line to paste that `watchward
+    /// token create` prints; the machine's own name unless given.
+    pub name: Option<Name>,
 }
 
 impl Default for Config {
@@ -50,7 +54,63 @@ impl Default for Config {
             listen: SocketAddr::from(([0, 0, 0, 0], 7443)),
             enrolment: SocketAddr::from(([0, 0, 0, 0], 7444)),
             connections: Connections(10_000),
+            name: None,
         }
+    }
+}
+
+/// Where hosts reach the collector: host and port, once for agents and once for enrolment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doors {
+    /// For agents.
+    pub stream: String,
+    /// For enrolment.
+    pub enrolment: String,
+}
+
+impl Config {
+    /// Where hosts reach the collector, as far as it can be known here.
+    pub fn doors(&self) -> Doors {
+        let at = |address: SocketAddr| match (&self.name, address.ip().is_unspecified()) {
+            (Some(Name(name)), _) => format!("{name}:{}", address.port()),
+            (None, true) => format!("{}:{}", service::machine(), address.port()),
+            (None, false) => address.to_string(),
+        };
+        Doors {
+            stream: at(self.listen),
+            enrolment: at(self.enrolment),
+        }
+    }
+}
+
+/// A machine's name or address, without a port; an IPv6 address in brackets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+impl TryFrom<String> for Name {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const EXPECTED: &str =
+            "expected a name or an address without a port, such as \"collector.example.net\"";
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        let address = bare.is_some_and(|bare| bare.parse::<Ipv6Addr>().is_ok());
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        let name = !text.is_empty() && text.bytes().all(plain) && !text.starts_with(['-', '.']);
+        if address || name {
+            Ok(Self(text))
+        } else {
+            Err(EXPECTED)
+        }
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
     }
 }
 

@@ -69,6 +69,10 @@ impl intake::Rooms for Notes {
     fn committed(&self) {}
 }
 
+fn address(of: std::net::SocketAddr) -> Result<uplink::Address> {
+    of.to_string().try_into().map_err(anyhow::Error::msg)
+}
+
 async fn free_port() -> Result<std::net::SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
 }
@@ -109,16 +113,8 @@ impl Collector {
         intake::start(&tasks, &config, &hosts.trust(), live, parts).await?;
         tasks.start("hosts", hosts.clone().run(Default::default(), tasks.stop()));
         let uplink = uplink::Config {
-            collector: config
-                .listen
-                .to_string()
-                .try_into()
-                .map_err(anyhow::Error::msg)?,
-            enrolment: config
-                .enrolment
-                .to_string()
-                .try_into()
-                .map_err(anyhow::Error::msg)?,
+            collector: Some(address(config.listen)?),
+            enrolment: Some(address(config.enrolment)?),
             ..uplink::Config::default()
         };
         let routes = hosts::routes(hosts.clone());

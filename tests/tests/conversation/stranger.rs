@@ -40,7 +40,12 @@ async fn dial(collector: &Collector, shown: Option<Shown>) -> Result<Channel> {
     };
     settings.alpn_protocols = vec![b"h2".to_vec()];
     let connector = TlsConnector::from(Arc::new(settings));
-    let address = collector.uplink.collector.to_string();
+    let address = collector
+        .uplink
+        .collector
+        .clone()
+        .context("no address")?
+        .to_string();
     let dial = tower::service_fn(move |_: http::Uri| {
         let (connector, address) = (connector.clone(), address.clone());
         async move {
@@ -348,7 +353,12 @@ async fn whoever_shakes_hands_and_says_nothing_is_let_go() -> Result<()> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     settings.alpn_protocols = vec![b"h2".to_vec()];
-    let address = collector.uplink.enrolment.to_string();
+    let address = collector
+        .uplink
+        .enrolment
+        .clone()
+        .context("no address")?
+        .to_string();
     let stream = tokio::net::TcpStream::connect(address).await?;
     let name = ServerName::try_from("collector.watchward.internal")?;
     let connector = TlsConnector::from(Arc::new(settings));

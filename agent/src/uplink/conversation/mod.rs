@@ -93,7 +93,7 @@ pub(super) async fn hold(
                 // A newer collector may say what this version does not know.
                 let Some(message) = message.message else { continue };
                 if !std::mem::replace(&mut heard, true) {
-                    tracing::info!(collector = %config.collector, "connected");
+                    tracing::info!("connected");
                 }
                 kept |= matches!(message, v1::from_collector::Message::Ack(_));
                 progress.hear(message, sides)?;

@@ -87,6 +87,7 @@ async fn talk(line: Channel) -> Broken {
     let key = KeyPair::generate().unwrap();
     let own = CertificateParams::default().self_signed(&key).unwrap();
     let standing = Standing {
+        collector: None,
         identity: Identity::from_pem(&own.pem(), &key.serialize_pem()).unwrap(),
         authorities: own.pem().into(),
         changed: Notify::new(),
