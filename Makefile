@@ -1,10 +1,12 @@
 # What a person types. `make` alone lists it.
 
-.PHONY: help build up test bench
+.PHONY: help build up test bench deb tarball
 
 help:
 	@echo 'make up      builds Watchward and runs it on this host, with a live view'
 	@echo 'make build   builds the three programs into target/release'
+	@echo 'make deb     builds Debian packages into target/packages'
+	@echo 'make tarball builds programs that run with glibc 2.28 and later, and packs them'
 	@echo 'make test    installs what the tests need from Debian, and runs everything'
 	@echo 'make bench   measures'
 
@@ -20,6 +22,14 @@ build:
 	cargo build --release -p watchward-collector -p watchward
 	cargo build --profile agent -p watchward-agent
 	@ln -f $(TARGET)/agent/watchward-agent $(TARGET)/release/watchward-agent
+
+# Built where the oldest Debian runs that they are for.
+deb: build
+	cargo build --release -p watchward-packaging
+	@packaging/deb $(TARGET)/release $(TARGET)/packages
+
+tarball:
+	@packaging/tarball $(TARGET)
 
 # Figures are CPU time. They are worth something on a quiet machine only.
 bench:

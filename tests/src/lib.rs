@@ -10,6 +10,8 @@ pub mod host;
 pub mod mail;
 pub mod mime;
 pub mod network;
+pub mod packages;
+pub mod page;
 pub mod postgres;
 pub mod programs;
 pub mod ready;

@@ -1,0 +1,270 @@
+//! Installing as `docs/install.md` says, to the letter, on hosts that boot; upgrading, removing, and
+//! the units as they are shipped.
+
+#[path = "install/ground.rs"]
+mod ground;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use watchward_tests::packages::Packages;
+use watchward_tests::page;
+use watchward_tests::ready::scenario;
+use watchward_tests::ssh;
+use watchward_tests::wait::{SOON, until, until_seen};
+
+use ground::{AGENT, COLLECTOR, Ground, USERS};
+
+/// The most that `systemd-analyze security` may say of a unit.
+const EXPOSURE: f32 = 1.5;
+
+#[test]
+fn a_new_user_follows_the_page() -> Result<()> {
+    scenario("docs/install.md, to the letter", || {
+        let ground = Ground::new()?;
+        let packages = Packages::built()?;
+        packages.copy(&ground.centre, &["watchward", COLLECTOR])?;
+        packages.copy(&ground.host, &[AGENT])?;
+        let before = traces(&ground)?;
+        for step in page::steps("install.md")? {
+            let said = ground
+                .follow(&step)
+                .with_context(|| format!("{step:?}"))
+                .with_context(|| ground.logs())?;
+            if step.script.contains("install -y ./watchward-agent") {
+                waits_calmly(&ground)?;
+            }
+            if step.script.contains("token create") {
+                ground.paste(&said)?;
+                ground.heard()?;
+                works_as_shipped(&ground).with_context(|| ground.logs())?;
+            }
+            if step.script.contains("remove -y watchward-agent") {
+                ground
+                    .host
+                    .sh("test -s /var/lib/watchward-agent/identity.json")?;
+                ground
+                    .host
+                    .sh("test -s /etc/watchward/agent.toml; id watchward-agent")?;
+            }
+        }
+        assert_eq!(traces(&ground)?, before, "what purging leaves on the host");
+        Ok(())
+    })
+}
+
+#[test]
+fn an_upgrade_loses_no_event() -> Result<()> {
+    scenario("an upgrade while strangers try to log in", || {
+        let ground = Ground::enrolled()?;
+        ssh::allow_many_tries(&ground.host)?;
+        let attack = ssh::Attack {
+            users: 20,
+            connections: 15,
+            tries: 2,
+        };
+        let expected = attack.users * attack.connections * attack.tries;
+        let next = Packages::of_next_version()?;
+        next.copy(&ground.host, &[AGENT])?;
+        next.copy(&ground.centre, &["watchward", COLLECTOR])?;
+        let mut running = attack.begin(&ground.centre, &ground.host)?;
+        until("some are there", SOON, || {
+            Ok((ground.failures()? > 30).then_some(()))
+        })?;
+        for step in page::steps("upgrade.md")? {
+            let so_far = ground.failures()?;
+            ground.follow(&step).with_context(|| format!("{step:?}"))?;
+            until("more came after it", SOON, || {
+                Ok((ground.failures()? > so_far).then_some(()))
+            })
+            .with_context(|| ground.logs())?;
+        }
+        ensure!(!running.ended()?, "the attack was over before the upgrade");
+        until("the attack is over", SOON * 10, || {
+            Ok(running.ended()?.then_some(()))
+        })?;
+        until_seen(
+            "all are there",
+            SOON * 2,
+            || ground.failures(),
+            |seen| *seen >= expected,
+        )
+        .with_context(|| ground.logs())?;
+        ensure!(ground.failures()? == expected, "some came twice");
+        for (host, package) in [(&ground.host, AGENT), (&ground.centre, COLLECTOR)] {
+            let version = host.sh(&format!("dpkg-query -W -f '${{Version}}' {package}"))?;
+            assert_eq!(version, "999.0");
+            host.sh(&format!("systemctl is-active {package}"))?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_program_that_is_stuck_is_started_again() -> Result<()> {
+    scenario("the watchdog", || {
+        let ground = Ground::enrolled()?;
+        for (host, unit) in [(&ground.host, AGENT), (&ground.centre, COLLECTOR)] {
+            let settings = "[Service]\nWatchdogSec=3s\nTimeoutAbortSec=2s\n";
+            let place = format!("/etc/systemd/system/{unit}.service.d/tests.conf");
+            host.write(&place, settings.as_bytes(), 0o644)?;
+            host.sh(&format!(
+                "systemctl daemon-reload; systemctl restart {unit}"
+            ))?;
+        }
+        let restarts = |host: &watchward_tests::host::Host, unit: &str| -> Result<u32> {
+            Ok(host
+                .sh(&format!("systemctl show -P NRestarts {unit}"))?
+                .trim()
+                .parse()?)
+        };
+        ground.heard()?;
+        ground.idle_for(Duration::from_secs(8))?;
+        assert_eq!(restarts(&ground.host, AGENT)?, 0, "idle is not stuck");
+        assert_eq!(restarts(&ground.centre, COLLECTOR)?, 0, "idle is not stuck");
+
+        ground
+            .host
+            .sh("kill -STOP $(systemctl show -P MainPID watchward-agent)")?;
+        // Its database is locked by somebody else, so what commits is stuck, and nothing else is.
+        let lock = ground.lock_database()?;
+        for (host, unit) in [(&ground.host, AGENT), (&ground.centre, COLLECTOR)] {
+            until("systemd has ended it", SOON * 2, || {
+                let log = host.sh(&format!("journalctl -u {unit} --no-pager -o cat"))?;
+                Ok((log.contains("Watchdog timeout") && restarts(host, unit)? > 0).then_some(()))
+            })
+            .with_context(|| ground.logs())?;
+        }
+        drop(lock);
+        ground.heard().with_context(|| ground.logs())
+    })
+}
+
+#[test]
+fn a_collector_restored_from_a_backup_asks_for_the_rest() -> Result<()> {
+    scenario("docs/backup.md, to the letter", || {
+        let ground = Ground::enrolled()?;
+        let fail = |user: &str| ssh::password(&ground.centre, &ground.host, user, "wrong");
+        let knows = |users: &[&str]| -> Result<()> {
+            for user in users {
+                let words = format!("access --attempts --user {user}");
+                until_seen(
+                    user,
+                    SOON * 2,
+                    || ground.list(&words),
+                    |seen| !seen.is_empty(),
+                )
+                .with_context(|| ground.logs())?;
+                assert_eq!(ground.list(&words)?.len(), 1, "{user} came twice");
+            }
+            Ok(())
+        };
+        let page = page::steps("backup.md")?;
+        let follow = |place: &str| -> Result<()> {
+            let mut steps = page.iter().filter(|step| step.place == place).peekable();
+            ensure!(
+                steps.peek().is_some(),
+                "the page does not say how to {place}"
+            );
+            steps.try_for_each(|step| ground.centre.sh(&step.script).map(drop))
+        };
+        ensure!(!fail("before")?);
+        knows(&["before"])?;
+        follow("backup")?;
+        for user in ["since", "later"] {
+            ensure!(!fail(user)?);
+        }
+        knows(&["before", "since", "later"])?;
+        follow("restore")?;
+        ensure!(!fail("after")?);
+        knows(&["before", "since", "later", "after"])
+    })
+}
+
+/// An agent that nobody has enrolled: it runs, says what to do, and is not started again and again.
+fn waits_calmly(ground: &Ground) -> Result<()> {
+    let said = ground
+        .host
+        .sh("systemctl status watchward-agent --no-pager")?;
+    ensure!(said.contains("This host is not enrolled"), "{said}");
+    let show = "systemctl show -P NRestarts -P SubState watchward-agent";
+    assert_eq!(
+        ground.host.sh(show)?.split_whitespace().collect::<Vec<_>>(),
+        ["0", "running"]
+    );
+    Ok(())
+}
+
+/// All that an agent does works from inside the unit as it is shipped, and the unit is tight.
+fn works_as_shipped(ground: &Ground) -> Result<()> {
+    for (host, unit) in [(&ground.host, AGENT), (&ground.centre, COLLECTOR)] {
+        let file = format!("/usr/lib/systemd/system/{unit}.service");
+        for asked in [format!("--offline=true {file}"), format!("{unit}.service")] {
+            let said = host.sh(&format!("systemd-analyze security --no-pager {asked}"))?;
+            let score = said
+                .lines()
+                .rev()
+                .find(|line| line.contains("Overall exposure"));
+            let score = score
+                .and_then(|line| line.split(": ").nth(1))
+                .context("no score")?;
+            let score: f32 = score.split(' ').next().unwrap_or_default().parse()?;
+            ensure!(score <= EXPOSURE, "{unit}: {score}\n{said}");
+        }
+    }
+    ground.configure(ground::EVERYTHING)?;
+    ssh::add_user(&ground.host, "alice", "correct")?;
+    ensure!(!ssh::password(
+        &ground.centre,
+        &ground.host,
+        "alice",
+        "wrong"
+    )?);
+    until("the failed login is there", SOON, || {
+        Ok((ground.failures()? > 0).then_some(()))
+    })?;
+    let all_up = |checks: &Vec<Value>| {
+        let up = |name: &str| {
+            checks
+                .iter()
+                .any(|it| it["check"] == name && it["state"] == "up")
+        };
+        ground::CHECKS.iter().all(|name| up(name))
+    };
+    until_seen(
+        "every check is up",
+        SOON * 2,
+        || ground.list("health"),
+        all_up,
+    )?;
+    // The same from the text logs, which only the group adm may read.
+    ground.configure("[access]\nssh = \"files\"\n")?;
+    let watched = |hosts: &Vec<Value>| {
+        let findings = hosts[0]["findings"].as_array().cloned().unwrap_or_default();
+        findings
+            .iter()
+            .any(|it| it["subject"] == "access: /var/log/auth.log" && it["state"] == "watched")
+    };
+    until_seen(
+        "auth.log is watched",
+        SOON,
+        || ground.list("hosts"),
+        watched,
+    )?;
+    ground
+        .centre
+        .sh("systemctl reload watchward-collector; systemctl is-active watchward-collector")?;
+    Ok(())
+}
+
+/// What packages could leave on a host: files, users and groups. The copies that userdel makes of its
+/// own files are not theirs.
+fn traces(ground: &Ground) -> Result<String> {
+    ground.host.sh(&format!(
+        "find / -xdev -not -path '/proc/*' -not -path '/sys/*' -not -path '/run/*' \
+         -not -path '/tmp/*' -not -path '/etc/sub?id-' -not -path '/var/tmp/*' -not -path '/var/log/*' \
+         -not -path '/var/cache/*' -not -path '/root/*' -not -path '/home/*' \
+         -not -path '/var/lib/apt/*' -not -path '/var/lib/dpkg/*-old' | sort; {USERS}"
+    ))
+}
