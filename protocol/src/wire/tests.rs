@@ -88,6 +88,33 @@ proptest! {
     }
 }
 
+/// What a holder has, with something in every place.
+fn keys(holder: Holder) -> Report {
+    let text = str::to_owned;
+    let opening = Opening {
+        means: Means::AuthorizedKey,
+        key: Some(PublicKey {
+            kind: text("ssh-ed25519"),
+            bits: 256,
+            fingerprint: text("SHA256:x"),
+        }),
+        file: text("/root/.ssh/authorized_keys"),
+        line: Some(3),
+        comment: "ada@laptop".into(),
+        options: "restrict".into(),
+        principals: vec!["ada".into()],
+        not_before: None,
+        not_after: Some(Timestamp::from_micros(8)),
+    };
+    Report::Keys(Keys {
+        at: Timestamp::from_micros(6),
+        holder,
+        openings: vec![opening],
+        omitted: 1,
+        troubles: vec![text("x")],
+    })
+}
+
 #[test]
 fn the_other_reports_come_back_as_they_were() {
     let text = str::to_owned;
@@ -121,30 +148,6 @@ fn the_other_reports_come_back_as_they_were() {
         version: text("1"),
         system: text("Debian"),
         findings: vec![finding],
-    };
-    let opening = Opening {
-        means: Means::AuthorizedKey,
-        key: Some(PublicKey {
-            kind: text("ssh-ed25519"),
-            bits: 256,
-            fingerprint: text("SHA256:x"),
-        }),
-        file: text("/root/.ssh/authorized_keys"),
-        line: Some(3),
-        comment: "ada@laptop".into(),
-        options: "restrict".into(),
-        principals: vec!["ada".into()],
-        not_before: None,
-        not_after: Some(Timestamp::from_micros(8)),
-    };
-    let keys = |holder| {
-        Report::Keys(Keys {
-            at: Timestamp::from_micros(6),
-            holder,
-            openings: vec![opening.clone()],
-            omitted: 1,
-            troubles: vec![text("x")],
-        })
     };
     for report in [
         keys(Holder::Account("root".into())),
