@@ -124,19 +124,22 @@ fn a_program_that_is_stuck_is_started_again() -> Result<()> {
         assert_eq!(restarts(&ground.host, AGENT)?, 0, "idle is not stuck");
         assert_eq!(restarts(&ground.centre, COLLECTOR)?, 0, "idle is not stuck");
 
-        ground
-            .host
-            .sh("kill -STOP $(systemctl show -P MainPID watchward-agent)")?;
-        // Its database is locked by somebody else, so what commits is stuck, and nothing else is.
-        let lock = ground.lock_database()?;
-        for (host, unit) in [(&ground.host, AGENT), (&ground.centre, COLLECTOR)] {
+        let ended = |host: &watchward_tests::host::Host, unit: &str| {
             until("systemd has ended it", SOON * 2, || {
                 let log = host.sh(&format!("journalctl -u {unit} --no-pager -o cat"))?;
-                Ok((log.contains("Watchdog timeout") && restarts(host, unit)? > 0).then_some(()))
+                let ended = log.contains("Watchdog timeout") && restarts(host, unit)? > 0;
+                Ok(ended.then_some(()))
             })
-            .with_context(|| ground.logs())?;
-        }
+            .with_context(|| ground.logs())
+        };
+        // Its database is locked by somebody else, so what commits is stuck, and nothing else is.
+        let lock = ground.lock_database()?;
+        ended(&ground.centre, COLLECTOR)?;
         drop(lock);
+        ground.host.sh(
+            "pid=$(systemctl show -P MainPID watchward-agent); test $pid -gt 1; kill -STOP $pid",
+        )?;
+        ended(&ground.host, AGENT)?;
         ground.heard().with_context(|| ground.logs())
     })
 }
