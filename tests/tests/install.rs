@@ -242,11 +242,12 @@ fn works_as_shipped(ground: &Ground) -> Result<()> {
         all_up,
     )?;
     // The same from the text logs, which only the group adm may read.
-    ground.configure("[access]\nssh = \"files\"\n")?;
+    ground.configure("[access]\nsource = \"files\"\n")?;
     let watched = |hosts: &Vec<Value>| {
-        let findings = hosts[0]["findings"].as_array().cloned().unwrap_or_default();
+        let findings = hosts.first().and_then(|host| host["findings"].as_array());
         findings
-            .iter()
+            .into_iter()
+            .flatten()
             .any(|it| it["subject"] == "access: /var/log/auth.log" && it["state"] == "watched")
     };
     until_seen(

@@ -86,9 +86,10 @@ fn once(site: &Site, from: &Host, form: &str) -> Result<Value> {
         &from.address().to_string(),
     ];
     let seen = site.access_until(form, &query, |seen| !tries(seen, form).is_empty())?;
-    let found = tries(&seen, form);
-    assert_eq!(found.len(), 1, "{seen:#?}");
-    Ok(found[0].clone())
+    match &tries(&seen, form)[..] {
+        [one] => Ok((*one).clone()),
+        _ => anyhow::bail!("not once: {seen:#?}"),
+    }
 }
 
 fn tries(events: &[Value], form: &str) -> Vec<Value> {

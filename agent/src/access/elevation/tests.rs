@@ -70,6 +70,16 @@ fn lines_of_sudo() {
             "bob : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/false ; EXIT=1",
             "sudo Success Exits bob root -",
         ),
+        ("the cat sat on the mat", "-"),
+        ("bob : the cat sat on the mat", "-"),
+    ] {
+        assert_eq!(shown(sudo(line.as_bytes())), expected, "{line}");
+    }
+}
+
+#[test]
+fn lines_of_pam_about_sudo() {
+    for (line, expected) in [
         (
             "pam_unix(sudo:auth): authentication failure; logname=al uid=1000 euid=0 tty=/dev/pts/0 ruser=alice rhost=  user=alice",
             "pam-failure Failure Tells alice - -",
@@ -91,8 +101,6 @@ fn lines_of_sudo() {
             "pam-session-closed Unknown Ends - root -",
         ),
         ("pam_unix(cron:session): session closed for user root", "-"),
-        ("the cat sat on the mat", "-"),
-        ("bob : the cat sat on the mat", "-"),
     ] {
         assert_eq!(shown(sudo(line.as_bytes())), expected, "{line}");
     }
