@@ -19,7 +19,7 @@
 //!    cell with a `data-label`, so that they fit a phone; a state is a word with
 //!    `class="state good|bad|warn|dim"`, never a colour alone; a time is `frame.time(at)`.
 //! 4. **A function that reads**, in the room's `rows`, the only SQL, the same that its `api.rs` uses.
-//! 5. **The handler** takes a [`Visitor`] and returns [`Answer`]: [`page`] renders, `?` on any error
+//! 5. **The handler** takes a [`Visitor`] and returns [`Answer`]: [`page()`] renders, `?` on any error
 //!    logs it and shows a page that says so, [`Sorry::missing`] is a 404. What changes something is a
 //!    `POST` of a form and answers with [`see`]; requests from elsewhere never reach it.
 //!
