@@ -72,7 +72,9 @@ fn prometheus_scrapes_a_collector() -> Result<()> {
 
 /// What the page says that Prometheus is to be told, for a collector that listens here, and hurried.
 fn scraping(web: u16) -> Result<String> {
-    let (_, rest) = PAGE.split_once("```yaml\n").context("no YAML in the page")?;
+    let (_, rest) = PAGE
+        .split_once("```yaml\n")
+        .context("no YAML in the page")?;
     let (yaml, _) = rest.split_once("```").context("the YAML does not end")?;
     ensure!(yaml.contains("127.0.0.1:7080"), "{yaml}");
     let yaml = yaml.replace("127.0.0.1:7080", &format!("127.0.0.1:{web}"));

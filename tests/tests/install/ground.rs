@@ -44,7 +44,7 @@ pub(crate) const CHECKS: [&str; 5] = [
 const LOCK: &str = "
     use Fcntl qw(:DEFAULT :seek);
     open(my $file, '+<', '/var/lib/watchward/collector.db-shm') or die $!;
-    my $lock = pack('s s l! l! i', F_WRLCK, SEEK_SET, 120, 1, 0);
+    my $lock = pack('s s x4 l! l! i', F_WRLCK, SEEK_SET, 120, 1, 0);
     fcntl($file, F_SETLKW, $lock) or die $!;
     <STDIN>;
 ";

@@ -40,6 +40,8 @@ async fn stage() -> Result<(Site, Browser)> {
     ] {
         site.check(host, check, (unit, is_down)).await?;
     }
+    site.key(&web, "ada").await?;
+    site.key(&db, "ada").await?;
     for ago in 0..120 {
         let own = ago % 7 == 0;
         let stranger = format!("203.0.113.{}", ago % 5);
@@ -182,6 +184,8 @@ async fn every_page_fits_desk_and_phone_by_day_and_night_and_asks_nobody_else() 
             "/access?address=203.0.113.0/30&outcome=failure",
         ),
         ("access-trouble", "/access?address=nowhere"),
+        ("keys", "/keys"),
+        ("networks", "/networks"),
         ("people", "/people"),
         ("change-password", "/people/password"),
         ("missing", "/nowhere"),

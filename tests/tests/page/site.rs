@@ -11,7 +11,7 @@ use serde_json::Value;
 use watchward_collector::hosts::{self, Hosts};
 use watchward_collector::intake::{Enrol, Heard, Host, Registry};
 use watchward_collector::store::Store;
-use watchward_collector::{access, health};
+use watchward_collector::{access, health, keys};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::access::{
@@ -19,6 +19,7 @@ use watchward_protocol::access::{
 };
 use watchward_protocol::health::{self as checks, HealthReport, Verdict};
 use watchward_protocol::hosts::{Doctor, Finding, FindingState};
+use watchward_protocol::keys::{Holder, Keys, Means, Opening, PublicKey};
 use watchward_protocol::record::{Epoch, Lane};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
@@ -26,6 +27,9 @@ use watchward_tests::programs;
 use watchward_tests::run::run;
 use watchward_tests::undo::{Folder, Undo};
 use watchward_tests::wait::{SOON, until};
+
+/// The key that everybody has here.
+const FINGERPRINT: &str = "SHA256:kDfRnJ3pGm0P4nRrD1cXq2nTn7c0yT3n4E5bCVtM2Ks";
 
 /// A running collector.
 pub(crate) struct Site {
@@ -174,6 +178,38 @@ impl Site {
         Ok(tx.commit().await?)
     }
 
+    /// One key that opens an account.
+    pub(crate) async fn key(&self, host: &Host, account: &str) -> Result<()> {
+        let now = clock::now();
+        let key = PublicKey {
+            kind: "ssh-ed25519".to_owned(),
+            bits: 256,
+            fingerprint: FINGERPRINT.to_owned(),
+        };
+        let opening = Opening {
+            means: Means::AuthorizedKey,
+            key: Some(key),
+            file: format!("/home/{account}/.ssh/authorized_keys"),
+            line: Some(1),
+            comment: "ada@<b>laptop</b>".into(),
+            options: Foreign::default(),
+            principals: Vec::new(),
+            not_before: None,
+            not_after: None,
+        };
+        let told = Keys {
+            at: now,
+            holder: Holder::Account(account.into()),
+            openings: vec![opening],
+            omitted: 0,
+            troubles: Vec::new(),
+        };
+        let mut tx = self.store.begin().await?;
+        let heard = [self.heard(host, now, told)];
+        keys::absorb(&mut tx, &heard, &keys::Policy::default(), now).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// A try to log in, so many seconds ago.
     pub(crate) async fn login(&self, host: &Host, login: Login<'_>) -> Result<()> {
         let now = clock::now();
@@ -182,7 +218,7 @@ impl Site {
         let address: IpAddr = login.address.parse()?;
         let key = Key {
             kind: "ED25519".to_owned(),
-            fingerprint: "SHA256:kDfRnJ3pGm0P4nRrD1cXq2nTn7c0yT3n4E5bCVtM2Ks".to_owned(),
+            fingerprint: FINGERPRINT.to_owned(),
         };
         let (form, outcome) = match login.is_in {
             true => ("accepted", Outcome::Success),
