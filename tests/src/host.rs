@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::cgroup::Groups;
 use crate::network::{self, Network};
 use crate::root;
 use crate::run::{complaint, output, program, run};
@@ -37,6 +38,7 @@ pub struct Host {
     bridge: String,
     disk: Child,
     folder: Folder,
+    groups: Groups,
     power: Mutex<Option<Power>>,
 }
 
@@ -53,6 +55,7 @@ impl Host {
         let (address, machine) = network.claim_address();
         let folder = Folder::new(&format!("{machine}-"))?;
         let disk = disk(folder.path(), name)?;
+        let groups = Groups::new(&machine)?;
         let power = Mutex::new(None);
         let bridge = network.bridge();
         let host = Self {
@@ -62,6 +65,7 @@ impl Host {
             bridge,
             disk,
             folder,
+            groups,
             power,
         };
         host.power_on()?;
@@ -166,18 +170,20 @@ impl Host {
     fn nspawn(&self) -> Vec<String> {
         let holder = self.disk.id().to_string();
         let root = self.folder.path().join("root");
-        let mut words: Vec<String> = [
-            "nsenter",
-            "-t",
-            &holder,
-            "-m",
-            "systemd-nspawn",
-            "-q",
-            "--boot",
-            "--register=no",
-        ]
-        .map(str::to_owned)
-        .into();
+        let mut words = self.groups.enter();
+        words.extend(
+            [
+                "nsenter",
+                "-t",
+                &holder,
+                "-m",
+                "systemd-nspawn",
+                "-q",
+                "--boot",
+                "--register=no",
+            ]
+            .map(str::to_owned),
+        );
         words.push(format!("--directory={}", root.display()));
         words.push(format!("--machine={}", self.machine));
         words.push(format!("--hostname={}", self.name));

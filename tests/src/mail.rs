@@ -58,7 +58,8 @@ impl MailServer {
             0o600,
         )?;
         host.write("/etc/postfix/main.cf", CONFIGURATION.as_bytes(), 0o644)?;
-        host.sh("install -d -o nobody -g nogroup /srv/mail; systemctl start postfix")?;
+        host.sh("install -d -o nobody -g nogroup /srv/mail")?;
+        host.sh("systemctl start postfix || { journalctl --no-pager -u 'postfix*' >&2; exit 1; }")?;
         Ok(Self { host, certificate })
     }
 
