@@ -15,7 +15,7 @@ use crate::undo::Undo;
 #[derive(Debug)]
 pub struct Groups {
     folders: Vec<PathBuf>,
-    _undo: Vec<Undo>,
+    undo: Vec<Undo>,
 }
 
 impl Groups {
@@ -23,7 +23,7 @@ impl Groups {
     pub fn new(name: &str) -> Result<Self> {
         let mut groups = Self {
             folders: Vec::new(),
-            _undo: Vec::new(),
+            undo: Vec::new(),
         };
         // A service manager that runs gives every host a scope of its own.
         if Path::new("/run/systemd/system").exists() {
@@ -42,7 +42,7 @@ impl Groups {
                 .join(path.trim_start_matches('/'))
                 .join(name);
             fs::create_dir_all(&folder)?;
-            groups._undo.push(Undo::promise(format!(
+            groups.undo.push(Undo::promise(format!(
                 "find '{}' -depth -type d -exec rmdir {{}} +",
                 folder.display()
             ))?);

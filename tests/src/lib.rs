@@ -5,7 +5,7 @@
 //! killed ([`undo`]).
 
 pub mod agent;
-mod cgroup;
+pub mod cgroup;
 pub mod collector;
 pub mod host;
 pub mod mail;
