@@ -67,9 +67,13 @@ fn measure(shown: &Shown) -> metrics::Measure {
 /// The pages, with their entries in the order of the navigation.
 pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
     let store = &shown.store;
-    Site::new(shown.people.clone(), store.clone())
+    Site::new(shown.people.clone())
         .with(alerting::pages(store.clone(), shown.alerting.clone()))
-        .with(metrics::pages(measure(shown), shown.web.clone()))
+        .with(metrics::pages(
+            measure(shown),
+            shown.web.clone(),
+            store.clone(),
+        ))
         .with(hosts::pages(store.clone()))
         .with(health::pages(store.clone()))
         .with(access::pages(store.clone(), stop))
@@ -94,7 +98,7 @@ mod tests {
     use watchward_daemon::clock;
 
     /// What needs nobody who has signed in.
-    const OPEN: &[&str] = &["/sign-in", "/-/healthy", "/-/ready", "/metrics"];
+    const OPEN: &[&str] = &["/sign-in", "/metrics", "/-/healthy", "/-/ready"];
 
     #[tokio::test]
     async fn every_path_but_those_that_say_so_needs_somebody_who_has_signed_in() {

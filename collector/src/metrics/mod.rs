@@ -27,16 +27,23 @@ use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::time::Timestamp;
 
+use crate::store::Store;
 use crate::web::{Config, Pages};
 
 /// Reads from the database what is measured only when somebody asks.
 pub type Measure = Arc<dyn Fn(Timestamp) -> BoxFuture<'static, sqlx::Result<()>> + Send + Sync>;
 
-/// `GET /metrics` beside the pages: for this machine, and for whoever has the token.
-pub fn pages(measure: Measure, config: Live<Config>) -> Pages {
+/// `GET /metrics` beside the pages, for this machine and for whoever has the token; `/-/healthy` and
+/// `/-/ready` for everybody.
+pub fn pages(measure: Measure, config: Live<Config>, store: Store) -> Pages {
+    let well = Pages::new()
+        .open_route("/-/healthy", get(healthy))
+        .open_route("/-/ready", get(ready))
+        .with_state(store);
     Pages::new()
         .open_route("/metrics", get(guarded))
         .with_state((measure, config))
+        .and(well)
 }
 
 /// `GET /metrics` on the admin socket.
@@ -104,12 +111,26 @@ pub fn went_round(now: Timestamp) {
 }
 
 /// `GET /-/healthy`: whether the work goes on.
-pub async fn healthy() -> (StatusCode, &'static str) {
+async fn healthy() -> (StatusCode, &'static str) {
     let last = Timestamp::from_micros(WENT_ROUND.load(Ordering::Relaxed));
     if clock::now().since(last) < STILL {
         return (StatusCode::OK, "healthy\n");
     }
     (StatusCode::SERVICE_UNAVAILABLE, "the work stands still\n")
+}
+
+/// `GET /-/ready`: whether the database answers.
+async fn ready(State(store): State<Store>) -> (StatusCode, &'static str) {
+    match sqlx::query("SELECT 1").execute(store.read()).await {
+        Ok(_) => (StatusCode::OK, "ready\n"),
+        Err(error) => {
+            tracing::warn!(%error, "not ready: the database does not answer");
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the database does not answer\n",
+            )
+        }
+    }
 }
 
 /// How often measurements are put together while nobody asks for them.

@@ -21,8 +21,8 @@ async fn body(answer: Response) -> String {
 async fn ask(config: Config, from: &str, token: Option<&str>) -> StatusCode {
     let store = testing::stores(&[people::SCHEMA]).await.remove(0);
     let people = People::new(store.clone(), Live::fixed(people::Config::default()));
-    let pages = pages(nothing(), Live::fixed(config.clone()));
-    let site = Site::new(people, store.clone()).with(pages);
+    let pages = pages(nothing(), Live::fixed(config.clone()), store.clone());
+    let site = Site::new(people).with(pages);
     let mut request = Request::builder().uri("/metrics");
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));

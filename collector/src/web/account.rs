@@ -12,14 +12,12 @@ use serde_json::{Value, json};
 use watchward_daemon::clock;
 use watchward_daemon::secret::Secret;
 
-use super::doors::{self, SIGN_OUT};
-use super::guard::Guest;
-use super::page::{self, Frame, Visitor, page};
-use super::{Pages, Problem};
+use super::guard::{Guest, PASSWORD};
+use super::page::{self, Frame, page};
+use super::pages::Pages;
+use super::problem::Problem;
+use super::visitor::Visitor;
 use crate::people::{self, Account, Change, Happened, People};
-
-/// Where one changes one's password.
-pub(super) const PASSWORD: &str = "/people/password";
 
 /// How much of what happened is shown.
 const LINES: i64 = 200;
@@ -27,7 +25,6 @@ const LINES: i64 = 200;
 /// The pages.
 pub(super) fn pages(people: People) -> Pages {
     Pages::new()
-        .route(SIGN_OUT, post(doors::sign_out))
         .route("/people", get(everybody))
         .route(PASSWORD, get(password).post(change))
         .entry("/people", "People")

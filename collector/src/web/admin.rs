@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use watchward_daemon::tasks::Tasks;
 
-use super::Problem;
+use super::problem::Problem;
 
 /// The table `[admin]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

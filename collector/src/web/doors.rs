@@ -5,17 +5,23 @@ use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
 use axum::{Extension, Form};
 use serde::Deserialize;
 use watchward_daemon::clock;
 
-use super::guard::Guest;
-use super::page::{self, Frame, Sorry, Visitor};
+use super::guard::{Guest, SIGN_IN, SIGN_OUT};
+use super::page::{self, Frame, Sorry};
+use super::pages::Pages;
+use super::visitor::Visitor;
 use crate::people::{self, Stranger};
 
-/// Where it is.
-pub(super) const SIGN_IN: &str = "/sign-in";
-pub(super) const SIGN_OUT: &str = "/sign-out";
+/// The pages.
+pub(super) fn pages() -> Pages {
+    Pages::new()
+        .open_route(SIGN_IN, get(show).post(sign_in))
+        .route(SIGN_OUT, post(sign_out))
+}
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -28,12 +34,12 @@ struct Door {
 
 /// Where somebody wanted to go.
 #[derive(Deserialize)]
-pub(super) struct Wish {
+struct Wish {
     #[serde(default)]
     next: String,
 }
 
-pub(super) async fn show(Query(wish): Query<Wish>) -> page::Answer {
+async fn show(Query(wish): Query<Wish>) -> page::Answer {
     page::page(&Door {
         frame: Frame::outside("Sign in"),
         next: ours(&wish.next).to_owned(),
@@ -44,17 +50,14 @@ pub(super) async fn show(Query(wish): Query<Wish>) -> page::Answer {
 
 /// What the form says.
 #[derive(Deserialize)]
-pub(super) struct Typed {
+struct Typed {
     name: String,
     password: String,
     #[serde(default)]
     next: String,
 }
 
-pub(super) async fn sign_in(
-    Extension(guest): Extension<Guest>,
-    Form(typed): Form<Typed>,
-) -> page::Answer {
+async fn sign_in(Extension(guest): Extension<Guest>, Form(typed): Form<Typed>) -> page::Answer {
     let stranger = Stranger {
         name: typed.name.clone(),
         password: typed.password.into(),
@@ -85,10 +88,7 @@ pub(super) async fn sign_in(
     Ok((status, door).into_response())
 }
 
-pub(super) async fn sign_out(
-    Extension(guest): Extension<Guest>,
-    visitor: Visitor,
-) -> Result<Response, Sorry> {
+async fn sign_out(Extension(guest): Extension<Guest>, visitor: Visitor) -> Result<Response, Sorry> {
     let people = visitor.people();
     people
         .sign_out(&visitor.session, visitor.address, visitor.now)

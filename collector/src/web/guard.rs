@@ -14,13 +14,17 @@ use axum_extra::extract::cookie::{Cookie, SameSite};
 use watchward_daemon::clock;
 use watchward_daemon::secret::Secret;
 
-use super::account::PASSWORD;
 use super::assets;
 use super::config::Config;
-use super::doors::{SIGN_IN, SIGN_OUT};
-use super::page::{Sorry, Visitor};
-use super::site::Shell;
-use crate::store::Store;
+use super::page::Sorry;
+use super::visitor::{Shell, Visitor};
+
+/// Where one signs in, and out.
+pub(super) const SIGN_IN: &str = "/sign-in";
+pub(super) const SIGN_OUT: &str = "/sign-out";
+
+/// Where one changes one's password: the only place for somebody with a one-time password.
+pub(super) const PASSWORD: &str = "/people/password";
 
 /// Nothing but what comes from here, nothing written into a page, and no page in another's frame.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -190,18 +194,4 @@ pub(super) async fn dress(State(gate): State<Gate>, request: Request, next: Next
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     response
-}
-
-/// `GET /-/ready`: whether the database answers.
-pub(super) async fn ready(State(store): State<Store>) -> (StatusCode, &'static str) {
-    match sqlx::query("SELECT 1").execute(store.read()).await {
-        Ok(_) => (StatusCode::OK, "ready\n"),
-        Err(error) => {
-            tracing::warn!(%error, "not ready: the database does not answer");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the database does not answer\n",
-            )
-        }
-    }
 }

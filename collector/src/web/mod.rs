@@ -36,18 +36,22 @@ mod listen;
 mod moment;
 mod overview;
 mod page;
+mod pages;
 mod problem;
 mod site;
 mod spark;
 #[cfg(test)]
 mod tests;
+mod visitor;
 
 pub use account::routes as account_routes;
 pub use admin::{Admin, Caller, start as start_admin};
 pub use assets::Assets;
 pub use config::{Config, PublicUrl};
 pub use moment::Moment;
-pub use page::{Answer, Frame, Html, Sorry, Tone, Visitor, page, see};
+pub use page::{Answer, Entry, Frame, Html, Sorry, Tone, page, see};
+pub use pages::Pages;
 pub use problem::Problem;
-pub use site::{Entry, Pages, Part, Site, Tell, TellOfHost, Tile};
+pub use site::Site;
 pub use spark::Spark;
+pub use visitor::{Part, Tell, TellOfHost, Tile, Visitor};

@@ -2,8 +2,8 @@
 
 use askama::Template;
 
-use super::page::{self, Frame, Visitor, page};
-use super::site::{Part, Tile};
+use super::page::{self, Frame, page};
+use super::visitor::{Part, Tile, Visitor};
 
 #[derive(Template)]
 #[template(path = "overview.html")]

@@ -1,23 +1,18 @@
-//! What every page has: its frame, who looks at it, and what is said when it cannot be shown.
+//! What every page has: its frame, and what is said when it cannot be shown.
 
 use std::convert::Infallible;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
-use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use axum::response::{Html as HtmlResponse, IntoResponse, Redirect, Response};
 use watchward_daemon::clock;
 use watchward_protocol::time::Timestamp;
 
 use super::assets::{ASSETS, Assets};
 use super::moment::Moment;
-use super::site::{Entry, Part, Shell};
-use crate::people::{People, Session};
 
 /// What a page's handler returns.
 pub type Answer = Result<Response, Sorry>;
@@ -36,68 +31,6 @@ pub fn page(template: &impl Template) -> Answer {
 /// None.
 pub fn see(path: &str) -> Answer {
     Ok(Redirect::to(path).into_response())
-}
-
-/// Somebody who has signed in, and looks at a page.
-#[derive(Clone)]
-pub struct Visitor {
-    /// Who it is.
-    pub session: Session,
-    /// Where they are; `None` behind a proxy.
-    pub address: Option<IpAddr>,
-    /// When they asked.
-    pub now: Timestamp,
-    pub(super) shell: Arc<Shell>,
-    /// The path that they asked for.
-    pub(super) path: String,
-}
-
-impl Visitor {
-    /// What is around the page of this title.
-    pub fn frame(&self, title: impl Into<String>) -> Frame {
-        Frame {
-            title: title.into(),
-            who: Some(self.session.name.clone()),
-            must_change: self.session.must_change,
-            here: self.path.clone(),
-            entries: self.shell.entries.clone(),
-            now: self.now,
-            assets: &ASSETS,
-        }
-    }
-
-    /// What every room has to say about this host.
-    ///
-    /// # Errors
-    /// The rooms'.
-    pub async fn about_host(&self, host: &str) -> anyhow::Result<Vec<Part>> {
-        let mut parts = Vec::new();
-        for tell in &self.shell.about_host {
-            parts.push(tell(self.clone(), host.to_owned()).await?);
-        }
-        Ok(parts)
-    }
-
-    /// Whether they are still signed in, for what goes on for long.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn is_in(&self) -> sqlx::Result<bool> {
-        self.people().is_in(&self.session, clock::now()).await
-    }
-
-    pub(super) fn people(&self) -> &People {
-        &self.shell.people
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Visitor {
-    type Rejection = Sorry;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Sorry> {
-        let visitor = parts.extensions.get::<Self>().cloned();
-        visitor.ok_or_else(|| Sorry::because(StatusCode::UNAUTHORIZED, "Please sign in."))
-    }
 }
 
 /// What is around a page, for `layout.html`.
@@ -150,6 +83,15 @@ impl Frame {
             None => false,
         }
     }
+}
+
+/// An entry of the navigation.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Where it leads; what lies under that path belongs to it.
+    pub path: &'static str,
+    /// What it is called. The first letter is its key, so no two begin with the same.
+    pub name: &'static str,
 }
 
 /// What a state is like, for the eye; the state itself is always a word.

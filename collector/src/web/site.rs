@@ -1,4 +1,4 @@
-//! The site: the pages that rooms add to it, and what stands around all of them.
+//! The site: all pages together, the gate before them, and the listener that they are served from.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::routing::{MethodRouter, get};
-use futures_util::future::BoxFuture;
+use axum::routing::get;
 use tower_http::csrf::CsrfLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -18,157 +17,17 @@ use watchward_daemon::tasks::Tasks;
 use super::config::Config;
 use super::guard::{self, Gate};
 use super::listen::Listening;
-use super::page::{Html, Sorry, Tone, Visitor};
+use super::page::Sorry;
+use super::pages::Pages;
+use super::visitor::Shell;
 use super::{account, assets, doors, overview};
-use crate::metrics;
 use crate::people::People;
-use crate::store::Store;
 
 /// How long a form may be, in bytes.
 const LONGEST_FORM: usize = 64 << 10;
 
 /// How long an answer may take to begin.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// An entry of the navigation.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry {
-    /// Where it leads; what lies under that path belongs to it.
-    pub path: &'static str,
-    /// What it is called. The first letter is its key, so no two begin with the same.
-    pub name: &'static str,
-}
-
-/// What a room says on a page that is not its own.
-#[derive(Clone, Debug, Default)]
-pub struct Part {
-    /// Numbers for the top of the overview.
-    pub tiles: Vec<Tile>,
-    /// A section of the page, with its heading (`h2`); empty if there is nothing to say.
-    pub body: Html,
-}
-
-/// A number on the overview.
-#[derive(Clone, Debug)]
-pub struct Tile {
-    /// What is counted: `hosts silent`.
-    pub name: &'static str,
-    /// How many.
-    pub count: i64,
-    /// What that is like.
-    pub tone: Tone,
-    /// The page that shows which.
-    pub path: &'static str,
-}
-
-/// What a room says on the overview.
-pub type Tell = Arc<dyn Fn(Visitor) -> BoxFuture<'static, anyhow::Result<Part>> + Send + Sync>;
-
-/// What a room says about a host of this name.
-pub type TellOfHost =
-    Arc<dyn Fn(Visitor, String) -> BoxFuture<'static, anyhow::Result<Part>> + Send + Sync>;
-
-/// The pages of a room.
-#[must_use]
-pub struct Pages<S = ()> {
-    router: Router<S>,
-    paths: Vec<&'static str>,
-    open: Vec<&'static str>,
-    entries: Vec<Entry>,
-    overview: Vec<Tell>,
-    about_host: Vec<TellOfHost>,
-}
-
-impl<S: Clone + Send + Sync + 'static> Pages<S> {
-    /// No pages yet.
-    pub fn new() -> Self {
-        Self {
-            router: Router::new(),
-            paths: Vec::new(),
-            open: Vec::new(),
-            entries: Vec::new(),
-            overview: Vec::new(),
-            about_host: Vec::new(),
-        }
-    }
-
-    /// A path for somebody who has signed in.
-    pub fn route(mut self, path: &'static str, handler: MethodRouter<S>) -> Self {
-        self.router = self.router.route(path, handler);
-        self.paths.push(path);
-        self
-    }
-
-    /// A path for everybody who can reach the collector, without a parameter in it.
-    pub fn open_route(mut self, path: &'static str, handler: MethodRouter<S>) -> Self {
-        self.open.push(path);
-        self.route(path, handler)
-    }
-
-    /// An entry of the navigation.
-    pub fn entry(mut self, path: &'static str, name: &'static str) -> Self {
-        self.entries.push(Entry { path, name });
-        self
-    }
-
-    /// Something to say on the overview.
-    pub fn overview<F, R>(mut self, tell: F) -> Self
-    where
-        F: Fn(Visitor) -> R + Send + Sync + 'static,
-        R: Future<Output = anyhow::Result<Part>> + Send + 'static,
-    {
-        self.overview
-            .push(Arc::new(move |visitor| Box::pin(tell(visitor))));
-        self
-    }
-
-    /// Something to say on the page of a host, by its name.
-    pub fn about_host<F, R>(mut self, tell: F) -> Self
-    where
-        F: Fn(Visitor, String) -> R + Send + Sync + 'static,
-        R: Future<Output = anyhow::Result<Part>> + Send + 'static,
-    {
-        self.about_host
-            .push(Arc::new(move |visitor, host| Box::pin(tell(visitor, host))));
-        self
-    }
-
-    /// Gives the handlers what they need.
-    pub fn with_state(self, state: S) -> Pages {
-        Pages {
-            router: self.router.with_state(state),
-            paths: self.paths,
-            open: self.open,
-            entries: self.entries,
-            overview: self.overview,
-            about_host: self.about_host,
-        }
-    }
-
-    fn and(mut self, more: Self) -> Self {
-        self.router = self.router.merge(more.router);
-        self.paths.extend(more.paths);
-        self.open.extend(more.open);
-        self.entries.extend(more.entries);
-        self.overview.extend(more.overview);
-        self.about_host.extend(more.about_host);
-        self
-    }
-}
-
-impl<S: Clone + Send + Sync + 'static> Default for Pages<S> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// What every page can count on.
-pub(super) struct Shell {
-    pub(super) people: People,
-    pub(super) entries: Arc<[Entry]>,
-    pub(super) overview: Vec<Tell>,
-    pub(super) about_host: Vec<TellOfHost>,
-}
 
 /// All pages together.
 #[must_use]
@@ -179,15 +38,11 @@ pub struct Site {
 
 impl Site {
     /// A site with what belongs to no room: the overview, signing in, accounts.
-    pub fn new(people: People, store: Store) -> Self {
-        let own = Pages::new()
-            .open_route("/sign-in", get(doors::show).post(doors::sign_in))
-            .open_route("/-/healthy", get(metrics::healthy))
-            .open_route("/-/ready", get(guard::ready))
+    pub fn new(people: People) -> Self {
+        let own = doors::pages()
             .route("/assets/{name}", get(assets::asset))
             .route("/", get(overview::show))
-            .entry("/", "Overview")
-            .with_state(store);
+            .entry("/", "Overview");
         Self { pages: own, people }
     }
 

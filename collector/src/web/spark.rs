@@ -3,7 +3,7 @@
 use askama::Template;
 use watchward_protocol::time::Timestamp;
 
-use super::Html;
+use super::page::Html;
 
 /// The size of the drawing, in its own units.
 const WIDTH: f64 = 160.0;

@@ -22,7 +22,7 @@ impl Browser {
         let people = People::new(store.clone(), Live::fixed(people::Config::default()));
         let once = people.add("ada", clock::now()).await.unwrap().unwrap();
         let policy = Live::fixed(Policy::default());
-        let site = Site::new(people, store.clone());
+        let site = Site::new(people);
         let site = site.with(pages(store.clone(), policy, Bell::default()));
         let routes = site.router(&web::Config::default()).unwrap();
         let mut browser = Self {

@@ -21,7 +21,7 @@ impl Bench {
     async fn new(store: &Store, policy: Policy) -> Self {
         let people = People::new(store.clone(), Live::fixed(people::Config::default()));
         let once = people.add("ada", clock::now()).await.unwrap().unwrap();
-        let site = Site::new(people, store.clone()).with(pages(store.clone(), Live::fixed(policy)));
+        let site = Site::new(people).with(pages(store.clone(), Live::fixed(policy)));
         let mut bench = Self {
             routes: site.router(&web::Config::default()).unwrap(),
             cookie: String::new(),

@@ -1,0 +1,114 @@
+//! Who looks at a page, and what rooms have to say to them on pages that are not their own.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use futures_util::future::BoxFuture;
+use watchward_daemon::clock;
+use watchward_protocol::time::Timestamp;
+
+use super::assets::ASSETS;
+use super::page::{Entry, Frame, Html, Sorry, Tone};
+use crate::people::{People, Session};
+
+/// Somebody who has signed in, and looks at a page.
+#[derive(Clone)]
+pub struct Visitor {
+    /// Who it is.
+    pub session: Session,
+    /// Where they are; `None` behind a proxy.
+    pub address: Option<IpAddr>,
+    /// When they asked.
+    pub now: Timestamp,
+    pub(super) shell: Arc<Shell>,
+    /// The path that they asked for.
+    pub(super) path: String,
+}
+
+impl Visitor {
+    /// What is around the page of this title.
+    pub fn frame(&self, title: impl Into<String>) -> Frame {
+        Frame {
+            title: title.into(),
+            who: Some(self.session.name.clone()),
+            must_change: self.session.must_change,
+            here: self.path.clone(),
+            entries: self.shell.entries.clone(),
+            now: self.now,
+            assets: &ASSETS,
+        }
+    }
+
+    /// What every room has to say about this host.
+    ///
+    /// # Errors
+    /// The rooms'.
+    pub async fn about_host(&self, host: &str) -> anyhow::Result<Vec<Part>> {
+        let mut parts = Vec::new();
+        for tell in &self.shell.about_host {
+            parts.push(tell(self.clone(), host.to_owned()).await?);
+        }
+        Ok(parts)
+    }
+
+    /// Whether they are still signed in, for what goes on for long.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_in(&self) -> sqlx::Result<bool> {
+        self.people().is_in(&self.session, clock::now()).await
+    }
+
+    pub(super) fn people(&self) -> &People {
+        &self.shell.people
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Sorry;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Sorry> {
+        let visitor = parts.extensions.get::<Self>().cloned();
+        visitor.ok_or_else(|| Sorry::because(StatusCode::UNAUTHORIZED, "Please sign in."))
+    }
+}
+
+/// What a room says on a page that is not its own.
+#[derive(Clone, Debug, Default)]
+pub struct Part {
+    /// Numbers for the top of the overview.
+    pub tiles: Vec<Tile>,
+    /// A section of the page, with its heading (`h2`); empty if there is nothing to say.
+    pub body: Html,
+}
+
+/// A number on the overview.
+#[derive(Clone, Debug)]
+pub struct Tile {
+    /// What is counted: `hosts silent`.
+    pub name: &'static str,
+    /// How many.
+    pub count: i64,
+    /// What that is like.
+    pub tone: Tone,
+    /// The page that shows which.
+    pub path: &'static str,
+}
+
+/// What a room says on the overview.
+pub type Tell = Arc<dyn Fn(Visitor) -> BoxFuture<'static, anyhow::Result<Part>> + Send + Sync>;
+
+/// What a room says about a host of this name.
+pub type TellOfHost =
+    Arc<dyn Fn(Visitor, String) -> BoxFuture<'static, anyhow::Result<Part>> + Send + Sync>;
+
+/// What every page can count on.
+pub(super) struct Shell {
+    pub(super) people: People,
+    pub(super) entries: Arc<[Entry]>,
+    pub(super) overview: Vec<Tell>,
+    pub(super) about_host: Vec<TellOfHost>,
+}
