@@ -35,7 +35,7 @@ use intake::Told;
 use people::People;
 use reload::Reload;
 use shown::Shown;
-use store::{Schema, Store, Tx};
+use store::{Schema, Store, Tx, deadline};
 
 /// Every room's tables.
 const SCHEMAS: &[Schema] = &[
@@ -156,10 +156,14 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown) {
 async fn thaw(store: &Store, hosts: &Hosts, now: Timestamp) -> anyhow::Result<()> {
     let mut tx = store.begin().await?;
     let away = hosts.thaw(&mut tx, now).await?;
-    access::shift(&mut tx, away).await?;
-    health::shift(&mut tx, away).await?;
-    restriction::shift(&mut tx, away).await?;
-    keys::shift(&mut tx, away).await?;
+    for deadlines in [
+        access::DEADLINES,
+        health::DEADLINES,
+        restriction::DEADLINES,
+        keys::DEADLINES,
+    ] {
+        deadline::put_off(&mut tx, deadlines, away).await?;
+    }
     Ok(tx.commit().await?)
 }
 

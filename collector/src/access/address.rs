@@ -1,26 +1,15 @@
-//! Addresses as they are kept and compared: 16 bytes, IPv4 mapped into IPv6. Pure.
+//! Addresses as they are counted and compared: 16 bytes, IPv4 mapped into IPv6. Pure.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// An address as the database has it.
-pub(super) fn bytes(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => address.octets(),
-    }
-}
-
-/// The address that these bytes are; an IPv4 address comes out as one.
-pub(super) fn address(bytes: [u8; 16]) -> IpAddr {
-    Ipv6Addr::from(bytes).to_canonical()
-}
+use crate::store::value::{address, sixteen};
 
 /// The first and the last address of a network, as the database has them.
 pub(super) fn range(network: IpNet) -> ([u8; 16], [u8; 16]) {
-    (bytes(network.network()), bytes(network.broadcast()))
+    (sixteen(network.network()), sixteen(network.broadcast()))
 }
 
 /// Where attempts come from, as far as counting goes: one IPv4 address, or one IPv6 /64, which is
@@ -31,7 +20,7 @@ pub(super) struct Source([u8; 16]);
 impl Source {
     /// Where an address belongs.
     pub(super) fn of(address: IpAddr) -> Self {
-        let mut kept = bytes(address);
+        let mut kept = sixteen(address);
         if address.to_canonical().is_ipv6() {
             kept[8..].fill(0);
         }
@@ -78,7 +67,7 @@ mod tests {
     fn a_network_is_one_range() {
         let within = |network: &str, text: &str| {
             let (low, high) = range(network.parse().unwrap());
-            (low..=high).contains(&bytes(text.parse().unwrap()))
+            (low..=high).contains(&sixteen(text.parse().unwrap()))
         };
         assert!(within("10.1.0.0/16", "10.1.255.255"));
         assert!(!within("10.1.0.0/16", "10.2.0.0"));

@@ -14,7 +14,6 @@ mod tests;
 
 use std::collections::HashSet;
 use std::num::NonZeroU16;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use watchward_daemon::config::Live;
@@ -26,11 +25,12 @@ use watchward_protocol::time::Timestamp;
 
 use crate::alerting::{Bell, Severity};
 use crate::intake::Heard;
+use crate::intake::position::known;
 use crate::store::{Store, Tx, timer};
 
 pub use api::{Shown, after, last, routes};
 pub use pages::pages;
-pub use rows::SCHEMA;
+pub use rows::{DEADLINES, SCHEMA};
 
 /// The table `[access]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,10 +120,10 @@ pub async fn absorb(
     config: &Config,
     now: Timestamp,
 ) -> sqlx::Result<()> {
-    let mut known = rows::event::known(tx, heard).await?;
+    let mut there = known(tx, "access_event", heard.iter().map(Heard::position)).await?;
     let mut fresh = Vec::with_capacity(heard.len());
     for event in heard {
-        if known.insert(rows::event::place(event)) {
+        if there.insert(event.position()) {
             fresh.push(judge::Fresh::new(event, now));
         }
     }
@@ -166,14 +166,6 @@ pub async fn activate(tx: &mut Tx, config: &Config, now: Timestamp) -> sqlx::Res
     Ok(attacks + standing)
 }
 
-/// Puts every deadline off for as long as the collector was away and could hear nobody.
-///
-/// # Errors
-/// The database's.
-pub async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
-    rows::shift(tx, away).await
-}
-
 /// Ends what has been quiet for long enough, until it is told to stop.
 ///
 /// # Errors
@@ -181,12 +173,10 @@ pub async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
 pub async fn run(store: Store, config: Live<Config>, bell: Bell, stop: Stop) -> anyhow::Result<()> {
     timer::run(
         store,
-        move |tx, now, away| {
+        DEADLINES,
+        move |tx, now| {
             let config = config.now();
-            Box::pin(async move {
-                shift(tx, away).await?;
-                activate(tx, &config, now).await
-            })
+            Box::pin(async move { activate(tx, &config, now).await })
         },
         || bell.ring(),
         stop,

@@ -292,7 +292,8 @@ pub async fn run(store: Store, rules: Rules, bell: Bell, stop: Stop) -> anyhow::
     let kept = config.clone();
     let pruning = timer::run(
         store,
-        move |tx, now, _| {
+        &[],
+        move |tx, now| {
             let oldest = now - kept.now().keep.duration();
             Box::pin(rows::prune(tx, oldest))
         },

@@ -11,7 +11,6 @@ mod rows;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use watchward_daemon::config::Live;
@@ -33,7 +32,7 @@ pub use judge::State;
 pub use mute::{Signs, doctors};
 pub use pages::pages;
 pub use policy::Policy;
-pub use rows::SCHEMA;
+pub use rows::{DEADLINES, SCHEMA};
 
 /// The table `[health]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,14 +211,6 @@ async fn end(tx: &mut Tx, gone: &[Gone], why: &str, now: Timestamp) -> sqlx::Res
     Ok(ended)
 }
 
-/// Puts every deadline off for as long as the collector was away and could hear nobody.
-///
-/// # Errors
-/// The database's.
-pub async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
-    rows::shift(tx, away).await
-}
-
 /// Notices what falls silent, until it is told to stop.
 ///
 /// # Errors
@@ -233,12 +224,10 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     timer::run(
         store,
-        move |tx, now, away| {
+        DEADLINES,
+        move |tx, now| {
             let config = config.now();
-            Box::pin(async move {
-                shift(tx, away).await?;
-                activate(tx, &config, signs, now).await
-            })
+            Box::pin(async move { activate(tx, &config, signs, now).await })
         },
         || bell.ring(),
         stop,

@@ -6,6 +6,7 @@ mod conversation;
 mod enrolment;
 mod gather;
 mod listen;
+pub(crate) mod position;
 mod rows;
 mod shares;
 
@@ -31,6 +32,7 @@ use watchward_protocol::time::Timestamp;
 
 use crate::store::{Store, Tx};
 
+pub use position::Position;
 pub use rows::SCHEMA;
 
 /// The table `[intake]`.

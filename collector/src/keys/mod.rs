@@ -15,7 +15,6 @@ mod rows;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use watchward_daemon::config::Live;
@@ -35,7 +34,7 @@ pub use api::{Shown, routes};
 pub use pages::pages;
 pub use policy::{Day, Exception, Fingerprint, Policy, Strength};
 pub use reading::{Counts, Listed, State, Wanted, counts, list, places};
-pub use rows::SCHEMA;
+pub use rows::{DEADLINES, SCHEMA};
 
 /// The table `[keys]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,14 +182,6 @@ pub async fn forget(tx: &mut Tx, host: HostId, now: Timestamp) -> sqlx::Result<(
     rows::forget(tx, host).await
 }
 
-/// Puts off what waits for hosts to be heard, for as long as the collector was away.
-///
-/// # Errors
-/// The database's.
-pub async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
-    rows::shift(tx, away).await
-}
-
 /// Judges what time brings about, until it is told to stop.
 ///
 /// # Errors
@@ -203,12 +194,10 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     timer::run(
         store,
-        move |tx, now, away| {
+        DEADLINES,
+        move |tx, now| {
             let (config, policy) = (config.now(), policy.now());
-            Box::pin(async move {
-                shift(tx, away).await?;
-                activate(tx, &config, &policy, now).await
-            })
+            Box::pin(async move { activate(tx, &config, &policy, now).await })
         },
         || bell.ring(),
         stop,

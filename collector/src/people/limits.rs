@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::store::value::sixteen;
 use sha2::{Digest, Sha256};
 use watchward_protocol::time::Timestamp;
 
@@ -47,7 +48,7 @@ fn hash(name: &str) -> [u8; 32] {
 /// Where somebody is, as far as counting goes.
 fn source(address: IpAddr) -> [u8; 16] {
     match address.to_canonical() {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        address @ IpAddr::V4(_) => sixteen(address),
         IpAddr::V6(address) => (address.to_bits() & !u128::from(u64::MAX)).to_be_bytes(),
     }
 }

@@ -1,5 +1,9 @@
 //! Signing in, on both databases.
 
+use watchward_daemon::secret::Secret;
+use watchward_protocol::time::Timestamp;
+
+use super::accounts::ONE_TIME_LIFE;
 use super::*;
 use crate::store::testing::{self, Fresh};
 

@@ -3,15 +3,10 @@
 use std::net::IpAddr;
 
 use watchward_protocol::access::{AccessEvent, Action, Outcome};
-use watchward_protocol::hosts::HostId;
-use watchward_protocol::record::{Epoch, Lane};
 use watchward_protocol::time::Timestamp;
 
 use super::policy::{Place, Policy, Service};
-use crate::intake::Heard;
-
-/// Where a report stands: what makes a repeat one.
-pub(super) type At = (HostId, Lane, Epoch, u64);
+use crate::intake::{Heard, Position};
 
 /// Somebody who came, with where they may come from.
 #[derive(Clone, Debug)]
@@ -19,7 +14,7 @@ pub(super) struct Seen<'a> {
     /// What was heard.
     pub(super) heard: &'a Heard<AccessEvent>,
     /// Where the report stands.
-    pub(super) at: At,
+    pub(super) at: Position,
     /// When it happened, as far as that can be believed.
     pub(super) judged_at: Timestamp,
     /// What they came to.

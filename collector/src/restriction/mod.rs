@@ -11,7 +11,6 @@ mod rows;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use watchward_daemon::config::Live;
@@ -22,6 +21,7 @@ use watchward_protocol::time::Timestamp;
 
 use crate::alerting::{self, Bell};
 use crate::intake::Heard;
+use crate::intake::position::known;
 use crate::store::{Store, Tx, timer};
 use judge::Seen;
 use rows::standing::{self, Standing};
@@ -30,7 +30,7 @@ pub use api::{Network, Outside, Rule, Shown, Summary, routes, summary};
 pub use networks::Networks;
 pub use pages::pages;
 pub use policy::{Policy, Table};
-pub use rows::SCHEMA;
+pub use rows::{DEADLINES, SCHEMA};
 
 /// The table `[restriction]` of `collector.toml`. Who may come from where is in the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,8 +66,8 @@ pub async fn absorb(
     let mut fresh: Vec<_> = looked
         .filter_map(|one| judge::look(one, policy, now))
         .collect();
-    let mut known = rows::mark::known(tx, &fresh).await?;
-    fresh.retain(|one| known.insert(one.at));
+    let mut there = known(tx, "restriction_mark", fresh.iter().map(|one| one.at)).await?;
+    fresh.retain(|one| there.insert(one.at));
     rows::mark::insert(tx, &fresh, now).await?;
     // In one order everywhere, so that two collectors never wait for each other.
     let mut outside: BTreeMap<String, Vec<&Seen<'_>>> = BTreeMap::new();
@@ -122,14 +122,6 @@ pub async fn activate(tx: &mut Tx, config: &Config, now: Timestamp) -> sqlx::Res
     Ok(over.len())
 }
 
-/// Puts every deadline off for as long as the collector was away and could hear nobody.
-///
-/// # Errors
-/// The database's.
-pub async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
-    rows::shift(tx, away).await
-}
-
 /// Ends what has been quiet for long enough, until it is told to stop.
 ///
 /// # Errors
@@ -137,12 +129,10 @@ pub async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
 pub async fn run(store: Store, config: Live<Config>, bell: Bell, stop: Stop) -> anyhow::Result<()> {
     timer::run(
         store,
-        move |tx, now, away| {
+        DEADLINES,
+        move |tx, now| {
             let config = config.now();
-            Box::pin(async move {
-                shift(tx, away).await?;
-                activate(tx, &config, now).await
-            })
+            Box::pin(async move { activate(tx, &config, now).await })
         },
         || bell.ring(),
         stop,

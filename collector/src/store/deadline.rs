@@ -7,6 +7,9 @@ use watchward_protocol::time::Timestamp;
 
 use super::Tx;
 
+/// Columns that are deadlines, each with its table.
+pub type Deadlines = &'static [(&'static str, &'static str)];
+
 /// A deadline from here on (in the year 146108) never passes, and is not moved: the sum of the two
 /// must stay a BIGINT, which PostgreSQL refuses to exceed and SQLite turns into a REAL.
 const NEVER: i64 = i64::MAX / 2;
@@ -22,15 +25,11 @@ pub(crate) fn away(last: Timestamp, now: Timestamp) -> Duration {
         .unwrap_or_default()
 }
 
-/// Puts every deadline in these columns off, each a table and a column of it.
+/// Puts every deadline in these columns off.
 ///
 /// # Errors
 /// The database's.
-pub(crate) async fn put_off(
-    tx: &mut Tx,
-    columns: &[(&'static str, &'static str)],
-    away: Duration,
-) -> sqlx::Result<()> {
+pub(crate) async fn put_off(tx: &mut Tx, columns: Deadlines, away: Duration) -> sqlx::Result<()> {
     if away.is_zero() {
         return Ok(());
     }

@@ -10,6 +10,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod timer;
+pub(crate) mod value;
 
 use std::path::Path;
 use std::str::FromStr;
@@ -19,6 +20,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, Executor};
 
 pub use config::{Config, Database};
+pub use deadline::Deadlines;
 pub use schema::Schema;
 
 /// A transaction. What is judged, raised and kept together commits together.

@@ -8,20 +8,26 @@ use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::time::Timestamp;
 
-use super::{Store, Tx, deadline};
+use super::{Deadlines, Store, Tx, deadline};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Has `act` look until it is told to stop, and calls `changed` when it says that something came of
-/// it. It hears what time it is, and for how long nobody could be heard since it looked last, by
-/// which deadlines are to be put off. While the database is away it is asked again.
+/// it. It hears what time it is; where nobody could be heard since it looked last, `deadlines` are
+/// put off first. While the database is away it is asked again.
 ///
 /// # Errors
 /// None.
-pub async fn run<A>(store: Store, act: A, changed: impl Fn(), stop: Stop) -> anyhow::Result<()>
+pub async fn run<A>(
+    store: Store,
+    deadlines: Deadlines,
+    act: A,
+    changed: impl Fn(),
+    stop: Stop,
+) -> anyhow::Result<()>
 where
-    A: for<'a> Fn(&'a mut Tx, Timestamp, Duration) -> BoxFuture<'a, sqlx::Result<usize>>,
+    A: for<'a> Fn(&'a mut Tx, Timestamp) -> BoxFuture<'a, sqlx::Result<usize>>,
 {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -31,9 +37,14 @@ where
             () = stop.cancelled() => return Ok(()),
             _ = tick.tick() => {}
         }
-        match turn(&store, &act, &mut last, clock::now()).await {
-            Ok(0) => {}
-            Ok(_) => changed(),
+        let now = clock::now();
+        match turn(&store, deadlines, &act, (last, now)).await {
+            Ok(came) => {
+                last = now;
+                if came > 0 {
+                    changed();
+                }
+            }
             Err(error) => tracing::error!(%error, "the database cannot be used; trying again"),
         }
     }
@@ -41,58 +52,57 @@ where
 
 async fn turn<A>(
     store: &Store,
+    deadlines: Deadlines,
     act: &A,
-    last: &mut Timestamp,
-    now: Timestamp,
+    (last, now): (Timestamp, Timestamp),
 ) -> sqlx::Result<usize>
 where
-    A: for<'a> Fn(&'a mut Tx, Timestamp, Duration) -> BoxFuture<'a, sqlx::Result<usize>>,
+    A: for<'a> Fn(&'a mut Tx, Timestamp) -> BoxFuture<'a, sqlx::Result<usize>>,
 {
     let mut tx = store.begin().await?;
-    let came = act(&mut tx, now, deadline::away(*last, now)).await?;
+    deadline::put_off(&mut tx, deadlines, deadline::away(last, now)).await?;
+    let came = act(&mut tx, now).await?;
     tx.commit().await?;
-    *last = now;
     Ok(came)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
     use super::*;
-    use crate::store::testing;
+    use crate::store::{Schema, testing};
+
+    const SCHEMA: Schema = Schema {
+        room: "timer",
+        steps: &["CREATE TABLE timer_test (due_at BIGINT NOT NULL)"],
+    };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_micros(second * 1_000_000)
     }
 
-    static AWAY: AtomicU64 = AtomicU64::new(0);
-
-    /// Fails once.
-    fn act(_: &mut Tx, now: Timestamp, away: Duration) -> BoxFuture<'_, sqlx::Result<usize>> {
-        AWAY.store(away.as_secs(), Ordering::SeqCst);
-        Box::pin(async move {
-            match now == at(1_000) {
-                true => Err(sqlx::Error::PoolClosed),
-                false => Ok(0),
-            }
-        })
+    fn nothing(_: &mut Tx, _: Timestamp) -> BoxFuture<'_, sqlx::Result<usize>> {
+        Box::pin(async { Ok(0) })
     }
 
     #[tokio::test]
-    async fn says_for_how_long_nobody_looked_but_not_of_the_usual_pauses() {
-        for store in testing::stores(&[]).await {
-            let mut last = at(0);
-            for (second, away) in [
-                (5, 0),
-                (20, 0),
-                (600, 580),
-                (605, 0),
-                (1_000, 395),
-                (1_005, 400),
-            ] {
-                let _ = turn(&store, &act, &mut last, at(second)).await;
-                assert_eq!(AWAY.load(Ordering::SeqCst), away, "at {second}");
+    async fn deadlines_are_put_off_by_an_absence_but_not_by_the_usual_pauses() {
+        for store in testing::stores(&[SCHEMA]).await {
+            let mut tx = store.begin().await.unwrap();
+            sqlx::query("INSERT INTO timer_test VALUES (0)")
+                .execute(&mut *tx)
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+            for (last, now, put_off) in [(0, 5, 0), (5, 20, 0), (20, 600, 580), (600, 605, 580)] {
+                let columns: Deadlines = &[("timer_test", "due_at")];
+                turn(&store, columns, &nothing, (at(last), at(now)))
+                    .await
+                    .unwrap();
+                let due: i64 = sqlx::query_scalar("SELECT due_at FROM timer_test")
+                    .fetch_one(store.read())
+                    .await
+                    .unwrap();
+                assert_eq!(due, put_off * 1_000_000, "at {now}");
             }
         }
     }

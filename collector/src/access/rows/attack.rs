@@ -6,10 +6,11 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::time::Timestamp;
 
-use super::event::{source, stamp};
+use super::event::source;
 use crate::access::address::Source;
 use crate::store::Tx;
 use crate::store::bulk::Bulk;
+use crate::store::value::stamp;
 
 /// A burst of failures that goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,12 +8,12 @@ use watchward_protocol::access::Service;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::event::{SERVICES, counts_code, source, stamp};
-use super::listing::variant;
+use super::event::{SERVICES, counts_code, source};
 use crate::access::address::Source;
 use crate::access::judge::Counts;
 use crate::store::Tx;
 use crate::store::bulk::Bulk;
+use crate::store::value::{stamp, variant};
 
 /// Which of these sources have at least `failures` failures around a moment: at most `window`
 /// before it, or twice that after it. Asked in bulk, and never counts further than it must.

@@ -6,8 +6,9 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::event::{SERVICES, clip, code, stamp};
+use super::event::{SERVICES, clip};
 use crate::store::Tx;
+use crate::store::value::{code, stamp};
 
 /// More than these are not looked at: enough for any threshold that makes sense.
 const MOST: i64 = 10_000;

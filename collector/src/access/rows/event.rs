@@ -1,28 +1,16 @@
 //! Events: written in bulk, and asked about in bulk.
 
-use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use sqlx::Row;
-use sqlx::any::AnyRow;
 use watchward_protocol::access::{Action, Outcome, Service, Trust};
-use watchward_protocol::hosts::HostId;
-use watchward_protocol::record::{Epoch, Lane};
+use watchward_protocol::record::Lane;
 use watchward_protocol::time::Timestamp;
 
-use crate::access::address::{self, Source};
+use crate::access::address::Source;
 use crate::access::judge::{Counts, Fresh};
-use crate::intake::Heard;
 use crate::store::Tx;
 use crate::store::bulk::{Bulk, Values};
-
-/// Where a report stands: what makes a repeat one.
-pub(in crate::access) type Place = (HostId, Lane, Epoch, u64);
-
-/// Where a report stands.
-pub(in crate::access) fn place<T>(heard: &Heard<T>) -> Place {
-    (heard.host.id, heard.lane, heard.epoch, heard.seq)
-}
+use crate::store::value::{code, fixed, sixteen};
 
 // What the database has for a variant is its place in these lists: only ever append.
 pub(super) const SERVICES: [Service; 4] =
@@ -38,65 +26,12 @@ pub(super) const ACTIONS: [Action; 6] = [
 pub(super) const OUTCOMES: [Outcome; 3] = [Outcome::Unknown, Outcome::Success, Outcome::Failure];
 pub(super) const TRUSTS: [Trust; 3] = [Trust::Text, Trust::Session, Trust::Server];
 
-/// What the database has for a variant.
-pub(super) fn code<T: PartialEq>(all: &[T], variant: &T) -> i64 {
-    let place = all.iter().position(|one| one == variant);
-    place
-        .and_then(|place| i64::try_from(place).ok())
-        .unwrap_or(0)
-}
-
 pub(super) const fn counts_code(counts: Counts) -> i64 {
     match counts {
         Counts::Nothing => 0,
         Counts::Failure => 1,
         Counts::Login => 2,
     }
-}
-
-fn lane_code(lane: Lane) -> i64 {
-    code(&Lane::ALL, &lane)
-}
-
-/// Which of these are there already.
-pub(in crate::access) async fn known<T: Sync>(
-    tx: &mut Tx,
-    heard: &[Heard<T>],
-) -> sqlx::Result<HashSet<Place>> {
-    let mut spans: HashMap<(HostId, Lane, Epoch), (u64, u64)> = HashMap::new();
-    for one in heard {
-        let key = (one.host.id, one.lane, one.epoch);
-        let span = spans.entry(key).or_insert((one.seq, one.seq));
-        *span = (span.0.min(one.seq), span.1.max(one.seq));
-    }
-    let spans: Vec<_> = spans.into_iter().collect();
-    let rows = Bulk {
-        before: "WITH said (host, lane, epoch, low, high) AS (VALUES ",
-        columns: 5,
-        after: ") SELECT e.host, e.lane, e.epoch, e.seq FROM said CROSS JOIN access_event e \
-            WHERE e.host = said.host AND e.lane = said.lane AND e.epoch = said.epoch \
-            AND e.seq BETWEEN said.low AND said.high",
-    }
-    .fetch(tx, &spans, |((host, lane, epoch), (low, high)), values| {
-        values
-            .bytes(&host.as_bytes()[..])
-            .number(lane_code(*lane))
-            .number(epoch.0.cast_signed())
-            .number(low.cast_signed())
-            .number(high.cast_signed());
-    })
-    .await?;
-    rows.iter().map(place_in).collect()
-}
-
-fn place_in(row: &AnyRow) -> sqlx::Result<Place> {
-    let lane = super::listing::variant(&Lane::ALL, row.try_get(1)?)?;
-    Ok((
-        HostId::from_bytes(super::listing::sixteen(row.try_get(0)?)?),
-        lane,
-        Epoch(row.try_get::<i64, _>(2)?.cast_unsigned()),
-        row.try_get::<i64, _>(3)?.cast_unsigned(),
-    ))
 }
 
 const INSERT: Bulk<'static> = Bulk {
@@ -120,7 +55,7 @@ pub(in crate::access) async fn insert(
         values
             .bytes(&heard.host.id.as_bytes()[..])
             .text(heard.host.name.as_str())
-            .number(lane_code(heard.lane))
+            .number(code(&Lane::ALL, &heard.lane))
             .number(heard.epoch.0.cast_signed())
             .number(heard.seq.cast_signed())
             .number(heard.report.at.as_micros())
@@ -138,10 +73,10 @@ fn told(one: &Fresh<'_>, values: &mut Values) {
     let user = event.user.as_ref();
     let key = event.key.as_ref();
     let certificate = event.certificate.as_ref();
-    let address = event.peer.map(|peer| address::bytes(peer.address));
+    let address = event.peer.map(|peer| sixteen(peer.address));
     let serial = certificate.and_then(|certificate| certificate.serial);
     let authority = certificate.and_then(|certificate| certificate.authority.as_ref());
-    let inside = |address: Option<IpAddr>| address.map(address::bytes);
+    let inside = |address: Option<IpAddr>| address.map(sixteen);
     let [v4, v6] = [
         inside(event.tunnel.v4.map(IpAddr::from)),
         inside(event.tunnel.v6.map(IpAddr::from)),
@@ -182,9 +117,5 @@ pub(super) fn clip(name: &[u8]) -> &[u8] {
 const LONGEST_NAME: usize = 512;
 
 pub(super) fn source(bytes: Vec<u8>) -> sqlx::Result<Source> {
-    super::listing::sixteen(bytes).map(Source::from_bytes)
-}
-
-pub(super) const fn stamp(micros: i64) -> Timestamp {
-    Timestamp::from_micros(micros)
+    fixed(bytes).map(Source::from_bytes)
 }

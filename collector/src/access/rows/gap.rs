@@ -5,9 +5,9 @@ use sqlx::any::AnyRow;
 use watchward_protocol::record::{Gap, Lane};
 use watchward_protocol::time::Timestamp;
 
-use super::event::{code, stamp};
 use crate::intake::Heard;
 use crate::store::bulk::without_nul;
+use crate::store::value::{code, stamp};
 use crate::store::{Store, Tx};
 
 /// Keeps a gap; `false` if it is there already.

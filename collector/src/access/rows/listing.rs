@@ -10,10 +10,11 @@ use watchward_protocol::access::{
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::event::{ACTIONS, OUTCOMES, SERVICES, TRUSTS, code, stamp};
-use crate::access::address::{self, Source};
+use super::event::{ACTIONS, OUTCOMES, SERVICES, TRUSTS};
+use crate::access::address::Source;
 use crate::store::Store;
 use crate::store::question::Question;
+use crate::store::value::{address, code, fixed, sixteen, stamp, variant};
 
 /// What is asked for; what is `None` does not matter.
 #[derive(Clone, Debug, Default)]
@@ -94,7 +95,7 @@ fn question(wanted: &Wanted) -> Question {
     question.add("host_name = ", wanted.host.clone());
     question.add("user_name = ", wanted.user.clone());
     if let Some((low, high)) = wanted.addresses {
-        let source = |end| Source::of(address::address(end)).as_bytes().to_vec();
+        let source = |end| Source::of(address(end)).as_bytes().to_vec();
         question.add("source >= ", Some(source(low)));
         question.add("source <= ", Some(source(high)));
         question.add("address >= ", Some(low.to_vec()));
@@ -105,7 +106,7 @@ fn question(wanted: &Wanted) -> Question {
         "service = ",
         service.map(|service| code(&SERVICES, service)),
     );
-    let inside = wanted.tunnel.map(|it| address::bytes(it).to_vec());
+    let inside = wanted.tunnel.map(|it| sixteen(it).to_vec());
     question.add(tunnel_column(wanted.tunnel), inside);
     let outcome = wanted.outcome.as_ref();
     question.add(
@@ -173,7 +174,7 @@ fn tunnel(row: &AnyRow) -> sqlx::Result<Tunnel> {
         let Some(bytes) = row.try_get(column)? else {
             continue;
         };
-        match address::address(sixteen(bytes)?) {
+        match address(fixed(bytes)?) {
             IpAddr::V4(address) => tunnel.v4 = Some(address),
             IpAddr::V6(address) => tunnel.v6 = Some(address),
         }
@@ -196,7 +197,7 @@ fn peer(row: &AnyRow) -> sqlx::Result<Option<Peer>> {
     };
     let port: Option<i64> = row.try_get("port")?;
     Ok(Some(Peer {
-        address: address::address(sixteen(bytes)?),
+        address: address(fixed(bytes)?),
         port: port.and_then(|port| u16::try_from(port).ok()),
     }))
 }
@@ -216,17 +217,4 @@ fn certificate(row: &AnyRow) -> sqlx::Result<Option<Certificate>> {
         serial: serial.map(i64::cast_unsigned),
         authority,
     }))
-}
-
-/// The variant that stands at this place of a list.
-pub(super) fn variant<T: Copy>(all: &[T], code: i64) -> sqlx::Result<T> {
-    let found = usize::try_from(code).ok().and_then(|place| all.get(place));
-    found.copied().ok_or_else(|| {
-        sqlx::Error::Decode(format!("the number {code} was written by a newer version").into())
-    })
-}
-
-pub(super) fn sixteen(bytes: Vec<u8>) -> sqlx::Result<[u8; 16]> {
-    let bytes: Result<[u8; 16], _> = bytes.try_into();
-    bytes.map_err(|_| sqlx::Error::Decode("not 16 bytes".into()))
 }

@@ -8,12 +8,10 @@ pub(super) mod gap;
 pub(super) mod listing;
 pub(super) mod standing;
 
-use std::time::Duration;
-
 use sqlx::AssertSqlSafe;
 use watchward_protocol::time::Timestamp;
 
-use crate::store::{Schema, Tx, deadline};
+use crate::store::{Deadlines, Schema, Tx};
 
 /// The room's tables.
 ///
@@ -89,8 +87,5 @@ pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Puts every deadline off.
-pub(super) async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
-    let columns = [("access_attack", "over_at"), ("access_standing", "over_at")];
-    deadline::put_off(tx, &columns, away).await
-}
+/// What time brings about, unless hosts are heard.
+pub const DEADLINES: Deadlines = &[("access_attack", "over_at"), ("access_standing", "over_at")];

@@ -2,8 +2,8 @@
 
 use watchward_protocol::time::Timestamp;
 
-use super::event::stamp;
 use crate::store::Tx;
+use crate::store::value::stamp;
 
 /// An incident that stands.
 #[derive(Clone, Debug)]

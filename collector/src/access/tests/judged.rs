@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::store::deadline;
 
 const SPRAY: &str = "203.0.113.7";
 
@@ -176,7 +177,9 @@ async fn the_time_that_the_collector_was_away_does_not_count_as_quiet() {
     for store in stores().await {
         hear(&store, &failures(1, 0, 10, SPRAY), at(10)).await;
         let mut tx = store.begin().await.unwrap();
-        shift(&mut tx, Duration::from_secs(3_600)).await.unwrap();
+        deadline::put_off(&mut tx, DEADLINES, Duration::from_secs(3_600))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         assert_eq!(pass(&store, at(10 + 3_600 + 1_700)).await, 0);
         assert_eq!(pass(&store, at(10 + 3_600 + 1_800)).await, 1);

@@ -11,10 +11,11 @@ use watchward_protocol::record::Epoch;
 use watchward_protocol::time::Timestamp;
 
 use super::past::{self, Transition};
-use super::{STATES, code, host, micros, stamp, state};
+use super::{STATES, host, micros, state};
 use crate::health::judge::{Check, History, Open, State};
 use crate::intake::{Heard, Host};
 use crate::store::bulk::{Bulk, without_nul};
+use crate::store::value::{code, stamp};
 use crate::store::{Store, Tx};
 
 /// Which check of which host.

@@ -6,9 +6,10 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::time::Timestamp;
 
 use super::check::{Gone, gone};
-use super::{host, stamp};
+use super::host;
 use crate::health::judge::{Open, Trouble};
 use crate::store::Tx;
+use crate::store::value::stamp;
 
 /// A check whose result is overdue, and that nobody was told of.
 #[derive(Clone, Debug)]

@@ -11,10 +11,10 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::health::Verdict;
 use watchward_protocol::hosts::HostId;
-use watchward_protocol::time::Timestamp;
 
 use super::judge::State;
-use crate::store::{Schema, Tx, deadline};
+use crate::store::value::fixed;
+use crate::store::{Deadlines, Schema};
 
 /// The room's tables.
 ///
@@ -53,13 +53,6 @@ pub const SCHEMA: Schema = Schema {
 const STATES: [State; 4] = [State::Unknown, State::Up, State::Down, State::Flapping];
 const VERDICTS: [Verdict; 3] = [Verdict::Unknown, Verdict::Passed, Verdict::Failed];
 
-fn code<T: PartialEq>(all: &[T], variant: &T) -> i64 {
-    let place = all.iter().position(|one| one == variant);
-    place
-        .and_then(|place| i64::try_from(place).ok())
-        .unwrap_or(0)
-}
-
 fn state(code: i64) -> State {
     let found = usize::try_from(code)
         .ok()
@@ -68,22 +61,16 @@ fn state(code: i64) -> State {
 }
 
 fn host(row: &AnyRow) -> sqlx::Result<HostId> {
-    let bytes: Result<[u8; 16], _> = row.try_get::<Vec<u8>, _>("host")?.try_into();
-    bytes
-        .map(HostId::from_bytes)
-        .map_err(|_| sqlx::Error::Decode("a host's id is not 16 bytes".into()))
-}
-
-const fn stamp(micros: i64) -> Timestamp {
-    Timestamp::from_micros(micros)
+    fixed(row.try_get("host")?).map(HostId::from_bytes)
 }
 
 fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4)
 }
 
-/// Puts every deadline off.
-pub(super) async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
-    let columns = ["due_at", "heard_at", "mute_at"].map(|column| ("health_check", column));
-    deadline::put_off(tx, &columns, away).await
-}
+/// What time brings about, unless hosts are heard.
+pub const DEADLINES: Deadlines = &[
+    ("health_check", "due_at"),
+    ("health_check", "heard_at"),
+    ("health_check", "mute_at"),
+];

@@ -6,10 +6,11 @@ use watchward_protocol::health::{HealthReport, Value};
 use watchward_protocol::time::Timestamp;
 
 use super::check::name;
-use super::{STATES, VERDICTS, code, host, micros, stamp, state};
+use super::{STATES, VERDICTS, host, micros, state};
 use crate::health::judge::{Change, State};
 use crate::intake::{Heard, Host};
 use crate::store::bulk::Bulk;
+use crate::store::value::{code, stamp};
 use crate::store::{Store, Tx};
 
 /// A change of state.

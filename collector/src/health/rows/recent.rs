@@ -6,8 +6,8 @@ use watchward_protocol::health::Value;
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::time::Timestamp;
 
-use super::stamp;
 use crate::store::Store;
+use crate::store::value::stamp;
 
 /// One run of a check.
 #[derive(Clone, Debug)]

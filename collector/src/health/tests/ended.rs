@@ -1,6 +1,7 @@
 //! What time alone brings about, and the end of a host.
 
 use super::*;
+use crate::store::deadline;
 
 #[tokio::test]
 async fn a_check_that_falls_silent_is_unknown_and_raises_nothing() {
@@ -31,7 +32,9 @@ async fn the_time_that_the_collector_was_away_makes_nothing_silent() {
     for store in stores().await {
         hear(&store, &results(1, "tcp.db", "p"), at(10)).await;
         let mut tx = store.begin().await.unwrap();
-        shift(&mut tx, Duration::from_secs(600)).await.unwrap();
+        deadline::put_off(&mut tx, DEADLINES, Duration::from_secs(600))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         pass(&store, at(640)).await;
         assert_eq!(states(&store).await, [State::Up]);

@@ -13,6 +13,7 @@ use watchward_protocol::record::{Epoch, Lane};
 
 use super::*;
 use crate::intake::Host;
+use crate::store::deadline;
 use crate::store::testing::{self, Fresh};
 
 async fn stores() -> Vec<Fresh> {
@@ -230,7 +231,7 @@ async fn whatever_an_agent_sends_the_database_takes() {
         pass(&store, at(2)).await;
         let mut tx = store.begin().await.unwrap();
         for away in [Duration::from_secs(600), Duration::MAX] {
-            shift(&mut tx, away).await.unwrap();
+            deadline::put_off(&mut tx, DEADLINES, away).await.unwrap();
         }
         tx.commit().await.unwrap();
         assert_eq!(

@@ -3,8 +3,8 @@
 use sqlx::Row;
 use watchward_protocol::time::Timestamp;
 
-use super::stamp;
 use crate::store::bulk::Bulk;
+use crate::store::value::stamp;
 use crate::store::{Store, Tx};
 
 /// Keeps what happened: each with the number of the opening.

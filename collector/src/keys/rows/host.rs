@@ -9,12 +9,13 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::record::Epoch;
 use watchward_protocol::time::Timestamp;
 
-use super::{change, holder_bytes, host_id, opening, stamp, whose};
+use super::{change, holder_bytes, host_id, opening, whose};
 use crate::intake::Host;
 use crate::keys::inventory::{Inventory, Known, Whose};
 use crate::keys::policy::Policy;
 use crate::store::Tx;
 use crate::store::bulk::Bulk;
+use crate::store::value::stamp;
 
 /// A host that is not to be judged again by time alone.
 const NEVER: i64 = i64::MAX;

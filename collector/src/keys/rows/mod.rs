@@ -7,8 +7,6 @@ pub(super) mod opening;
 pub(super) mod stray;
 pub(super) mod told;
 
-use std::time::Duration;
-
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::hosts::HostId;
@@ -17,7 +15,8 @@ use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::inventory::Whose;
-use crate::store::{Schema, Tx, deadline};
+use crate::store::value::{fixed, stamp};
+use crate::store::{Deadlines, Schema, Tx};
 
 /// The room's tables.
 ///
@@ -74,21 +73,6 @@ const MEANS: [Means; 7] = [
     Means::AgentCertificate,
 ];
 
-fn code<T: PartialEq>(all: &[T], variant: &T) -> i64 {
-    let place = all.iter().position(|one| one == variant);
-    place
-        .and_then(|place| i64::try_from(place).ok())
-        .unwrap_or(0)
-}
-
-/// The variant that stands at this place of a list.
-fn variant<T: Copy>(all: &[T], code: i64) -> sqlx::Result<T> {
-    let found = usize::try_from(code).ok().and_then(|place| all.get(place));
-    found.copied().ok_or_else(|| {
-        sqlx::Error::Decode(format!("the number {code} was written by a newer version").into())
-    })
-}
-
 /// A holder as the database has it.
 fn holder_bytes(whose: &Whose) -> &[u8] {
     whose.account().map(Foreign::as_bytes).unwrap_or_default()
@@ -102,26 +86,15 @@ fn whose(bytes: Vec<u8>) -> Whose {
 }
 
 fn host_id(row: &AnyRow) -> sqlx::Result<HostId> {
-    fixed(row, "host").map(HostId::from_bytes)
-}
-
-fn fixed<const N: usize>(row: &AnyRow, column: &str) -> sqlx::Result<[u8; N]> {
-    let bytes: Result<[u8; N], _> = row.try_get::<Vec<u8>, _>(column)?.try_into();
-    bytes.map_err(|_| sqlx::Error::Decode(format!("{column} is not {N} bytes").into()))
-}
-
-const fn stamp(micros: i64) -> Timestamp {
-    Timestamp::from_micros(micros)
+    fixed(row.try_get("host")?).map(HostId::from_bytes)
 }
 
 fn maybe_stamp(row: &AnyRow, column: &str) -> sqlx::Result<Option<Timestamp>> {
     Ok(row.try_get::<Option<i64>, _>(column)?.map(stamp))
 }
 
-/// Puts off what waits for hosts to be heard. When keys are due is a day of the calendar, and stays.
-pub(super) async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
-    deadline::put_off(tx, &[("keys_stray", "due_at")], away).await
-}
+/// What waits for hosts to be heard. When keys are due is a day of the calendar, and stays.
+pub const DEADLINES: Deadlines = &[("keys_stray", "due_at")];
 
 /// Forgets some of what has been gone since before `oldest`, and its history.
 pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {

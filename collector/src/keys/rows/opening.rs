@@ -9,11 +9,12 @@ use watchward_protocol::keys::{Opening, PublicKey};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::{MEANS, code, fixed, holder_bytes, maybe_stamp, stamp, variant, whose};
+use super::{MEANS, holder_bytes, maybe_stamp, whose};
 use crate::intake::Host;
 use crate::keys::inventory::{Identity, Kept, Place};
 use crate::store::Tx;
 use crate::store::bulk::{Bulk, Values};
+use crate::store::value::{code, fixed, stamp, variant};
 
 /// Everything that a host has and had.
 pub(super) async fn load(tx: &mut Tx, host: HostId) -> sqlx::Result<BTreeMap<Place, Kept>> {
@@ -27,7 +28,7 @@ pub(super) async fn load(tx: &mut Tx, host: HostId) -> sqlx::Result<BTreeMap<Pla
 }
 
 fn place(row: &AnyRow) -> sqlx::Result<Place> {
-    let identity = Identity(fixed(row, "identity")?);
+    let identity = Identity(fixed(row.try_get("identity")?)?);
     Ok((whose(row.try_get("holder")?), identity))
 }
 

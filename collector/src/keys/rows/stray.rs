@@ -5,10 +5,11 @@ use sqlx::any::AnyRow;
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::time::Timestamp;
 
-use super::{holder_bytes, stamp};
+use super::holder_bytes;
 use crate::keys::inventory::Whose;
 use crate::keys::judge::Stray;
 use crate::store::Tx;
+use crate::store::value::stamp;
 
 /// Use of an opening.
 #[derive(Clone, Debug)]

@@ -6,10 +6,10 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::hosts::HostId;
 
-use super::{code, variant};
 use crate::keys::judge::{About, Trouble};
 use crate::store::Tx;
 use crate::store::bulk::Bulk;
+use crate::store::value::{code, variant};
 
 /// What an incident is about: with the others of its trouble and batch it is one incident.
 pub(in crate::keys) type Told = BTreeMap<(Trouble, About), i64>;

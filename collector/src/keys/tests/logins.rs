@@ -1,8 +1,11 @@
 //! What logins say of keys.
 
+use std::time::Duration;
+
 use watchward_protocol::access::Certificate;
 
 use super::*;
+use crate::store::deadline;
 
 #[tokio::test]
 async fn a_login_is_the_last_use_of_its_key() {
@@ -136,7 +139,9 @@ async fn while_the_collector_is_away_nobody_is_late() {
         begin(&store).await;
         log_in(&store, &[login(3, 3600, 'b')], at(3600)).await;
         let mut tx = store.begin().await.unwrap();
-        shift(&mut tx, Duration::from_secs(1000)).await.unwrap();
+        deadline::put_off(&mut tx, DEADLINES, Duration::from_secs(1000))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         pass(&store, at(4600)).await;
         assert_eq!(open(&store).await, Vec::<String>::new());

@@ -1,5 +1,7 @@
 //! What stands, what is new, what is gone, what is due.
 
+use std::time::Duration;
+
 use watchward_protocol::span::Span;
 
 use std::slice::from_ref;

@@ -1,5 +1,7 @@
 //! What a host tells is the whole of what is: whatever came before, and however often it is repeated.
 
+use std::time::Duration;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

@@ -1,16 +1,17 @@
 //! Who came, as it is listed and counted.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::mark::{bytes, service};
+use super::mark::SERVICES;
 use crate::restriction::policy::Service;
 use crate::store::Store;
 use crate::store::question::Question;
+use crate::store::value::{address, fixed, sixteen, variant};
 
 /// What is asked for of those from outside; what is `None` does not matter.
 #[derive(Clone, Debug, Default)]
@@ -48,8 +49,8 @@ pub(in crate::restriction) async fn outside(
     question.add("user_name = ", wanted.user.clone());
     question.add("login = ", wanted.login.map(i64::from));
     if let Some((low, high)) = wanted.addresses {
-        question.add("address >= ", Some(bytes(low).to_vec()));
-        question.add("address <= ", Some(bytes(high).to_vec()));
+        question.add("address >= ", Some(sixteen(low).to_vec()));
+        question.add("address <= ", Some(sixteen(high).to_vec()));
     }
     let rows = question.ask(store, (SELECT, LATEST), wanted.limit).await?;
     rows.iter().rev().map(kept).collect()
@@ -64,10 +65,10 @@ fn kept(row: &AnyRow) -> sqlx::Result<Kept> {
         id: row.try_get("id")?,
         judged_at: Timestamp::from_micros(row.try_get("judged_at")?),
         host: row.try_get("host_name")?,
-        service: service(row.try_get("service")?)?,
+        service: variant(&SERVICES, row.try_get("service")?)?,
         login: row.try_get::<i64, _>("login")? == 1,
         user: user(row)?,
-        address: address(row.try_get("address")?)?,
+        address: address(fixed(row.try_get("address")?)?),
         permitted: row.try_get("permitted")?,
     })
 }
@@ -93,7 +94,7 @@ pub(in crate::restriction) async fn logins(
     .await?;
     let logins = |row: &AnyRow| {
         Ok(Logins {
-            address: address(row.try_get("address")?)?,
+            address: address(fixed(row.try_get("address")?)?),
             count: row.try_get("many")?,
         })
     };
@@ -128,9 +129,9 @@ pub(in crate::restriction) async fn came(
     let came = |row: &AnyRow| {
         Ok(Came {
             host: row.try_get("host_name")?,
-            service: service(row.try_get("service")?)?,
+            service: variant(&SERVICES, row.try_get("service")?)?,
             user: user(row)?,
-            address: address(row.try_get("address")?)?,
+            address: address(fixed(row.try_get("address")?)?),
             count: row.try_get("many")?,
             first_at: Timestamp::from_micros(row.try_get("first_at")?),
             last_at: Timestamp::from_micros(row.try_get("last_at")?),
@@ -148,10 +149,4 @@ fn user(row: &AnyRow) -> sqlx::Result<Option<(Foreign, bool)>> {
     let name: Option<Vec<u8>> = row.try_get("user_name")?;
     let known = row.try_get::<Option<i64>, _>("user_known")? == Some(1);
     Ok(name.map(|name| (Foreign::from(name), known)))
-}
-
-fn address(bytes: Vec<u8>) -> sqlx::Result<IpAddr> {
-    let bytes: Result<[u8; 16], _> = bytes.try_into();
-    let bytes = bytes.map_err(|_| sqlx::Error::Decode("an address is not 16 bytes".into()))?;
-    Ok(Ipv6Addr::from(bytes).to_canonical())
 }

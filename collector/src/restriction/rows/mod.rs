@@ -4,11 +4,9 @@ pub(super) mod listing;
 pub(super) mod mark;
 pub(super) mod standing;
 
-use std::time::Duration;
-
 use watchward_protocol::time::Timestamp;
 
-use crate::store::{Schema, Tx, deadline};
+use crate::store::{Deadlines, Schema, Tx};
 
 /// The room's tables.
 ///
@@ -51,7 +49,5 @@ pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Puts every deadline off.
-pub(super) async fn shift(tx: &mut Tx, away: Duration) -> sqlx::Result<()> {
-    deadline::put_off(tx, &[("restriction_standing", "over_at")], away).await
-}
+/// What time brings about, unless hosts are heard.
+pub const DEADLINES: Deadlines = &[("restriction_standing", "over_at")];

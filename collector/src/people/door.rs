@@ -1,0 +1,189 @@
+//! How somebody proves who they are, and for how long that counts.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use watchward_daemon::secret::Secret;
+use watchward_protocol::time::Timestamp;
+
+use super::People;
+use super::limits::Asking;
+use super::password::{self, Weakness};
+use super::rows::account;
+use super::rows::event::{self, Event};
+use super::rows::session::{self, Session};
+
+/// Who knows an address by heart: somebody who signed in from there within this time is not held up
+/// by strangers who try the same name elsewhere.
+const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
+
+/// How often it is noted that a session is in use.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
+
+/// Somebody at the door.
+#[derive(Debug)]
+pub struct Stranger {
+    /// The name as it was typed.
+    pub name: String,
+    /// The password as it was typed.
+    pub password: Secret,
+    /// Where from; `None` behind a proxy, where nobody can say.
+    pub address: Option<IpAddr>,
+}
+
+/// What comes of a try to sign in.
+#[derive(Debug)]
+pub enum Answer {
+    /// Welcome: the secret of the new session, which is kept nowhere.
+    In(Secret),
+    /// No such name, or not its password: which of them is not said.
+    Wrong,
+    /// Too many tries: not before so long.
+    Later(Duration),
+}
+
+/// What comes of a wish for another password.
+#[derive(Debug)]
+pub enum Change {
+    /// Done: every session of theirs has ended, and this is the secret of a new one.
+    Done(Secret),
+    /// The old password is another one.
+    Wrong,
+    /// Too many tries.
+    Later(Duration),
+    /// The new one will not do.
+    Weak(Weakness),
+}
+
+impl People {
+    /// Lets somebody in, or not. What is said and how long it takes is the same whether there is
+    /// such a name or not.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn sign_in(&self, stranger: &Stranger, now: Timestamp) -> anyhow::Result<Answer> {
+        let login = account::login(self.store.read(), &stranger.name).await?;
+        let known = match (&login, stranger.address) {
+            (Some(login), Some(address)) => {
+                event::came_from(&self.store, login.account, address, now - KNOWN_FOR).await?
+            }
+            _ => false,
+        };
+        let who = login
+            .as_ref()
+            .map(|login| (login.account, stranger.name.as_str()));
+        let asking = Asking::new(&stranger.name, stranger.address, known);
+        if let Err(wait) = self.limits().ask(&asking, now) {
+            return Ok(Answer::Later(wait));
+        }
+        let hash = login.as_ref().map(|login| login.password.as_str());
+        let Some(right) = self.hashing.verify(&stranger.password, hash).await? else {
+            return Ok(Answer::Later(Duration::from_secs(5)));
+        };
+        let usable = |login: &account::Login| login.usable_until.is_none_or(|until| now < until);
+        let mut tx = self.store.begin().await?;
+        let Some(login) = login.as_ref().filter(|login| right && usable(login)) else {
+            event::remember(&mut tx, now, Event::Failed, who, stranger.address).await?;
+            tx.commit().await?;
+            return Ok(Answer::Wrong);
+        };
+        self.limits().succeed(&asking);
+        let secret = password::secret();
+        let hash = password::session_hash(secret.reveal());
+        session::begin(&mut tx, &hash, login.account, now).await?;
+        event::remember(&mut tx, now, Event::SignedIn, who, stranger.address).await?;
+        tx.commit().await?;
+        Ok(Answer::In(secret))
+    }
+
+    /// Who has this session's secret, if it still counts.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn session(&self, secret: &str, now: Timestamp) -> sqlx::Result<Option<Session>> {
+        let config = self.config.now();
+        let oldest = (
+            now - config.session_life.duration(),
+            now - config.idle.duration(),
+        );
+        let hash = password::session_hash(secret);
+        let Some((session, seen)) = session::session(&self.store, hash, oldest).await? else {
+            return Ok(None);
+        };
+        if now.since(seen) > NOTE_EVERY {
+            let mut tx = self.store.begin().await?;
+            session::seen(&mut tx, &hash, now).await?;
+            tx.commit().await?;
+        }
+        Ok(Some(session))
+    }
+
+    /// Whether a session still counts, asked by what goes on by itself: that is no use of it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_in(&self, session: &Session, now: Timestamp) -> sqlx::Result<bool> {
+        let config = self.config.now();
+        let oldest = (
+            now - config.session_life.duration(),
+            now - config.idle.duration(),
+        );
+        let found = session::session(&self.store, session.hash, oldest).await?;
+        Ok(found.is_some())
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn sign_out(
+        &self,
+        session: &Session,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
+        let mut tx = self.store.begin().await?;
+        session::end(&mut tx, &session.hash).await?;
+        let who = Some((session.account, session.name.as_str()));
+        event::remember(&mut tx, now, Event::SignedOut, who, address).await?;
+        tx.commit().await
+    }
+
+    /// Gives somebody another password, if they know the old one, and ends all their sessions.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn change(
+        &self,
+        session: &Session,
+        (old, new): (&Secret, &Secret),
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> anyhow::Result<Change> {
+        let asking = Asking::new(&session.name, address, true);
+        if let Err(wait) = self.limits().ask(&asking, now) {
+            return Ok(Change::Later(wait));
+        }
+        let login = account::login(self.store.read(), &session.name).await?;
+        let hash = login.as_ref().map(|login| login.password.as_str());
+        match self.hashing.verify(old, hash).await? {
+            None => return Ok(Change::Later(Duration::from_secs(5))),
+            Some(false) => return Ok(Change::Wrong),
+            Some(true) => self.limits().succeed(&asking),
+        }
+        if let Some(weakness) = password::weakness(&session.name, old, new) {
+            return Ok(Change::Weak(weakness));
+        }
+        let hash = self.hashing.hash(new).await?;
+        let secret = password::secret();
+        let mut tx = self.store.begin().await?;
+        account::set_password(&mut tx, session.account, &hash, (now, None)).await?;
+        session::end_all(&mut tx, session.account).await?;
+        let session_hash = password::session_hash(secret.reveal());
+        session::begin(&mut tx, &session_hash, session.account, now).await?;
+        let who = Some((session.account, session.name.as_str()));
+        event::remember(&mut tx, now, Event::Changed, who, address).await?;
+        tx.commit().await?;
+        Ok(Change::Done(secret))
+    }
+}

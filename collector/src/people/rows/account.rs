@@ -1,0 +1,139 @@
+//! Accounts.
+
+use serde::Serialize;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use watchward_protocol::time::Timestamp;
+
+use super::event::Event;
+use super::time;
+use crate::store::{Store, Tx};
+
+/// An account as people see it. Times are microseconds of UTC.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "they say what they are")]
+pub struct Account {
+    pub name: String,
+    /// Whether a one-time password has to be changed still.
+    pub must_change: bool,
+    pub created_at: Timestamp,
+    pub changed_at: Timestamp,
+    pub last_in: Option<Timestamp>,
+    /// How many sessions have begun and not ended.
+    pub sessions: i64,
+}
+
+/// What it takes to sign in.
+#[derive(Debug)]
+pub(in crate::people) struct Login {
+    pub(in crate::people) account: i64,
+    pub(in crate::people) password: String,
+    pub(in crate::people) usable_until: Option<Timestamp>,
+}
+
+/// Whether anybody has, or ever had, an account.
+pub(in crate::people) async fn is_somebody(store: &Store) -> sqlx::Result<bool> {
+    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM people_account LIMIT 1")
+        .fetch_optional(store.read())
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Adds an account with a one-time password, unless there is one of this name: its number.
+pub(in crate::people) async fn add(
+    tx: &mut Tx,
+    name: &str,
+    password: &str,
+    (now, until): (Timestamp, Timestamp),
+) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar(
+        "INSERT INTO people_account \
+         (name, password, must_change, usable_until, created_at, changed_at) \
+         VALUES ($1, $2, 1, $3, $4, $4) ON CONFLICT (name) DO NOTHING RETURNING id",
+    )
+    .bind(name)
+    .bind(password)
+    .bind(until.as_micros())
+    .bind(now.as_micros())
+    .fetch_optional(&mut **tx)
+    .await
+}
+
+/// What it takes to sign in as this name.
+pub(in crate::people) async fn login<'a, E>(executor: E, name: &str) -> sqlx::Result<Option<Login>>
+where
+    E: sqlx::Executor<'a, Database = sqlx::Any>,
+{
+    // Beware: PostgreSQL refuses the character NUL in a text.
+    if name.contains('\0') {
+        return Ok(None);
+    }
+    let row = sqlx::query("SELECT id, password, usable_until FROM people_account WHERE name = $1")
+        .bind(name)
+        .fetch_optional(executor)
+        .await?;
+    row.map(|row| {
+        let until: Option<i64> = row.try_get(2)?;
+        Ok(Login {
+            account: row.try_get(0)?,
+            password: row.try_get(1)?,
+            usable_until: until.map(Timestamp::from_micros),
+        })
+    })
+    .transpose()
+}
+
+/// Sets a password: one for once if it is usable only until some time.
+pub(in crate::people) async fn set_password(
+    tx: &mut Tx,
+    account: i64,
+    password: &str,
+    (now, until): (Timestamp, Option<Timestamp>),
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE people_account SET password = $2, must_change = $3, usable_until = $4, \
+         changed_at = $5 WHERE id = $1",
+    )
+    .bind(account)
+    .bind(password)
+    .bind(i64::from(until.is_some()))
+    .bind(until.map(Timestamp::as_micros))
+    .bind(now.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Removes an account.
+pub(in crate::people) async fn remove(tx: &mut Tx, account: i64) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM people_account WHERE id = $1")
+        .bind(account)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Every account, by name.
+pub(in crate::people) async fn accounts(store: &Store) -> sqlx::Result<Vec<Account>> {
+    let rows = sqlx::query(
+        "SELECT a.name, a.must_change, a.created_at, a.changed_at, \
+         (SELECT MAX(at) FROM people_event e WHERE e.account = a.id AND e.event = $1) AS last_in, \
+         (SELECT COUNT(*) FROM people_session s WHERE s.account = a.id) AS sessions \
+         FROM people_account a ORDER BY a.name",
+    )
+    .bind(Event::SignedIn.words())
+    .fetch_all(store.read())
+    .await?;
+    let account = |row: &AnyRow| {
+        let last: Option<i64> = row.try_get("last_in")?;
+        Ok(Account {
+            name: row.try_get("name")?,
+            must_change: row.try_get::<i64, _>("must_change")? != 0,
+            created_at: time(row, "created_at")?,
+            changed_at: time(row, "changed_at")?,
+            last_in: last.map(Timestamp::from_micros),
+            sessions: row.try_get("sessions")?,
+        })
+    };
+    rows.iter().map(account).collect()
+}

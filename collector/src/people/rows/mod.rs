@@ -1,0 +1,49 @@
+//! The tables of people: accounts, sessions, and what happened at the door.
+
+pub(super) mod account;
+pub(super) mod event;
+pub(super) mod session;
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use watchward_protocol::time::Timestamp;
+
+use crate::store::{Schema, Tx};
+
+/// The tables. Of a password and of a session's secret only hashes are kept; of a name that nobody
+/// has nothing is, because it may be a password typed in the wrong field.
+pub const SCHEMA: Schema = Schema {
+    room: "people",
+    steps: &["CREATE TABLE people_account (
+            id {id}, name TEXT NOT NULL UNIQUE, password TEXT NOT NULL,
+            must_change BIGINT NOT NULL, usable_until BIGINT, created_at BIGINT NOT NULL,
+            changed_at BIGINT NOT NULL);
+        CREATE TABLE people_session (
+            hash {bytes} PRIMARY KEY, account BIGINT NOT NULL, created_at BIGINT NOT NULL,
+            seen_at BIGINT NOT NULL);
+        CREATE INDEX people_session_account ON people_session (account);
+        CREATE TABLE people_event (
+            id {id}, at BIGINT NOT NULL, event TEXT NOT NULL, account BIGINT, name TEXT,
+            address {bytes});
+        CREATE INDEX people_event_account ON people_event (account, event, at)"],
+};
+
+/// Forgets sessions that began, and what happened, before these times; nobody is told of it.
+pub(super) async fn prune(tx: &mut Tx, began: Timestamp, at: Timestamp) -> sqlx::Result<usize> {
+    sqlx::query("DELETE FROM people_session WHERE created_at <= $1")
+        .bind(began.as_micros())
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(
+        "DELETE FROM people_event WHERE id IN \
+         (SELECT id FROM people_event WHERE at < $1 ORDER BY id LIMIT 1000)",
+    )
+    .bind(at.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(0)
+}
+
+fn time(row: &AnyRow, column: &str) -> sqlx::Result<Timestamp> {
+    row.try_get(column).map(Timestamp::from_micros)
+}
