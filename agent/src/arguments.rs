@@ -1,5 +1,6 @@
 //! What `watchward-agent` can be asked: its command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +50,13 @@ pub(crate) enum Command {
         enrolment: Option<String>,
         /// The token; `-` reads it from standard input, where no other user can see it.
         token: String,
+    },
+    /// Run one plugin for the agent itself, and end with it all that it started.
+    #[command(hide = true)]
+    Plugin {
+        /// The program and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
     },
     /// Show what is understood of an access log, line by line.
     Parse {

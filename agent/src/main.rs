@@ -2,6 +2,7 @@
 
 mod arguments;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use watchward_agent::access::parse::{Summary, parse_command};
 use watchward_agent::config::Config;
+use watchward_agent::health::keep_plugin;
 use watchward_agent::hosts;
 use watchward_agent::uplink::{Address, Token};
 
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
             enrolment,
         }
         .run(token),
+        Command::Plugin { command } => plugin(&command),
         Command::Parse { file, json } => parse(&file, json),
     };
     watchward_daemon::service::exit(done)
@@ -85,6 +88,11 @@ impl Enrolment {
         )?;
         Ok(())
     }
+}
+
+fn plugin(command: &[OsString]) -> anyhow::Result<()> {
+    let (program, words) = command.split_first().context("no program is named")?;
+    Ok(keep_plugin(program, words)?)
 }
 
 fn parse(file: &Path, json: bool) -> anyhow::Result<()> {

@@ -36,6 +36,7 @@ mod tls;
 mod words;
 
 use check::{Check, Probe, Tools};
+pub use command::warden::keep as keep_plugin;
 pub use config::Config;
 use orders::wanted;
 

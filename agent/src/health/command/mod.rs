@@ -1,15 +1,16 @@
 //! Runs a Nagios plugin, or any program that tells by its exit status, without a shell.
 
-use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::process::Command;
 use watchward_protocol::checks::AbsolutePath;
 use watchward_protocol::checks::command::Config;
 use watchward_protocol::health::{Value, Verdict};
@@ -17,7 +18,12 @@ use watchward_protocol::health::{Value, Verdict};
 use super::Found;
 use super::words::shortened;
 
+mod confined;
 mod perfdata;
+pub(super) mod warden;
+
+use confined::confined;
+use warden::Outcome;
 
 /// How much is kept of what a program writes; the rest is read, so that it can go on.
 const OUTPUT: u64 = 64 * 1024;
@@ -27,11 +33,7 @@ const COMPLAINT: u64 = 4 * 1024;
 const GRACE: Duration = Duration::from_millis(500);
 /// Where programs are looked for that a plugin itself starts.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Programs among Debian's plugins that run, or write, whatever they are told to: `check_apt` takes
-/// options for `apt-get`, `check_by_ssh` for `ssh`, and `check_log` copies one file over another.
-const TOOLS: [&str; 5] = ["negate", "urlize", "check_apt", "check_by_ssh", "check_log"];
-
-/// Runs the program once. When this is no longer waited for, it is killed with its children.
+/// Runs the program once. When this is no longer waited for, it is killed with all it started.
 pub(super) async fn check(config: &Config) -> Found {
     run(config, config.command.program().as_path()).await
 }
@@ -45,33 +47,6 @@ pub(super) async fn check_confined(config: &Config, folders: &[AbsolutePath]) ->
         Ok(Err(refusal)) => Found::unknown(refusal),
         Err(error) => Found::unknown(error.to_string()),
     }
-}
-
-/// The program itself, if it may be run for the collector.
-fn confined(program: &AbsolutePath, folders: &[AbsolutePath]) -> Result<PathBuf, String> {
-    let real = fs::canonicalize(program.as_path())
-        .map_err(|error| format!("{program} cannot be run: {error}"))?;
-    let name = |path: &Path| {
-        path.file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-    };
-    for name in [name(program.as_path()), name(&real)].into_iter().flatten() {
-        if TOOLS.contains(&name.as_str()) {
-            return Err(format!(
-                "{program} is not run for the collector: it does whatever it is told to"
-            ));
-        }
-    }
-    let inside = |folder: &AbsolutePath| {
-        fs::canonicalize(folder.as_path()).is_ok_and(|folder| real.starts_with(folder))
-    };
-    if folders.iter().any(inside) {
-        return Ok(real);
-    }
-    Err(format!(
-        "{} is in none of the folders that plugins in [health.orders] names",
-        real.display()
-    ))
 }
 
 async fn run(config: &Config, program: &Path) -> Found {
@@ -99,25 +74,30 @@ struct Ended {
     complaint: Vec<u8>,
 }
 
+/// Runs the program in its warden, who kills it with all it started when `warden` here is dropped.
 async fn ended(config: &Config, program: &Path) -> io::Result<Ended> {
     let directory = config.directory.as_ref().map(AbsolutePath::as_path);
     let env = config.env.iter();
-    let mut child = Command::new(program)
+    let (ours, theirs) = StdStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let mut warden = UnixStream::from_std(ours)?;
+    let mut child = Command::new(itself())
+        .arg0("watchward-agent")
+        .args(["plugin", "--"])
+        .arg(program)
         .args(config.command.words())
         .env_clear()
         .envs([("PATH", PATH), ("LANG", "C.UTF-8")])
         .envs(env.map(|(name, value)| (name.as_str(), value.as_str())))
         .current_dir(directory.unwrap_or(Path::new("/")))
-        .stdin(Stdio::null())
+        .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
-        .kill_on_drop(true)
         .spawn()?;
-    let group = Group::led_by(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (mut output, mut complaint) = (Vec::new(), Vec::new());
-    let status = {
+    let outcome = {
         let reading = async {
             tokio::join!(
                 gather(stdout, &mut output, OUTPUT),
@@ -126,21 +106,41 @@ async fn ended(config: &Config, program: &Path) -> io::Result<Ended> {
         };
         tokio::pin!(reading);
         tokio::select! {
-            status = child.wait() => {
-                drop(group);
-                // What has left the group may hold the pipes for ever.
+            outcome = heard(&mut warden) => {
+                // What cannot be killed may hold the pipes for ever.
                 let _ = tokio::time::timeout(GRACE, reading).await;
-                status?
+                outcome
             }
-            _ = &mut reading => child.wait().await?,
+            _ = &mut reading => heard(&mut warden).await,
         }
     };
-    Ok(Ended {
-        status,
-        output,
-        complaint,
-    })
+    match outcome {
+        Some(Outcome::Ended(status)) => Ok(Ended {
+            status,
+            output,
+            complaint,
+        }),
+        Some(Outcome::NotRun(errno)) => Err(io::Error::from_raw_os_error(errno)),
+        None => Err(io::Error::other("who should have run it was killed")),
+    }
 }
+
+/// What the warden says of the end.
+async fn heard(warden: &mut UnixStream) -> Option<Outcome> {
+    let mut line = Vec::new();
+    let mut said = BufReader::new(warden.take(64));
+    said.read_until(b'\n', &mut line).await.ok()?;
+    Outcome::read(&line)
+}
+
+/// This very program, also when another version was installed over it.
+#[cfg(not(test))]
+fn itself() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}
+
+#[cfg(test)]
+use tests::itself;
 
 /// Reads to the end, and keeps the beginning.
 async fn gather<R: AsyncRead + Unpin>(pipe: Option<R>, kept: &mut Vec<u8>, limit: u64) {
@@ -148,26 +148,6 @@ async fn gather<R: AsyncRead + Unpin>(pipe: Option<R>, kept: &mut Vec<u8>, limit
     // A pipe that breaks has been read as far as it goes.
     let _ = (&mut pipe).take(limit).read_to_end(kept).await;
     let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
-}
-
-/// The processes of a run; killed when it is over, or not waited for any more.
-#[derive(Debug)]
-struct Group(Option<Pid>);
-
-impl Group {
-    fn led_by(child: &Child) -> Self {
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Self(id.and_then(Pid::from_raw))
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(leader) = self.0 {
-            // There is nobody left to kill after most runs.
-            let _ = kill_process_group(leader, Signal::KILL);
-        }
-    }
 }
 
 fn judge(ended: &Ended, program: &Path) -> Found {
