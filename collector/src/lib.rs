@@ -31,7 +31,7 @@ use watchward_protocol::time::Timestamp;
 use alerting::Bell;
 use config::{Config, Policy};
 use hosts::Hosts;
-use intake::Told;
+use intake::{Host, Told};
 use people::People;
 use reload::Reload;
 use shown::Shown;
@@ -187,9 +187,17 @@ struct Rooms {
 
 #[tonic::async_trait]
 impl intake::Rooms for Rooms {
+    async fn alive(
+        &self,
+        tx: &mut Tx,
+        hosts: &[Host],
+        now: Timestamp,
+    ) -> anyhow::Result<Vec<HostId>> {
+        Ok(self.hosts.alive(tx, hosts, now).await?)
+    }
+
     async fn absorb(&self, tx: &mut Tx, told: Told<'_>, now: Timestamp) -> anyhow::Result<()> {
         match told {
-            Told::Alive(hosts) => self.hosts.alive(tx, hosts, now).await?,
             Told::Doctors(heard) => {
                 self.hosts.doctors(tx, heard, now).await?;
                 health::doctors(tx, heard, now).await?;

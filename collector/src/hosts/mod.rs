@@ -137,24 +137,32 @@ impl Hosts {
         }
     }
 
-    /// Notes that hosts gave a sign of life; one that was silent is so no more.
+    /// Notes that hosts gave a sign of life; one that was silent is so no more. Says which of them
+    /// are revoked: with the row of each host in hand, nobody revokes one until this has committed.
     ///
     /// # Errors
     /// The database's.
-    pub async fn alive(&self, tx: &mut Tx, hosts: &[Host], now: Timestamp) -> sqlx::Result<()> {
+    pub async fn alive(
+        &self,
+        tx: &mut Tx,
+        hosts: &[Host],
+        now: Timestamp,
+    ) -> sqlx::Result<Vec<HostId>> {
+        let mut gone = Vec::new();
         let deadline = now + self.config.now().silent_after.duration();
         // In one order everywhere, so that two collectors never wait for each other.
         let mut hosts: Vec<_> = hosts.iter().collect();
         hosts.sort_unstable_by_key(|host| host.id);
         for host in hosts {
             let Some(was) = rows::seen(tx, host.id, now, deadline).await? else {
+                gone.push(host.id);
                 continue;
             };
             if let Some(why) = judge::back(was, now) {
                 alerting::resolve(tx, &judge::key(host), &why, now).await?;
             }
         }
-        Ok(())
+        Ok(gone)
     }
 
     /// Runs until told to stop: who is silent, whose revocation came from elsewhere, and the

@@ -170,8 +170,6 @@ pub struct Heard<T = Report> {
 /// What hosts told, kind by kind.
 #[derive(Clone, Copy, Debug)]
 pub enum Told<'a> {
-    /// Hosts that gave any sign of life, each once.
-    Alive(&'a [Host]),
     /// Lines of access logs.
     Access(&'a [Heard<AccessEvent>]),
     /// Results of checks.
@@ -187,6 +185,15 @@ pub enum Told<'a> {
 /// Takes in what hosts told.
 #[tonic::async_trait]
 pub trait Rooms: Send + Sync + 'static {
+    /// Notes a sign of life of each of these hosts, and says which of them may not talk to us any
+    /// more: whoever is revoked from now on waits for this transaction.
+    async fn alive(
+        &self,
+        tx: &mut Tx,
+        hosts: &[Host],
+        now: Timestamp,
+    ) -> anyhow::Result<Vec<HostId>>;
+
     /// Keeps and judges in the transaction that acknowledges: all of it commits, or none.
     async fn absorb(&self, tx: &mut Tx, told: Told<'_>, now: Timestamp) -> anyhow::Result<()>;
 

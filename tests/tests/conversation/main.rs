@@ -21,12 +21,13 @@ use tokio::sync::watch;
 use watchward_agent::spool::{self, Spool};
 use watchward_agent::uplink;
 use watchward_collector::hosts::{self, Hosts};
-use watchward_collector::intake::{self, Told};
+use watchward_collector::intake::{self, Host, Told};
 use watchward_collector::store::{Store, Tx};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::{Running, Tasks, tasks};
 use watchward_protocol::checks::Ordered;
+use watchward_protocol::hosts::HostId;
 use watchward_protocol::record::{Gap, Report};
 use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
@@ -51,9 +52,12 @@ struct Notes {
 
 #[tonic::async_trait]
 impl intake::Rooms for Notes {
-    async fn absorb(&self, tx: &mut Tx, told: Told<'_>, now: Timestamp) -> Result<()> {
+    async fn alive(&self, tx: &mut Tx, hosts: &[Host], now: Timestamp) -> Result<Vec<HostId>> {
+        Ok(self.hosts.alive(tx, hosts, now).await?)
+    }
+
+    async fn absorb(&self, _: &mut Tx, told: Told<'_>, _: Timestamp) -> Result<()> {
         match told {
-            Told::Alive(hosts) => self.hosts.alive(tx, hosts, now).await?,
             Told::Gaps(gaps) => {
                 let mut heard = self.heard.lock().unwrap();
                 for gap in gaps {

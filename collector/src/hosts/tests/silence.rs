@@ -47,6 +47,24 @@ async fn a_host_falls_silent_at_its_deadline_and_is_back_when_heard() {
 }
 
 #[tokio::test]
+async fn a_sign_of_life_of_who_is_revoked_counts_for_nothing_and_is_said() {
+    for room in rooms().await {
+        let secret = room.token("web-1", at(900)).await;
+        room.enrol(&secret, "web-1", at(0)).await.unwrap();
+        let host = room.only_host().await;
+        for gone in [false, true] {
+            if gone {
+                assert!(room.hosts.revoke("web-1", at(1)).await.unwrap());
+            }
+            let hosts = std::slice::from_ref(&host);
+            let mut tx = room.store.begin().await.unwrap();
+            let said = room.hosts.alive(&mut tx, hosts, at(2)).await.unwrap();
+            assert_eq!(said.contains(&host.id), gone);
+        }
+    }
+}
+
+#[tokio::test]
 async fn no_deadline_passes_while_the_collector_does_not_run() {
     for mut room in rooms().await {
         let secret = room.token("web-1", at(900)).await;

@@ -90,10 +90,11 @@ async fn commit(store: &Store, rooms: &dyn Rooms, group: Vec<Arrival>, pulse: &P
 async fn attempt(store: &Store, rooms: &dyn Rooms, group: &[Arrival]) -> anyhow::Result<()> {
     let (now, begun) = (clock::now(), Instant::now());
     let mut tx = store.begin().await?;
+    let gone = rooms.alive(&mut tx, &hosts(group), now).await?;
     let mut marks = Marks::default();
     let mut kinds = Kinds::default();
-    for arrival in group {
-        kinds.alive(&arrival.host);
+    let goes = |arrival: &&Arrival| !gone.contains(&arrival.host.id);
+    for arrival in group.iter().filter(goes) {
         let mark = marks.of(&mut tx, arrival).await?;
         for record in &arrival.records {
             if mark.takes(record) {
@@ -108,11 +109,27 @@ async fn attempt(store: &Store, rooms: &dyn Rooms, group: &[Arrival]) -> anyhow:
     tx.commit().await?;
     measure(group, begun.elapsed(), now);
     rooms.committed();
-    for arrival in group.iter().filter(|arrival| !arrival.records.is_empty()) {
+    for arrival in group {
+        let answer = match goes(&arrival) {
+            true if arrival.records.is_empty() => continue,
+            true => Ok(marks.answer(arrival)),
+            false => Err(Status::permission_denied("this host is revoked")),
+        };
         // When the answers pile up the next one says the same and more.
-        let _ = arrival.reply.try_send(Ok(marks.answer(arrival)));
+        let _ = arrival.reply.try_send(answer);
     }
     Ok(())
+}
+
+/// Who is in the group, each once.
+fn hosts(group: &[Arrival]) -> Vec<Host> {
+    let mut hosts: Vec<Host> = Vec::new();
+    for arrival in group {
+        if !hosts.contains(&arrival.host) {
+            hosts.push(arrival.host.clone());
+        }
+    }
+    hosts
 }
 
 /// Counts what was committed, for monitoring.
@@ -208,7 +225,6 @@ fn ack(lane: Lane, to: HighWater) -> v1::from_collector::Message {
 /// What came, kind by kind.
 #[derive(Default)]
 struct Kinds {
-    alive: Vec<Host>,
     access: Vec<Heard<AccessEvent>>,
     health: Vec<Heard<HealthReport>>,
     gaps: Vec<Heard<Gap>>,
@@ -218,21 +234,14 @@ struct Kinds {
 
 impl Kinds {
     /// In the order in which rooms hear it.
-    fn told(&self) -> [Told<'_>; 6] {
+    fn told(&self) -> [Told<'_>; 5] {
         [
-            Told::Alive(&self.alive),
             Told::Doctors(&self.doctors),
             Told::Gaps(&self.gaps),
             Told::Keys(&self.keys),
             Told::Access(&self.access),
             Told::Health(&self.health),
         ]
-    }
-
-    fn alive(&mut self, host: &Host) {
-        if !self.alive.contains(host) {
-            self.alive.push(host.clone());
-        }
     }
 
     fn sort(&mut self, arrival: &Arrival, record: Record) {
@@ -266,3 +275,6 @@ impl Kinds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
