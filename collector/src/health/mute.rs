@@ -29,10 +29,14 @@ pub(super) async fn look(tx: &mut Tx, signs: Signs, now: Timestamp) -> sqlx::Res
         let Some((seen_at, findings)) = signs(tx, host).await? else {
             continue;
         };
+        let sampled_at = late::heard(tx, host, SAMPLED).await?;
         for check in late::checks(tx, host, now).await? {
-            let runs = findings
-                .iter()
-                .any(|finding| speaks_of(finding, &check.name));
+            let unmounted = check.name.starts_with(DISK)
+                && sampled_at.is_some_and(|sampled_at| sampled_at > check.due_at);
+            let runs = !unmounted
+                && findings
+                    .iter()
+                    .any(|finding| speaks_of(finding, &check.name));
             match judge::late((check.due_at, check.mute_at), seen_at, runs, now) {
                 Late::Wait(mute_at) if mute_at == check.mute_at => {}
                 Late::Wait(mute_at) => late::wait(tx, &check, mute_at).await?,
@@ -44,13 +48,21 @@ pub(super) async fn look(tx: &mut Tx, signs: Signs, now: Timestamp) -> sqlx::Res
                 }
                 Late::Forget => {
                     let gone = late::take(tx, &check).await?;
-                    changed += end(tx, &gone, NOT_RUN, now).await?;
+                    let why = if unmounted { UNMOUNTED } else { NOT_RUN };
+                    changed += end(tx, &gone, why, now).await?;
                 }
             }
         }
     }
     Ok(changed)
 }
+
+/// What the names of disks begin with: each look at a host finds those that are mounted, and those
+/// that should be. So while the rest of the host is heard, a disk without a word has gone.
+const DISK: &str = "host.disk ";
+/// What each look at a host finds.
+const SAMPLED: &str = "host.cpu";
+const UNMOUNTED: &str = "The disk is not mounted any more.";
 
 const NOT_RUN: &str = "The host's agent does not run this check any more.";
 

@@ -47,9 +47,9 @@ pub(super) struct Room {
 }
 
 /// File systems that are always full.
-const IMAGES: [&str; 5] = ["squashfs", "iso9660", "erofs", "udf", "cramfs"];
+pub(super) const IMAGES: [&str; 5] = ["squashfs", "iso9660", "erofs", "udf", "cramfs"];
 /// File systems that are disks although their source is no device.
-const POOLS: [&str; 2] = ["zfs", "bcachefs"];
+pub(super) const POOLS: [&str; 2] = ["zfs", "bcachefs"];
 
 /// The disks in `/proc/self/mounts`, in the order of their paths. A device that is mounted several
 /// times counts once, where its path is shortest. File systems of the network are left out: asking
@@ -92,7 +92,7 @@ pub(super) fn room(mount: &Path) -> io::Result<Room> {
 }
 
 /// A path as it is: the kernel writes blanks and the like as `\040` (getmntent(3)).
-fn unescaped(path: &str) -> String {
+pub(super) fn unescaped(path: &str) -> String {
     [
         ("\\040", " "),
         ("\\011", "\t"),

@@ -1,5 +1,6 @@
 //! The host itself: when its processors, memory, disks or load are above what is said to be well.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
@@ -10,13 +11,17 @@ use watchward_protocol::health::Value;
 use super::Found;
 
 mod disks;
+mod fstab;
 mod pressure;
 
 use disks::Disk;
 
-/// Samples the host; remembers how long its processors had worked before.
+/// Samples the host; remembers how long its processors had worked before, and which disks it had.
 #[derive(Debug)]
-pub(super) struct Sampler(Option<System>);
+pub(super) struct Sampler {
+    system: Option<System>,
+    seen: BTreeSet<String>,
+}
 
 impl Sampler {
     /// Begins to count what the processors do.
@@ -25,12 +30,13 @@ impl Sampler {
         if let Some(system) = &mut system {
             system.refresh_cpu_usage();
         }
-        Self(system)
+        let seen = BTreeSet::new();
+        Self { system, seen }
     }
 
     /// What is found now, each with the name of its check.
     pub(super) fn sample(&mut self, config: &Config) -> Vec<(String, Found)> {
-        let mut all = match &mut self.0 {
+        let mut all = match &mut self.system {
             Some(system) => sample(system, config),
             None => vec![(
                 "host.cpu".to_owned(),
@@ -39,8 +45,18 @@ impl Sampler {
         };
         let pressure = pressure::pressure(Path::new("/proc/pressure"), &config.pressure);
         all.extend(pressure.map(|found| ("host.pressure".to_owned(), found)));
-        let mounts = std::fs::read("/proc/self/mounts").unwrap_or_default();
-        for disk in disks::disks(&mounts) {
+        // Without a list of mounts nothing can be said of what is not in it.
+        if let Ok(mounts) = std::fs::read("/proc/self/mounts") {
+            let fstab = std::fs::read("/etc/fstab").unwrap_or_default();
+            all.extend(self.disks(&mounts, &fstab, config));
+        }
+        all
+    }
+
+    /// Each disk: how full it is, or that it is missing.
+    fn disks(&mut self, mounts: &[u8], fstab: &[u8], config: &Config) -> Vec<(String, Found)> {
+        let mut all = Vec::new();
+        for disk in disks::disks(mounts) {
             let room = disks::room(Path::new(&disk.mount));
             all.push((
                 disk.check(),
@@ -49,6 +65,14 @@ impl Sampler {
                     |room| full(&disk, room, config),
                 ),
             ));
+            self.seen.insert(disk.mount);
+        }
+        for disk in fstab::missing(fstab, mounts, &self.seen) {
+            let why = format!(
+                "{} is not mounted; /etc/fstab says it should be",
+                disk.mount
+            );
+            all.push((disk.check(), Found::failed(why)));
         }
         all
     }
@@ -203,95 +227,4 @@ impl fmt::Display for Size {
 }
 
 #[cfg(test)]
-mod tests {
-    use watchward_protocol::health::Verdict;
-
-    use super::*;
-
-    #[test]
-    fn what_is_above_its_limit_fails_and_says_so() {
-        let config = Config::default();
-        let memory = |available| {
-            memory(
-                Memory {
-                    total: 4 << 30,
-                    available,
-                },
-                &config,
-            )
-        };
-        assert_eq!(memory(2 << 30).verdict, Verdict::Passed);
-        assert_eq!(
-            memory(2 << 30).detail,
-            "50% of memory in use, 2.0 GiB available"
-        );
-        assert_eq!(memory(100 << 20).verdict, Verdict::Failed);
-        assert_eq!(
-            cpu(100.0, 2, Percent::try_from(100).unwrap()).verdict,
-            Verdict::Passed
-        );
-        assert_eq!(
-            cpu(96.0, 2, Percent::try_from(95).unwrap()).detail,
-            "96% of 2 processors in use: above 95"
-        );
-        assert_eq!(
-            load(Some([9.0, 9.0, 9.0]), 2, &config).verdict,
-            Verdict::Failed
-        );
-        assert_eq!(
-            load(Some([9.0, 7.0, 7.0]), 2, &config).verdict,
-            Verdict::Passed
-        );
-    }
-
-    #[test]
-    fn a_disk_can_be_full_of_files() {
-        let disk = Disk {
-            mount: "/var".to_owned(),
-        };
-        let room = disks::Room {
-            used: 1,
-            free: 9,
-            files: 99,
-            files_free: 1,
-        };
-        let found = full(&disk, room, &Config::default());
-        assert_eq!(found.verdict, Verdict::Failed);
-        assert_eq!(
-            found.detail,
-            "/var is 99% full of files (inodes), 1 more fit: above 90"
-        );
-    }
-
-    #[test]
-    fn a_host_without_swap_is_well() {
-        let limit = Percent::try_from(80).unwrap();
-        assert_eq!(swap(0, 0, limit).verdict, Verdict::Passed);
-        assert_eq!(
-            swap(1 << 30, 4 << 30, limit).detail,
-            "25% of 4.0 GiB swap in use"
-        );
-        assert_eq!(swap(4 << 30, 4 << 30, limit).verdict, Verdict::Failed);
-    }
-
-    #[test]
-    fn this_host_can_be_sampled() {
-        let names: Vec<String> = Sampler::new()
-            .sample(&Config::default())
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
-        for name in [
-            "host.cpu",
-            "host.memory",
-            "host.swap",
-            "host.load",
-            "host.disk /",
-        ] {
-            assert!(
-                names.iter().any(|one| one == name),
-                "no {name} in {names:?}"
-            );
-        }
-    }
-}
+mod tests;

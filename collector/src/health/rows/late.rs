@@ -75,6 +75,23 @@ fn check(row: &AnyRow) -> sqlx::Result<Check> {
     })
 }
 
+/// When a check of a host was last heard of.
+pub(in crate::health) async fn heard(
+    tx: &mut Tx,
+    host: HostId,
+    name: &str,
+) -> sqlx::Result<Option<Timestamp>> {
+    let found: Option<i64> = sqlx::query_scalar(
+        "SELECT heard_at FROM health_check \
+         WHERE host = $1 AND check_name = $2 AND gone_at IS NULL",
+    )
+    .bind(host.as_bytes().to_vec())
+    .bind(name)
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(found.map(stamp))
+}
+
 /// Notes when people are to be told, or that there is no telling yet.
 pub(in crate::health) async fn wait(
     tx: &mut Tx,

@@ -84,6 +84,47 @@ async fn a_check_that_the_agent_does_not_run_any_more_is_forgotten() {
     }
 }
 
+#[tokio::test]
+async fn a_disk_that_is_no_longer_mounted_is_forgotten_while_its_host_is_looked_at() {
+    for store in stores().await {
+        hear(&store, &results(1, "host.disk /mnt/usb", "pfff"), at(40)).await;
+        hear(&store, &results(1, "host.cpu", "pppp"), at(40)).await;
+        let runs = || vec![finding("host", FindingState::Watched)];
+        let look = async |now: i64| {
+            SIGNS.set(Some((at(now), runs())));
+            let mut tx = store.begin().await.unwrap();
+            let config = Config::default();
+            activate(&mut tx, &config, signs, at(now)).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        let cpu = |second: i64| {
+            report(
+                1,
+                4 + second.unsigned_abs(),
+                second,
+                "host.cpu",
+                Verdict::Passed,
+            )
+        };
+        hear(&store, &[cpu(82)], at(82)).await;
+        look(85).await;
+        assert_eq!(names(&store).await, ["host.cpu", "host.disk /mnt/usb"]);
+        hear(&store, &[cpu(144)], at(144)).await;
+        look(150).await;
+        assert_eq!(names(&store).await, ["host.cpu"]);
+        let told = incidents(&store).await;
+        assert_eq!(
+            told.len(),
+            1,
+            "what it was told of before, and nothing more"
+        );
+        assert_eq!(
+            told[0].2.as_deref(),
+            Some("The disk is not mounted any more.")
+        );
+    }
+}
+
 /// What an agent says at `seconds`.
 async fn say(store: &Store, seconds: i64, findings: Vec<Finding>) {
     let doctor = Heard {
