@@ -105,6 +105,11 @@ pub(crate) fn aim(event: Row<'_>) -> Option<String> {
 fn health(event: Row<'_>, screen: &Screen) -> String {
     let state = event.text("state");
     let what = format!("{}: {}", event.text("check"), event.text("detail"));
+    // Its first result was bad, and once is not enough to call it down.
+    if state == "unknown" && event.text("before").is_empty() {
+        let what = format!("{what} (too new to judge)");
+        return entry(screen, event, Tone::Warn, "health new", &what);
+    }
     entry(
         screen,
         event,
