@@ -48,4 +48,78 @@ pub struct Value {
     pub number: f64,
     /// Its unit as Nagios plugins write it: `%`, `s`, `ms`, `B`, `MB`, `c`, or nothing; `d` are days.
     pub unit: String,
+    /// Between what it should be.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
+}
+
+impl Value {
+    /// A number with no limits.
+    pub fn new(name: impl Into<String>, number: f64, unit: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number,
+            unit: unit.into(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// The same, critical above this.
+    #[must_use]
+    pub fn up_to(mut self, most: f64) -> Self {
+        self.limits.critical = Some(Range {
+            start: None,
+            end: Some(most),
+            inverted: false,
+        });
+        self
+    }
+}
+
+/// Between what a number should be, and what it can be, as whoever measured it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Beyond this it is worth a look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<Range>,
+    /// Beyond this it is bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub critical: Option<Range>,
+    /// The least that it can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least: Option<f64>,
+    /// The most that it can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<f64>,
+}
+
+impl Limits {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Where a number should be, ends included; inverted, where it should not be. As the guidelines for
+/// monitoring plugins have it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    /// From here; `None` is from ever so little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<f64>,
+    /// To here; `None` is to ever so much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<f64>,
+    /// Whether it should not be there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inverted: bool,
+}
+
+impl Range {
+    /// Whether a number is where it should not be.
+    pub fn alerts(&self, number: f64) -> bool {
+        let inside = self.start.is_none_or(|start| start <= number)
+            && self.end.is_none_or(|end| number <= end);
+        inside == self.inverted
+    }
 }

@@ -117,11 +117,7 @@ fn judge(config: &Config, address: IpAddr, answered: &[Duration]) -> Found {
 }
 
 fn value(name: &str, number: f64, unit: &str) -> Value {
-    Value {
-        name: name.to_owned(),
-        number: (number * 1000.0).round() / 1000.0,
-        unit: unit.to_owned(),
-    }
+    Value::new(name, (number * 1000.0).round() / 1000.0, unit)
 }
 
 #[cfg(test)]

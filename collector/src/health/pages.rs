@@ -6,6 +6,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::State as Shared;
 use axum::routing::get;
+use watchward_protocol::health::Limits;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
@@ -153,12 +154,16 @@ fn graphs(
                 Some((sample.at, value.number))
             })
             .collect();
+        let values = samples.iter().flat_map(|sample| &sample.values);
+        let limits = values.filter(|value| value.name == *name).last();
+        let limits = limits.map(|value| value.limits).unwrap_or_default();
         let (name, unit) = (escaped(name), escaped(unit));
-        sparks.extend(Spark::draw((&name, &unit), &points, ends, gap));
+        sparks.extend(Spark::draw((&name, &unit), &points, ends, gap, &limits));
     }
     if names.is_empty() {
         let points: Vec<_> = samples.iter().map(took).collect();
-        sparks.extend(Spark::draw(("took", "s"), &points, ends, gap));
+        let none = Limits::default();
+        sparks.extend(Spark::draw(("took", "s"), &points, ends, gap, &none));
     }
     sparks.iter().map(Spark::html).collect()
 }

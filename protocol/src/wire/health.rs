@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Malformed, NAME, short, text, v1};
-use crate::health::{HealthReport, Value, Verdict};
+use crate::health::{HealthReport, Limits, Range, Value, Verdict};
 use crate::time::Timestamp;
 
 /// How many measurements of a run are taken.
@@ -26,7 +26,6 @@ impl From<HealthReport> for v1::Health {
             Verdict::Failed => Wire::Failed,
             Verdict::Unknown => Wire::Unknown,
         };
-        let value = |Value { name, number, unit }| v1::health::Value { name, number, unit };
         Self {
             at: report.at.as_micros(),
             check: report.check,
@@ -35,7 +34,7 @@ impl From<HealthReport> for v1::Health {
             took: micros(report.took),
             interval: micros(report.interval),
             failures: report.failures,
-            values: report.values.into_iter().map(value).collect(),
+            values: report.values.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -57,11 +56,7 @@ impl TryFrom<v1::Health> for HealthReport {
         if wire.check.is_empty() || wire.check.len() > NAME {
             return Err(Malformed("name of a check"));
         }
-        let value = |value: v1::health::Value| Value {
-            name: short(value.name, NAME),
-            number: value.number,
-            unit: short(value.unit, NAME),
-        };
+        let values = wire.values.into_iter().take(VALUES);
         Ok(Self {
             at: Timestamp::from_micros(wire.at),
             check: text(wire.check),
@@ -70,7 +65,70 @@ impl TryFrom<v1::Health> for HealthReport {
             took: Duration::from_micros(wire.took).min(LONGEST),
             interval: Duration::from_micros(wire.interval).clamp(SHORTEST_INTERVAL, LONGEST),
             failures: wire.failures.clamp(1, MOST_FAILURES),
-            values: wire.values.into_iter().take(VALUES).map(value).collect(),
+            values: values.map(Into::into).collect(),
         })
     }
+}
+
+impl From<Value> for v1::health::Value {
+    fn from(value: Value) -> Self {
+        let Limits {
+            warning,
+            critical,
+            least,
+            most,
+        } = value.limits;
+        Self {
+            name: value.name,
+            number: value.number,
+            unit: value.unit,
+            warning: warning.map(Into::into),
+            critical: critical.map(Into::into),
+            least,
+            most,
+        }
+    }
+}
+
+impl From<v1::health::Value> for Value {
+    fn from(wire: v1::health::Value) -> Self {
+        let finite = |number: &f64| number.is_finite();
+        Self {
+            name: short(wire.name, NAME),
+            number: wire.number,
+            unit: short(wire.unit, NAME),
+            limits: Limits {
+                warning: wire.warning.and_then(range),
+                critical: wire.critical.and_then(range),
+                least: wire.least.filter(finite),
+                most: wire.most.filter(finite),
+            },
+        }
+    }
+}
+
+impl From<Range> for v1::health::Range {
+    fn from(range: Range) -> Self {
+        let Range {
+            start,
+            end,
+            inverted,
+        } = range;
+        Self {
+            start,
+            end,
+            inverted,
+        }
+    }
+}
+
+/// A range; one that goes from or to what is no number says nothing.
+fn range(wire: v1::health::Range) -> Option<Range> {
+    let ends = [wire.start, wire.end];
+    let all_finite = ends.into_iter().flatten().all(f64::is_finite);
+    all_finite.then_some(Range {
+        start: wire.start,
+        end: wire.end,
+        inverted: wire.inverted,
+    })
 }

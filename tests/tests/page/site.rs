@@ -164,11 +164,7 @@ impl Site {
                     took: Duration::from_millis(3),
                     interval: Duration::from_secs(60),
                     failures: 3,
-                    values: vec![checks::Value {
-                        name: check.to_owned(),
-                        number: 30.0 + wave,
-                        unit: unit.to_owned(),
-                    }],
+                    values: vec![checks::Value::new(check, 30.0 + wave, unit).up_to(90.0)],
                 };
                 self.heard(host, at, report)
             })

@@ -166,8 +166,10 @@ fn judge(ended: &Ended, program: &Path) -> Found {
         let range = one.beyond()?;
         let label = shortened(one.label.as_bytes(), 60);
         Some(format!(
-            " ({label} is {}{}, limit {range})",
-            one.number, one.unit
+            " ({label} is {}{}, limit {})",
+            one.number,
+            one.unit,
+            perfdata::Shown(range)
         ))
     });
     let beyond = beyond.unwrap_or_default();
@@ -191,6 +193,7 @@ fn judge(ended: &Ended, program: &Path) -> Found {
         name: shortened(one.label.as_bytes(), 100),
         number: one.number,
         unit: one.unit,
+        limits: one.limits,
     };
     found.values = written.measured.into_iter().map(value).collect();
     found

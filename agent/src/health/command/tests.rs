@@ -44,6 +44,9 @@ async fn the_exit_status_decides_and_measurements_are_kept() {
         assert_eq!((found.verdict, found.detail.as_str()), (verdict, detail));
         assert_eq!(found.values.len(), 2);
         assert_eq!(found.values[0].unit, "%");
+        let warning = found.values[0].limits.warning.unwrap();
+        assert_eq!((warning.start, warning.end), (Some(0.0), Some(5.0)));
+        assert!(found.values[1].limits.is_empty());
     }
     let found = sh("kill -9 $$").await;
     assert_eq!(found.verdict, Verdict::Unknown);

@@ -110,11 +110,7 @@ fn judge(config: &Config, answers: &[String], ttl: Option<u32>) -> Found {
 }
 
 fn value(name: &str, number: u32, unit: &str) -> Value {
-    Value {
-        name: name.to_owned(),
-        number: f64::from(number),
-        unit: unit.to_owned(),
-    }
+    Value::new(name, f64::from(number), unit)
 }
 
 /// An answer as it is compared: addresses however they are written, names without regard to case.

@@ -161,14 +161,9 @@ fn judge(config: &Config, file: &File, now: Timestamp) -> Found {
     } else {
         Found::failed(format!("{said}: {}", wrong.join(", ")))
     };
-    let value = |name: &str, number, unit: &str| Value {
-        name: name.to_owned(),
-        number,
-        unit: unit.to_owned(),
-    };
     found.values = vec![
-        value("age", age.as_secs_f64().round(), "s"),
-        value("size", size.approximately(), "B"),
+        Value::new("age", age.as_secs_f64().round(), "s"),
+        Value::new("size", size.approximately(), "B"),
     ];
     found
 }

@@ -113,7 +113,7 @@ fn cpu(percent: f64, processors: usize, limit: Percent) -> Found {
         percent,
         limit.number(),
         detail,
-        vec![value("cpu", percent, "%")],
+        vec![value("cpu", percent, "%").up_to(limit.number())],
     )
 }
 
@@ -122,7 +122,7 @@ fn memory(memory: Memory, config: &Config) -> Found {
     let left = Size(memory.available);
     let detail = format!("{percent:.0}% of memory in use, {left} available");
     let values = vec![
-        value("memory", percent, "%"),
+        value("memory", percent, "%").up_to(config.memory.number()),
         value("memory available", approximately(memory.available), "B"),
     ];
     judged(percent, config.memory.number(), detail, values)
@@ -134,7 +134,7 @@ fn swap(used: u64, total: u64, limit: Percent) -> Found {
     }
     let percent = percentage(used, total);
     let detail = format!("{percent:.0}% of {} swap in use", Size(total));
-    let values = vec![value("swap", percent, "%")];
+    let values = vec![value("swap", percent, "%").up_to(limit.number())];
     judged(percent, limit.number(), detail, values)
 }
 
@@ -154,12 +154,13 @@ fn full(disk: &Disk, room: disks::Room, config: &Config) -> Found {
     let percent = percentage(room.used, room.used.saturating_add(room.free));
     let files = percentage(room.files, room.files.saturating_add(room.files_free));
     let mut values = vec![
-        value(&format!("disk {mount}"), percent, "%"),
+        value(&format!("disk {mount}"), percent, "%").up_to(config.disk.number()),
         value(&format!("disk {mount} free"), approximately(room.free), "B"),
     ];
     // Some file systems (btrfs) do not count files.
     if room.files > 0 {
-        values.push(value(&format!("inodes {mount}"), files, "%"));
+        let inodes = value(&format!("inodes {mount}"), files, "%");
+        values.push(inodes.up_to(config.inodes.number()));
     }
     let left = Size(room.free);
     let said = format!("{mount} is {percent:.0}% full, {left} free");
@@ -182,11 +183,7 @@ fn judged(number: f64, limit: f64, detail: String, values: Vec<Value>) -> Found 
 }
 
 fn value(name: &str, number: f64, unit: &str) -> Value {
-    Value {
-        name: name.to_owned(),
-        number: (number * 100.0).round() / 100.0,
-        unit: unit.to_owned(),
-    }
+    Value::new(name, (number * 100.0).round() / 100.0, unit)
 }
 
 fn percentage(part: u64, whole: u64) -> f64 {

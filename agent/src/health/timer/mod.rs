@@ -108,11 +108,7 @@ fn judge(config: &Config, seen: &Seen, now: Timestamp) -> Found {
         Found::passed(format!("{last}{}", next.unwrap_or_default()))
     };
     if seen.last.is_some() {
-        found.values = vec![Value {
-            name: "age".to_owned(),
-            number: age.as_secs_f64().round(),
-            unit: "s".to_owned(),
-        }];
+        found.values = vec![Value::new("age", age.as_secs_f64().round(), "s")];
     }
     found
 }

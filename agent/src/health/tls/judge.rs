@@ -57,11 +57,7 @@ pub(super) fn judge(config: &Config, seen: &Seen, now: Timestamp) -> Found {
     } else {
         Found::failed(problems.join("; "))
     };
-    found.values = vec![Value {
-        name: "expires".to_owned(),
-        number: days(end, now),
-        unit: "d".to_owned(),
-    }];
+    found.values = vec![Value::new("expires", days(end, now), "d")];
     found
 }
 

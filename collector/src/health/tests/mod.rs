@@ -50,11 +50,7 @@ fn report(host: u8, seq: u64, seconds: i64, check: &str, verdict: Verdict) -> He
             took: Duration::from_millis(3),
             interval: Duration::from_secs(10),
             failures: 3,
-            values: vec![Value {
-                name: "time".into(),
-                number: 0.003,
-                unit: "s".into(),
-            }],
+            values: vec![Value::new("time", 0.003, "s").up_to(1.5)],
         },
     }
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use watchward_protocol::health::{Limits, Range};
+
 /// What a plugin wrote.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Written {
@@ -21,24 +23,13 @@ pub(super) struct Measured {
     pub(super) number: f64,
     /// `%`, `s`, `us`, `ms`, `B`, `KB`, `MB`, `c`, ... or nothing.
     pub(super) unit: String,
-    pub(super) warning: Option<Range>,
-    pub(super) critical: Option<Range>,
-    /// The least and the most it can be.
-    pub(super) bounds: (Option<f64>, Option<f64>),
-}
-
-/// Where a measurement should be, or with `@`, where it should not be.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Range {
-    start: f64,
-    end: f64,
-    inverted: bool,
+    pub(super) limits: Limits,
 }
 
 impl Measured {
     /// The limit that it is beyond, the critical one first.
     pub(super) fn beyond(&self) -> Option<Range> {
-        let limits = [self.critical, self.warning];
+        let limits = [self.limits.critical, self.limits.warning];
         limits
             .into_iter()
             .flatten()
@@ -46,54 +37,46 @@ impl Measured {
     }
 }
 
-impl Range {
-    fn alerts(self, number: f64) -> bool {
-        let inside = self.start <= number && number <= self.end;
-        inside == self.inverted
-    }
+/// `10`, `10:`, `~:10`, `10:20`, `@10:20`.
+fn range(text: &str) -> Option<Range> {
+    let (inverted, text) = match text.strip_prefix('@') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (start, end) = text.split_once(':').unwrap_or(("0", text));
+    let start = match start {
+        "~" => None,
+        start => Some(number(start)?),
+    };
+    let end = match end {
+        "" if text.contains(':') => None,
+        end => Some(number(end)?),
+    };
+    let backwards = start.zip(end).is_some_and(|(start, end)| start > end);
+    (!backwards).then_some(Range {
+        start,
+        end,
+        inverted,
+    })
+}
 
-    /// `10`, `10:`, `~:10`, `10:20`, `@10:20`.
-    fn read(text: &str) -> Option<Self> {
-        let (inverted, text) = match text.strip_prefix('@') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        let (start, end) = text.split_once(':').unwrap_or(("0", text));
-        let start = if start == "~" {
-            f64::NEG_INFINITY
-        } else {
-            number(start)?
-        };
-        let end = if end.is_empty() && text.contains(':') {
-            f64::INFINITY
-        } else {
-            number(end)?
-        };
-        (start <= end).then_some(Self {
+/// A range as plugins write it.
+pub(super) struct Shown(pub(super) Range);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Range {
             start,
             end,
             inverted,
-        })
-    }
-}
-
-impl fmt::Display for Range {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inverted = if self.inverted { "@" } else { "" };
-        write!(f, "{inverted}")?;
-        match (self.start, self.end) {
-            (start, end) if start == 0.0 && end.is_finite() => write!(f, "{end}"),
-            (start, end) => {
-                if start == f64::NEG_INFINITY {
-                    f.write_str("~:")?;
-                } else {
-                    write!(f, "{start}:")?;
-                }
-                if end.is_finite() {
-                    write!(f, "{end}")?;
-                }
-                Ok(())
-            }
+        } = self.0;
+        f.write_str(if inverted { "@" } else { "" })?;
+        match (start, end) {
+            (Some(0.0), Some(end)) => write!(f, "{end}"),
+            (None, None) => f.write_str("~:"),
+            (None, Some(end)) => write!(f, "~:{end}"),
+            (Some(start), None) => write!(f, "{start}:"),
+            (Some(start), Some(end)) => write!(f, "{start}:{end}"),
         }
     }
 }
@@ -165,9 +148,12 @@ fn measurement(label: String, said: &str) -> Option<Measured> {
         label,
         number,
         unit: unit.to_owned(),
-        warning: warning.and_then(Range::read),
-        critical: critical.and_then(Range::read),
-        bounds: (least.and_then(self::number), most.and_then(self::number)),
+        limits: Limits {
+            warning: warning.and_then(range),
+            critical: critical.and_then(range),
+            least: least.and_then(self::number),
+            most: most.and_then(self::number),
+        },
     })
 }
 

@@ -34,7 +34,7 @@ fn what_debians_plugins_write_is_read() {
     assert_eq!(seen, expected);
     let load = read("OK - load average: 0.00, 0.01|load1=0.000;5.000;10.000;0; load5=0.010;4;6;0;");
     assert_eq!(load.measured.len(), 2);
-    assert_eq!(load.measured[0].bounds, (Some(0.0), None));
+    assert_eq!(load.measured[0].limits.least, Some(0.0));
     let ping =
         read("PING OK - RTA = 0.05 ms|rta=0.047000ms;100.000000;500.000000;0.000000 pl=0%;20;60;0");
     assert_eq!(ping.measured[0].unit, "ms");
@@ -85,8 +85,8 @@ fn ranges_mean_what_the_guidelines_say() {
         ("10:20", vec![10.0, 20.0], vec![9.0, 21.0]),
         ("@10:20", vec![9.9, 20.1], vec![10.0, 20.0]),
     ] {
-        let read = Range::read(range).unwrap();
-        assert_eq!(read.to_string(), range);
+        let read = super::range(range).unwrap();
+        assert_eq!(Shown(read).to_string(), range);
         assert!(
             within.into_iter().all(|number| !read.alerts(number)),
             "{range}"
@@ -97,11 +97,11 @@ fn ranges_mean_what_the_guidelines_say() {
         );
     }
     for text in ["", ":", "a", "20:10", "@", "1:2:3", "~"] {
-        assert_eq!(Range::read(text), None, "{text:?}");
+        assert_eq!(range(text), None, "{text:?}");
     }
     let load = one("load1=7;5;10;0;");
-    assert_eq!(load.beyond(), Range::read("5"));
-    assert_eq!(one("load1=11;5;10;0;").beyond(), Range::read("10"));
+    assert_eq!(load.beyond(), range("5"));
+    assert_eq!(one("load1=11;5;10;0;").beyond(), range("10"));
 }
 
 proptest! {
@@ -130,8 +130,8 @@ proptest! {
         prop_assert_eq!(all.len(), measured.len());
         for (one, (label, number, unit)) in all.iter().zip(measured) {
             prop_assert_eq!((&one.label, one.number, &one.unit), (&label, number, &unit));
-            prop_assert_eq!(one.warning, Range::read("1:2"));
-            prop_assert_eq!(one.bounds, (Some(0.0), Some(9.0)));
+            prop_assert_eq!(one.limits.warning, range("1:2"));
+            prop_assert_eq!((one.limits.least, one.limits.most), (Some(0.0), Some(9.0)));
         }
     }
 }

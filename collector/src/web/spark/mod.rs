@@ -1,6 +1,7 @@
 //! A small graph of what was measured, drawn as SVG.
 
 use askama::Template;
+use watchward_protocol::health::Limits;
 use watchward_protocol::time::Timestamp;
 
 use super::page::Html;
@@ -18,26 +19,46 @@ pub struct Spark {
     low: String,
     high: String,
     lines: Vec<String>,
+    marks: Vec<Mark>,
+    limits: Vec<String>,
+    /// What the number can be, in words.
+    bounds: String,
+}
+
+/// Where a limit is, in the drawing's own units.
+#[derive(Debug)]
+struct Mark {
+    y: String,
+    class: &'static str,
 }
 
 impl Spark {
     /// Draws points in order of time, from one moment to another; where nothing came for longer than
-    /// `gap` microseconds the line is broken. `None` without any point.
+    /// `gap` microseconds the line is broken. Limits are drawn across, and there is room for them.
+    /// `None` without any point.
     pub fn draw(
         (name, unit): (&str, &str),
         points: &[(Timestamp, f64)],
         (from, to): (Timestamp, Timestamp),
         gap: i64,
+        limits: &Limits,
     ) -> Option<Self> {
         let last = points.last()?.1;
         let low = points.iter().map(|point| point.1).fold(last, f64::min);
         let high = points.iter().map(|point| point.1).fold(last, f64::max);
-        let range = if high > low { high - low } else { 1.0 };
+        let drawn = drawn(limits, low);
+        let bottom = drawn.iter().map(|one| one.0).fold(low, f64::min);
+        let top = drawn.iter().map(|one| one.0).fold(high, f64::max);
+        let range = if top > bottom { top - bottom } else { 1.0 };
         let span = seconds(to, from).max(1.0);
+        let height = |value: f64| HEIGHT - 2.0 - (value - bottom) / range * (HEIGHT - 4.0);
         let place = |(at, value): &(Timestamp, f64)| {
             let x = (seconds(*at, from) / span).clamp(0.0, 1.0) * WIDTH;
-            let y = HEIGHT - 2.0 - (value - low) / range * (HEIGHT - 4.0);
-            format!("{x:.1},{y:.1}")
+            format!("{x:.1},{:.1}", height(*value))
+        };
+        let mark = |(limit, class): (f64, &'static str)| Mark {
+            y: format!("{:.1}", height(limit)),
+            class,
         };
         let pieces = points
             .chunk_by(|earlier, later| later.0.as_micros() - earlier.0.as_micros() <= gap)
@@ -55,6 +76,9 @@ impl Spark {
             low: shown(low, unit),
             high: shown(high, unit),
             lines: pieces.collect(),
+            marks: drawn.into_iter().map(mark).collect(),
+            limits: said(limits, unit),
+            bounds: possible(limits, unit),
         })
     }
 
@@ -64,6 +88,51 @@ impl Spark {
     /// None that are known.
     pub fn html(&self) -> anyhow::Result<Html> {
         Html::of(self)
+    }
+}
+
+/// The ends of each limit, with the class of its line. That a number may not be below zero is not
+/// worth a line where none is.
+fn drawn(limits: &Limits, low: f64) -> Vec<(f64, &'static str)> {
+    let levels = [(limits.warning, "warning"), (limits.critical, "critical")];
+    let mut drawn = Vec::new();
+    for (range, class) in levels {
+        let Some(range) = range else { continue };
+        let start = range.start.filter(|start| *start != 0.0 || low < 0.0);
+        let ends = [start, range.end].into_iter().flatten();
+        drawn.extend(ends.map(|end| (end, class)));
+    }
+    drawn
+}
+
+/// From where on it is worth a look, and bad, in words.
+fn said(limits: &Limits, unit: &str) -> Vec<String> {
+    let levels = [("warning", limits.warning), ("critical", limits.critical)];
+    let said = levels.into_iter().filter_map(|(level, range)| {
+        let range = range?;
+        let number = |number| shown(number, unit);
+        let start = range.start.filter(|start| *start != 0.0);
+        let place = match (start, range.end) {
+            (None, None) => return None,
+            (None, Some(end)) if range.inverted => format!("up to {}", number(end)),
+            (None, Some(end)) => format!("above {}", number(end)),
+            (Some(start), None) if range.inverted => format!("from {}", number(start)),
+            (Some(start), None) => format!("below {}", number(start)),
+            (Some(start), Some(end)) => {
+                let side = if range.inverted { "within" } else { "outside" };
+                format!("{side} {} – {}", number(start), number(end))
+            }
+        };
+        Some(format!("{level} {place}"))
+    });
+    said.collect()
+}
+
+/// What the number can be, in words; nothing where it is not said, or said by the unit.
+fn possible(limits: &Limits, unit: &str) -> String {
+    match limits.most {
+        Some(most) if unit != "%" => format!("of at most {}", shown(most, unit)),
+        Some(_) | None => String::new(),
     }
 }
 
@@ -104,46 +173,4 @@ fn rounded(number: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_micros(second * 1_000_000)
-    }
-
-    #[test]
-    fn breaks_the_line_where_nothing_came() {
-        let points = [(0, 1.0), (10, 2.0), (20, 3.0), (90, 1.0), (100, 2.0)];
-        let points = points.map(|(second, value)| (at(second), value));
-        let ends = (at(0), at(100));
-        let spark = Spark::draw(("cpu", "%"), &points, ends, 30_000_000).unwrap();
-        assert_eq!(
-            spark.lines,
-            ["0.0,26.0 16.0,14.0 32.0,2.0", "144.0,26.0 160.0,14.0"]
-        );
-        assert_eq!((spark.low.as_str(), spark.high.as_str()), ("1 %", "3 %"));
-        assert!(Spark::draw(("cpu", "%"), &[], ends, 1).is_none());
-    }
-
-    #[test]
-    fn a_name_is_text() {
-        let points = [(at(0), 1.0)];
-        let spark = Spark::draw(("<b>\"", "<i>"), &points, (at(0), at(1)), 1).unwrap();
-        let html = spark.html().unwrap().to_string();
-        assert!(!html.contains("<b>") && !html.contains("<i>"), "{html}");
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        for (number, unit, text) in [
-            (0.0, "%", "0 %"),
-            (12.345, "%", "12.3 %"),
-            (0.0123, "s", "12.3 ms"),
-            (1536.0, "B", "1.5 KiB"),
-            (987_654.0, "", "987654"),
-            (100.0, "c", "100 c"),
-        ] {
-            assert_eq!(shown(number, unit), text);
-        }
-    }
-}
+mod tests;
