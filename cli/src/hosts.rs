@@ -1,6 +1,8 @@
 //! `watchward hosts`: who is watched, what is watched there, and who is cut off.
 
 use serde_json::{Value, json};
+use watchward_daemon::clock;
+use watchward_protocol::time::Timestamp;
 
 use crate::args::Hosts;
 use crate::client::Client;
@@ -27,6 +29,7 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
     if screen.is_for_programs() {
         return Ok(screen.json(answer)?);
     }
+    let now = clock::now();
     let rows: Vec<_> = Row::all(answer)
         .map(|host| {
             [
@@ -35,11 +38,19 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
                 host.moment("seen_at"),
                 host.cell("version"),
                 host.cell("system"),
+                spool(host, now),
             ]
         })
         .collect();
     screen.table(
-        ["HOST", "STATE", "LAST HEARD (UTC)", "AGENT", "SYSTEM"],
+        [
+            "HOST",
+            "STATE",
+            "LAST HEARD (UTC)",
+            "AGENT",
+            "SYSTEM",
+            "SPOOL",
+        ],
         &rows,
     )?;
     for host in Row::all(answer) {
@@ -57,6 +68,29 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What waits on a host until the collector has it, if the host is heard and says so.
+fn spool(host: Row<'_>, now: Timestamp) -> String {
+    match host.number("behind") {
+        Some(0) if host.text("state") == "heard" => "up to date".to_owned(),
+        Some(records) if host.text("state") == "heard" => {
+            let since = host.number("behind_since").map(Timestamp::from_micros);
+            let age = now.since(since.unwrap_or(now)).as_secs();
+            format!("{records} behind, oldest {}", about(age))
+        }
+        _ => "-".to_owned(),
+    }
+}
+
+/// A span as one number and its unit.
+fn about(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
 }
 
 /// One thing that an agent looked for, on a line.
@@ -98,5 +132,21 @@ mod tests {
     fn a_name_cannot_name_another_path() {
         assert_eq!(encoded("web-1.example"), "web-1.example");
         assert_eq!(encoded("../x?y"), "..%2Fx%3Fy");
+    }
+
+    #[test]
+    fn what_waits_on_a_host_is_said_while_the_host_is_heard() {
+        let now = Timestamp::from_micros(600_000_000);
+        for (host, said) in [
+            (json!({"state": "heard", "behind": 0}), "up to date"),
+            (
+                json!({"state": "heard", "behind": 1204, "behind_since": 400_000_000}),
+                "1204 behind, oldest 3 min",
+            ),
+            (json!({"state": "silent", "behind": 1204}), "-"),
+            (json!({"state": "heard", "behind": null}), "-"),
+        ] {
+            assert_eq!(spool(Row::of(&host), now), said);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What travels from a host: reports, numbered in two lanes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessEvent;
@@ -78,6 +80,15 @@ impl Lane {
 /// Which life of a spool a number belongs to: random, made when the spool is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch(pub u64);
+
+/// What waits on a host until the collector has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many records.
+    pub records: u64,
+    /// How long ago the agent kept the oldest of them, by the host's clock.
+    pub oldest: Duration,
+}
 
 /// A report with its place in its lane.
 #[derive(Clone, Debug, PartialEq)]

@@ -304,7 +304,7 @@ impl Spool {
         *kept = state;
     }
 
-    fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,5 +1,6 @@
 //! What the agent has seen and not yet been rid of: numbered, durable, and bounded.
 
+mod backlog;
 mod bounds;
 mod lanes;
 mod numbers;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use watchward_daemon::watchdog::Watchdog;
 use watchward_protocol::health::{HealthReport, Verdict};
-use watchward_protocol::record::{Gap, Lane, Record, Report};
+use watchward_protocol::record::{Backlog, Gap, Lane, Record, Report};
 use watchward_protocol::time::Timestamp;
 
 use super::*;
@@ -111,6 +111,27 @@ fn numbers_and_positions_outlive_the_program() {
         .map(|r| r.report)
         .collect();
     assert_eq!(reports, [access(1), access(2)]);
+}
+
+#[test]
+fn the_backlog_is_what_the_collector_lacks_and_how_old_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    let behind = |now| spool.backlog(at(now)).unwrap();
+    assert_eq!(behind(1), Backlog::default());
+    let (first, second) = (vec![access(1), access(2)], vec![access(3), health(1)]);
+    spool.append(&[entry(first, "a")], at(10)).unwrap();
+    spool.append(&[entry(second, "b")], at(40)).unwrap();
+    let backlog = |records, seconds| Backlog {
+        records,
+        oldest: Duration::from_secs(seconds),
+    };
+    assert_eq!(behind(100), backlog(4, 90));
+    spool.acknowledge(Lane::Access, 2);
+    assert_eq!(behind(100), backlog(2, 60));
+    spool.acknowledge(Lane::Access, 3);
+    spool.acknowledge(Lane::Health, 1);
+    assert_eq!(behind(100), Backlog::default());
 }
 
 #[test]

@@ -27,7 +27,7 @@ use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
 use crate::alerting::{self, Bell};
-use crate::intake::{Doors, Heard, Host, Trust};
+use crate::intake::{Behind, Doors, Heard, Host, Trust};
 use crate::store::{Store, Tx, deadline};
 
 use authority::Authority;
@@ -163,6 +163,19 @@ impl Hosts {
             }
         }
         Ok(gone)
+    }
+
+    /// Keeps how much waits on hosts.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn behind(&self, tx: &mut Tx, hosts: &[Behind], now: Timestamp) -> sqlx::Result<()> {
+        let mut hosts: Vec<_> = hosts.iter().collect();
+        hosts.sort_unstable_by_key(|one| one.host.id);
+        for one in hosts {
+            rows::set_backlog(tx, one, now).await?;
+        }
+        Ok(())
     }
 
     /// Runs until told to stop: who is silent, whose revocation came from elsewhere, and the

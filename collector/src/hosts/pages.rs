@@ -1,14 +1,20 @@
 //! The pages of hosts: all of them, and one with everything that is known of it.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::routing::get;
 use watchward_protocol::text::Foreign;
+use watchward_protocol::time::Timestamp;
 
 use super::rows::finding::FindingRow;
 use super::rows::{self, HostRow};
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Sorry, Tile, Tone, Visitor, page};
+
+/// A record that has waited on its host for so long is late.
+const LATE: Duration = Duration::from_secs(60);
 
 /// The pages, the overview's part about hosts, and the entry of the navigation.
 pub fn pages(store: Store) -> Pages {
@@ -104,7 +110,53 @@ struct Shown {
     system: String,
     tone: Tone,
     failing: usize,
+    spool: Spool,
     row: HostRow,
+}
+
+/// What waits on a host until the collector has it.
+enum Spool {
+    /// Nobody knows: the host is not heard, or its agent does not say.
+    Unknown,
+    /// Nothing.
+    Empty,
+    /// So many records, the oldest kept then.
+    Behind(String, Timestamp),
+}
+
+impl Spool {
+    fn of(row: &HostRow) -> Self {
+        match (row.state, row.behind) {
+            ("heard", Some(0)) => Self::Empty,
+            ("heard", Some(records)) => {
+                let since = row.behind_since.unwrap_or(row.seen_at);
+                Self::Behind(grouped(records), Timestamp::from_micros(since))
+            }
+            _ => Self::Unknown,
+        }
+    }
+
+    /// What is on its way right now is nothing to look at.
+    fn tone(&self, now: &Timestamp) -> Tone {
+        match self {
+            Self::Behind(_, since) if now.since(*since) >= LATE => Tone::Warn,
+            Self::Behind(..) | Self::Empty => Tone::Good,
+            Self::Unknown => Tone::Dim,
+        }
+    }
+}
+
+/// A number as people read it: `1,204`.
+fn grouped(number: i64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 impl From<HostRow> for Shown {
@@ -119,6 +171,7 @@ impl From<HostRow> for Shown {
                 _ => Tone::Dim,
             },
             failing: failing.count(),
+            spool: Spool::of(&row),
             row,
         }
     }

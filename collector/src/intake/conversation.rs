@@ -218,9 +218,13 @@ impl Talk {
             let Some(message) = message else {
                 return Ok(());
             };
+            let mut backlog = None;
             let (lane, records) = match message {
                 v1::from_agent::Message::Batch(batch) => records(batch)?,
-                v1::from_agent::Message::Beat(_) => (Lane::Access, Vec::new()),
+                v1::from_agent::Message::Beat(beat) => {
+                    backlog = beat.into();
+                    (Lane::Access, Vec::new())
+                }
                 v1::from_agent::Message::Hello(_) => {
                     return Err(Status::invalid_argument("hello was said before"));
                 }
@@ -231,6 +235,7 @@ impl Talk {
                 epoch,
                 lane,
                 records,
+                backlog,
                 reply,
             };
             let taken = self.arrivals.send(arrival).await;

@@ -27,7 +27,7 @@ use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
 use watchward_protocol::keys::Keys;
 use watchward_protocol::order::Order;
-use watchward_protocol::record::{Epoch, Gap, Lane, Report};
+use watchward_protocol::record::{Backlog, Epoch, Gap, Lane, Report};
 use watchward_protocol::time::Timestamp;
 
 use crate::store::{Store, Tx};
@@ -170,6 +170,8 @@ pub struct Heard<T = Report> {
 /// What hosts told, kind by kind.
 #[derive(Clone, Copy, Debug)]
 pub enum Told<'a> {
+    /// Hosts that said how much waits there, each once.
+    Behind(&'a [Behind]),
     /// Lines of access logs.
     Access(&'a [Heard<AccessEvent>]),
     /// Results of checks.
@@ -180,6 +182,17 @@ pub enum Told<'a> {
     Doctors(&'a [Heard<Doctor>]),
     /// What opens accounts.
     Keys(&'a [Heard<Keys>]),
+}
+
+/// How much waits on a host.
+#[derive(Clone, Debug)]
+pub struct Behind {
+    /// The host.
+    pub host: Host,
+    /// Which life of its spool it speaks of.
+    pub epoch: Epoch,
+    /// What waits there.
+    pub backlog: Backlog,
 }
 
 /// Takes in what hosts told.

@@ -1,9 +1,11 @@
 //! Records and gaps.
 
+use std::time::Duration;
+
 use prost::Message;
 
 use super::{Malformed, text, v1};
-use crate::record::{Gap, Lane, Record, Report};
+use crate::record::{Backlog, Gap, Lane, Record, Report};
 use crate::time::Timestamp;
 
 /// A record's bytes, as a spool keeps them.
@@ -57,6 +59,30 @@ impl TryFrom<v1::Record> for Record {
                 Wire::Doctor(doctor) => Report::Doctor(doctor.try_into()?),
                 Wire::Keys(keys) => Report::Keys(keys.try_into()?),
             },
+        })
+    }
+}
+
+/// No host holds back more, or for longer: what is computed with these never overflows.
+const MOST: u64 = 1 << 48;
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+impl From<Backlog> for v1::Beat {
+    fn from(backlog: Backlog) -> Self {
+        let oldest = u64::try_from(backlog.oldest.as_micros()).unwrap_or(u64::MAX);
+        Self {
+            behind: Some(backlog.records),
+            oldest: Some(oldest),
+        }
+    }
+}
+
+/// What waits there, if the agent says so: an older one does not.
+impl From<v1::Beat> for Option<Backlog> {
+    fn from(wire: v1::Beat) -> Self {
+        Some(Backlog {
+            records: wire.behind?.min(MOST),
+            oldest: Duration::from_micros(wire.oldest.unwrap_or(0)).min(LONGEST),
         })
     }
 }

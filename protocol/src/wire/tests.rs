@@ -6,10 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::access::*;
-use crate::health::{HealthReport, Value, Verdict};
+use crate::health::{HealthReport, Limits, Range, Value, Verdict};
 use crate::hosts::{Doctor, Finding, FindingState};
 use crate::keys::{Holder, Keys, Means, Opening, PublicKey};
-use crate::record::{Gap, Record, Report};
+use crate::record::{Backlog, Gap, Record, Report};
 use crate::time::Timestamp;
 
 fn record(report: Report) -> Record {
@@ -115,6 +115,59 @@ fn keys(holder: Holder) -> Report {
     })
 }
 
+/// A number with something in every place.
+fn limited() -> Value {
+    let range = |start, end, inverted| {
+        Some(Range {
+            start,
+            end,
+            inverted,
+        })
+    };
+    Value {
+        limits: Limits {
+            warning: range(None, Some(80.0), false),
+            critical: range(Some(0.0), Some(-0.5), true),
+            least: Some(0.0),
+            most: Some(100.0),
+        },
+        ..Value::new("disk /", 7.5, "B")
+    }
+}
+
+#[test]
+fn a_limit_that_is_no_number_is_none() {
+    let wire = v1::health::Value {
+        name: "a".to_owned(),
+        warning: Some(v1::health::Range {
+            start: Some(f64::NAN),
+            end: Some(1.0),
+            inverted: false,
+        }),
+        most: Some(f64::INFINITY),
+        ..v1::health::Value::default()
+    };
+    assert!(Value::from(wire).limits.is_empty());
+}
+
+#[test]
+fn a_backlog_comes_back_as_it_was_and_an_older_agent_says_nothing() {
+    let backlog = Backlog {
+        records: 1_204,
+        oldest: Duration::from_micros(1_500_000),
+    };
+    let back: Option<Backlog> = v1::Beat::from(backlog).into();
+    assert_eq!(back, Some(backlog));
+    let silent: Option<Backlog> = v1::Beat::default().into();
+    assert_eq!(silent, None);
+    let lie = v1::Beat {
+        behind: Some(u64::MAX),
+        oldest: Some(u64::MAX),
+    };
+    let bounded = Option::<Backlog>::from(lie).unwrap();
+    assert!(bounded.records < 1 << 50 && bounded.oldest < Duration::from_secs(1 << 30));
+}
+
 #[test]
 fn the_other_reports_come_back_as_they_were() {
     let text = str::to_owned;
@@ -126,11 +179,7 @@ fn the_other_reports_come_back_as_they_were() {
         took: Duration::from_micros(5),
         interval: Duration::from_secs(30),
         failures: 3,
-        values: vec![Value {
-            name: text("cpu"),
-            number: 0.5,
-            unit: text("%"),
-        }],
+        values: vec![Value::new("cpu", 0.5, "%"), limited()],
     };
     let gap = Gap {
         source: text("journal"),
@@ -209,6 +258,7 @@ fn of_a_message_that_is_too_large_a_part_is_taken() {
         name: long(),
         number: 1.0,
         unit: long(),
+        ..v1::health::Value::default()
     };
     let health = v1::Health {
         check: "tcp.db".to_owned(),

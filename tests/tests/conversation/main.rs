@@ -65,7 +65,11 @@ impl intake::Rooms for Notes {
                     heard.push((gap.host.name.clone(), gap.seq, report));
                 }
             }
-            Told::Access(_) | Told::Health(_) | Told::Doctors(_) | Told::Keys(_) => {}
+            Told::Behind(_)
+            | Told::Access(_)
+            | Told::Health(_)
+            | Told::Doctors(_)
+            | Told::Keys(_) => {}
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
+use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
 use watchward_daemon::watchdog::Pulse;
 use watchward_protocol::record::{Lane, PerLane};
@@ -77,7 +78,7 @@ pub(super) async fn hold(
         .into_inner();
     let mut progress = Progress::default();
     let (began, mut heard, mut kept) = (Instant::now(), false, false);
-    let mut beat = tokio::time::interval(config.beat.duration());
+    let (mut beat, mut beat_is_due) = (tokio::time::interval(config.beat.duration()), false);
     loop {
         sides.pulse.beat();
         let broken = |error| Broken {
@@ -98,19 +99,20 @@ pub(super) async fn hold(
                 kept |= matches!(message, v1::from_collector::Message::Ack(_));
                 progress.hear(message, sides)?;
             }
-            room = outbound.reserve(), if progress.wants_to_send(sides.spool) => {
+            room = outbound.reserve(), if beat_is_due || progress.wants_to_send(sides.spool) => {
                 let room = room.context("the conversation broke").map_err(broken)?;
-                if let Some(batch) = progress.next(sides.spool).map_err(broken)? {
+                if std::mem::take(&mut beat_is_due) {
+                    let backlog = sides.spool.backlog(clock::now()).map_err(broken)?;
+                    room.send(wrap(v1::from_agent::Message::Beat(backlog.into())));
+                } else if let Some(batch) = progress.next(sides.spool).map_err(broken)? {
                     room.send(wrap(v1::from_agent::Message::Batch(batch)));
                 }
             }
             Some(renewal) = renewals.recv() => {
                 sides.pulse.waiting(renew(&mut client, renewal, config)).await;
             }
-            _ = beat.tick() => {
-                // While batches wait to be sent there are signs of life enough.
-                let _ = outbound.try_send(wrap(v1::from_agent::Message::Beat(v1::Beat {})));
-            }
+            // Before the next batch, however many wait: it says how many do.
+            _ = beat.tick() => beat_is_due = true,
             _ = grown.changed() => {}
             () = sides.pulse.due() => {}
             () = sides.standing.changed.notified() => return Ok(()),

@@ -10,13 +10,17 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::time::Timestamp;
 
 use super::judge::Seen;
-use crate::intake::Host;
+use crate::intake::{Behind, Host};
 use crate::store::{Schema, Store, Tx};
 
 /// The room's tables.
+///
+/// Of a host, `epoch` is which life of its spool it speaks of, `behind` how many records wait there,
+/// and `behind_since` when the oldest of them was kept, by the collector's clock.
 pub const SCHEMA: Schema = Schema {
     room: "hosts",
-    steps: &["CREATE TABLE host (
+    steps: &[
+        "CREATE TABLE host (
             id TEXT PRIMARY KEY, name TEXT NOT NULL, enrolled_at BIGINT NOT NULL,
             revoked_at BIGINT, version TEXT NOT NULL, system TEXT NOT NULL,
             seen_at BIGINT NOT NULL, deadline BIGINT NOT NULL, silent BIGINT NOT NULL,
@@ -28,7 +32,11 @@ pub const SCHEMA: Schema = Schema {
         CREATE TABLE host_token (
             hash TEXT PRIMARY KEY, host TEXT NOT NULL, created_at BIGINT NOT NULL,
             expires_at BIGINT NOT NULL, used_at BIGINT);
-        CREATE TABLE collector_seen (one BIGINT PRIMARY KEY, at BIGINT NOT NULL)"],
+        CREATE TABLE collector_seen (one BIGINT PRIMARY KEY, at BIGINT NOT NULL)",
+        "ALTER TABLE host ADD COLUMN epoch BIGINT;
+        ALTER TABLE host ADD COLUMN behind BIGINT;
+        ALTER TABLE host ADD COLUMN behind_since BIGINT",
+    ],
 };
 
 /// Adds a host that has just enrolled.
@@ -134,6 +142,27 @@ pub(super) async fn seen(
     Ok(Some(was))
 }
 
+/// Keeps how much waits on a host. Most have nothing to say that is new, and write nothing.
+pub(super) async fn set_backlog(tx: &mut Tx, one: &Behind, now: Timestamp) -> sqlx::Result<()> {
+    let Behind {
+        host,
+        epoch,
+        backlog,
+    } = one;
+    let since = (backlog.records > 0).then(|| (now - backlog.oldest).as_micros());
+    sqlx::query(
+        "UPDATE host SET epoch = $2, behind = $3, behind_since = $4 WHERE id = $1 \
+         AND (epoch IS NULL OR epoch <> $2 OR behind <> $3 OR behind > 0)",
+    )
+    .bind(host.id.to_string())
+    .bind(epoch.0.cast_signed())
+    .bind(i64::try_from(backlog.records).unwrap_or(i64::MAX))
+    .bind(since)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Hosts whose deadline has passed and that are not known to be silent.
 pub(super) async fn overdue(store: &Store, now: Timestamp) -> sqlx::Result<Vec<Seen>> {
     let rows = sqlx::query(
@@ -211,13 +240,19 @@ pub(super) struct HostRow {
     pub(super) version: String,
     pub(super) system: String,
     pub(super) certificate_expires: i64,
+    /// Which life of its spool it speaks of, as `watchward-agent` would log it.
+    pub(super) epoch: Option<String>,
+    /// How many records wait there, if its agent says so.
+    pub(super) behind: Option<i64>,
+    /// When the oldest of them was kept.
+    pub(super) behind_since: Option<i64>,
     pub(super) findings: Vec<finding::FindingRow>,
 }
 
 pub(super) async fn hosts(store: &Store) -> sqlx::Result<Vec<HostRow>> {
     let rows = sqlx::query(
         "SELECT id, name, revoked_at, silent, enrolled_at, seen_at, version, system, \
-         certificate_expires FROM host ORDER BY name, enrolled_at",
+         certificate_expires, epoch, behind, behind_since FROM host ORDER BY name, enrolled_at",
     )
     .fetch_all(store.read())
     .await?;
@@ -241,11 +276,18 @@ pub(super) async fn hosts(store: &Store) -> sqlx::Result<Vec<HostRow>> {
             version: row.try_get(6)?,
             system: row.try_get(7)?,
             certificate_expires: row.try_get(8)?,
+            epoch: row.try_get::<Option<i64>, _>(9)?.map(epoch),
+            behind: row.try_get(10)?,
+            behind_since: row.try_get(11)?,
             findings: own.cloned().collect(),
             name,
         })
     };
     rows.into_iter().map(host).collect()
+}
+
+fn epoch(number: i64) -> String {
+    format!("{:016x}", number.cast_unsigned())
 }
 
 fn id(row: &AnyRow) -> sqlx::Result<HostId> {

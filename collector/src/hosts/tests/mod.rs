@@ -1,5 +1,6 @@
 //! What must hold of hosts: one token lets one host in once, and silence is told and ended.
 
+mod backlog;
 mod findings;
 mod silence;
 

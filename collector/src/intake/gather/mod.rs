@@ -14,12 +14,12 @@ use watchward_protocol::access::AccessEvent;
 use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
 use watchward_protocol::keys::Keys;
-use watchward_protocol::record::{Epoch, Gap, Lane, Record, Report};
+use watchward_protocol::record::{Backlog, Epoch, Gap, Lane, Record, Report};
 use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
 
 use super::rows::{self, HighWater};
-use super::{Heard, Host, Rooms, Told};
+use super::{Behind, Heard, Host, Rooms, Told};
 use crate::store::{Store, Tx};
 
 /// How long the first waits for others.
@@ -36,6 +36,8 @@ pub(super) struct Arrival {
     pub(super) epoch: Epoch,
     pub(super) lane: Lane,
     pub(super) records: Vec<Record>,
+    /// What waits on the host, if it has just said so.
+    pub(super) backlog: Option<Backlog>,
     pub(super) reply: Reply,
 }
 
@@ -95,6 +97,7 @@ async fn attempt(store: &Store, rooms: &dyn Rooms, group: &[Arrival]) -> anyhow:
     let mut kinds = Kinds::default();
     let goes = |arrival: &&Arrival| !gone.contains(&arrival.host.id);
     for arrival in group.iter().filter(goes) {
+        kinds.behind(arrival);
         let mark = marks.of(&mut tx, arrival).await?;
         for record in &arrival.records {
             if mark.takes(record) {
@@ -225,6 +228,7 @@ fn ack(lane: Lane, to: HighWater) -> v1::from_collector::Message {
 /// What came, kind by kind.
 #[derive(Default)]
 struct Kinds {
+    behind: Vec<Behind>,
     access: Vec<Heard<AccessEvent>>,
     health: Vec<Heard<HealthReport>>,
     gaps: Vec<Heard<Gap>>,
@@ -234,14 +238,28 @@ struct Kinds {
 
 impl Kinds {
     /// In the order in which rooms hear it.
-    fn told(&self) -> [Told<'_>; 5] {
+    fn told(&self) -> [Told<'_>; 6] {
         [
+            Told::Behind(&self.behind),
             Told::Doctors(&self.doctors),
             Told::Gaps(&self.gaps),
             Told::Keys(&self.keys),
             Told::Access(&self.access),
             Told::Health(&self.health),
         ]
+    }
+
+    /// Beware: of one host only the last counts.
+    fn behind(&mut self, arrival: &Arrival) {
+        let Some(backlog) = arrival.backlog else {
+            return;
+        };
+        self.behind.retain(|known| known.host != arrival.host);
+        self.behind.push(Behind {
+            host: arrival.host.clone(),
+            epoch: arrival.epoch,
+            backlog,
+        });
     }
 
     fn sort(&mut self, arrival: &Arrival, record: Record) {

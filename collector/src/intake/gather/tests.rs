@@ -54,6 +54,7 @@ fn arrival(host: u8, seq: u64) -> (Arrival, mpsc::Receiver<Result<v1::FromCollec
         epoch: Epoch(1),
         lane: Lane::Access,
         records: vec![record],
+        backlog: None,
         reply,
     };
     (arrival, replies)
