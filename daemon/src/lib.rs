@@ -7,6 +7,7 @@ pub mod logging;
 pub mod place;
 pub mod secret;
 pub mod service;
+pub mod shares;
 pub mod tasks;
 pub mod tls;
 pub mod watchdog;

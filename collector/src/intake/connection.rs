@@ -14,10 +14,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
+use watchward_daemon::shares::Share;
 use watchward_protocol::hosts::HostId;
 
 use super::bearer::Bearer;
-use super::shares::Share;
 
 /// How long the first byte may take: nothing else ends a connection that never speaks.
 const FIRST_BYTE: Duration = Duration::from_secs(10);

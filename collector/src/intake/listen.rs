@@ -11,13 +11,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
+use watchward_daemon::shares::{Share, Shares};
 use watchward_daemon::tasks::Tasks;
 use watchward_daemon::tls;
 use watchward_protocol::hosts::HostId;
 
 use super::Trust;
 use super::connection::{Connection, Shown};
-use super::shares::{Share, Shares};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);

@@ -8,7 +8,6 @@ mod gather;
 mod listen;
 pub(crate) mod position;
 mod rows;
-mod shares;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

@@ -82,7 +82,15 @@ impl People {
         };
         let usable = |login: &account::Login| login.usable_until.is_none_or(|until| now < until);
         let mut tx = self.store.begin().await?;
-        let Some(login) = login.as_ref().filter(|login| right && usable(login)) else {
+        let mut login = login.as_ref().filter(|login| right && usable(login));
+        if let Some(found) = login {
+            // Meanwhile somebody may have reset it, or used it for the one time.
+            let until = found.usable_until.map(|_| now);
+            if !account::enter(&mut tx, found, until).await? {
+                login = None;
+            }
+        }
+        let Some(login) = login else {
             event::remember(&mut tx, now, Event::Failed, who, stranger.address).await?;
             tx.commit().await?;
             return Ok(Answer::Wrong);
@@ -149,14 +157,15 @@ impl People {
         tx.commit().await
     }
 
-    /// Gives somebody another password, if they know the old one, and ends all their sessions.
+    /// Gives somebody another password, and ends all their sessions. They have to know the old one,
+    /// unless that was for once and has let them in just now.
     ///
     /// # Errors
     /// The database's.
     pub async fn change(
         &self,
         session: &Session,
-        (old, new): (&Secret, &Secret),
+        (old, new): (Option<&Secret>, &Secret),
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> anyhow::Result<Change> {
@@ -165,18 +174,31 @@ impl People {
             return Ok(Change::Later(wait));
         }
         let login = account::login(self.store.read(), &session.name).await?;
-        let hash = login.as_ref().map(|login| login.password.as_str());
-        match self.hashing.verify(old, hash).await? {
+        let Some(login) = login else {
+            return Ok(Change::Wrong);
+        };
+        let kept = Some(login.password.as_str());
+        let known = match old {
+            Some(old) => self.hashing.verify(old, kept).await?,
+            None => Some(session.must_change),
+        };
+        match known {
             None => return Ok(Change::Later(Duration::from_secs(5))),
             Some(false) => return Ok(Change::Wrong),
             Some(true) => self.limits().succeed(&asking),
         }
-        if let Some(weakness) = password::weakness(&session.name, old, new) {
+        if let Some(weakness) = password::weakness(&session.name, new) {
             return Ok(Change::Weak(weakness));
+        }
+        if self.hashing.verify(new, kept).await? != Some(false) {
+            return Ok(Change::Weak(Weakness::Old));
         }
         let hash = self.hashing.hash(new).await?;
         let secret = password::secret();
         let mut tx = self.store.begin().await?;
+        if !account::enter(&mut tx, &login, login.usable_until).await? {
+            return Ok(Change::Wrong);
+        }
         account::set_password(&mut tx, session.account, &hash, (now, None)).await?;
         session::end_all(&mut tx, session.account).await?;
         let session_hash = password::session_hash(secret.reveal());

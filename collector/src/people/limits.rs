@@ -5,9 +5,10 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::store::value::sixteen;
 use sha2::{Digest, Sha256};
 use watchward_protocol::time::Timestamp;
+
+use crate::store::value::sixteen;
 
 /// Tries that cost no waiting.
 const FREE: u32 = 4;
@@ -18,6 +19,10 @@ const LONGEST: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::f
 
 /// When tries are forgotten: so long after the last.
 const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
+
+/// Where nobody can say who asks, behind a proxy: so many tries at once, and so many each second
+/// in the long run, for all together.
+const TOGETHER: (f64, f64) = (60.0, 2.0);
 
 /// How many addresses, and how many names, are remembered.
 const MOST: usize = 10_000;
@@ -58,6 +63,28 @@ fn source(address: IpAddr) -> [u8; 16] {
 pub(super) struct Limits {
     sources: Counts<[u8; 16]>,
     names: Counts<[u8; 32]>,
+    together: Together,
+}
+
+/// Tries from where nobody can say.
+#[derive(Debug, Default)]
+struct Together {
+    used: f64,
+    last: Option<Timestamp>,
+}
+
+impl Together {
+    fn ask(&mut self, now: Timestamp) -> Result<(), Duration> {
+        let (most, each_second) = TOGETHER;
+        let rested = self.last.map_or(Duration::ZERO, |last| now.since(last));
+        self.used = (self.used - rested.as_secs_f64() * each_second).max(0.0);
+        self.last = Some(now);
+        if self.used + 1.0 > most {
+            return Err(Duration::from_secs(1));
+        }
+        self.used += 1.0;
+        Ok(())
+    }
 }
 
 impl Limits {
@@ -73,6 +100,9 @@ impl Limits {
         );
         if !wait.is_zero() {
             return Err(wait);
+        }
+        if asking.source.is_none() {
+            self.together.ask(now)?;
         }
         if let Some(key) = asking.source {
             self.sources.count(key, LONGEST.0, now);
@@ -237,11 +267,26 @@ mod tests {
     }
 
     #[test]
+    fn behind_a_proxy_all_together_are_slowed_down() {
+        let mut limits = Limits::default();
+        let mut taken = |second| {
+            let names = (0..100).map(|n| format!("{second} {n}"));
+            let asked = names.map(|name| limits.ask(&Asking::new(&name, None, false), at(second)));
+            asked.filter(Result::is_ok).count()
+        };
+        assert_eq!(taken(0), 60);
+        assert_eq!(taken(5), 10);
+        assert_eq!(taken(4000), 60);
+    }
+
+    #[test]
     fn strangers_do_not_fill_the_memory() {
         let mut limits = Limits::default();
-        for n in 0..MOST + 50 {
-            let _ = limits.ask(&Asking::new(&n.to_string(), None, false), at(0));
+        for n in 0..u32::try_from(MOST).unwrap() + 50 {
+            let address = IpAddr::from((0x0a00_0000 + n).to_be_bytes());
+            let _ = limits.ask(&Asking::new(&n.to_string(), Some(address), false), at(0));
         }
         assert_eq!(limits.names.0.len(), MOST);
+        assert_eq!(limits.sources.0.len(), MOST);
     }
 }

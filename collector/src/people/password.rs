@@ -151,7 +151,7 @@ impl fmt::Display for Weakness {
 }
 
 /// Why this password will not do for this name, if it will not.
-pub(super) fn weakness(name: &str, old: &Secret, new: &Secret) -> Option<Weakness> {
+pub(super) fn weakness(name: &str, new: &Secret) -> Option<Weakness> {
     let new = new.reveal();
     let lower = new.to_lowercase();
     if new.chars().count() < SHORTEST {
@@ -160,8 +160,6 @@ pub(super) fn weakness(name: &str, old: &Secret, new: &Secret) -> Option<Weaknes
         Some(Weakness::Long)
     } else if lower.contains(&name.to_lowercase()) {
         Some(Weakness::Name)
-    } else if new == old.reveal() {
-        Some(Weakness::Old)
     } else if is_simple(&lower) {
         Some(Weakness::Simple)
     } else {
@@ -197,11 +195,7 @@ mod tests {
     use super::*;
 
     fn why(new: &str) -> Option<Weakness> {
-        weakness(
-            "admin",
-            &Secret::from("the old one it was".to_owned()),
-            &Secret::from(new.to_owned()),
-        )
+        weakness("admin", &Secret::from(new.to_owned()))
     }
 
     #[test]
@@ -209,7 +203,6 @@ mod tests {
         for (new, weakness) in [
             ("short", Weakness::Short),
             ("my Admin password", Weakness::Name),
-            ("the old one it was", Weakness::Old),
             ("aaaaaaaaaaaaaaa", Weakness::Simple),
             ("abcabcabcabcabc", Weakness::Simple),
             ("1234567890123", Weakness::Simple),

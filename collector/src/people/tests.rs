@@ -55,15 +55,20 @@ async fn a_one_time_password_lets_in_and_must_be_changed() {
             .unwrap();
         assert!(session.must_change);
 
-        let change = async |old: &str, new: &str| {
-            let both = (&secret(old), &secret(new));
+        let used = stranger("ada", once.reveal());
+        let again = people.sign_in(&used, at(2)).await.unwrap();
+        assert!(matches!(again, Answer::Wrong), "it was for once");
+
+        let choose = async |new: &str| {
+            let both = (None, &secret(new));
             let done = people.change(&session, both, None, at(3)).await;
             done.unwrap()
         };
-        let weak = change(once.reveal(), "short").await;
+        let weak = choose("short").await;
         assert!(matches!(weak, Change::Weak(Weakness::Short)));
-        assert!(matches!(change("no", NEW).await, Change::Wrong));
-        let Change::Done(second) = change(once.reveal(), NEW).await else {
+        let same = choose(once.reveal()).await;
+        assert!(matches!(same, Change::Weak(Weakness::Old)));
+        let Change::Done(second) = choose(NEW).await else {
             panic!("not changed");
         };
 
@@ -75,11 +80,30 @@ async fn a_one_time_password_lets_in_and_must_be_changed() {
                 .is_none()
         );
         let session = people.session(second.reveal(), at(4)).await.unwrap();
-        assert!(!session.unwrap().must_change);
+        let session = session.unwrap();
+        assert!(!session.must_change);
         enter(&people, &stranger("ada", NEW), at(5)).await;
-        let used = stranger("ada", once.reveal());
-        let again = people.sign_in(&used, at(6)).await.unwrap();
-        assert!(matches!(again, Answer::Wrong));
+
+        let change = async |old: Option<&str>| {
+            let (old, new) = (old.map(secret), secret("another horse battery"));
+            let both = (old.as_ref(), &new);
+            let done = people.change(&session, both, None, at(6)).await;
+            done.unwrap()
+        };
+        assert!(matches!(change(None).await, Change::Wrong));
+        assert!(matches!(change(Some("no")).await, Change::Wrong));
+        assert!(matches!(change(Some(NEW)).await, Change::Done(_)));
+    }
+}
+
+#[tokio::test]
+async fn of_two_who_use_a_one_time_password_at_once_one_gets_in() {
+    for (_store, people) in everybody().await {
+        let once = people.add("ada", at(0)).await.unwrap().unwrap();
+        let ada = stranger("ada", once.reveal());
+        let (one, other) = tokio::join!(people.sign_in(&ada, at(1)), people.sign_in(&ada, at(1)));
+        let is_in = |answer: anyhow::Result<Answer>| matches!(answer.unwrap(), Answer::In(_));
+        assert_ne!(is_in(one), is_in(other));
     }
 }
 
@@ -116,7 +140,12 @@ async fn failures_are_slowed_down_and_kept_without_names_that_nobody_has() {
 async fn a_session_ends_when_idle_when_old_when_told_and_when_reset() {
     for (_store, people) in everybody().await {
         let once = people.add("ada", at(0)).await.unwrap().unwrap();
-        let ada = stranger("ada", once.reveal());
+        let first = enter(&people, &stranger("ada", once.reveal()), at(0)).await;
+        let first = people.session(first.reveal(), at(0)).await.unwrap();
+        let chosen = (None, &secret(NEW));
+        let done = people.change(&first.unwrap(), chosen, None, at(0)).await;
+        assert!(matches!(done.unwrap(), Change::Done(_)));
+        let ada = stranger("ada", NEW);
         let (hour, day) = (3600, 86_400);
         let counts = async |secret: &Secret, second| {
             let found = people.session(secret.reveal(), at(second)).await;

@@ -75,7 +75,8 @@ async fn password(visitor: Visitor) -> page::Answer {
 
 #[derive(Deserialize)]
 struct Typed {
-    old: String,
+    /// Not asked for where it was for once.
+    old: Option<String>,
     new: String,
     again: String,
 }
@@ -86,18 +87,25 @@ async fn change(
     Form(typed): Form<Typed>,
 ) -> page::Answer {
     let same = typed.new == typed.again;
-    let (old, new) = (Secret::from(typed.old), Secret::from(typed.new));
+    let (old, new) = (typed.old.map(Secret::from), Secret::from(typed.new));
     let trouble = if !same {
         "The new password was typed in two ways.".to_owned()
     } else {
         let people = visitor.people();
-        let wish = people.change(&visitor.session, (&old, &new), visitor.address, visitor.now);
+        let wish = people.change(
+            &visitor.session,
+            (old.as_ref(), &new),
+            visitor.address,
+            visitor.now,
+        );
         match wish.await? {
             Change::Done(secret) => {
                 let cookie = guest.pass.holding(&secret).to_string();
                 return Ok(([(SET_COOKIE, cookie)], Redirect::to("/")).into_response());
             }
-            Change::Wrong => "The old password is another one.".to_owned(),
+            Change::Wrong => {
+                "The old password is another one, or it has just been changed.".to_owned()
+            }
             Change::Weak(weakness) => weakness.to_string(),
             Change::Later(wait) => format!(
                 "Too many tries. Please wait {} s and try again.",

@@ -13,16 +13,15 @@ use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use watchward_daemon::tasks::{Stop, Tasks};
 use watchward_daemon::tls::{self, Identity};
 
+use super::patient::Patient;
+use super::places::Places;
+
 /// How long a handshake may take, and a request's head.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How many connections there may be at once.
-const CONNECTIONS: usize = 512;
 
 /// How long a request's head may be, in bytes, and how many headers it may have.
 const LONGEST_HEAD: usize = 16 << 10;
@@ -56,11 +55,14 @@ impl Listening {
     }
 
     /// Serves until told to stop.
-    pub(super) async fn serve(self, tasks: Tasks, routes: Router) -> anyhow::Result<()> {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+    pub(super) async fn serve(
+        self,
+        tasks: Tasks,
+        routes: Router,
+        places: Places,
+    ) -> anyhow::Result<()> {
         let stop = tasks.stop();
         loop {
-            let place = places.clone().acquire_owned().await?;
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
                 () = stop.cancelled() => return Ok(()),
@@ -70,11 +72,14 @@ impl Listening {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
+            let Some(place) = places.take(from.ip()) else {
+                continue;
+            };
             let routes = routes.clone().layer(axum::Extension(ConnectInfo(from)));
             let (acceptor, stop) = (self.acceptor.clone(), stop.clone());
             tasks.start_passing("browser", async move {
                 greet(stream, acceptor, routes, stop).await;
-                drop::<OwnedSemaphorePermit>(place);
+                drop(place);
                 Ok(())
             });
         }
@@ -114,7 +119,7 @@ where
         .max_buf_size(LONGEST_HEAD)
         .max_headers(HEADERS);
     let service = TowerToHyperService::new(routes);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection(TokioIo::new(Patient::new(stream)), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,

@@ -37,6 +37,8 @@ mod moment;
 mod overview;
 mod page;
 mod pages;
+mod patient;
+mod places;
 mod problem;
 mod site;
 mod spark;

@@ -19,6 +19,7 @@ use super::guard::{self, Gate};
 use super::listen::Listening;
 use super::page::Sorry;
 use super::pages::Pages;
+use super::places::Places;
 use super::visitor::Shell;
 use super::{account, assets, doors, overview};
 use crate::people::People;
@@ -110,7 +111,10 @@ impl Site {
         let scheme = if identity.is_some() { "https" } else { "http" };
         let address = listening.address()?;
         tracing::info!("the page is at {scheme}://{address}/");
-        tasks.start("web", listening.serve(tasks.clone(), routes));
+        tasks.start(
+            "web",
+            listening.serve(tasks.clone(), routes, Places::new(settings.behind_proxy)),
+        );
         let stop = tasks.stop();
         tasks.start("web certificate", async move {
             loop {

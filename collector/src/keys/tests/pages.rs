@@ -34,7 +34,7 @@ impl Browser {
             .sign_in(&format!("name=ada&password={once}"), "/sign-in")
             .await;
         let own = "a long sentence of her own";
-        let form = format!("old={once}&new={own}&again={own}").replace(' ', "+");
+        let form = format!("new={own}&again={own}").replace(' ', "+");
         browser.sign_in(&form, "/people/password").await;
         browser
     }

@@ -83,6 +83,26 @@ where
     .transpose()
 }
 
+/// Notes that somebody got in with this password, which can be used until then; `false` if it is
+/// theirs no more, because somebody else has changed it or used it for the one time.
+pub(in crate::people) async fn enter(
+    tx: &mut Tx,
+    login: &Login,
+    until: Option<Timestamp>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "UPDATE people_account SET usable_until = $4 \
+         WHERE id = $1 AND password = $2 AND COALESCE(usable_until, 0) = $3",
+    )
+    .bind(login.account)
+    .bind(&login.password)
+    .bind(login.usable_until.map_or(0, Timestamp::as_micros))
+    .bind(until.map(Timestamp::as_micros))
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Sets a password: one for once if it is usable only until some time.
 pub(in crate::people) async fn set_password(
     tx: &mut Tx,

@@ -31,7 +31,7 @@ impl Bench {
             .post("/sign-in", format!("name=ada&password={once}"))
             .await;
         let own = "correct+horse+battery";
-        let form = format!("old={once}&new={own}&again={own}");
+        let form = format!("new={own}&again={own}");
         bench.post("/people/password", form).await;
         bench
     }

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counts what each key holds.
 #[derive(Debug)]
-pub(super) struct Shares<K> {
+pub struct Shares<K> {
     limit: u32,
     held: Arc<Mutex<HashMap<K, u32>>>,
 }
 
 impl<K: Copy + Eq + Hash> Shares<K> {
-    pub(super) fn of(limit: u32) -> Self {
+    /// At most so many for each key.
+    pub fn of(limit: u32) -> Self {
         Self {
             limit,
             held: Arc::default(),
@@ -20,7 +21,7 @@ impl<K: Copy + Eq + Hash> Shares<K> {
     }
 
     /// One more for this key, if it may have one; given back when it is dropped.
-    pub(super) fn take(&self, key: K) -> Option<Share<K>> {
+    pub fn take(&self, key: K) -> Option<Share<K>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held.entry(key).or_default();
         if *count >= self.limit {
@@ -36,7 +37,7 @@ impl<K: Copy + Eq + Hash> Shares<K> {
 
 /// What a key holds.
 #[derive(Debug)]
-pub(super) struct Share<K: Copy + Eq + Hash> {
+pub struct Share<K: Copy + Eq + Hash> {
     key: K,
     held: Arc<Mutex<HashMap<K, u32>>>,
 }
