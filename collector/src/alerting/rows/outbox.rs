@@ -132,13 +132,17 @@ pub(in crate::alerting) async fn due(
     horizon: Timestamp,
     limit: usize,
 ) -> sqlx::Result<Vec<Message>> {
+    // What is only read of some is not read of all that wait: they are found first.
     let text = format!(
-        "{MESSAGES} WHERE m.done_at IS NULL AND m.channel = $1 \
-         AND m.state IN ('pending', 'unknown') AND (m.next_at <= $2 OR m.next_at > $3) \
-         AND (m.kind = 'summary' OR NOT EXISTS (SELECT 1 FROM alerting_message e \
-             WHERE e.incident = m.incident AND e.contact = m.contact AND e.channel = m.channel \
-             AND e.id < m.id AND e.done_at IS NULL)) \
-         ORDER BY CASE WHEN m.kind = 'resolved' THEN 1 ELSE 0 END, m.severity DESC, m.id LIMIT $4"
+        "{MESSAGES} WHERE m.id IN (SELECT w.id FROM alerting_message w \
+         WHERE w.done_at IS NULL AND w.channel = $1 \
+         AND w.state IN ('pending', 'unknown') AND (w.next_at <= $2 OR w.next_at > $3) \
+         AND (w.kind = 'summary' OR NOT EXISTS (SELECT 1 FROM alerting_message e \
+             WHERE e.incident = w.incident AND e.contact = w.contact AND e.channel = w.channel \
+             AND e.id < w.id AND e.done_at IS NULL)) \
+         ORDER BY CASE WHEN w.kind = 'resolved' THEN 1 ELSE 0 END, w.severity DESC, w.id \
+         LIMIT $4) \
+         ORDER BY CASE WHEN m.kind = 'resolved' THEN 1 ELSE 0 END, m.severity DESC, m.id"
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(text))
         .bind(channel.name())
