@@ -91,7 +91,7 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
         Arc::new(hosts.clone()) as _,
         Arc::clone(&rooms) as _,
     );
-    intake::start(tasks, &intake, &hosts.trust(), followed.orders, parts).await?;
+    let committing = intake::start(tasks, &intake, &hosts.trust(), followed.orders, parts).await?;
     let shown = Shown {
         store,
         people,
@@ -101,6 +101,7 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
         key_rules: followed.key_rules,
         bell: rooms.bell.clone(),
         web: followed.web.clone(),
+        committing,
     };
     web::start_admin(tasks, &admin, shown::routes(&shown, tasks.stop()))?;
     shown::site(&shown, tasks.stop())

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
+use tokio::sync::watch;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
+use watchward_protocol::time::Timestamp;
 
 use crate::alerting::Bell;
 use crate::hosts::Hosts;
@@ -23,6 +25,7 @@ pub(crate) struct Shown {
     pub(crate) key_rules: Live<keys::Policy>,
     pub(crate) bell: Bell,
     pub(crate) web: Live<web::Config>,
+    pub(crate) committing: watch::Receiver<Option<Timestamp>>,
 }
 
 /// What the operator's command can ask.
@@ -36,6 +39,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         key_rules,
         bell,
         web: _,
+        committing: _,
     } = shown;
     let keys = keys::routes(store.clone(), key_rules.clone(), bell.clone());
     let rooms = access::routes()
@@ -64,6 +68,19 @@ fn measure(shown: &Shown) -> metrics::Measure {
     })
 }
 
+/// What says whether hosts and people can be served.
+fn ready(shown: &Shown, stop: Stop) -> metrics::Ready {
+    let hosts = shown.hosts.clone();
+    metrics::Ready {
+        written: Arc::new(move || {
+            let hosts = hosts.clone();
+            Box::pin(async move { hosts.written().await })
+        }),
+        committing: shown.committing.clone(),
+        stop,
+    }
+}
+
 /// The pages, with their entries in the order of the navigation.
 pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
     let store = &shown.store;
@@ -72,7 +89,7 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
         .with(metrics::pages(
             measure(shown),
             shown.web.clone(),
-            store.clone(),
+            ready(shown, stop.clone()),
         ))
         .with(hosts::pages(store.clone()))
         .with(health::pages(store.clone()))
@@ -117,6 +134,7 @@ mod tests {
                 key_rules: Live::fixed(keys::Policy::default()),
                 bell: Bell::default(),
                 web: Live::fixed(web::Config::default()),
+                committing: watch::channel(None).1,
             };
             let site = site(&shown, Stop::new());
             let (paths, open) = site.paths();

@@ -25,4 +25,12 @@ impl Hosts {
         }
         Ok(())
     }
+
+    /// When a collector last wrote that it is there, which it does every few seconds.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn written(&self) -> sqlx::Result<Option<Timestamp>> {
+        rows::collector_seen(self.store.read()).await
+    }
 }

@@ -32,7 +32,7 @@ use watchward_protocol::time::Timestamp;
 use crate::store::{Store, Tx};
 
 pub use position::Position;
-pub use rows::SCHEMA;
+pub use rows::{SCHEMA, forget, prune};
 
 /// The table `[intake]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -299,7 +299,8 @@ pub struct Trust {
     pub authorities: String,
 }
 
-/// Listens, and takes in what hosts tell until told to stop.
+/// Listens, and takes in what hosts tell until told to stop. Says since when some of that is being
+/// committed, while it is.
 ///
 /// # Errors
 /// An address cannot be listened on.
@@ -309,7 +310,7 @@ pub async fn start(
     trust: &Trust,
     orders: Live<Orders>,
     parts: (Store, Arc<dyn Registry>, Arc<dyn Rooms>),
-) -> anyhow::Result<()> {
+) -> anyhow::Result<watch::Receiver<Option<Timestamp>>> {
     let (store, registry, rooms) = parts;
     let (arrivals, arrived) = mpsc::channel(64);
     let bind = async |address: SocketAddr| {
@@ -328,7 +329,9 @@ pub async fn start(
         tasks: tasks.clone(),
         current: Arc::default(),
     };
-    tasks.start("intake", gather::run(store, rooms, arrived, tasks.pulse()));
+    let (commits, committing) = watch::channel(None);
+    let signs = (tasks.pulse(), commits);
+    tasks.start("intake", gather::run(store, rooms, arrived, signs));
     tasks.start(
         "stream",
         conversation::serve(stream.accept(tasks), talk, tasks.stop()),
@@ -337,5 +340,5 @@ pub async fn start(
         "enrolment",
         enrolment::serve(enrolment.accept(tasks), registry, tasks.stop()),
     );
-    Ok(())
+    Ok(committing)
 }

@@ -4,6 +4,7 @@
 //! stands in the database is measured when somebody asks. No label has a host's name, an address or
 //! a user: there is a bounded number of series.
 
+mod ready;
 #[cfg(test)]
 mod tests;
 
@@ -27,19 +28,20 @@ use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::time::Timestamp;
 
-use crate::store::Store;
 use crate::web::{Config, Pages};
+
+pub use ready::{Ready, Written};
 
 /// Reads from the database what is measured only when somebody asks.
 pub type Measure = Arc<dyn Fn(Timestamp) -> BoxFuture<'static, sqlx::Result<()>> + Send + Sync>;
 
 /// `GET /metrics` beside the pages, for this machine and for whoever has the token; `/-/healthy` and
 /// `/-/ready` for everybody.
-pub fn pages(measure: Measure, config: Live<Config>, store: Store) -> Pages {
+pub fn pages(measure: Measure, config: Live<Config>, ready: Ready) -> Pages {
     let well = Pages::new()
         .open_route("/-/healthy", get(healthy))
-        .open_route("/-/ready", get(ready))
-        .with_state(store);
+        .open_route("/-/ready", get(ready::ready))
+        .with_state(ready);
     Pages::new()
         .open_route("/metrics", get(guarded))
         .with_state((measure, config))
@@ -117,20 +119,6 @@ async fn healthy() -> (StatusCode, &'static str) {
         return (StatusCode::OK, "healthy\n");
     }
     (StatusCode::SERVICE_UNAVAILABLE, "the work stands still\n")
-}
-
-/// `GET /-/ready`: whether the database answers.
-async fn ready(State(store): State<Store>) -> (StatusCode, &'static str) {
-    match sqlx::query("SELECT 1").execute(store.read()).await {
-        Ok(_) => (StatusCode::OK, "ready\n"),
-        Err(error) => {
-            tracing::warn!(%error, "not ready: the database does not answer");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the database does not answer\n",
-            )
-        }
-    }
 }
 
 /// How often measurements are put together while nobody asks for them.

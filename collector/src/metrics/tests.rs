@@ -13,6 +13,14 @@ fn nothing() -> Measure {
     Arc::new(|_| Box::pin(async { Ok(()) }))
 }
 
+fn always_ready() -> Ready {
+    Ready {
+        written: Arc::new(|| Box::pin(async { Ok(Some(clock::now())) })),
+        committing: tokio::sync::watch::channel(None).1,
+        stop: Stop::new(),
+    }
+}
+
 async fn body(answer: Response) -> String {
     let bytes = axum::body::to_bytes(answer.into_body(), 1 << 20).await;
     String::from_utf8(bytes.unwrap().to_vec()).unwrap()
@@ -21,7 +29,7 @@ async fn body(answer: Response) -> String {
 async fn ask(config: Config, from: &str, token: Option<&str>) -> StatusCode {
     let store = testing::stores(&[people::SCHEMA]).await.remove(0);
     let people = People::new(store.clone(), Live::fixed(people::Config::default()));
-    let pages = pages(nothing(), Live::fixed(config.clone()), store.clone());
+    let pages = pages(nothing(), Live::fixed(config.clone()), always_ready());
     let site = Site::new(people).with(pages);
     let mut request = Request::builder().uri("/metrics");
     if let Some(token) = token {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tonic::Status;
 use watchward_daemon::clock;
@@ -41,12 +41,12 @@ pub(super) struct Arrival {
     pub(super) reply: Reply,
 }
 
-/// Commits what arrives until every conversation has ended.
+/// Commits what arrives until every conversation has ended, and says since when it does.
 pub(super) async fn run(
     store: Store,
     rooms: Arc<dyn Rooms>,
     mut arrived: mpsc::Receiver<Arrival>,
-    pulse: Pulse,
+    (pulse, commits): (Pulse, watch::Sender<Option<Timestamp>>),
 ) -> anyhow::Result<()> {
     loop {
         pulse.beat();
@@ -64,7 +64,9 @@ pub(super) async fn run(
             records += next.records.len();
             group.push(next);
         }
+        commits.send_replace(Some(clock::now()));
         commit(&store, &*rooms, group, &pulse).await;
+        commits.send_replace(None);
     }
 }
 
@@ -108,7 +110,7 @@ async fn attempt(store: &Store, rooms: &dyn Rooms, group: &[Arrival]) -> anyhow:
     for told in kinds.told() {
         rooms.absorb(&mut tx, told, now).await?;
     }
-    marks.advance(&mut tx).await?;
+    marks.advance(&mut tx, now).await?;
     tx.commit().await?;
     measure(group, begun.elapsed(), now);
     rooms.committed();
@@ -192,9 +194,9 @@ impl Marks {
         }
     }
 
-    async fn advance(&self, tx: &mut Tx) -> anyhow::Result<()> {
+    async fn advance(&self, tx: &mut Tx, now: Timestamp) -> anyhow::Result<()> {
         for (key, mark) in self.0.iter().filter(|(_, mark)| mark.is != mark.was) {
-            let moved = rows::advance(tx, *key, mark.was, mark.is).await?;
+            let moved = rows::advance(tx, *key, (mark.was, mark.is), now).await?;
             ensure!(moved, "another collector hears the same host");
         }
         Ok(())
