@@ -40,6 +40,8 @@ pub use rows::{DEADLINES, SCHEMA};
 pub struct Config {
     /// How long measurements are kept, and checks that no host speaks of any more.
     pub keep: Span,
+    /// How long changes of state are kept.
+    pub keep_changes: Span,
     /// The table `[health.flapping]`.
     pub flapping: Flapping,
 }
@@ -66,6 +68,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             keep: Span::days(7),
+            keep_changes: Span::days(400),
             flapping: Flapping::default(),
         }
     }
@@ -185,6 +188,7 @@ pub async fn activate(
     let why = format!("The host has not spoken of this check for {}.", config.keep);
     let ended = end(tx, &gone, &why, now).await?;
     past::prune(tx, oldest).await?;
+    past::prune_transitions(tx, now - config.keep_changes.duration()).await?;
     Ok(told + ended)
 }
 

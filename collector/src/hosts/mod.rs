@@ -51,6 +51,9 @@ pub struct Config {
     /// A host that has not been heard for this long is silent. At least three times `beat` in the
     /// agents' configuration, or hosts fall silent between two signs of life.
     pub silent_after: Span,
+    /// How long a host that was revoked is remembered, and how far another life of a host's spool
+    /// had come.
+    pub keep: Span,
 }
 
 impl Default for Config {
@@ -60,12 +63,16 @@ impl Default for Config {
             certificate_life: Span::days(30),
             token_life: Span::minutes(15),
             silent_after: Span::seconds(60),
+            keep: Span::days(400),
         }
     }
 }
 
 /// How often the collector notes that it is there.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
+
+/// How often it forgets what is too old.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
 
 /// What another room does about a host that is revoked, in the same transaction.
 pub type OnRevoke = for<'a> fn(&'a mut Tx, HostId, Timestamp) -> BoxFuture<'a, sqlx::Result<()>>;
@@ -82,6 +89,7 @@ pub struct Hosts {
     identity: Arc<Identity>,
     renew_at: Timestamp,
     noted: Timestamp,
+    forgot: Timestamp,
     revoked: Arc<watch::Sender<u64>>,
     on_revoke: Option<OnRevoke>,
     doors: Option<Doors>,
@@ -108,6 +116,7 @@ impl Hosts {
             identity: Identity::from_pem(&own.chain, &key)?,
             renew_at: authority::renew_at(now, life),
             noted: now,
+            forgot: now,
             revoked: Arc::new(watch::Sender::new(0)),
             on_revoke: None,
             doors: None,
@@ -203,7 +212,7 @@ impl Hosts {
     /// # Errors
     /// The database's.
     pub async fn thaw(&self, tx: &mut Tx, now: Timestamp) -> sqlx::Result<Duration> {
-        let last = rows::collector_seen(tx).await?;
+        let last = rows::collector_seen(&mut **tx).await?;
         let away = last.map_or(Duration::ZERO, |last| now.since(last));
         self.put_off(tx, now).await?;
         rows::set_collector_seen(tx, now).await?;
@@ -212,7 +221,7 @@ impl Hosts {
 
     async fn activate(
         &mut self,
-        revocations: &mut i64,
+        revocations: &mut (i64, i64),
         bell: &Bell,
         now: Timestamp,
     ) -> anyhow::Result<()> {
@@ -222,6 +231,9 @@ impl Hosts {
         }
         if self.look(now).await? {
             bell.ring();
+        }
+        if now.since(self.forgot) >= FORGET_EVERY && self.forget(now).await? {
+            self.forgot = now;
         }
         if now >= self.renew_at {
             let life = self.config.now().certificate_life.duration();
@@ -241,7 +253,7 @@ impl Hosts {
             return Ok(false);
         }
         let mut tx = self.store.begin().await?;
-        let last = rows::collector_seen(&mut tx).await?;
+        let last = rows::collector_seen(&mut *tx).await?;
         let away = last.map_or(Duration::ZERO, |last| deadline::away(last, now));
         if !away.is_zero() {
             self.put_off(&mut tx, now).await?;

@@ -12,7 +12,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::{Hosts, authority, judge, rows};
 use crate::alerting;
-use crate::intake::{Credentials, Enrol, Host, Refusal, Registry};
+use crate::intake::{self, Credentials, Enrol, Host, Refusal, Registry};
 use crate::store::Tx;
 
 /// A name that a host may have: letters, digits, `-`, `.`, `_`, at most 253.
@@ -77,6 +77,19 @@ impl Hosts {
             tracing::warn!(host.id = %id, host.name = name, "revoked a host");
         }
         Ok(gone.len())
+    }
+
+    /// Forgets some of what is too old; says whether that is all.
+    pub(super) async fn forget(&self, now: Timestamp) -> sqlx::Result<bool> {
+        let oldest = now - self.config.now().keep.duration();
+        let mut tx = self.store.begin().await?;
+        let gone = rows::forget(&mut tx, oldest).await?;
+        for host in &gone {
+            intake::forget(&mut tx, *host).await?;
+        }
+        let marks = intake::prune(&mut tx, oldest).await?;
+        tx.commit().await?;
+        Ok(gone.is_empty() && marks == 0)
     }
 
     /// Says so in the log, at most once a second: strangers can ask as often as they like.

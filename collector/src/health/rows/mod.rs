@@ -46,6 +46,7 @@ pub const SCHEMA: Schema = Schema {
         CREATE INDEX health_sample_received ON health_sample (received_at)",
         "ALTER TABLE health_check ADD COLUMN mute_at BIGINT",
         "ALTER TABLE health_check ADD COLUMN gone_at BIGINT",
+        "CREATE INDEX health_transition_received ON health_transition (received_at)",
     ],
 };
 

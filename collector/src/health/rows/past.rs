@@ -1,4 +1,4 @@
-//! What was: changes of state, for good, and measurements, for a while.
+//! What was: changes of state, for long, and measurements, for a while.
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -156,6 +156,23 @@ pub(in crate::health) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Re
     sqlx::query(
         "DELETE FROM health_sample WHERE id IN (SELECT id FROM health_sample \
          WHERE received_at < $1 ORDER BY received_at LIMIT 10000)",
+    )
+    .bind(oldest.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Forgets changes of state that came before `oldest`, some thousand at a time. The newest stays:
+/// SQLite gives the number after its, and whoever watches counts on it.
+pub(in crate::health) async fn prune_transitions(
+    tx: &mut Tx,
+    oldest: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "DELETE FROM health_transition WHERE id IN (SELECT id FROM health_transition \
+         WHERE received_at < $1 AND id < (SELECT MAX(id) FROM health_transition) \
+         ORDER BY received_at LIMIT 10000)",
     )
     .bind(oldest.as_micros())
     .execute(&mut **tx)

@@ -75,3 +75,26 @@ async fn of_a_host_that_is_revoked_nothing_stays_open() {
         assert_eq!(states(&store).await, [State::Down]);
     }
 }
+
+#[tokio::test]
+async fn changes_of_state_are_kept_for_long_and_not_for_ever() {
+    for store in stores().await {
+        hear(&store, &results(1, "tcp.db", "pfff"), at(40)).await;
+        hear(&store, &results(2, "tcp.db", "p"), at(1_000)).await;
+        let year = 400 * 86_400;
+        let left = async |now: i64| {
+            pass(&store, at(now)).await;
+            let all = after(&store, 0, 10).await.unwrap();
+            all.into_iter().map(|one| one.host).collect::<Vec<_>>()
+        };
+        // That both have fallen silent is a change too.
+        assert_eq!(
+            left(39 + year).await,
+            ["web-1", "web-1", "web-2", "web-1", "web-2"]
+        );
+        assert_eq!(left(41 + year).await, ["web-2", "web-1", "web-2"]);
+        let last = last(&store).await.unwrap();
+        assert_eq!(left(10 * year).await, ["web-2"], "the newest stays");
+        assert_eq!(super::last(&store).await.unwrap(), last);
+    }
+}

@@ -72,11 +72,32 @@ pub(super) async fn revoke(tx: &mut Tx, name: &str, now: Timestamp) -> sqlx::Res
     rows.iter().map(id).collect()
 }
 
-/// How many hosts were ever revoked: another number says that one was.
-pub(super) async fn revocations(store: &Store) -> sqlx::Result<i64> {
-    sqlx::query_scalar("SELECT COUNT(*) FROM host WHERE revoked_at IS NOT NULL")
-        .fetch_one(store.read())
-        .await
+/// How many hosts are revoked, and when the last was: other numbers say that one was.
+pub(super) async fn revocations(store: &Store) -> sqlx::Result<(i64, i64)> {
+    sqlx::query_as(
+        "SELECT COUNT(*), COALESCE(MAX(revoked_at), 0) FROM host WHERE revoked_at IS NOT NULL",
+    )
+    .fetch_one(store.read())
+    .await
+}
+
+/// Forgets hosts that were revoked before `oldest`, a hundred at a time; says which.
+pub(super) async fn forget(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<Vec<HostId>> {
+    let rows = sqlx::query(
+        "DELETE FROM host WHERE id IN (SELECT id FROM host WHERE revoked_at < $1 LIMIT 100) \
+         RETURNING id",
+    )
+    .bind(oldest.as_micros())
+    .fetch_all(&mut **tx)
+    .await?;
+    let gone: Vec<_> = rows.iter().map(id).collect::<sqlx::Result<_>>()?;
+    for host in &gone {
+        sqlx::query("DELETE FROM host_finding WHERE host_id = $1")
+            .bind(host.to_string())
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(gone)
 }
 
 /// How many hosts are heard, silent and revoked.
@@ -211,9 +232,12 @@ pub(super) async fn put_off(tx: &mut Tx, grace: Timestamp) -> sqlx::Result<()> {
 }
 
 /// When the collector last noted that it was there.
-pub(super) async fn collector_seen(tx: &mut Tx) -> sqlx::Result<Option<Timestamp>> {
+pub(super) async fn collector_seen<'a, E>(executor: E) -> sqlx::Result<Option<Timestamp>>
+where
+    E: sqlx::Executor<'a, Database = sqlx::Any>,
+{
     let found: Option<i64> = sqlx::query_scalar("SELECT at FROM collector_seen WHERE one = 1")
-        .fetch_optional(&mut **tx)
+        .fetch_optional(executor)
         .await?;
     Ok(found.map(Timestamp::from_micros))
 }

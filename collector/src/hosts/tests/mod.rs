@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use watchward_daemon::tasks::tasks;
 
 use super::*;
-use crate::intake::{Credentials, Enrol, Refusal, Registry};
+use crate::intake::{self, Credentials, Enrol, Refusal, Registry};
 use crate::store::testing::{self, Fresh};
 
 fn at(second: i64) -> Timestamp {
@@ -26,7 +26,7 @@ struct Room {
 }
 
 async fn rooms() -> Vec<Room> {
-    let stores = testing::stores(&[SCHEMA, alerting::SCHEMA]).await;
+    let stores = testing::stores(&[SCHEMA, alerting::SCHEMA, intake::SCHEMA]).await;
     let room = |store: Fresh| {
         let folder = tempfile::tempdir().unwrap();
         let authority = folder.path().join("authority.pem");
@@ -253,7 +253,7 @@ async fn enrolling_a_name_again_revokes_the_host_that_had_it() {
             room.enrol(&secret, "web-1", at(1)).await.unwrap();
         }
         let revocations = rows::revocations(&room.store).await.unwrap();
-        assert_eq!(revocations, 1);
+        assert_eq!(revocations.0, 1);
     }
 }
 
@@ -268,5 +268,29 @@ async fn only_tokens_that_can_be_used_are_listed() {
         let listed = serde_json::to_value(listed).unwrap();
         assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
         assert_eq!(listed[0]["host"], "web-3");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_was_revoked_is_remembered_for_long_and_not_for_ever() {
+    for room in rooms().await {
+        let secret = room.token("web-1", at(900)).await;
+        room.enrol(&secret, "web-1", at(0)).await.unwrap();
+        let secret = room.token("web-2", at(900)).await;
+        room.enrol(&secret, "web-2", at(0)).await.unwrap();
+        room.hosts.revoke("web-1", at(10)).await.unwrap();
+        let names = async || {
+            let all = rows::hosts(&room.store).await.unwrap();
+            all.into_iter().map(|one| one.name).collect::<Vec<_>>()
+        };
+        let year = 400 * 86_400;
+        assert!(room.hosts.forget(at(10 + year)).await.unwrap());
+        assert_eq!(names().await, ["web-1", "web-2"]);
+        assert!(
+            !room.hosts.forget(at(11 + year)).await.unwrap(),
+            "there may be more"
+        );
+        assert!(room.hosts.forget(at(11 + year)).await.unwrap());
+        assert_eq!(names().await, ["web-2"], "whoever is not revoked stays");
     }
 }
