@@ -39,6 +39,7 @@ use store::{Schema, Store, Tx, deadline};
 
 /// Every room's tables.
 const SCHEMAS: &[Schema] = &[
+    store::timer::SCHEMA,
     intake::SCHEMA,
     people::SCHEMA,
     alerting::SCHEMA,

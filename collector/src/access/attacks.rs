@@ -22,6 +22,7 @@ pub(super) async fn follow(
 ) -> sqlx::Result<()> {
     let came = by_source(fresh);
     let sources: Vec<_> = came.iter().map(|(source, _)| *source).collect();
+    attack::take_turn(tx, &sources).await?;
     let open = attack::open(tx, &sources).await?;
     let mut changed = Vec::new();
     for (source, came) in &came {

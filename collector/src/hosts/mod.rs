@@ -254,6 +254,8 @@ impl Hosts {
         }
         let mut tx = self.store.begin().await?;
         let last = rows::collector_seen(&mut *tx).await?;
+        // Another collector may have been there meanwhile, and its clock may be behind.
+        let last = last.map(|last| last.max(self.noted));
         let away = last.map_or(Duration::ZERO, |last| deadline::away(last, now));
         if !away.is_zero() {
             self.put_off(&mut tx, now).await?;

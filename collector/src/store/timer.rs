@@ -8,7 +8,15 @@ use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::time::Timestamp;
 
-use super::{Deadlines, Store, Tx, deadline};
+use super::{Deadlines, Schema, Store, Tx, deadline};
+
+/// When somebody looked last at what has deadlines, so that of several collectors on one database
+/// each waits for its turn, and only one puts deadlines off when all were away.
+pub const SCHEMA: Schema = Schema {
+    room: "timer",
+    steps: &["CREATE TABLE timer_look (
+        name TEXT PRIMARY KEY, at BIGINT NOT NULL, turns BIGINT NOT NULL)"],
+};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(5);
@@ -60,19 +68,41 @@ where
     A: for<'a> Fn(&'a mut Tx, Timestamp) -> BoxFuture<'a, sqlx::Result<usize>>,
 {
     let mut tx = store.begin().await?;
-    deadline::put_off(&mut tx, deadlines, deadline::away(last, now)).await?;
+    if let Some((name, _)) = deadlines.first() {
+        // Whose clock is behind ours looked no longer ago than we did ourselves.
+        let last = take_turn(&mut tx, name, now).await?.max(last);
+        deadline::put_off(&mut tx, deadlines, deadline::away(last, now)).await?;
+    }
     let came = act(&mut tx, now).await?;
     tx.commit().await?;
     Ok(came)
 }
 
+/// Waits until no other collector looks at this, and says when one did last.
+async fn take_turn(tx: &mut Tx, name: &str, now: Timestamp) -> sqlx::Result<Timestamp> {
+    let last: i64 = sqlx::query_scalar(
+        "INSERT INTO timer_look (name, at, turns) VALUES ($1, $2, 1) \
+         ON CONFLICT (name) DO UPDATE SET turns = timer_look.turns + 1 RETURNING at",
+    )
+    .bind(name)
+    .bind(now.as_micros())
+    .fetch_one(&mut **tx)
+    .await?;
+    sqlx::query("UPDATE timer_look SET at = $2 WHERE name = $1")
+        .bind(name)
+        .bind(now.as_micros())
+        .execute(&mut **tx)
+        .await?;
+    Ok(Timestamp::from_micros(last))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Schema, testing};
+    use crate::store::testing;
 
-    const SCHEMA: Schema = Schema {
-        room: "timer",
+    const DUE: Schema = Schema {
+        room: "timer-test",
         steps: &["CREATE TABLE timer_test (due_at BIGINT NOT NULL)"],
     };
 
@@ -86,7 +116,7 @@ mod tests {
 
     #[tokio::test]
     async fn deadlines_are_put_off_by_an_absence_but_not_by_the_usual_pauses() {
-        for store in testing::stores(&[SCHEMA]).await {
+        for store in testing::stores(&[DUE, SCHEMA]).await {
             let mut tx = store.begin().await.unwrap();
             sqlx::query("INSERT INTO timer_test VALUES (0)")
                 .execute(&mut *tx)
@@ -104,6 +134,35 @@ mod tests {
                     .unwrap();
                 assert_eq!(due, put_off * 1_000_000, "at {now}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn of_two_collectors_that_were_away_together_one_puts_deadlines_off() {
+        for store in testing::stores(&[DUE, SCHEMA]).await {
+            sqlx::query("INSERT INTO timer_test VALUES (0)")
+                .execute(store.read())
+                .await
+                .unwrap();
+            let columns: Deadlines = &[("timer_test", "due_at")];
+            let look = async |last: i64, now: i64| {
+                turn(&store, columns, &nothing, (at(last), at(now)))
+                    .await
+                    .unwrap();
+            };
+            // Both look at 10 and 11, are away, and look again at 610 and 611.
+            for (last, now) in [(5, 10), (6, 11), (10, 610), (11, 611)] {
+                look(last, now).await;
+            }
+            // One was stopped while the other was there; one has a clock that is 40 s ahead.
+            for (last, now) in [(885, 890), (611, 891), (890, 895), (931, 936), (895, 900)] {
+                look(last, now).await;
+            }
+            let due: i64 = sqlx::query_scalar("SELECT due_at FROM timer_test")
+                .fetch_one(store.read())
+                .await
+                .unwrap();
+            assert_eq!(due, 599 * 1_000_000, "on {:?}", store.kind());
         }
     }
 }

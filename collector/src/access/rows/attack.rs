@@ -1,6 +1,6 @@
 //! Sources that are at it now: one row each while their incident is open.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -92,4 +92,31 @@ fn attack(row: &AnyRow) -> sqlx::Result<Attack> {
         told: row.try_get(4)?,
         over_at: stamp(row.try_get(5)?),
     })
+}
+
+/// Into how many parts sources are divided for taking turns.
+const SLOTS: u8 = 64;
+
+/// Waits until no other collector counts what these sources did. From here on this one sees what
+/// others have kept: a burst that came to two of them is seen by the later.
+pub(in crate::access) async fn take_turn(tx: &mut Tx, sources: &[Source]) -> sqlx::Result<()> {
+    let slot = |source: &Source| {
+        let sum = source
+            .as_bytes()
+            .iter()
+            .fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte));
+        i64::from(sum % SLOTS)
+    };
+    // In one order everywhere, so that two collectors never wait for each other.
+    let slots: BTreeSet<i64> = sources.iter().map(slot).collect();
+    let slots: Vec<_> = slots.into_iter().collect();
+    Bulk {
+        before: "INSERT INTO access_turn (slot, turns) VALUES ",
+        columns: 2,
+        after: " ON CONFLICT (slot) DO UPDATE SET turns = access_turn.turns + 1",
+    }
+    .execute(tx, &slots, |slot, values| {
+        values.number(*slot).number(1);
+    })
+    .await
 }

@@ -59,6 +59,7 @@ pub const SCHEMA: Schema = Schema {
         ALTER TABLE access_event ADD COLUMN tunnel_v4 {bytes};
         ALTER TABLE access_event ADD COLUMN tunnel_v6 {bytes};
         ALTER TABLE access_event ADD COLUMN command {bytes}",
+        "CREATE TABLE access_turn (slot BIGINT PRIMARY KEY, turns BIGINT NOT NULL)",
     ],
 };
 

@@ -3,6 +3,7 @@
 mod flood;
 mod judged;
 mod listed;
+mod shared;
 
 use watchward_protocol::access::{
     AccessEvent, Action, Certificate, Key, Outcome, Peer, Service, Trust, Tunnel, User,
