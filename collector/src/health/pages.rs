@@ -154,8 +154,8 @@ fn graphs(
                 Some((sample.at, value.number))
             })
             .collect();
-        let values = samples.iter().flat_map(|sample| &sample.values);
-        let limits = values.filter(|value| value.name == *name).last();
+        let mut values = samples.iter().flat_map(|sample| &sample.values);
+        let limits = values.rfind(|value| value.name == *name);
         let limits = limits.map(|value| value.limits).unwrap_or_default();
         let (name, unit) = (escaped(name), escaped(unit));
         sparks.extend(Spark::draw((&name, &unit), &points, ends, gap, &limits));
