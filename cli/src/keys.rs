@@ -129,6 +129,7 @@ fn one(place: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
         ("comment", place.text("comment")),
         ("options", texts(place, "options").join(" | ")),
         ("names", texts(place, "principals").join(", ")),
+        ("only", place.text("condition")),
         ("state", state(place)),
         ("first seen", place.moment("first_at")),
         ("due", place.moment("due_at")),

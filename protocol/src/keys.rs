@@ -16,8 +16,44 @@ pub struct Keys {
     pub openings: Vec<Opening>,
     /// How many more there are that were left out because there are too many.
     pub omitted: u32,
-    /// What could not be read or understood, each in one sentence for a person.
-    pub troubles: Vec<String>,
+    /// What could not be read, or is passed over.
+    pub troubles: Vec<Trouble>,
+}
+
+/// Something that is wrong with what a holder has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// What follows from it.
+    pub effect: Effect,
+    /// The file that it is about; none: everything that the holder has.
+    pub file: Option<String>,
+    /// One sentence for a person.
+    pub text: String,
+}
+
+impl Trouble {
+    /// Whether there may be more than was told.
+    pub fn hides(&self) -> bool {
+        self.effect != Effect::PassedOver
+    }
+
+    /// Whether what stands in this file may not have been told.
+    pub fn hides_in(&self, file: &str) -> bool {
+        self.hides() && self.file.as_deref().is_none_or(|own| own == file)
+    }
+}
+
+/// What follows from a trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// It was not read or not found out: there may be more than was told.
+    Unread,
+    /// sshd itself passes it over: it opens nothing.
+    PassedOver,
+    /// A word of a newer program: there may be more than was told.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Whose keys.
@@ -50,6 +86,9 @@ pub struct Opening {
     pub not_before: Option<Timestamp>,
     /// Until when it is valid, where it says so.
     pub not_after: Option<Timestamp>,
+    /// For which connections alone it counts, where sshd's configuration tells them apart: `from
+    /// 10.0.0.0/8`.
+    pub condition: Option<String>,
 }
 
 /// What something is that opens an account, or that a host is known by.
@@ -62,7 +101,7 @@ pub enum Means {
     Authority,
     /// Names that a certificate may bear for this account: `AuthorizedPrincipalsFile`.
     Principals,
-    /// A program that is asked which keys or principals open it, which nobody can know beforehand.
+    /// A program that is asked which keys open it, which nobody can know beforehand.
     Command,
     /// A key that sshd shows to clients.
     HostKey,
@@ -70,6 +109,8 @@ pub enum Means {
     HostCertificate,
     /// The certificate by which this agent speaks to the collector.
     AgentCertificate,
+    /// A program that is asked for the names that a certificate may bear; no key opens by it alone.
+    PrincipalsCommand,
 }
 
 /// A public key.

@@ -51,6 +51,7 @@ pub fn certificate(identity: &Path) -> anyhow::Result<Opening> {
         principals: Vec::new(),
         not_before: moment(own.validity().not_before),
         not_after: moment(own.validity().not_after),
+        condition: None,
     })
 }
 

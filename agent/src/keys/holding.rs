@@ -1,8 +1,9 @@
 //! What one holder has, gathered within the bounds of a report.
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use watchward_protocol::keys::{Holder, Keys, Means, Opening};
+use watchward_protocol::keys::{Effect, Holder, Keys, Means, Opening, Trouble};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
@@ -11,22 +12,31 @@ use super::open::shown;
 /// How many openings are told.
 const MOST: usize = 2000;
 /// How many bytes of them, about.
-const LARGEST: usize = 900 << 10;
+const LARGEST: usize = 832 << 10;
 /// How many troubles are told.
 const MOST_TROUBLES: usize = 64;
+/// How many of what could not be read: these come first, so that rubbish does not hide them.
+const MOST_UNREAD: usize = 32;
 /// How much of a text is told.
 const LONGEST: usize = 1024;
 /// How many principals of an opening are told.
 const MOST_PRINCIPALS: usize = 64;
 
-/// What a holder has, as far as it was gathered.
-#[derive(Debug)]
+/// What a holder has, or a file of theirs, as far as it was gathered.
+#[derive(Clone, Debug)]
 pub(super) struct Holding {
     openings: Vec<Opening>,
     omitted: u32,
-    troubles: Vec<String>,
-    untold: usize,
+    unread: Troubles,
+    passed_over: Troubles,
     room: usize,
+}
+
+/// Troubles of one effect, and how many more there were.
+#[derive(Clone, Debug, Default)]
+struct Troubles {
+    said: Vec<Trouble>,
+    more: usize,
 }
 
 impl Default for Holding {
@@ -34,8 +44,8 @@ impl Default for Holding {
         Self {
             openings: Vec::new(),
             omitted: 0,
-            troubles: Vec::new(),
-            untold: 0,
+            unread: Troubles::default(),
+            passed_over: Troubles::default(),
             room: LARGEST,
         }
     }
@@ -46,13 +56,14 @@ pub(super) fn opening(means: Means, file: &Path, line: Option<u32>) -> Opening {
     Opening {
         means,
         key: None,
-        file: cut(shown(file)),
+        file: named(file),
         line,
         comment: Foreign::default(),
         options: Foreign::default(),
         principals: Vec::new(),
         not_before: None,
         not_after: None,
+        condition: None,
     }
 }
 
@@ -79,42 +90,142 @@ impl Holding {
         }
     }
 
-    /// Says what went wrong.
-    pub(super) fn trouble(&mut self, what: String) {
-        if self.troubles.len() + 1 < MOST_TROUBLES {
-            self.troubles.push(cut(what));
-        } else {
-            self.untold += 1;
+    /// Adds what was gathered elsewhere.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        self.openings_of(other);
+        self.complain(other);
+    }
+
+    /// Adds only what opens elsewhere.
+    pub(super) fn openings_of(&mut self, other: &Self) {
+        other.openings.iter().cloned().for_each(|it| self.add(it));
+        self.omitted = self.omitted.saturating_add(other.omitted);
+    }
+
+    /// Authorities that are limited to no names are limited to this one.
+    pub(super) fn name_authorities(&mut self, name: &Foreign) {
+        let authorities = self.openings.iter_mut();
+        for one in authorities.filter(|it| it.means == Means::Authority) {
+            if one.principals.is_empty() {
+                one.principals.push(name.clone());
+            }
         }
+    }
+
+    /// Adds what counts only for some connections; what counts for all of them is there already.
+    pub(super) fn also(&mut self, mut other: Self, condition: &str) {
+        let openings = std::mem::take(&mut other.openings);
+        let place = |one: &Opening| (one.means, one.file.clone(), one.line, one.options.clone());
+        let places = self.openings.iter().enumerate();
+        let places: HashMap<_, _> = places.map(|(at, one)| (place(one), at)).collect();
+        for mut opening in openings {
+            let known = places.get(&place(&opening));
+            match known.and_then(|at| self.openings.get_mut(*at)) {
+                None => {
+                    opening.condition = Some(condition.to_owned());
+                    self.add(opening);
+                }
+                Some(known) => {
+                    if let Some(known) = &mut known.condition {
+                        *known = cut(format!("{known} or {condition}"));
+                    }
+                }
+            }
+        }
+        self.omitted = self.omitted.saturating_add(other.omitted);
+        self.complain(&other);
+    }
+
+    /// Adds only what is wrong elsewhere.
+    pub(super) fn complain(&mut self, other: &Self) {
+        self.unread.extend(&other.unread);
+        self.passed_over.extend(&other.passed_over);
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.openings.len()
+    }
+
+    /// Says that something could not be read or found out: of a file, or of everything.
+    pub(super) fn unread(&mut self, file: Option<&Path>, text: String) {
+        self.unread.add(Effect::Unread, file, text);
+    }
+
+    /// Says that sshd itself passes something over.
+    pub(super) fn passed_over(&mut self, file: Option<&Path>, text: String) {
+        self.passed_over.add(Effect::PassedOver, file, text);
     }
 
     /// Says that sshd ignores a line. There may be millions of them.
-    pub(super) fn ignored(&mut self, path: &Path, line: Option<u32>, why: &str) {
-        if self.troubles.len() + 1 >= MOST_TROUBLES {
-            self.untold += 1;
+    pub(super) fn ignored(&mut self, path: &Path, line: u32, why: &str) {
+        if self.passed_over.said.len() >= MOST_TROUBLES {
+            self.passed_over.more += 1;
             return;
         }
-        let line = line.unwrap_or_default();
-        self.trouble(format!(
-            "{}, line {line}: sshd ignores it: {why}",
-            shown(path)
-        ));
+        let text = format!("{}, line {line}: sshd ignores it: {why}", shown(path));
+        self.passed_over(Some(path), text);
     }
 
     /// All of it.
-    pub(super) fn told(mut self, holder: Holder, at: Timestamp) -> Keys {
-        if self.untold > 0 {
-            self.troubles
-                .push(format!("and {} more of this kind", self.untold));
-        }
+    pub(super) fn told(self, holder: Holder, at: Timestamp) -> Keys {
+        let mut troubles = self.unread.told(MOST_UNREAD, Effect::Unread);
+        let left = MOST_TROUBLES - troubles.len();
+        troubles.extend(self.passed_over.told(left, Effect::PassedOver));
         Keys {
             at,
             holder,
             openings: self.openings,
             omitted: self.omitted,
-            troubles: self.troubles,
+            troubles,
         }
     }
+}
+
+impl Troubles {
+    fn add(&mut self, effect: Effect, file: Option<&Path>, text: String) {
+        if self.said.len() >= MOST_TROUBLES {
+            self.more += 1;
+            return;
+        }
+        let (file, text) = (file.map(named), cut(text));
+        let trouble = Trouble { effect, file, text };
+        // The same file may count for several reasons.
+        if !self.said.contains(&trouble) {
+            self.said.push(trouble);
+        }
+    }
+
+    fn extend(&mut self, other: &Self) {
+        for trouble in &other.said {
+            let known = self.said.contains(trouble);
+            if !known && self.said.len() < MOST_TROUBLES {
+                self.said.push(trouble.clone());
+            } else if !known {
+                self.more += 1;
+            }
+        }
+        self.more += other.more;
+    }
+
+    /// At most so many, of which the last says how many more there are.
+    fn told(mut self, most: usize, effect: Effect) -> Vec<Trouble> {
+        if self.said.len() + usize::from(self.more > 0) > most {
+            let fit = most.saturating_sub(1);
+            self.more += self.said.len().saturating_sub(fit);
+            self.said.truncate(fit);
+        }
+        if self.more > 0 && most > 0 {
+            let (file, text) = (None, format!("and {} more of this kind", self.more));
+            self.said.push(Trouble { effect, file, text });
+        }
+        self.said
+    }
+}
+
+/// A file as reports name it.
+fn named(path: &Path) -> String {
+    cut(shown(path))
 }
 
 fn shorten(text: &mut Foreign) {
@@ -139,24 +250,27 @@ mod tests {
 
     #[test]
     fn a_report_stays_below_a_mebibyte_and_says_what_it_leaves_out() {
-        for (comment, kept) in [(0, 2000), (2000, 400)] {
+        for (comment, kept) in [(0, 2000), (2000, 370)] {
             let mut holding = Holding::default();
             for line in 0..3000 {
                 let mut one = opening(Means::AuthorizedKey, Path::new("/home/a/keys"), Some(line));
                 one.comment = vec![b'x'; comment].into();
                 one.options = vec![b'y'; comment].into();
                 holding.add(one);
-                holding.trouble("oh".repeat(2000));
+                let text = format!("{line}{}", "oh".repeat(2000));
+                holding.passed_over(Some(Path::new(&text)), text.clone());
             }
+            holding.unread(None, "what counts".to_owned());
             let keys = holding.told(Holder::Account("a".into()), Timestamp::default());
             assert!(keys.openings.len() > kept - 50 && keys.openings.len() <= kept);
             assert_eq!(keys.openings.len() + keys.omitted as usize, 3000);
             assert_eq!(keys.troubles.len(), 64);
-            assert!(
-                keys.troubles[63].contains("2937 more"),
-                "{}",
-                keys.troubles[63]
-            );
+            let [first, .., last] = &keys.troubles[..] else {
+                panic!("many");
+            };
+            assert_eq!((&first.text[..], first.hides()), ("what counts", true));
+            assert!(last.text.contains("2938 more"), "{last:?}");
+            assert!(!last.hides());
             let bytes = wire::encode(Record {
                 seq: 1,
                 covers: 0,

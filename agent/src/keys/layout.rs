@@ -1,10 +1,12 @@
-//! Where sshd's configuration lies, and whether it says different things of different accounts.
+//! Where sshd's configuration lies, and what its `Match` blocks look at.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+use super::criteria::Criteria;
 
 /// How deep files may include each other, as in sshd.
 const DEEPEST: usize = 16;
@@ -14,10 +16,8 @@ const MOST: usize = 256;
 /// What the configuration looks like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// There are `Match` blocks: each account is to be asked for.
-    pub(super) matches: bool,
-    /// There are `Match` blocks for where somebody comes from, which nobody can ask for beforehand.
-    pub(super) by_origin: bool,
+    /// What `Match` blocks look at.
+    pub(super) criteria: Criteria,
     /// The files, and the folders in which others would be read as well.
     pub(super) places: BTreeSet<PathBuf>,
 }
@@ -35,20 +35,34 @@ impl Layout {
             return;
         }
         let Ok(text) = fs::read(path) else {
-            self.matches |= path.exists();
+            if path.exists() {
+                self.unread(path);
+            }
             return;
         };
         for line in text.split(|byte| *byte == b'\n') {
             let (keyword, value) = words(line);
             if keyword.eq_ignore_ascii_case(b"match") {
-                self.matches |= !value.eq_ignore_ascii_case(b"all");
-                self.by_origin |= by_origin(value);
+                self.criteria.add(value);
+            } else if keyword.eq_ignore_ascii_case(b"port") {
+                let port = std::str::from_utf8(value)
+                    .ok()
+                    .and_then(|it| it.parse().ok());
+                port.into_iter().for_each(|it| self.criteria.listens(it));
             } else if keyword.eq_ignore_ascii_case(b"include") {
                 for pattern in value.split(u8::is_ascii_whitespace) {
                     self.include(pattern, folder, depth);
                 }
             }
         }
+    }
+
+    /// What cannot be read may say anything of anybody.
+    fn unread(&mut self, path: &Path) {
+        self.criteria.who = true;
+        let path = path.display();
+        self.criteria
+            .pass(format!("what {path} includes or says of Match"));
     }
 
     fn include(&mut self, pattern: &[u8], folder: &Path, depth: usize) {
@@ -60,9 +74,7 @@ impl Layout {
             return;
         };
         if wild(parent.as_os_str()) {
-            // Not looked into; it may say anything.
-            self.matches = true;
-            return;
+            return self.unread(parent);
         }
         if !wild(name) {
             return self.file(&path, folder, depth + 1);
@@ -90,31 +102,6 @@ fn words(line: &[u8]) -> (&[u8], &[u8]) {
     let (keyword, rest) = line.split_at(end);
     let blank = rest.iter().take_while(|byte| parts(byte)).count();
     (keyword, rest.get(blank..).unwrap_or_default())
-}
-
-/// Whether a `Match` looks at anything but who it is.
-fn by_origin(criteria: &[u8]) -> bool {
-    let mut words = criteria
-        .split(u8::is_ascii_whitespace)
-        .filter(|it| !it.is_empty());
-    let known = |word: &[u8]| {
-        let name = word.split(|byte| *byte == b'=').next().unwrap_or_default();
-        let who: [&[u8]; 3] = [b"user", b"group", b"invalid-user"];
-        who.iter().any(|known| known.eq_ignore_ascii_case(name))
-    };
-    while let Some(word) = words.next() {
-        if word.starts_with(b"#") {
-            return false;
-        }
-        if !known(word) && !word.eq_ignore_ascii_case(b"all") {
-            return true;
-        }
-        let alone = word.contains(&b'=') || word.eq_ignore_ascii_case(b"invalid-user");
-        if !alone {
-            words.next();
-        }
-    }
-    false
 }
 
 fn wild(name: &OsStr) -> bool {
@@ -154,35 +141,40 @@ mod tests {
 
     #[test]
     fn a_match_is_found_wherever_it_is() {
-        for (main, included, expected) in [
-            ("Port 22\n# Match User a\nMatch all\n", "", (false, false)),
-            ("  match User a,b Group c\n", "", (true, false)),
-            (
-                "Include sshd_config.d/*.conf\n",
-                "Match=Group c\n",
-                (true, false),
-            ),
+        for (main, included, who, origins) in [
+            ("Port 22\n# Match User a\nMatch all\n", "", false, 0),
+            ("  match User a,b Group c\n", "", true, 0),
+            ("Include sshd_config.d/*.conf\n", "Match=Group c\n", true, 0),
             (
                 "Include sshd_config.d/*.conf\n",
                 "X11Forwarding no\n",
-                (false, false),
+                false,
+                0,
             ),
             (
                 "Include \"sshd_config.d/o?e.conf\"\n",
                 "Match Address 192.0.2.0/24\n",
-                (true, true),
+                false,
+                1,
             ),
-            ("Match User=a LocalPort 22\n", "", (true, true)),
-            ("Include */x\n", "", (true, false)),
-            ("Include sshd_config\nInclude none\n", "", (false, false)),
+            ("Port 22\nPort 23\nMatch User=a LocalPort 22\n", "", true, 1),
+            ("Include */x\n", "", true, 0),
+            ("Include sshd_config\nInclude none\n", "", false, 0),
         ] {
             let (found, _folder) = layout(main, included);
+            let asked = found.criteria.unusual().0.len();
             assert_eq!(
-                (found.matches, found.by_origin),
-                expected,
+                (found.criteria.who, asked),
+                (who, origins),
                 "{main}{included}"
             );
         }
+        let (found, _folder) = layout("Include */x\n", "");
+        assert_eq!(
+            found.criteria.unknown.len(),
+            1,
+            "and that it is not looked into is said"
+        );
     }
 
     #[test]

@@ -11,7 +11,10 @@ use rustix::io::Errno;
 
 use super::accounts::{Account, Accounts};
 
-/// So much of a file is read.
+/// How often a file is looked for that is replaced meanwhile.
+const TRIES: usize = 3;
+
+/// So much of a file is read; sshd itself knows no bound.
 pub(super) const LARGEST: u64 = 16 << 20;
 
 /// What became of a file.
@@ -19,14 +22,41 @@ pub(super) const LARGEST: u64 = 16 << 20;
 pub(super) enum Opened {
     /// There is none.
     Missing,
-    /// sshd does not read it, or nobody can: why.
-    Ignored(String),
+    /// sshd does not read it: why.
+    PassedOver(String),
+    /// It could not be read here: why.
+    Unread(String),
     /// What it holds.
-    Text {
-        lines: BufReader<io::Take<File>>,
-        /// It goes on where no more is read.
-        larger: bool,
-    },
+    Text(Text),
+}
+
+/// A file to read.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub(super) lines: BufReader<io::Take<File>>,
+    /// It goes on where no more is read.
+    pub(super) larger: bool,
+    pub(super) stamp: Stamp,
+}
+
+/// Two looks at a file with one stamp have seen the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) size: u64,
+    place: (u64, u64),
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(about: &fs::Metadata) -> Self {
+        Self {
+            size: about.len(),
+            place: (about.dev(), about.ino()),
+            modified: (about.mtime(), about.mtime_nsec()),
+            changed: (about.ctime(), about.ctime_nsec()),
+        }
+    }
 }
 
 /// Who has sshd read a file.
@@ -42,26 +72,42 @@ pub(super) enum Whose<'a> {
     },
 }
 
-/// Opens it. To open a device or a pipe can do something or wait for ever, so first it is only
-/// looked at.
+/// Opens it. One that is replaced meanwhile is opened anew.
 pub(super) fn open(path: &Path, whose: Whose<'_>) -> Opened {
+    let mut opened = once(path, whose);
+    for _ in 1..TRIES {
+        if !matches!(opened, Opened::Missing) {
+            break;
+        }
+        opened = once(path, whose);
+    }
+    opened
+}
+
+/// To open a device or a pipe can do something or wait for ever, so first it is only looked at.
+fn once(path: &Path, whose: Whose<'_>) -> Opened {
     let seen = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
     let seen = match seen {
         Ok(seen) => seen,
         Err(Errno::NOENT | Errno::NOTDIR) => return Opened::Missing,
-        Err(error) => return Opened::Ignored(words(&error.into())),
+        Err(Errno::LOOP) => return Opened::PassedOver("its links lead in a circle".to_owned()),
+        Err(Errno::NAMETOOLONG) => return Opened::PassedOver("its name is too long".to_owned()),
+        Err(error) => return Opened::Unread(words(&error.into())),
     };
-    match checked(path, &seen, whose) {
+    match checked(&seen, whose) {
         Ok(opened) => opened,
-        Err(error) => Opened::Ignored(words(&error)),
+        Err(error) => Opened::Unread(words(&error)),
     }
 }
 
-fn checked(path: &Path, seen: &OwnedFd, whose: Whose<'_>) -> io::Result<Opened> {
+fn checked(seen: &OwnedFd, whose: Whose<'_>) -> io::Result<Opened> {
     let place = format!("/proc/self/fd/{}", seen.as_raw_fd());
     let about = fs::metadata(&place)?;
     if !about.is_file() {
-        return Ok(Opened::Ignored("it is not a regular file".to_owned()));
+        return Ok(Opened::PassedOver("it is not a regular file".to_owned()));
+    }
+    if about.nlink() == 0 {
+        return Ok(Opened::Missing);
     }
     if let Whose::Account {
         account,
@@ -70,23 +116,25 @@ fn checked(path: &Path, seen: &OwnedFd, whose: Whose<'_>) -> io::Result<Opened> 
     } = whose
     {
         if !may_read(&about, account) {
-            return Ok(Opened::Ignored("the account may not read it".to_owned()));
+            let why = "the account may not read it".to_owned();
+            return Ok(Opened::PassedOver(why));
         }
-        if let Some(why) = strict
-            .then(|| unsafe_path(path, &about, account, all))
-            .flatten()
-        {
-            return Ok(Opened::Ignored(why));
+        let path = fs::read_link(&place)?;
+        let why = || unsafe_path(&path, &about, account, all);
+        if let Some(why) = strict.then(why).flatten() {
+            return Ok(Opened::PassedOver(why));
         }
     }
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = File::from(rustix::fs::open(place.as_str(), flags, Mode::empty())?);
+    let stamp = Stamp::of(&file.metadata()?);
     // No more than its size: what the kernel makes up as it is read has none.
-    let size = about.len().min(LARGEST);
-    Ok(Opened::Text {
-        lines: BufReader::new(file.take(size)),
-        larger: about.len() > LARGEST,
-    })
+    let most = stamp.size.min(LARGEST);
+    Ok(Opened::Text(Text {
+        lines: BufReader::new(file.take(most)),
+        larger: stamp.size > LARGEST,
+        stamp,
+    }))
 }
 
 /// Beware: groups that an account has besides its own are taken for granted.
@@ -101,7 +149,7 @@ fn may_read(about: &fs::Metadata, account: &Account) -> bool {
     about.mode() & wanted != 0
 }
 
-/// Why `StrictModes` has sshd ignore the file (`safe_path` of OpenSSH).
+/// Why `StrictModes` has sshd ignore the file (`safe_path` of OpenSSH), whose real path this is.
 fn unsafe_path(
     path: &Path,
     about: &fs::Metadata,
@@ -114,12 +162,9 @@ fn unsafe_path(
             shown(path)
         ))
     };
-    let Ok(path) = fs::canonicalize(path) else {
-        return Some("it has vanished".to_owned());
-    };
     let home = fs::canonicalize(&account.home).ok();
     if !secure(about, account, all) {
-        return wrong("file", &path);
+        return wrong("file", path);
     }
     for folder in path.ancestors().skip(1) {
         let safe = fs::metadata(folder).is_ok_and(|about| secure(&about, account, all));
@@ -143,7 +188,6 @@ fn secure(about: &fs::Metadata, account: &Account, all: &Accounts) -> bool {
 
 fn words(error: &io::Error) -> String {
     match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::LOOP) => "its links lead in a circle".to_owned(),
         Some(Errno::ACCESS | Errno::PERM) => "it may not be read".to_owned(),
         _ => format!("it cannot be read ({error})"),
     }
@@ -186,7 +230,7 @@ mod tests {
         };
         let at = |name: &str| folder.path().join(name);
         let why = |name: &str| {
-            let Opened::Ignored(why) = open(&at(name), whose) else {
+            let Opened::PassedOver(why) = open(&at(name), whose) else {
                 panic!("{name} is read");
             };
             why
@@ -194,12 +238,12 @@ mod tests {
         fs::write(at("plain"), "text").unwrap();
         symlink(at("plain"), at("link")).unwrap();
         for name in ["plain", "link"] {
-            let Opened::Text { mut lines, larger } = open(&at(name), whose) else {
+            let Opened::Text(mut opened) = open(&at(name), whose) else {
                 panic!("{name}");
             };
             let mut text = String::new();
-            lines.read_to_string(&mut text).unwrap();
-            assert_eq!((text.as_str(), larger), ("text", false));
+            opened.lines.read_to_string(&mut text).unwrap();
+            assert_eq!((text.as_str(), opened.larger), ("text", false));
         }
         assert!(matches!(open(&at("none"), whose), Opened::Missing));
         assert!(matches!(open(&at("plain/none"), whose), Opened::Missing));
@@ -234,8 +278,8 @@ mod tests {
                 all: &all,
             };
             match open(&path, whose) {
-                Opened::Ignored(why) => why,
-                Opened::Text { .. } => "read".to_owned(),
+                Opened::PassedOver(why) | Opened::Unread(why) => why,
+                Opened::Text(_) => "read".to_owned(),
                 Opened::Missing => "missing".to_owned(),
             }
         };

@@ -1,24 +1,25 @@
 //! Looks at what opens the accounts, waits until something of it changes, and tells what is new.
 
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use jiff::tz::TimeZone;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 use watchward_daemon::clock;
 use watchward_protocol::hosts::{Finding, FindingState};
 use watchward_protocol::keys::Keys;
+use watchward_protocol::text::Foreign;
 
-use super::accounts::Accounts;
 use super::config::Config;
-use super::inventory::{self, Found};
-use super::sshd::Said;
+use super::inventory::View;
+use super::known::Known;
+use super::shelf::Shelf;
+use super::sweep::{Came, Left, Look};
 use super::told::Told;
-use super::watch::{Covered, Wanted, Watch};
+use super::watch::{Covered, Reached, Watch};
 
 /// What is said of, among all findings.
 pub(super) const SUBJECT: &str = "keys";
@@ -27,10 +28,12 @@ pub(super) const SUBJECT: &str = "keys";
 const SETTLE: Duration = Duration::from_millis(200);
 /// The longest rest before a look.
 const LONGEST_REST: Duration = Duration::from_secs(1);
-/// How long a look at all files may take: there may be one on a server that does not answer.
-const LONGEST: Duration = Duration::from_secs(60);
+/// The longest rest before a large file is read again.
+const LARGE_REST: Duration = Duration::from_secs(10);
 /// How often in a row a look is taken again because something new came to be watched.
 const AGAIN: usize = 4;
+/// So many accounts that do not answer are named.
+const MOST_NAMED: usize = 5;
 
 /// What a reader has to say.
 #[derive(Debug)]
@@ -58,53 +61,36 @@ pub(super) fn finding(state: FindingState, detail: String) -> Finding {
     }
 }
 
-/// Files whose change may mean another account, or another group that a `Match` names.
-const ACCOUNTS: [&str; 2] = ["/etc/passwd", "/etc/group"];
-
 /// Reads on and on; everything is told at the start.
 pub(super) async fn read(config: &Config, mouth: &Mouth) -> Result<Infallible, Gone> {
-    let (mut told, mut known) = (Told::default(), None);
-    let watch = match Watch::new() {
-        Ok(watch) => Some(Arc::new(watch)),
-        Err(error) => {
-            tracing::warn!(%error, "changes of keys cannot be watched, only looked for");
-            None
-        }
-    };
-    let (mut full_at, mut looking) = (Instant::now(), None);
+    let mut reading = Reading::new(config, mouth);
+    let (mut known, mut fresh, mut full_at) = (None, false, Instant::now());
     loop {
-        if known.is_none() || Instant::now() >= full_at {
-            known = Known::ask(config).await.map(Arc::new).map_or_else(
-                |error| {
+        if !fresh || Instant::now() >= full_at {
+            known = Known::ask(config, known.as_deref())
+                .await
+                .inspect_err(|error| {
                     let error = format!("{error:#}");
                     tracing::warn!(error, "the accounts of this host cannot be listed");
-                    None
-                },
-                Some,
-            );
+                })
+                .ok()
+                .map(Arc::new)
+                .or(known);
+            fresh = known.is_some();
             full_at = Instant::now() + config.interval.duration();
         }
         let began = Instant::now();
-        let seen = match &known {
-            Some(known) => look(known, watch.as_ref(), &mut looking).await,
-            None => Err(anyhow::anyhow!(
-                "the accounts of this host cannot be listed"
-            )),
-        };
-        let more_at = match seen {
-            Ok(seen) => seen.tell(&mut told, config, mouth).await?,
-            Err(error) => {
-                let detail = format!("not watched: {error:#}");
-                say(mouth, finding(FindingState::Failing, detail)).await?;
-                None
+        match &known {
+            Some(known) => reading.look(known).await?,
+            None => {
+                let detail = "not watched: the accounts of this host cannot be listed";
+                let finding = finding(FindingState::Failing, detail.to_owned());
+                say(mouth, finding).await?;
             }
-        };
+        }
         // Who changes their file all the time is to cost little, and to hide nobody else's.
         let rest = (began.elapsed() * 4).clamp(SETTLE, LONGEST_REST);
-        let until = more_at.map_or(full_at, |at| at.min(full_at));
-        if wait(watch.as_deref(), (until, rest), known.as_deref()).await {
-            known = None;
-        }
+        fresh &= !reading.wait((full_at, rest), known.as_deref()).await;
     }
 }
 
@@ -112,144 +98,232 @@ async fn say(mouth: &Mouth, finding: Finding) -> Result<(), Gone> {
     mouth.send(Word::Finding(finding)).await.map_err(|_| Gone)
 }
 
-/// Waits for a change or a moment, and then rests, for what changes together is looked at together;
-/// says whether everything is to be asked for again.
-async fn wait(
-    watch: Option<&Watch>,
-    (until, rest): (Instant, Duration),
-    known: Option<&Known>,
-) -> bool {
-    let changed = async {
-        match watch {
-            Some(watch) => watch.changed().await,
-            None => std::future::pending().await,
+/// What stays from one look to the next.
+struct Reading<'a> {
+    config: &'a Config,
+    mouth: &'a Mouth,
+    watch: Option<Arc<Watch>>,
+    told: Told,
+    shelf: Arc<Shelf>,
+    left: Left,
+    /// The large file that is read now, and since when.
+    large: Option<(oneshot::Receiver<()>, Instant)>,
+    /// When the next one may be.
+    large_at: Instant,
+}
+
+/// What one look found of all.
+#[derive(Default)]
+struct Seen {
+    files: usize,
+    silent: Vec<Foreign>,
+    covered: Covered,
+}
+
+impl<'a> Reading<'a> {
+    fn new(config: &'a Config, mouth: &'a Mouth) -> Self {
+        let watch = Watch::new().inspect_err(|error| {
+            tracing::warn!(%error, "changes of keys cannot be watched, only looked for");
+        });
+        Self {
+            config,
+            mouth,
+            watch: watch.ok().map(Arc::new),
+            told: Told::default(),
+            shelf: Arc::default(),
+            left: Left::default(),
+            large: None,
+            large_at: Instant::now(),
         }
-    };
-    let mut changed = tokio::select! {
-        changed = changed => match changed {
+    }
+
+    /// Looks, and watches what it saw. What came to be watched only now is looked at once more.
+    async fn look(&mut self, known: &Arc<Known>) -> Result<(), Gone> {
+        let accounts = known.accounts.list.iter().take(known.opened());
+        self.told.keep(accounts.map(|it| &it.name));
+        let mut seen = Seen::default();
+        for _ in 0..=AGAIN {
+            seen = self.sweep(known).await?;
+            if !seen.covered.grown {
+                break;
+            }
+        }
+        self.shelf.tidy();
+        let finding = match known.said.general {
+            Some(_) => finding(FindingState::Watched, self.detail(known, &seen)),
+            None => {
+                let place = self.config.sshd.display();
+                let detail = format!("there is no sshd at {place}, so that it opens nothing");
+                finding(FindingState::Absent, detail)
+            }
+        };
+        say(self.mouth, finding).await
+    }
+
+    /// Looks once, and tells what is new as it comes.
+    async fn sweep(&mut self, known: &Arc<Known>) -> Result<Seen, Gone> {
+        let (mut seen, now) = (Seen::default(), clock::now());
+        let reached = Arc::new(Mutex::new(Reached::default()));
+        let look = self.looking(known, &reached);
+        let accounts = known.accounts.list.get(..known.opened());
+        let mut sweep = self.left.sweep(accounts.unwrap_or_default(), look);
+        while let Some((who, came)) = sweep.next().await {
+            let keys = match (came, known.accounts.list.get(who)) {
+                (Came::Seen((keys, files)), _) => {
+                    seen.files += files;
+                    keys
+                }
+                (Came::Nothing(why), Some(account)) => {
+                    seen.silent.push(account.name.clone());
+                    Some(View::silent(account, &why, now))
+                }
+                (Came::Nothing(_), None) => None,
+            };
+            let keys = keys.filter(|keys| self.told.is_news(keys, Instant::now()));
+            if let Some(keys) = keys {
+                let told = self.mouth.send(Word::Keys(keys)).await;
+                told.map_err(|_| Gone)?;
+            }
+        }
+        let reached = std::mem::take(&mut *reached.lock().unwrap_or_else(PoisonError::into_inner));
+        seen.covered = match &self.watch {
+            Some(watch) => watch.cover(reached),
+            None => Covered {
+                grown: false,
+                obstacle: Some("the kernel watches nothing".to_owned()),
+            },
+        };
+        Ok(seen)
+    }
+
+    /// How to look at one account: what it has, and how many files matter.
+    fn looking(
+        &self,
+        known: &Arc<Known>,
+        reached: &Arc<Mutex<Reached>>,
+    ) -> Look<(Option<Keys>, usize)> {
+        let (known, reached) = (known.clone(), reached.clone());
+        let (shelf, watch) = (self.shelf.clone(), self.watch.clone());
+        let (zone, now) = (TimeZone::system(), clock::now());
+        Arc::new(move |who| {
+            let view = View {
+                accounts: &known.accounts,
+                said: &known.said,
+                shelf: &shelf,
+                zone: &zone,
+                now,
+            };
+            let account = known
+                .accounts
+                .list
+                .get(who)
+                .filter(|_| who < known.opened());
+            let (keys, mut wanted) = match account {
+                Some(account) => view.account(account),
+                None => view.host(),
+            };
+            let count = wanted.files.len();
+            if account.is_none() {
+                wanted.add(known.wanted());
+            }
+            if let Some(watch) = &watch {
+                watch.reach(&wanted, &reached);
+            }
+            (keys, count)
+        })
+    }
+
+    fn detail(&self, known: &Known, seen: &Seen) -> String {
+        let (accounts, files, interval) = (known.opened(), seen.files, self.config.interval);
+        let mut detail = format!("{accounts} accounts, {files} files, all of it every {interval}");
+        if let Some(obstacle) = &seen.covered.obstacle {
+            detail.push_str(&format!("; not all changes are seen at once: {obstacle}"));
+        }
+        if !seen.silent.is_empty() {
+            let named = seen.silent.iter().take(MOST_NAMED);
+            let named: Vec<_> = named.map(|name| name.shortened(40)).collect();
+            let more = seen.silent.len() - named.len();
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            detail.push_str(&format!(
+                "; no answer from files of {}{more}",
+                named.join(", ")
+            ));
+        }
+        detail
+    }
+
+    /// Waits for a change or a moment, and then rests, for what changes together is looked at
+    /// together; says whether everything is to be asked for again.
+    async fn wait(&mut self, (until, rest): (Instant, Duration), known: Option<&Known>) -> bool {
+        let until = self.read_large().unwrap_or(until).min(until);
+        let until = self.told.more_at().unwrap_or(until).min(until);
+        let watch = self.watch.clone();
+        let changed = async {
+            match &watch {
+                Some(watch) => watch.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let changed = tokio::select! {
+            changed = changed => changed,
+            () = sleep_until(until) => return false,
+            () = self.left.back() => return false,
+            () = large(&mut self.large) => {
+                let (_, began) = self.large.take().unwrap_or_else(|| (oneshot::channel().1, until));
+                self.large_at = Instant::now() + (began.elapsed() * 4).min(LARGE_REST);
+                return false;
+            }
+        };
+        let mut changed = match changed {
             Ok(changed) => changed,
             Err(error) => {
                 tracing::warn!(%error, "changes of keys are only looked for now and then");
-                tokio::time::sleep_until(until).await;
+                sleep_until(until).await;
                 return true;
             }
-        },
-        () = tokio::time::sleep_until(until) => return false,
-    };
-    tokio::time::sleep(rest).await;
-    let lost = changed.is_empty();
-    changed.extend(watch.and_then(Watch::drain).unwrap_or_default());
-    lost || known.is_none_or(|known| changed.iter().any(|path| known.rests_on(path)))
-}
-
-/// What was asked for, and holds until what it rests on changes.
-#[derive(Debug)]
-struct Known {
-    accounts: Accounts,
-    said: Said,
-}
-
-impl Known {
-    async fn ask(config: &Config) -> anyhow::Result<Self> {
-        let accounts = Accounts::ask().await?;
-        let said = Said::ask(&config.sshd, &accounts).await;
-        Ok(Self { accounts, said })
-    }
-
-    fn rests_on(&self, path: &Path) -> bool {
-        let places = &self.said.layout.places;
-        let inside = path.parent().is_some_and(|folder| places.contains(folder));
-        // A folder on the way to one of them may have come or gone.
-        let above = places.iter().any(|place| place.starts_with(path));
-        inside
-            || above
-            || ACCOUNTS
-                .iter()
-                .any(|file| Path::new(file).starts_with(path))
-    }
-
-    fn wanted(&self, found: &Found) -> Wanted {
-        let mut wanted = Wanted {
-            files: found.files.clone(),
-            ..Wanted::default()
         };
-        wanted.files.extend(ACCOUNTS.map(PathBuf::from));
-        for place in &self.said.layout.places {
-            if place.is_dir() {
-                wanted.folders.insert(place.clone());
-            } else {
-                wanted.files.insert(place.clone());
-            }
+        tokio::time::sleep(rest).await;
+        let lost = changed.is_empty();
+        changed.extend(watch.as_deref().and_then(Watch::drain).unwrap_or_default());
+        lost || known.is_none_or(|known| changed.iter().any(|path| known.rests_on(path)))
+    }
+
+    /// Has the next large file read if it is time; else says when it will be.
+    fn read_large(&mut self) -> Option<Instant> {
+        if self.large.is_some() || !self.shelf.has_orders() {
+            return None;
         }
-        wanted
+        if Instant::now() < self.large_at {
+            return Some(self.large_at);
+        }
+        let order = self.shelf.order()?;
+        let (done, read) = oneshot::channel();
+        let shelf = self.shelf.clone();
+        let work = move || {
+            order.read(&shelf);
+            // Nobody waits for it when the program ends.
+            let _ = done.send(());
+        };
+        let thread = thread::Builder::new().name("large-keys".to_owned());
+        if let Err(error) = thread.spawn(work) {
+            tracing::warn!(%error, "a large file of keys cannot be read now");
+        }
+        self.large = Some((read, Instant::now()));
+        None
     }
 }
 
-/// What a look has seen.
-struct Seen {
-    keys: Vec<Keys>,
-    files: usize,
-    obstacle: Option<String>,
-}
-
-/// Looks, and watches what it saw. What came to be watched only now is looked at once more.
-/// One that takes too long is waited for again, or every thread would end up on the same dead server.
-async fn look(
-    known: &Arc<Known>,
-    watch: Option<&Arc<Watch>>,
-    looking: &mut Option<JoinHandle<Seen>>,
-) -> anyhow::Result<Seen> {
-    let begin = || begin(known.clone(), watch.cloned());
-    let done = timeout(LONGEST, looking.get_or_insert_with(begin)).await;
-    let done = done.context("the files of the accounts take longer than a minute to read")?;
-    *looking = None;
-    done.context("the look at the files failed")
-}
-
-fn begin(known: Arc<Known>, watch: Option<Arc<Watch>>) -> JoinHandle<Seen> {
-    let now = clock::now();
-    tokio::task::spawn_blocking(move || {
-        let mut again = 0;
-        loop {
-            let found = inventory::look(&known.accounts, &known.said, now);
-            let covered = match &watch {
-                Some(watch) => watch.cover(&known.wanted(&found)),
-                None => Covered {
-                    grown: false,
-                    obstacle: Some("the kernel watches nothing".to_owned()),
-                },
-            };
-            again += 1;
-            if !covered.grown || again > AGAIN {
-                return Seen {
-                    keys: found.keys,
-                    files: found.files.len(),
-                    obstacle: covered.obstacle,
-                };
-            }
+/// Waits until the large file has been read.
+async fn large(large: &mut Option<(oneshot::Receiver<()>, Instant)>) {
+    match large {
+        Some((read, _)) => {
+            // Who reads it has gone without a word: then it is read again.
+            let _ = read.await;
         }
-    })
-}
-
-impl Seen {
-    /// Tells what is new, and when there will be more.
-    async fn tell(
-        self,
-        told: &mut Told,
-        config: &Config,
-        mouth: &Mouth,
-    ) -> Result<Option<Instant>, Gone> {
-        let accounts = self.keys.len().saturating_sub(1);
-        let (files, interval) = (self.files, config.interval);
-        let mut detail = format!("{accounts} accounts, {files} files, all of it every {interval}");
-        if let Some(obstacle) = self.obstacle {
-            detail = format!("{detail}; not all changes are seen at once: {obstacle}");
-        }
-        say(mouth, finding(FindingState::Watched, detail)).await?;
-        let news = told.news(self.keys, Instant::now());
-        for keys in news.keys {
-            mouth.send(Word::Keys(keys)).await.map_err(|_| Gone)?;
-        }
-        Ok(news.more_at)
+        None => std::future::pending().await,
     }
 }

@@ -1,30 +1,56 @@
-//! Asks the host's sshd what applies to each account.
+//! Asks the host's sshd what applies to each account, and for connections that it tells apart.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context;
 use rcgen::KeyPair;
 use watchward_protocol::text::Foreign;
 
 use super::accounts::{Account, Accounts};
 use super::child;
+use super::criteria::Connection;
 use super::layout::Layout;
 use super::settings::Settings;
 
 /// Where sshd reads its configuration, unless its packager wants it otherwise.
 const CONFIGURATION: &str = "/etc/ssh/sshd_config";
 
-/// How many accounts sshd is asked for one by one.
-const MOST: usize = 1000;
+/// How many questions are asked at most; each starts a program.
+const MOST: usize = 2000;
+
+/// An account that no host has: what applies to it applies where nothing is said of anybody.
+const NOBODY: &str = "watchward-nobody";
+
+/// What applies to an account.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    /// For the usual connection.
+    pub(super) always: Arc<Settings>,
+    /// For connections that sshd tells apart, where it is something else.
+    pub(super) sometimes: Vec<(String, Arc<Settings>)>,
+    /// Why it may be otherwise.
+    pub(super) doubt: Option<String>,
+}
+
+impl Answer {
+    fn doubtful(&self, doubt: String) -> Self {
+        let doubt = Some(doubt);
+        Self {
+            doubt,
+            ..self.clone()
+        }
+    }
+}
 
 /// What sshd says.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Said {
     /// What applies where nothing else is said. None: there is no sshd.
-    pub(super) general: Option<Arc<Settings>>,
+    pub(super) general: Option<Answer>,
     /// What applies to an account, where sshd was asked for it.
-    own: HashMap<Foreign, Arc<Settings>>,
+    own: HashMap<Foreign, Answer>,
     pub(super) layout: Layout,
     /// What could not be found out, each in one sentence.
     pub(super) troubles: Vec<String>,
@@ -32,76 +58,98 @@ pub(super) struct Said {
 
 impl Said {
     /// What applies to an account. None: there is no sshd.
-    pub(super) fn of(&self, account: &Account) -> Option<&Settings> {
-        let own = self.own.get(&account.name).or(self.general.as_ref())?;
-        Some(own)
+    pub(super) fn of(&self, account: &Account) -> Option<&Answer> {
+        self.own.get(&account.name).or(self.general.as_ref())
     }
 
-    /// Nobody was asked.
-    pub(super) fn nothing() -> Self {
-        Self {
-            general: None,
-            own: HashMap::new(),
-            layout: Layout::default(),
-            troubles: Vec::new(),
-        }
-    }
-
-    /// Asks: once, or once for each account if the configuration makes a difference between them.
-    pub(super) async fn ask(sshd: &Path, accounts: &Accounts) -> Self {
-        let layout = tokio::task::spawn_blocking(|| Layout::read(Path::new(CONFIGURATION)));
-        let mut said = Self::nothing();
-        said.layout = layout.await.unwrap_or_default();
+    /// Asks: once, or once for each account if the configuration makes a difference between them;
+    /// and so for each connection that it makes a difference for. Where there is no answer now, the
+    /// one before goes on counting: so it does for the sshd that runs.
+    pub(super) async fn ask(sshd: &Path, accounts: &Accounts, before: Option<&Self>) -> Self {
         if !sshd.exists() {
-            said.trouble(format!("there is no sshd at {}", sshd.display()));
-            return said;
+            return Self::default();
         }
-        let asking = match Asking::begin(sshd).await {
-            Ok((asking, general)) => {
-                said.general = Some(Arc::new(general));
-                asking
-            }
+        let layout = tokio::task::spawn_blocking(|| Layout::read(Path::new(CONFIGURATION)));
+        let mut said = Self {
+            layout: layout.await.unwrap_or_default(),
+            ..Self::default()
+        };
+        let usual = said.layout.criteria.usual();
+        let (connections, unknown) = said.layout.criteria.unusual();
+        let asked = Asking::begin(sshd, (usual, connections)).await;
+        let (asking, general) = match asked {
+            Ok(found) => found,
             Err(error) => {
-                said.trouble(format!(
-                    "sshd does not say what applies, so it is taken to have its defaults: {error:#}"
-                ));
-                said.general = Some(Arc::default());
+                said.assume(before, &error);
                 return said;
             }
         };
-        if said.layout.by_origin {
-            let what = "Match blocks that depend on where somebody comes from are not looked into";
-            said.trouble(what.to_owned());
+        if !unknown.is_empty() {
+            let unknown: Vec<_> = unknown.into_iter().collect();
+            let unknown = unknown.join(", ");
+            said.trouble(format!(
+                "sshd's configuration is not looked into as to {unknown}"
+            ));
         }
-        if said.layout.matches {
-            said.each(&asking, accounts).await;
+        let who = said.layout.criteria.who;
+        said.general = Some(general);
+        if who {
+            said.each(&asking, accounts, before).await;
         }
         said
     }
 
-    async fn each(&mut self, asking: &Asking<'_>, accounts: &Accounts) {
-        if accounts.list.len() > MOST {
-            let what = format!("sshd was asked what applies for the first {MOST} accounts only");
-            self.trouble(what);
+    /// Goes on with what sshd said before; if that is not known, with its defaults.
+    fn assume(&mut self, before: Option<&Self>, error: &anyhow::Error) {
+        if let Some((before, general)) = before.and_then(|it| Some((it, it.general.clone()?))) {
+            self.general = Some(general);
+            self.own.clone_from(&before.own);
+            self.trouble(format!(
+                "sshd does not say what applies, so what it said before counts: {error:#}"
+            ));
+            return;
         }
-        for account in accounts.list.iter().take(MOST) {
-            let name = &account.name;
-            let text = std::str::from_utf8(name.as_bytes()).ok();
-            // A comma would end the name in what sshd is asked.
-            let Some(text) = text.filter(|name| !name.contains(',')) else {
-                self.trouble(format!("sshd cannot be asked what applies to {name}"));
-                continue;
+        let doubt = "sshd has not said yet what applies to it, so its defaults are assumed";
+        self.general = Some(Answer {
+            always: Arc::default(),
+            sometimes: Vec::new(),
+            doubt: Some(doubt.to_owned()),
+        });
+        self.trouble(format!(
+            "sshd does not say what applies, so its defaults are assumed: {error:#}"
+        ));
+    }
+
+    async fn each(&mut self, asking: &Asking<'_>, accounts: &Accounts, before: Option<&Self>) {
+        let Some(general) = self.general.clone() else {
+            return;
+        };
+        let most = MOST / (1 + asking.connections.len());
+        if accounts.list.len() > most {
+            self.trouble(format!(
+                "sshd was asked what applies for the first {most} accounts only"
+            ));
+        }
+        let (first, rest) = accounts.list.split_at(most.min(accounts.list.len()));
+        for account in rest {
+            let doubt = "sshd was not asked what applies to it: there are too many accounts";
+            let answer = general.doubtful(doubt.to_owned());
+            self.own.insert(account.name.clone(), answer);
+        }
+        for some in first.chunks(AT_ONCE) {
+            let one = |at: usize| async move {
+                let account = some.get(at)?;
+                Some((account, asking.of(account).await))
             };
-            let who = format!("user={text},host=localhost,addr=127.0.0.1");
-            match asking.ask(&["-C", &who]).await {
-                Ok(settings) => {
-                    self.own.insert(name.clone(), Arc::new(settings));
-                }
-                Err(error) => {
-                    self.trouble(format!(
-                        "sshd does not say what applies to {name}: {error:#}"
-                    ));
-                }
+            let (a, b, c, d) = tokio::join!(one(0), one(1), one(2), one(3));
+            for (account, answer) in [a, b, c, d].into_iter().flatten() {
+                let answer = answer.unwrap_or_else(|error| {
+                    let known = before.and_then(|it| it.own.get(&account.name));
+                    known
+                        .unwrap_or(&general)
+                        .doubtful(format!("sshd does not say what applies to it: {error:#}"))
+                });
+                self.own.insert(account.name.clone(), answer);
             }
         }
     }
@@ -111,17 +159,31 @@ impl Said {
     }
 }
 
+/// How many questions are asked at once.
+const AT_ONCE: usize = 4;
+
 /// How sshd can be asked.
 struct Asking<'a> {
     sshd: &'a Path,
     /// A host key to have, where it may not read the host's own: without one it says nothing.
     key: Option<String>,
+    usual: Connection,
+    connections: Vec<(String, Connection)>,
 }
 
 impl<'a> Asking<'a> {
-    async fn begin(sshd: &'a Path) -> anyhow::Result<(Self, Settings)> {
-        let mut asking = Self { sshd, key: None };
-        let first = asking.ask(&[]).await;
+    /// Asks what applies to nobody.
+    async fn begin(
+        sshd: &'a Path,
+        (usual, connections): (Connection, Vec<(String, Connection)>),
+    ) -> anyhow::Result<(Self, Answer)> {
+        let mut asking = Self {
+            sshd,
+            key: None,
+            usual,
+            connections,
+        };
+        let first = asking.whom(NOBODY).await;
         let Err(error) = first else {
             return Ok((asking, first?));
         };
@@ -129,8 +191,32 @@ impl<'a> Asking<'a> {
             return Err(error);
         }
         asking.key = Some(KeyPair::generate()?.serialize_pem());
-        let settings = asking.ask(&[]).await?;
-        Ok((asking, settings))
+        let answer = asking.whom(NOBODY).await?;
+        Ok((asking, answer))
+    }
+
+    async fn of(&self, account: &Account) -> anyhow::Result<Answer> {
+        let name = std::str::from_utf8(account.name.as_bytes()).ok();
+        // A comma would end the name in what sshd is asked.
+        let name = name.filter(|name| !name.contains(','));
+        self.whom(name.context("its name cannot be told to sshd")?)
+            .await
+    }
+
+    async fn whom(&self, name: &str) -> anyhow::Result<Answer> {
+        let always = self.ask(&["-C", &self.usual.question(name)]).await?;
+        let mut sometimes = Vec::new();
+        for (condition, connection) in &self.connections {
+            let settings = self.ask(&["-C", &connection.question(name)]).await?;
+            if settings != always {
+                sometimes.push((condition.clone(), Arc::new(settings)));
+            }
+        }
+        Ok(Answer {
+            always: Arc::new(always),
+            sometimes,
+            doubt: None,
+        })
     }
 
     async fn ask(&self, more: &[&str]) -> anyhow::Result<Settings> {

@@ -1,6 +1,6 @@
 //! What was told already, so that only what is new is told, and nobody can have us talk all the time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -26,54 +26,49 @@ struct Last {
     /// How many more may be told at once, and since when it is known.
     left: u32,
     since: Instant,
-}
-
-/// What is to be told now, and when there will be more at the latest.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct News {
-    pub(super) keys: Vec<Keys>,
-    pub(super) more_at: Option<Instant>,
+    /// When what was not told may be.
+    later: Option<Instant>,
 }
 
 impl Told {
-    /// What of this is new; from now on it counts as told. What is missing has gone.
-    pub(super) fn news(&mut self, seen: Vec<Keys>, now: Instant) -> News {
-        let mut before = std::mem::take(&mut self.0);
-        let mut news = News::default();
-        for keys in seen {
-            let name = match &keys.holder {
-                Holder::Account(name) => Some(name.clone()),
-                Holder::Host(_) => None,
+    /// Whether this is to be told now; if so, it counts as told from now on.
+    pub(super) fn is_news(&mut self, keys: &Keys, now: Instant) -> bool {
+        let name = match &keys.holder {
+            Holder::Account(name) => Some(name.clone()),
+            Holder::Host(_) => None,
+        };
+        let digest = digest(keys);
+        let Some(last) = self.0.get_mut(&name) else {
+            let last = Last {
+                digest,
+                left: BURST,
+                since: now,
+                later: None,
             };
-            let digest = digest(&keys);
-            let Some(mut last) = before.remove(&name) else {
-                let (left, since) = (BURST, now);
-                self.0.insert(
-                    name,
-                    Last {
-                        digest,
-                        left,
-                        since,
-                    },
-                );
-                news.keys.push(keys);
-                continue;
-            };
-            if last.digest != digest {
-                match last.take(now) {
-                    Ok(()) => {
-                        last.digest = digest;
-                        news.keys.push(keys);
-                    }
-                    Err(later) => {
-                        let first = news.more_at.map_or(later, |at| at.min(later));
-                        news.more_at = Some(first);
-                    }
-                }
-            }
             self.0.insert(name, last);
+            return true;
+        };
+        if last.digest == digest {
+            last.later = None;
+            return false;
         }
-        news
+        last.later = last.take(now).err();
+        if last.later.is_none() {
+            last.digest = digest;
+        }
+        last.later.is_none()
+    }
+
+    /// Forgets all but these accounts: if one comes back, all of it is news.
+    pub(super) fn keep<'a>(&mut self, accounts: impl Iterator<Item = &'a Foreign>) {
+        let accounts: HashSet<_> = accounts.collect();
+        let known = |name: &Option<Foreign>| name.as_ref().is_none_or(|it| accounts.contains(it));
+        self.0.retain(|name, _| known(name));
+    }
+
+    /// When there will be more at the latest.
+    pub(super) fn more_at(&self) -> Option<Instant> {
+        self.0.values().filter_map(|it| it.later).min()
     }
 }
 
@@ -122,17 +117,14 @@ mod tests {
     #[tokio::test]
     async fn only_what_is_new_is_told() {
         let (mut told, now) = (Told::default(), Instant::now());
-        let first = vec![keys("a", 1, 0), keys("b", 1, 0)];
-        assert_eq!(told.news(first.clone(), now).keys, first);
-        assert_eq!(
-            told.news(vec![keys("a", 2, 0), keys("b", 2, 0)], now),
-            News::default()
-        );
-        let second = told.news(vec![keys("a", 3, 7), keys("b", 3, 0)], now);
-        assert_eq!(second.keys, [keys("a", 3, 7)]);
-        told.news(vec![keys("b", 4, 0)], now);
-        let back = told.news(vec![keys("a", 5, 7), keys("b", 5, 0)], now);
-        assert_eq!(back.keys, [keys("a", 5, 7)], "it had gone");
+        let news = |told: &mut Told, name, seen, what| told.is_news(&keys(name, seen, what), now);
+        assert!(news(&mut told, "a", 1, 0) && news(&mut told, "b", 1, 0));
+        assert!(!news(&mut told, "a", 2, 0) && !news(&mut told, "b", 2, 0));
+        assert!(news(&mut told, "a", 3, 7) && !news(&mut told, "b", 3, 0));
+        told.keep([Foreign::from("b")].iter());
+        assert!(news(&mut told, "a", 5, 7), "it had gone");
+        assert!(!news(&mut told, "b", 5, 0));
+        assert_eq!(told.more_at(), None);
     }
 
     #[tokio::test]
@@ -142,17 +134,15 @@ mod tests {
         for second in 0..600 {
             let now = start + Duration::from_secs(second);
             let what = u32::try_from(second).unwrap();
-            count += told
-                .news(vec![keys("a", 0, what), keys("b", 0, 0)], now)
-                .keys
-                .len();
+            count += u32::from(told.is_news(&keys("a", 0, what), now));
+            told.is_news(&keys("b", 0, 0), now);
         }
         assert!((28..=34).contains(&count), "{count}");
-        let last = vec![keys("a", 0, 999)];
+        let last = keys("a", 0, 999);
         let now = start + Duration::from_secs(600);
-        let later = told.news(last.clone(), now);
-        let at = later.more_at.map_or(now, |at| at);
-        let told_then = told.news(last.clone(), at).keys;
-        assert!(later.keys == last || told_then == last);
+        let at_once = told.is_news(&last, now);
+        let at = told.more_at().unwrap_or(now);
+        assert!(at_once || told.is_news(&last, at));
+        assert_eq!(told.more_at(), None);
     }
 }

@@ -42,6 +42,24 @@ pub(super) struct Wanted {
     pub(super) folders: BTreeSet<PathBuf>,
 }
 
+impl Wanted {
+    /// Wants that too.
+    pub(super) fn add(&mut self, more: Self) {
+        self.files.extend(more.files);
+        self.folders.extend(more.folders);
+    }
+}
+
+/// What was found on the way to files that matter.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    /// The number of each folder, and whether what is in its files matters.
+    folders: HashMap<PathBuf, (i32, bool)>,
+    paths: BTreeSet<PathBuf>,
+    whole: BTreeSet<PathBuf>,
+    obstacle: Option<String>,
+}
+
 /// What came of a wish to watch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Covered {
@@ -64,40 +82,46 @@ impl Watch {
         })
     }
 
-    /// Watches this from now on, and nothing else. Looks up paths, and so may take long.
-    pub(super) fn cover(&self, wanted: &Wanted) -> Covered {
-        let mut covered = Covered::default();
+    /// Begins to watch this too. Looks up paths, and so may take long, or for ever.
+    pub(super) fn reach(&self, wanted: &Wanted, reached: &Mutex<Reached>) {
         let mut files = wanted.files.clone();
         // Behind a link, what it leads to matters as well.
         files.extend(wanted.files.iter().filter_map(|it| it.canonicalize().ok()));
-        let mut folders: HashMap<i32, BTreeSet<PathBuf>> = HashMap::new();
-        let mut add = |folder: &Path, flags: WatchFlags| match self.add(folder, flags) {
-            Ok(number) => {
-                folders.entry(number).or_default().insert(folder.to_owned());
-            }
-            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {}
-            Err(rustix::io::Errno::LOOP | rustix::io::Errno::NAMETOOLONG) => {}
-            Err(rustix::io::Errno::NOSPC) => {
-                covered.obstacle = Some("the kernel watches no more (max_user_watches)".to_owned());
-            }
-            Err(error) => {
-                covered.obstacle = Some(format!("{} cannot be watched: {error}", folder.display()));
-            }
-        };
         let (near, far) = nearest(&files, &wanted.folders);
-        near.iter().for_each(|folder| add(folder, NAMES | CONTENTS));
-        far.iter().for_each(|folder| add(folder, NAMES));
+        let all = near.iter().map(|it| (it, true));
+        for (folder, contents) in all.chain(far.iter().map(|it| (it, false))) {
+            let known = lock(reached).folders.get(folder).copied();
+            if known.is_some_and(|(_, all)| all || !contents) {
+                continue;
+            }
+            let flags = if contents { NAMES | CONTENTS } else { NAMES };
+            let added = self.add(folder, flags);
+            lock(reached).add(folder, (added, contents));
+        }
+        let mut reached = lock(reached);
+        reached
+            .paths
+            .extend(near.into_iter().chain(far).chain(files));
+        reached.whole.extend(wanted.folders.iter().cloned());
+    }
 
+    /// Watches what was reached from now on, and nothing else.
+    pub(super) fn cover(&self, reached: Reached) -> Covered {
+        let mut folders: HashMap<i32, BTreeSet<PathBuf>> = HashMap::new();
+        for (folder, (number, _)) in reached.folders {
+            folders.entry(number).or_default().insert(folder);
+        }
         let mut state = self.state();
         for gone in state.folders.keys().filter(|it| !folders.contains_key(it)) {
             // The kernel may have dropped it by itself.
             let _ = inotify::remove_watch(&self.kernel, *gone);
         }
-        covered.grown = folders.keys().any(|it| !state.folders.contains_key(it));
+        let grown = folders.keys().any(|it| !state.folders.contains_key(it));
         state.folders = folders;
-        state.paths = near.into_iter().chain(far).chain(files).collect();
-        state.whole.clone_from(&wanted.folders);
-        covered
+        state.paths = reached.paths;
+        state.whole = reached.whole;
+        let obstacle = reached.obstacle;
+        Covered { grown, obstacle }
     }
 
     fn add(&self, folder: &Path, flags: WatchFlags) -> rustix::io::Result<i32> {
@@ -149,8 +173,30 @@ impl Watch {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+impl Reached {
+    fn add(&mut self, folder: &Path, (added, contents): (rustix::io::Result<i32>, bool)) {
+        match added {
+            Ok(number) => {
+                self.folders.insert(folder.to_owned(), (number, contents));
+            }
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {}
+            Err(rustix::io::Errno::LOOP | rustix::io::Errno::NAMETOOLONG) => {}
+            Err(rustix::io::Errno::NOSPC) => {
+                self.obstacle = Some("the kernel watches no more (max_user_watches)".to_owned());
+            }
+            Err(error) => {
+                self.obstacle = Some(format!("{} cannot be watched: {error}", folder.display()));
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Names that come, go and change owner or mode.
@@ -185,6 +231,12 @@ mod tests {
 
     use super::*;
 
+    fn cover(watch: &Watch, wanted: &Wanted) -> Covered {
+        let reached = Mutex::default();
+        watch.reach(wanted, &reached);
+        watch.cover(reached.into_inner().unwrap())
+    }
+
     async fn woken(watch: &Watch) -> BTreeSet<PathBuf> {
         let bound = Duration::from_secs(60);
         tokio::time::timeout(bound, watch.changed())
@@ -204,18 +256,18 @@ mod tests {
         };
         let watch = Watch::new().unwrap();
         assert_eq!(
-            watch.cover(&wanted),
+            cover(&watch, &wanted),
             Covered {
                 grown: true,
                 obstacle: None
             }
         );
-        assert!(!watch.cover(&wanted).grown, "nothing new");
+        assert!(!cover(&watch, &wanted).grown, "nothing new");
         for step in [folder.path().join("zoe"), ssh.clone()] {
             fs::write(folder.path().join("other"), "of no matter").unwrap();
             fs::create_dir(&step).unwrap();
             assert_eq!(woken(&watch).await, BTreeSet::from([step]));
-            assert!(watch.cover(&wanted).grown);
+            assert!(cover(&watch, &wanted).grown);
         }
         fs::write(&file, "key").unwrap();
         assert_eq!(woken(&watch).await, BTreeSet::from([file.clone()]));
@@ -232,10 +284,8 @@ mod tests {
         std::os::unix::fs::symlink(&real, &link).unwrap();
         let watch = Watch::new().unwrap();
         let files = BTreeSet::from([link]);
-        watch.cover(&Wanted {
-            files,
-            ..Wanted::default()
-        });
+        let folders = BTreeSet::new();
+        cover(&watch, &Wanted { files, folders });
         fs::write(&real, "key").unwrap();
         assert_eq!(
             woken(&watch).await,

@@ -105,6 +105,7 @@ fn one(subjects: &[Subject<'_>]) -> &'static str {
         Means::HostKey => "host key",
         Means::HostCertificate => "host certificate",
         Means::AgentCertificate => "agent certificate",
+        Means::PrincipalsCommand => "program that names principals",
     }
 }
 
@@ -294,6 +295,9 @@ fn named(opening: &Opening) -> String {
     if let Some(line) = opening.line {
         text.push_str(&format!(":{line}"));
     }
+    if let Some(condition) = &opening.condition {
+        text.push_str(&format!(", only {}", shown(condition, 100)));
+    }
     text
 }
 
@@ -323,8 +327,9 @@ fn unread(known: &Known) -> String {
     let mut parts: Vec<_> = known
         .troubles
         .iter()
+        .filter(|one| one.hides())
         .take(5)
-        .map(|one| shown(one, 200))
+        .map(|one| shown(&one.text, 200))
         .collect();
     if known.omitted > 0 {
         parts.push(format!("{} more than are taken", known.omitted));

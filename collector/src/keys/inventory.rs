@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use watchward_protocol::keys::{Holder, Keys, Means, Opening};
+use watchward_protocol::keys::{Holder, Keys, Means, Opening, Trouble};
 use watchward_protocol::record::Epoch;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
@@ -86,8 +86,8 @@ pub(super) struct Known {
     pub(super) seq: u64,
     /// How many openings were left out.
     pub(super) omitted: u32,
-    /// What could not be read.
-    pub(super) troubles: Vec<String>,
+    /// What could not be read, or is passed over.
+    pub(super) troubles: Vec<Trouble>,
     /// Whether it differs from what the database has.
     pub(super) touched: bool,
 }
@@ -95,10 +95,7 @@ pub(super) struct Known {
 impl Known {
     /// Whether there may be more than was told. What sshd itself passes over opens nothing.
     pub(super) fn is_blind(&self) -> bool {
-        let passed_over = |trouble: &String| {
-            trouble.contains("sshd ignores") || trouble.contains("sshd takes no public keys")
-        };
-        self.omitted > 0 || !self.troubles.iter().all(passed_over)
+        self.omitted > 0 || self.troubles.iter().any(Trouble::hides)
     }
 }
 
@@ -193,13 +190,7 @@ impl Inventory {
             .listed_at
             .is_none_or(|listed| keys.at <= listed + FIRST_LOOK);
         let told = fold(&keys.openings);
-        let read: BTreeSet<_> = keys.openings.iter().map(|one| one.file.as_str()).collect();
-        let unread = |file: &str| {
-            // Beware: these are an agent's words. What is not understood here counts as gone.
-            let named =
-                |trouble: &String| trouble.contains(file) && trouble.contains("cannot be read");
-            !read.contains(file) && keys.troubles.iter().any(named)
-        };
+        let unread = |file: &str| keys.troubles.iter().any(|trouble| trouble.hides_in(file));
         let everything = keys.omitted == 0;
         let gone = self.of(whose).filter(|(place, kept)| {
             let there = told.contains_key(&place.1) || unread(&kept.opening.file);
@@ -344,12 +335,21 @@ impl Kept {
             let [old, new] = [&before.options, &self.opening.options].map(quoted);
             return Some(format!("options changed from {old} to {new}"));
         }
+        if before.condition != self.opening.condition {
+            let [old, new] = [&before.condition, &self.opening.condition].map(everywhere);
+            return Some(format!("counted {old}, and now {new}"));
+        }
         let renamed = before.comment != self.opening.comment;
         renamed.then(|| {
             let [old, new] = [&before.comment, &self.opening.comment].map(quoted);
             format!("comment changed from {old} to {new}")
         })
     }
+}
+
+fn everywhere(condition: &Option<String>) -> String {
+    let only = condition.as_deref().map(|it| quoted(&it.into()));
+    only.map_or_else(|| "everywhere".to_owned(), |only| format!("only {only}"))
 }
 
 fn quoted(text: &Foreign) -> String {
@@ -368,6 +368,7 @@ fn fold(openings: &[Opening]) -> BTreeMap<Identity, (Opening, u32)> {
             continue;
         };
         *copies += 1;
+        first.condition = both(first.condition.take(), opening.condition.as_deref());
         let mut lines = first.options.as_bytes().split(|byte| *byte == b'\n');
         if !lines.any(|line| line == opening.options.as_bytes()) {
             let both = [first.options.as_bytes(), opening.options.as_bytes()];
@@ -375,4 +376,13 @@ fn fold(openings: &[Opening]) -> BTreeMap<Identity, (Opening, u32)> {
         }
     }
     all
+}
+
+/// When one of two lines counts, each of which may count only for some connections.
+fn both(one: Option<String>, other: Option<&str>) -> Option<String> {
+    let (one, other) = one.zip(other)?;
+    match one.split(" or ").any(|part| part == other) {
+        true => Some(one),
+        false => Some(format!("{one} or {other}")),
+    }
 }

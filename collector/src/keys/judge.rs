@@ -145,7 +145,9 @@ impl Kept {
                 key.is_some_and(|key| key.fingerprint == fingerprint)
             }
             Means::Command => true,
+            // A name opens nothing without an authority, which has an opening of its own.
             Means::Principals
+            | Means::PrincipalsCommand
             | Means::HostKey
             | Means::HostCertificate
             | Means::AgentCertificate => false,
@@ -177,6 +179,7 @@ impl Kept {
             | Means::Authority
             | Means::Principals
             | Means::Command
+            | Means::PrincipalsCommand
             | Means::HostKey
             | Means::HostCertificate => policy.warn_ahead.duration(),
         };
@@ -210,16 +213,18 @@ fn due(kept: &Kept, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
             let (start, end) = opening.not_before.zip(opening.not_after)?;
             Some(end - end.since(start) / 6)
         }
-        Means::Principals | Means::Command | Means::HostKey => None,
+        Means::Principals | Means::Command | Means::PrincipalsCommand | Means::HostKey => None,
     }
 }
 
 fn weakness(kept: &Kept, policy: &Policy, now: Timestamp) -> Option<String> {
     let key = match kept.opening.means {
         Means::AuthorizedKey | Means::Authority | Means::HostKey => kept.opening.key.as_ref()?,
-        Means::Principals | Means::Command | Means::HostCertificate | Means::AgentCertificate => {
-            return None;
-        }
+        Means::Principals
+        | Means::Command
+        | Means::PrincipalsCommand
+        | Means::HostCertificate
+        | Means::AgentCertificate => return None,
     };
     if kept.has_ended(now) || excepted(kept, policy, now) {
         return None;
@@ -297,7 +302,7 @@ fn troubles(kept: &Kept, now: Timestamp) -> Vec<Trouble> {
     }
     let news = match kept.opening.means {
         Means::AuthorizedKey | Means::Principals => Some(Trouble::New),
-        Means::Authority | Means::Command => Some(Trouble::NewTrust),
+        Means::Authority | Means::Command | Means::PrincipalsCommand => Some(Trouble::NewTrust),
         Means::HostKey => Some(Trouble::HostKey),
         Means::HostCertificate | Means::AgentCertificate => None,
     };
@@ -345,6 +350,8 @@ pub(super) fn severity(trouble: Trouble, account: Option<&Foreign>, policy: &Pol
         | Trouble::Weak
         | Trouble::Overdue
         | Trouble::Unrenewed => Severity::Warning,
+        // Whoever makes a file unreadable may be hiding something in it.
+        Trouble::Unread if privileged => Severity::Warning,
         Trouble::Gone | Trouble::Due | Trouble::Unread => Severity::Info,
     }
 }

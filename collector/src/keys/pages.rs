@@ -336,6 +336,7 @@ fn what(listed: &Listed) -> String {
         Means::HostKey => "host key ",
         Means::HostCertificate => "host certificate ",
         Means::AgentCertificate => "agent certificate ",
+        Means::PrincipalsCommand => "program for principals ",
     };
     let Some(key) = &listed.opening.key else {
         return format!("{means}{}", escaped(&listed.opening.file));
@@ -351,6 +352,7 @@ fn states(listed: &Listed, now: Timestamp) -> Vec<(Tone, String)> {
         return vec![(Tone::Dim, "gone".to_owned())];
     }
     let weak = listed.weak.as_deref().map(escaped);
+    let condition = listed.opening.condition.as_deref().map(escaped);
     let widened = listed.widened.as_deref().map(escaped);
     let states = [
         listed.new.then(|| (Tone::Warn, "new".to_owned())),
@@ -360,6 +362,7 @@ fn states(listed: &Listed, now: Timestamp) -> Vec<(Tone, String)> {
             .is_overdue(now)
             .then(|| (Tone::Warn, "overdue".to_owned())),
         listed.ended.then(|| (Tone::Dim, "ended".to_owned())),
+        condition.map(|only| (Tone::Dim, format!("only {only}"))),
     ];
     let states: Vec<_> = states.into_iter().flatten().collect();
     if states.is_empty() {

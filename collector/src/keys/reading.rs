@@ -95,7 +95,11 @@ impl Listed {
     /// Whether it opens an account, and is not what a host is known by.
     pub fn opens(&self) -> bool {
         match self.opening.means {
-            Means::AuthorizedKey | Means::Authority | Means::Principals | Means::Command => true,
+            Means::AuthorizedKey
+            | Means::Authority
+            | Means::Principals
+            | Means::Command
+            | Means::PrincipalsCommand => true,
             Means::HostKey | Means::HostCertificate | Means::AgentCertificate => false,
         }
     }

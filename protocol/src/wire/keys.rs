@@ -1,7 +1,7 @@
 //! What opens accounts.
 
 use super::{Malformed, NAME, cut, short, v1};
-use crate::keys::{Holder, Keys, Means, Opening, PublicKey};
+use crate::keys::{Effect, Holder, Keys, Means, Opening, PublicKey, Trouble};
 use crate::text::Foreign;
 use crate::time::Timestamp;
 
@@ -34,7 +34,8 @@ impl From<Keys> for v1::Keys {
             holder: Some(holder),
             openings: keys.openings.into_iter().map(Into::into).collect(),
             omitted: keys.omitted,
-            troubles: keys.troubles,
+            troubles: Vec::new(),
+            found: keys.troubles.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -51,17 +52,55 @@ impl TryFrom<v1::Keys> for Keys {
                 Holder::Host(host.names.into_iter().take(ACCOUNTS).map(name).collect())
             }
         };
-        let more = u32::try_from(wire.openings.len().saturating_sub(OPENINGS)).unwrap_or(u32::MAX);
+        let told = wire.openings.len();
         let openings = wire.openings.into_iter().take(OPENINGS);
-        let openings: Result<_, _> = openings.map(TryInto::try_into).collect();
-        let troubles = wire.troubles.into_iter().take(TROUBLES);
+        // One by means that only a newer program knows is one more that was left out.
+        let openings: Vec<_> = openings.filter_map(opening).collect();
+        let more = u32::try_from(told - openings.len()).unwrap_or(u32::MAX);
+        let plain = wire.troubles.into_iter().map(|text| v1::keys::Trouble {
+            text,
+            ..Default::default()
+        });
+        let troubles = wire.found.into_iter().chain(plain).take(TROUBLES);
         Ok(Self {
             at: Timestamp::from_micros(wire.at),
             holder,
-            openings: openings?,
+            openings,
             omitted: wire.omitted.saturating_add(more),
-            troubles: troubles.map(|trouble| short(trouble, TEXT)).collect(),
+            troubles: troubles.map(Into::into).collect(),
         })
+    }
+}
+
+impl From<Trouble> for v1::keys::Trouble {
+    fn from(trouble: Trouble) -> Self {
+        use v1::keys::trouble::Effect as Wire;
+        let effect = match trouble.effect {
+            Effect::Unread => Wire::Unread,
+            Effect::PassedOver => Wire::PassedOver,
+            Effect::Unknown => Wire::Unspecified,
+        };
+        Self {
+            effect: effect.into(),
+            file: trouble.file,
+            text: trouble.text,
+        }
+    }
+}
+
+impl From<v1::keys::Trouble> for Trouble {
+    fn from(wire: v1::keys::Trouble) -> Self {
+        use v1::keys::trouble::Effect as Wire;
+        let effect = match wire.effect() {
+            Wire::Unread => Effect::Unread,
+            Wire::PassedOver => Effect::PassedOver,
+            Wire::Unspecified => Effect::Unknown,
+        };
+        Self {
+            effect,
+            file: wire.file.map(|file| short(file, TEXT)),
+            text: short(wire.text, TEXT),
+        }
     }
 }
 
@@ -76,6 +115,7 @@ impl From<Opening> for v1::keys::Opening {
             Means::HostKey => Wire::HostKey,
             Means::HostCertificate => Wire::HostCertificate,
             Means::AgentCertificate => Wire::AgentCertificate,
+            Means::PrincipalsCommand => Wire::PrincipalsCommand,
         };
         let key = |PublicKey {
                        kind,
@@ -97,41 +137,41 @@ impl From<Opening> for v1::keys::Opening {
             principals: principals.map(Foreign::into_bytes).collect(),
             not_before: opening.not_before.map(Timestamp::as_micros),
             not_after: opening.not_after.map(Timestamp::as_micros),
+            condition: opening.condition,
         }
     }
 }
 
-impl TryFrom<v1::keys::Opening> for Opening {
-    type Error = Malformed;
-
-    fn try_from(wire: v1::keys::Opening) -> Result<Self, Malformed> {
-        use v1::keys::Means as Wire;
-        let means = match wire.means() {
-            Wire::AuthorizedKey => Means::AuthorizedKey,
-            Wire::Authority => Means::Authority,
-            Wire::Principals => Means::Principals,
-            Wire::Command => Means::Command,
-            Wire::HostKey => Means::HostKey,
-            Wire::HostCertificate => Means::HostCertificate,
-            Wire::AgentCertificate => Means::AgentCertificate,
-            Wire::Unspecified => return Err(Malformed("means of an opening")),
-        };
-        let key = |key: v1::keys::PublicKey| PublicKey {
-            kind: short(key.kind, NAME),
-            bits: key.bits,
-            fingerprint: short(key.fingerprint, NAME),
-        };
-        let principals = wire.principals.into_iter().take(PRINCIPALS);
-        Ok(Self {
-            means,
-            key: wire.key.map(key),
-            file: short(wire.file, TEXT),
-            line: wire.line,
-            comment: cut(wire.comment, TEXT),
-            options: cut(wire.options, TEXT),
-            principals: principals.map(|name| cut(name, TEXT)).collect(),
-            not_before: wire.not_before.map(Timestamp::from_micros),
-            not_after: wire.not_after.map(Timestamp::from_micros),
-        })
-    }
+/// An opening; none if it is by means that are not known.
+fn opening(wire: v1::keys::Opening) -> Option<Opening> {
+    use v1::keys::Means as Wire;
+    let means = match wire.means() {
+        Wire::AuthorizedKey => Means::AuthorizedKey,
+        Wire::Authority => Means::Authority,
+        Wire::Principals => Means::Principals,
+        Wire::Command => Means::Command,
+        Wire::HostKey => Means::HostKey,
+        Wire::HostCertificate => Means::HostCertificate,
+        Wire::AgentCertificate => Means::AgentCertificate,
+        Wire::PrincipalsCommand => Means::PrincipalsCommand,
+        Wire::Unspecified => return None,
+    };
+    let key = |key: v1::keys::PublicKey| PublicKey {
+        kind: short(key.kind, NAME),
+        bits: key.bits,
+        fingerprint: short(key.fingerprint, NAME),
+    };
+    let principals = wire.principals.into_iter().take(PRINCIPALS);
+    Some(Opening {
+        means,
+        key: wire.key.map(key),
+        file: short(wire.file, TEXT),
+        line: wire.line,
+        comment: cut(wire.comment, TEXT),
+        options: cut(wire.options, TEXT),
+        principals: principals.map(|name| cut(name, TEXT)).collect(),
+        not_before: wire.not_before.map(Timestamp::from_micros),
+        not_after: wire.not_after.map(Timestamp::from_micros),
+        condition: wire.condition.map(|text| short(text, TEXT)),
+    })
 }

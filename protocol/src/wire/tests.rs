@@ -8,7 +8,7 @@ use super::*;
 use crate::access::*;
 use crate::health::{HealthReport, Limits, Range, Value, Verdict};
 use crate::hosts::{Doctor, Finding, FindingState};
-use crate::keys::{Holder, Keys, Means, Opening, PublicKey};
+use crate::keys::{Effect, Holder, Keys, Means, Opening, PublicKey, Trouble};
 use crate::record::{Backlog, Gap, Record, Report};
 use crate::time::Timestamp;
 
@@ -105,13 +105,19 @@ fn keys(holder: Holder) -> Report {
         principals: vec!["ada".into()],
         not_before: None,
         not_after: Some(Timestamp::from_micros(8)),
+        condition: Some(text("from 10.0.0.0/8")),
+    };
+    let trouble = Trouble {
+        effect: Effect::PassedOver,
+        file: Some(text("/a")),
+        text: text("x"),
     };
     Report::Keys(Keys {
         at: Timestamp::from_micros(6),
         holder,
         openings: vec![opening],
         omitted: 1,
-        troubles: vec![text("x")],
+        troubles: vec![trouble],
     })
 }
 
@@ -166,6 +172,31 @@ fn a_backlog_comes_back_as_it_was_and_an_older_agent_says_nothing() {
     };
     let bounded = Option::<Backlog>::from(lie).unwrap();
     assert!(bounded.records < 1 << 50 && bounded.oldest < Duration::from_secs(1 << 30));
+}
+
+#[test]
+fn what_another_agent_says_of_keys_is_taken_as_what_may_hide_some() {
+    let opening = |means| v1::keys::Opening {
+        means,
+        ..Default::default()
+    };
+    let wire = v1::Keys {
+        holder: Some(v1::keys::Holder::Account(b"zoe".to_vec())),
+        openings: vec![opening(1), opening(77)],
+        omitted: 1,
+        troubles: vec!["of the first agents".to_owned()],
+        found: vec![v1::keys::Trouble {
+            effect: 77,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let keys = Keys::try_from(wire).unwrap();
+    assert_eq!((keys.openings.len(), keys.omitted), (1, 2));
+    assert_eq!(keys.troubles.len(), 2);
+    for trouble in &keys.troubles {
+        assert!(trouble.hides_in("/any/file"), "{trouble:?}");
+    }
 }
 
 #[test]

@@ -192,6 +192,7 @@ impl Site {
             principals: Vec::new(),
             not_before: None,
             not_after: None,
+            condition: None,
         };
         let told = Keys {
             at: now,

@@ -1,67 +1,57 @@
 //! What the host itself is known by, and what is wrong with what all its accounts have in common.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use watchward_protocol::keys::Means;
+use watchward_protocol::keys::Holder;
 
-use super::file::{each_line, of_key, trusted};
-use crate::keys::accounts::Accounts;
-use crate::keys::authorized::{Line, bare, certificate};
-use crate::keys::holding::{Holding, opening};
+use super::file::Kind;
+use super::{Looked, View};
+use crate::keys::holding::Holding;
 use crate::keys::open::Whose;
-use crate::keys::sshd::Said;
+use crate::keys::watch::Wanted;
 
-/// Looks at what sshd shows to clients. `files` are those that matter.
-pub(super) fn look(accounts: &Accounts, said: &Said, files: &mut BTreeSet<PathBuf>) -> Holding {
+/// Looks at what sshd shows to clients. A host without sshd has nothing to show and no account that
+/// sshd opens.
+pub(super) fn look(view: &View<'_>) -> Looked {
+    let mut wanted = Wanted::default();
     let mut holding = Holding::default();
-    said.troubles
-        .iter()
-        .cloned()
-        .for_each(|it| holding.trouble(it));
-    if accounts.omitted > 0 {
-        holding.trouble(format!(
-            "{} more accounts are not looked at",
-            accounts.omitted
-        ));
-    }
-    let Some(settings) = &said.general else {
-        return holding;
+    let names = view.accounts.list.iter().map(|it| it.name.clone());
+    let Some(answer) = &view.said.general else {
+        let keys = holding.told(Holder::Host(Vec::new()), view.now);
+        return (Some(keys), wanted);
     };
-    if let Some(path) = &settings.authorities {
-        trusted(path, &mut holding, |_| {});
+    for trouble in &view.said.troubles {
+        holding.unread(None, trouble.clone());
     }
+    let omitted = view.accounts.omitted;
+    if omitted > 0 {
+        let what = format!("{omitted} more accounts are not looked at");
+        holding.unread(None, what);
+    }
+    let settings = &answer.always;
+    let sometimes = answer.sometimes.iter().map(|(_, it)| it);
+    for settings in sometimes.chain([settings]) {
+        if let Some(path) = &settings.authorities {
+            // Its keys are of the accounts; here it is only what is wrong with it.
+            let mut elsewhere = Holding::default();
+            view.file(Kind::Authorities, path, Whose::Hosts, &mut elsewhere);
+            holding.complain(&elsewhere);
+        }
+    }
+    let mut complete = true;
     for path in &settings.host_keys {
         // Only the public half: nobody but sshd has to see the other.
         let mut public = path.clone().into_os_string();
         public.push(".pub");
         let public = PathBuf::from(public);
-        files.insert(public.clone());
-        each_line(
-            &public,
-            Whose::Hosts,
-            &mut holding,
-            |text, number, holding| {
-                if let Line::Key(key) = bare(text) {
-                    holding.add(of_key(Means::HostKey, &public, number, *key));
-                }
-                true
-            },
-        );
+        complete &= view.file(Kind::HostKey, &public, Whose::Hosts, &mut holding);
+        wanted.files.insert(public);
     }
     for path in &settings.host_certificates {
-        files.insert(path.clone());
-        each_line(path, Whose::Hosts, &mut holding, |text, number, holding| {
-            if let Some(found) = certificate(text) {
-                let mut one = opening(Means::HostCertificate, path, number);
-                one.key = Some(found.key);
-                one.comment = found.id;
-                one.principals = found.principals;
-                (one.not_before, one.not_after) = (found.not_before, found.not_after);
-                holding.add(one);
-            }
-            true
-        });
+        complete &= view.file(Kind::HostCertificate, path, Whose::Hosts, &mut holding);
+        wanted.files.insert(path.clone());
     }
-    holding
+    let holder = Holder::Host(names.collect());
+    let keys = complete.then(|| holding.told(holder, view.now));
+    (keys, wanted)
 }

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::*;
+use crate::keys::sshd::Answer;
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPMgIlMZhwEgDYmXBZQV43MD1UCbjaDrYxTyFlzehXiM";
@@ -34,20 +36,40 @@ impl Home {
 
     /// What the account has, and what the host has, under these settings.
     fn look(&self, settings: &str) -> (Keys, Keys) {
-        let mut said = Said::test(Settings::read(settings.as_bytes()));
-        said.troubles.clear();
-        let found = look(&self.accounts, &said, Timestamp::default());
-        let [account, host] = <[Keys; 2]>::try_from(found.keys).unwrap();
-        (account, host)
+        self.look_under(Answer::test(settings, &[]))
+    }
+
+    fn look_under(&self, answer: Answer) -> (Keys, Keys) {
+        let mut said = Said::default();
+        said.general = Some(answer);
+        let view = View {
+            accounts: &self.accounts,
+            said: &said,
+            shelf: &Shelf::default(),
+            zone: &TimeZone::UTC,
+            now: Timestamp::default(),
+        };
+        let account = view.account(&self.accounts.list[0]).0.unwrap();
+        (account, view.host().0.unwrap())
     }
 }
 
-impl Said {
-    fn test(settings: Settings) -> Self {
-        let mut said = Self::nothing();
-        said.general = Some(Arc::new(settings));
-        said
+impl Answer {
+    fn test(always: &str, sometimes: &[(&str, &str)]) -> Self {
+        let settings = |text: &str| Arc::new(Settings::read(text.as_bytes()));
+        let sometimes = sometimes.iter();
+        Self {
+            always: settings(always),
+            sometimes: sometimes
+                .map(|(name, it)| ((*name).to_owned(), settings(it)))
+                .collect(),
+            doubt: None,
+        }
     }
+}
+
+fn texts(keys: &Keys) -> Vec<&str> {
+    keys.troubles.iter().map(|it| it.text.as_str()).collect()
 }
 
 #[test]
@@ -83,7 +105,7 @@ fn every_line_of_every_file_is_told_and_a_bad_one_hides_no_other() {
         ["zoe".into()],
         "its own name, if none is said"
     );
-    let troubles = account.troubles.join("\n");
+    let troubles = texts(&account).join("\n");
     for line in [2, 4, 5] {
         assert!(troubles.contains(&format!("line {line}: ")), "{troubles}");
     }
@@ -103,7 +125,7 @@ fn authorities_count_where_a_certificate_can_open() {
         (one.means, one.line, &one.principals[..]),
         (Means::Authority, Some(1), &["zoe".into()][..])
     );
-    assert!(host.troubles[0].contains("line 2") && host.troubles[0].contains("no further"));
+    assert!(texts(&host)[0].contains("line 2") && texts(&host)[0].contains("no further"));
 
     let names = home.write("names", "");
     let limited = format!("{trust}authorizedprincipalsfile {}\n", names.display());
@@ -126,7 +148,7 @@ fn authorities_count_where_a_certificate_can_open() {
 
     let asked = format!("{trust}authorizedprincipalscommand /bin/names %u\n");
     let openings = home.look(&asked).0.openings;
-    assert_eq!(openings[0].means, Means::Command);
+    assert_eq!(openings[0].means, Means::PrincipalsCommand);
     assert_eq!(
         (openings[0].file.as_str(), &openings[0].options),
         ("/bin/names", &"%u".into())
@@ -139,7 +161,7 @@ fn what_opens_nothing_is_trouble_and_no_opening() {
     home.write(".ssh/authorized_keys", KEY);
     let (account, _) = home.look("pubkeyauthentication no\n");
     assert_eq!(account.openings, []);
-    assert!(account.troubles[0].contains("PubkeyAuthentication"));
+    assert!(texts(&account)[0].contains("PubkeyAuthentication"));
 
     use std::os::unix::fs::PermissionsExt;
     let folder = home.folder.path().join(".ssh");
@@ -147,7 +169,7 @@ fn what_opens_nothing_is_trouble_and_no_opening() {
     let (account, _) = home.look("");
     assert_eq!(account.openings, []);
     assert!(
-        account.troubles[0].contains("StrictModes"),
+        texts(&account)[0].contains("StrictModes") && !account.troubles[0].hides(),
         "{:?}",
         account.troubles
     );
@@ -175,4 +197,55 @@ fn a_host_is_known_by_its_public_halves() {
     assert_eq!(host.openings[1].comment, "id x".into());
     assert_eq!(host.openings[1].principals, ["web".into(), "db".into()]);
     assert!(host.openings[1].not_after.is_some());
+}
+
+#[test]
+fn what_counts_only_for_some_connections_says_for_which() {
+    let home = Home::new();
+    let (inside, port) = (home.write("inside", KEY), home.write("port", KEY));
+    let files = |text: &str| format!("authorizedkeysfile {text}\n");
+    let always = files(".ssh/authorized_keys");
+    let both = files(&format!("{} .ssh/authorized_keys", inside.display()));
+    let sometimes = [
+        ("from 10.0.0.0/8", both.as_str()),
+        ("from 192.0.2.7", both.as_str()),
+        ("at port 2222", &files(&port.display().to_string())),
+        ("from 192.0.2.8", "pubkeyauthentication no\n"),
+    ];
+    home.write(".ssh/authorized_keys", KEY);
+    let (account, _) = home.look_under(Answer::test(&always, &sometimes));
+    let conditions: Vec<_> = account
+        .openings
+        .iter()
+        .map(|it| it.condition.as_deref())
+        .collect();
+    assert_eq!(
+        conditions,
+        [
+            None,
+            Some("from 10.0.0.0/8 or from 192.0.2.7"),
+            Some("at port 2222")
+        ]
+    );
+    let never = "pubkeyauthentication no\n";
+    let (account, _) = home.look_under(Answer::test(never, &[("from 10.0.0.0/8", &always)]));
+    assert_eq!(
+        account.openings[0].condition.as_deref(),
+        Some("from 10.0.0.0/8")
+    );
+}
+
+#[test]
+fn a_host_without_sshd_has_nothing_to_tell() {
+    let home = Home::new();
+    let view = View {
+        accounts: &home.accounts,
+        said: &Said::default(),
+        shelf: &Shelf::default(),
+        zone: &TimeZone::UTC,
+        now: Timestamp::default(),
+    };
+    let host = view.host().0.unwrap();
+    assert_eq!(host.holder, Holder::Host(Vec::new()));
+    assert_eq!((host.openings, host.troubles), (vec![], vec![]));
 }

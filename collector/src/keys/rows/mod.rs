@@ -26,7 +26,8 @@ use crate::store::{Deadlines, Schema, Tx};
 /// is to be judged again by time alone, and `keys_policy` by what all were judged.
 pub const SCHEMA: Schema = Schema {
     room: "keys",
-    steps: &["CREATE TABLE keys_host (
+    steps: &[
+        "CREATE TABLE keys_host (
             host {bytes} PRIMARY KEY, host_name TEXT NOT NULL, listed_at BIGINT,
             next_at BIGINT NOT NULL);
         CREATE INDEX keys_host_next ON keys_host (next_at);
@@ -59,11 +60,13 @@ pub const SCHEMA: Schema = Schema {
         CREATE TABLE keys_policy (id BIGINT PRIMARY KEY, policy {bytes} NOT NULL);
         CREATE TABLE keys_told (
             host {bytes} NOT NULL, trouble BIGINT NOT NULL, about {bytes} NOT NULL,
-            batch BIGINT NOT NULL, PRIMARY KEY (host, trouble, about))"],
+            batch BIGINT NOT NULL, PRIMARY KEY (host, trouble, about))",
+        "ALTER TABLE keys_opening ADD COLUMN condition TEXT",
+    ],
 };
 
 // What the database has for a variant is its place in these lists: only ever append.
-const MEANS: [Means; 7] = [
+const MEANS: [Means; 8] = [
     Means::AuthorizedKey,
     Means::Authority,
     Means::Principals,
@@ -71,6 +74,7 @@ const MEANS: [Means; 7] = [
     Means::HostKey,
     Means::HostCertificate,
     Means::AgentCertificate,
+    Means::PrincipalsCommand,
 ];
 
 /// A holder as the database has it.

@@ -67,6 +67,7 @@ fn opening(row: &AnyRow) -> sqlx::Result<Opening> {
         principals: principals.map(Foreign::from).collect(),
         not_before: maybe_stamp(row, "not_before")?,
         not_after: maybe_stamp(row, "not_after")?,
+        condition: row.try_get("condition")?,
     })
 }
 
@@ -96,16 +97,16 @@ pub(super) async fn keep(
     let rows = Bulk {
         before: "INSERT INTO keys_opening (host, holder, identity, host_name, means, kind, bits, \
             fingerprint, file, line, copies, comment, options, approved, principals, not_before, \
-            not_after, is_new, was, first_at, seen_at, gone_at, gone_by, due_at, warn_at, weak, \
+            not_after, condition, is_new, was, first_at, seen_at, gone_at, gone_by, due_at, warn_at, weak, \
             uses) \
             VALUES ",
-        columns: 27,
+        columns: 28,
         after: " ON CONFLICT (host, holder, identity) DO UPDATE SET kind = excluded.kind, \
             bits = excluded.bits, fingerprint = excluded.fingerprint, file = excluded.file, \
             line = excluded.line, copies = excluded.copies, comment = excluded.comment, \
             options = excluded.options, approved = excluded.approved, \
             principals = excluded.principals, not_before = excluded.not_before, \
-            not_after = excluded.not_after, is_new = excluded.is_new, was = excluded.was, \
+            not_after = excluded.not_after, condition = excluded.condition, is_new = excluded.is_new, was = excluded.was, \
             first_at = excluded.first_at, seen_at = excluded.seen_at, \
             gone_at = excluded.gone_at, gone_by = excluded.gone_by, due_at = excluded.due_at, \
             warn_at = excluded.warn_at, \
@@ -147,7 +148,8 @@ fn bind_opening(kept: &Kept, values: &mut Values) {
         .bytes(kept.approved.as_bytes())
         .bytes(&names.join(&0)[..])
         .number(opening.not_before.map(Timestamp::as_micros))
-        .number(opening.not_after.map(Timestamp::as_micros));
+        .number(opening.not_after.map(Timestamp::as_micros))
+        .text(opening.condition.as_deref());
 }
 
 fn bind_times(kept: &Kept, values: &mut Values) {

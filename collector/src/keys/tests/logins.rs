@@ -156,7 +156,7 @@ async fn where_keys_cannot_be_read_a_stray_wakes_nobody() {
     for store in stores().await {
         begin(&store).await;
         let mut blind = root(3, 100, &[key('a')]);
-        blind.report.troubles = vec!["/root/.ssh/other cannot be read: no such device".into()];
+        blind.report.troubles = vec![trouble(Effect::Unread)];
         hear(&store, &[blind], at(100)).await;
         log_in(&store, &[login(4, 3600, 'x')], at(3600)).await;
         pass(&store, at(4000)).await;
@@ -165,6 +165,27 @@ async fn where_keys_cannot_be_read_a_stray_wakes_nobody() {
         assert_eq!(
             last,
             "warning web-1: root opened with a key that is nowhere listed"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_names_principals_lets_in_no_key() {
+    for store in stores().await {
+        begin(&store).await;
+        let names = Opening {
+            key: None,
+            ..means(Means::PrincipalsCommand, key('p'))
+        };
+        hear(&store, &[root(3, 100, &[key('a'), names])], at(100)).await;
+        log_in(&store, &[login(4, 3600, 'x')], at(3600)).await;
+        pass(&store, at(4000)).await;
+        assert_eq!(
+            open(&store).await,
+            [
+                "critical web-1: new program that names principals opens root",
+                "critical web-1: root opened with a key that is nowhere listed"
+            ]
         );
     }
 }

@@ -7,7 +7,7 @@ mod stands;
 mod whole;
 
 use watchward_protocol::access::{Action, Outcome, Peer, Service, Trust, Tunnel, User};
-use watchward_protocol::keys::{Holder, Means, Opening, PublicKey};
+use watchward_protocol::keys::{Effect, Holder, Means, Opening, PublicKey, Trouble};
 use watchward_protocol::record::{Epoch, Lane};
 use watchward_protocol::text::Foreign;
 
@@ -61,6 +61,16 @@ fn key(letter: char) -> Opening {
         principals: Vec::new(),
         not_before: None,
         not_after: None,
+        condition: None,
+    }
+}
+
+/// What an agent says of root's file.
+fn trouble(effect: Effect) -> Trouble {
+    Trouble {
+        effect,
+        file: Some("/root/.ssh/authorized_keys".to_owned()),
+        text: "in words for people alone".to_owned(),
     }
 }
 

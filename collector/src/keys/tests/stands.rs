@@ -261,12 +261,11 @@ async fn what_cannot_be_read_is_said_and_not_taken_for_gone() {
     for store in stores().await {
         begin(&store).await;
         let mut blind = root(3, 3600, &[]);
-        blind.report.troubles =
-            vec!["/root/.ssh/authorized_keys cannot be read: no such device".into()];
+        blind.report.troubles = vec![trouble(Effect::Unread)];
         hear(&store, &[blind], at(3600)).await;
         assert_eq!(
             open(&store).await,
-            ["info web-1: not all keys of root can be read"]
+            ["warning web-1: not all keys of root can be read"]
         );
         hear(&store, &[root(4, 9999, &[key('a')])], at(9999)).await;
         assert_eq!(open(&store).await, Vec::<String>::new());
@@ -293,9 +292,57 @@ async fn what_sshd_passes_over_is_no_trouble_and_opens_nothing() {
     for store in stores().await {
         begin(&store).await;
         let mut passed = root(3, 3600, &[]);
-        passed.report.troubles =
-            vec!["sshd ignores /root/.ssh/authorized_keys: others may write it".into()];
+        passed.report.troubles = vec![trouble(Effect::PassedOver)];
         hear(&store, &[passed], at(3600)).await;
         assert_eq!(open(&store).await, ["info web-1: key of root is gone"]);
+    }
+}
+
+#[tokio::test]
+async fn of_a_file_that_is_read_in_part_nothing_counts_as_gone() {
+    for store in stores().await {
+        let other = Opening {
+            file: "/etc/ssh/keys/root".into(),
+            ..key('b')
+        };
+        hear(&store, &[root(1, 0, &[key('a'), other, key('c')])], at(0)).await;
+        hear(&store, &[itself(2, 0, &["root"], &[])], at(1)).await;
+        for (seq, effect) in [(3, Effect::Unread), (4, Effect::Unknown)] {
+            let mut half = root(seq, 3600, &[key('a')]);
+            half.report.troubles = vec![trouble(effect)];
+            hear(&store, &[half], at(3600)).await;
+            let found = all(&store, at(3600)).await;
+            let gone = found.iter().filter(|one| one.gone_at.is_some());
+            let gone: Vec<_> = gone.map(|one| one.opening.file.as_str()).collect();
+            assert_eq!(gone, ["/etc/ssh/keys/root"], "which was read");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_counts_only_for_some_connections_says_so() {
+    for store in stores().await {
+        let only = |condition: &str| Opening {
+            condition: Some(condition.to_owned()),
+            ..key('a')
+        };
+        let two = [only("from 10.0.0.0/8"), only("at port 2222")];
+        hear(&store, &[root(1, 0, &two)], at(0)).await;
+        let condition = || async { all(&store, at(9)).await[0].opening.condition.clone() };
+        assert_eq!(
+            condition().await.as_deref(),
+            Some("from 10.0.0.0/8 or at port 2222")
+        );
+        hear(
+            &store,
+            &[root(2, 1, &[only("from 10.0.0.0/8"), key('a')])],
+            at(1),
+        )
+        .await;
+        assert_eq!(
+            condition().await,
+            None,
+            "one of its lines counts everywhere"
+        );
     }
 }
