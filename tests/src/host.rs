@@ -188,9 +188,11 @@ impl Host {
         words.push(format!("--machine={}", self.machine));
         words.push(format!("--hostname={}", self.name));
         words.push(format!("--network-bridge={}", self.bridge));
-        // For a VPN.
-        if Path::new("/dev/net/tun").exists() {
-            words.push("--bind=/dev/net/tun".to_owned());
+        // For a VPN, and for file systems of a program.
+        for device in ["/dev/net/tun", "/dev/fuse"] {
+            if Path::new(device).exists() {
+                words.push(format!("--bind={device}"));
+            }
         }
         if !Path::new("/run/systemd/system").exists() {
             words.push("--keep-unit".to_owned());
