@@ -19,6 +19,14 @@ pub(crate) struct Client {
     socket: PathBuf,
 }
 
+/// Bytes that the collector sends.
+#[derive(Debug)]
+pub(crate) struct Download {
+    response: Response,
+    /// How many it says that there are.
+    pub(crate) length: Option<u64>,
+}
+
 /// Lines of JSON, one event each, as the collector sends them.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -76,6 +84,13 @@ impl Client {
         })
     }
 
+    /// What lies at this path, as it is.
+    pub(crate) async fn download(&self, path: &str) -> anyhow::Result<Download> {
+        let response = self.send(self.request(Method::GET, path)).await?;
+        let length = response.content_length();
+        Ok(Download { response, length })
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("http://collector{path}"))
     }
@@ -118,6 +133,15 @@ impl Client {
             ),
             _ => anyhow!("cannot reach the collector at {path}: {error:#}"),
         }
+    }
+}
+
+impl Download {
+    /// The next piece; `None` at the end.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+        let piece = self.response.chunk().await;
+        let piece = piece.context("the collector went away")?;
+        Ok(piece.map(Into::into))
     }
 }
 
@@ -166,6 +190,23 @@ fn cause(error: &reqwest::Error) -> Option<io::ErrorKind> {
     None
 }
 
+/// A collector that gives one answer to whoever asks, and ends.
+#[cfg(test)]
+pub(crate) async fn answered(answer: &'static str) -> (tempfile::TempDir, Client) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("collector.sock");
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    let (tasks, _) = watchward_daemon::tasks::tasks();
+    tasks.start_passing("collector", async move {
+        let (mut connection, _) = listener.accept().await?;
+        let mut asked = [0; 4096];
+        let _ = connection.read(&mut asked).await?;
+        Ok(connection.write_all(answer.as_bytes()).await?)
+    });
+    (folder, Client::new(&socket).unwrap())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,22 +239,6 @@ mod tests {
         );
         assert_eq!(reason("no such host\n").as_deref(), Some("no such host"));
         assert_eq!(reason(""), None);
-    }
-
-    /// A collector that gives one answer to whoever asks, and ends.
-    async fn answered(answer: &'static str) -> (tempfile::TempDir, Client) {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("collector.sock");
-        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
-        let (tasks, _) = watchward_daemon::tasks::tasks();
-        tasks.start_passing("collector", async move {
-            let (mut connection, _) = listener.accept().await?;
-            let mut asked = [0; 4096];
-            let _ = connection.read(&mut asked).await?;
-            Ok(connection.write_all(answer.as_bytes()).await?)
-        });
-        (folder, Client::new(&socket).unwrap())
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod access;
 mod args;
+mod backup;
 mod client;
 mod config;
 mod health;
@@ -70,6 +71,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Silence(command) => silences::run(&collector, command, &mut screen).await,
         Command::People { command } => people::run(&collector, command, &mut screen).await,
         Command::Keys(asked) => keys::run(&collector, asked, &mut screen).await,
+        Command::Backup { file } => backup::run(&collector, &file, &mut screen).await,
         Command::Live => live::run(&collector, &mut screen).await,
         Command::Config(command) => config::run(command, &mut screen),
         Command::Policy(command) => config::policy(command, &mut screen),

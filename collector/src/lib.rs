@@ -3,6 +3,7 @@
 pub mod access;
 pub mod alerting;
 mod asked;
+pub mod backup;
 pub mod config;
 pub mod health;
 pub mod hosts;

@@ -13,7 +13,7 @@ use crate::hosts::Hosts;
 use crate::people::People;
 use crate::store::Store;
 use crate::web::{self, Site};
-use crate::{access, alerting, health, hosts, keys, live, metrics, restriction};
+use crate::{access, alerting, backup, health, hosts, keys, live, metrics, restriction};
 
 /// What rooms show, to the operator's command and to people.
 pub(crate) struct Shown {
@@ -51,6 +51,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         .merge(restriction::routes(store.clone(), rules.clone()))
         .merge(keys)
         .merge(live::routes(store.clone(), stop))
+        .merge(backup::routes(store.clone()))
         .merge(web::account_routes(people.clone()))
         .merge(metrics::routes(measure(shown)))
 }

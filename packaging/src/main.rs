@@ -7,8 +7,12 @@
 mod agent;
 #[path = "../../collector/src/arguments.rs"]
 mod collector;
-#[expect(dead_code, reason = "a command line that is described and not used")]
-#[path = "../../cli/src/args.rs"]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "a command line that is described and not used"
+)]
+#[path = "../../cli/src/args/mod.rs"]
 mod command;
 
 use std::fs;

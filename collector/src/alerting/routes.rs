@@ -97,13 +97,10 @@ impl Route {
 
 fn unknown(name: &Spanned<Name>, contacts: &[Contact]) -> Misplaced {
     let known: Vec<_> = contacts.iter().map(|one| one.name.as_str()).collect();
-    let known = match known[..] {
-        [] => "collector.toml has no [[alerting.contacts]] yet: name them there first".to_owned(),
-        _ => format!(
-            "[[alerting.contacts]] in collector.toml has: {}",
-            known.join(", ")
-        ),
-    };
-    let message = format!("there is no contact \"{}\"; {known}", name.get_ref());
+    let message = format!(
+        "there is no contact \"{}\"; [[alerting.contacts]] in collector.toml has: {}",
+        name.get_ref(),
+        known.join(", ")
+    );
     Misplaced::at(name, message)
 }

@@ -5,6 +5,7 @@ mod config;
 pub(crate) mod deadline;
 pub(crate) mod question;
 mod schema;
+mod snapshot;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use sqlx::{AnyPool, Executor};
 pub use config::{Config, Database};
 pub use deadline::Deadlines;
 pub use schema::Schema;
+pub use snapshot::SnapshotError;
 
 /// A transaction. What is judged, raised and kept together commits together.
 pub type Tx = sqlx::Transaction<'static, sqlx::Any>;
@@ -67,7 +69,7 @@ impl Store {
         sqlx::any::install_default_drivers();
         let kind = Kind::of(url).context("the database is neither SQLite nor PostgreSQL")?;
         if kind == Kind::Sqlite {
-            make_folder(url)?;
+            prepare(url)?;
         }
         let store = match kind {
             Kind::Sqlite => {
@@ -148,17 +150,20 @@ async fn pool(kind: Kind, url: &str, connections: u32) -> anyhow::Result<AnyPool
         .context("cannot open the database")
 }
 
-/// Makes the folder that the database's file lies in.
-fn make_folder(url: &str) -> anyhow::Result<()> {
+/// Makes the folder that the database's file lies in, and takes away what does not belong there.
+fn prepare(url: &str) -> anyhow::Result<()> {
     let path = url
         .trim_start_matches("sqlite://")
         .split('?')
         .next()
         .unwrap_or_default();
-    let Some(folder) = Path::new(path).parent() else {
+    let path = Path::new(path);
+    let Some(folder) = path.parent() else {
         return Ok(());
     };
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    snapshot::tidy(path);
+    Ok(())
 }
 
 /// A cache of 32 MiB and a log that is copied back each 32 MiB, because a flood scatters over its

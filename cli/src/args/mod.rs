@@ -1,10 +1,16 @@
 //! What can be asked: the command line.
 
+mod access;
+mod keys;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use watchward_protocol::span::Span;
+
+pub(crate) use access::Access;
+pub(crate) use keys::{KeyCommand, KeyState, Keys};
 
 /// Watch over your servers: who gets in, who tries to, and what is down.
 #[derive(Debug, Parser)]
@@ -73,6 +79,15 @@ pub(crate) enum Command {
     },
     /// Everything as it happens, until Ctrl-C
     Live,
+    /// Copy everything that the collector keeps into one new file, while it works
+    ///
+    /// The file is a SQLite database that only its owner can read. The certificate authority and
+    /// /etc/watchward are not in it; docs/backup.md says how all of it is restored. With PostgreSQL
+    /// use pg_dump.
+    Backup {
+        /// The file, which must not be there yet
+        file: PathBuf,
+    },
     /// Configuration files
     #[command(subcommand)]
     Config(Config),
@@ -224,148 +239,6 @@ pub(crate) enum Policy {
         #[arg(default_value = "/etc/watchward/policy.toml")]
         file: PathBuf,
     },
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Access {
-    /// Only on this host
-    #[arg(long)]
-    pub(crate) host: Option<String>,
-    /// Only as this user
-    #[arg(long)]
-    pub(crate) user: Option<String>,
-    /// Only from this address, or from this network, such as 10.0.0.0/8
-    #[arg(long)]
-    pub(crate) address: Option<String>,
-    /// Only what this server said
-    #[arg(long)]
-    pub(crate) service: Option<Service>,
-    /// Only with this address inside a VPN
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) tunnel: Option<std::net::IpAddr>,
-    /// Only what ended so
-    #[arg(long)]
-    pub(crate) outcome: Option<Outcome>,
-    /// Only tries, and not every line that tells of one
-    #[arg(long)]
-    pub(crate) attempts: bool,
-    /// Only what came from outside the permitted networks, as it was judged when it came
-    #[arg(long, conflicts_with_all = ["attempts", "follow"])]
-    pub(crate) outside: bool,
-    /// Only since then: a span such as 2h, or a moment such as 2026-11-21T03:00:00Z
-    #[arg(long, value_name = "WHEN")]
-    pub(crate) since: Option<String>,
-    /// At most so many, the newest
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) limit: u32,
-    /// Go on with what comes, until Ctrl-C
-    #[arg(long, short)]
-    pub(crate) follow: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Service {
-    Sshd,
-    Sudo,
-    Su,
-    Openvpn,
-}
-
-impl Service {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Sshd => "sshd",
-            Self::Sudo => "sudo",
-            Self::Su => "su",
-            Self::Openvpn => "openvpn",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Outcome {
-    Success,
-    Failure,
-    Unknown,
-}
-
-impl Outcome {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-#[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct Keys {
-    #[command(subcommand)]
-    pub(crate) command: Option<KeyCommand>,
-    /// Only on this host
-    #[arg(long)]
-    pub(crate) host: Option<String>,
-    /// Only what opens this account
-    #[arg(long)]
-    pub(crate) account: Option<String>,
-    /// Only this key, such as SHA256:...
-    #[arg(long)]
-    pub(crate) fingerprint: Option<String>,
-    /// Only those that should have been replaced
-    #[arg(long, conflicts_with_all = ["state", "gone"])]
-    pub(crate) overdue: bool,
-    /// Only those of which this is so
-    #[arg(long, conflicts_with = "gone")]
-    pub(crate) state: Option<KeyState>,
-    /// Only those that nobody has used for so many days
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) unused: Option<u32>,
-    /// Also those that are gone
-    #[arg(long)]
-    pub(crate) gone: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeyCommand {
-    /// Everywhere that a key opens something, and what happened there
-    Show {
-        /// The key, such as SHA256:...
-        fingerprint: String,
-    },
-    /// Say that something new is right, which ends its incident
-    Accept {
-        /// The key, such as SHA256:...; for what has none, the file that it stands in, or the program
-        key: String,
-        /// Only on this host
-        #[arg(long)]
-        host: Option<String>,
-        /// Only for this account
-        #[arg(long)]
-        account: Option<String>,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KeyState {
-    New,
-    Weak,
-    Due,
-    Overdue,
-    Gone,
-}
-
-impl KeyState {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Weak => "weak",
-            Self::Due => "due",
-            Self::Overdue => "overdue",
-            Self::Gone => "gone",
-        }
-    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,0 +1,72 @@
+//! What can be asked about keys.
+
+use clap::{Subcommand, ValueEnum};
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    pub(crate) command: Option<KeyCommand>,
+    /// Only on this host
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Only what opens this account
+    #[arg(long)]
+    pub(crate) account: Option<String>,
+    /// Only this key, such as SHA256:...
+    #[arg(long)]
+    pub(crate) fingerprint: Option<String>,
+    /// Only those that should have been replaced
+    #[arg(long, conflicts_with_all = ["state", "gone"])]
+    pub(crate) overdue: bool,
+    /// Only those of which this is so
+    #[arg(long, conflicts_with = "gone")]
+    pub(crate) state: Option<KeyState>,
+    /// Only those that nobody has used for so many days
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) unused: Option<u32>,
+    /// Also those that are gone
+    #[arg(long)]
+    pub(crate) gone: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Everywhere that a key opens something, and what happened there
+    Show {
+        /// The key, such as SHA256:...
+        fingerprint: String,
+    },
+    /// Say that something new is right, which ends its incident
+    Accept {
+        /// The key, such as SHA256:...; for what has none, the file that it stands in, or the program
+        key: String,
+        /// Only on this host
+        #[arg(long)]
+        host: Option<String>,
+        /// Only for this account
+        #[arg(long)]
+        account: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyState {
+    New,
+    Weak,
+    Due,
+    Overdue,
+    Gone,
+}
+
+impl KeyState {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Weak => "weak",
+            Self::Due => "due",
+            Self::Overdue => "overdue",
+            Self::Gone => "gone",
+        }
+    }
+}
