@@ -73,3 +73,21 @@ impl Packages {
         Ok(())
     }
 }
+
+/// The tarball of this checkout's programs, whatever C library they need; or the file that
+/// `WATCHWARD_TARBALL` names.
+pub fn tarball() -> Result<PathBuf> {
+    if let Some(file) = std::env::var_os("WATCHWARD_TARBALL") {
+        return Ok(file.into());
+    }
+    let folder = root::target().join("test-packages/tarball");
+    let programs = programs::path(programs::AGENT)?;
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let made = run(Command::new(top.join("packaging/pack"))
+        .arg(programs.parent().context("programs lie in a folder")?)
+        .arg(folder)
+        .env("COMPRESS", "gzip -1")
+        .env("GLIBC", "99"))
+    .context("packaging/pack")?;
+    Ok(made.trim_end().into())
+}

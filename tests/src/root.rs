@@ -1,4 +1,4 @@
-//! The Debian 12 root that every host is an overlay of: made once by debootstrap, kept under `target/`.
+//! The Debian root that every host is an overlay of: made once by debootstrap, kept under `target/`.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,12 +11,15 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::run::run;
 
-const SUITE: &str = "bookworm";
+/// Debian 12, unless `WATCHWARD_SUITE` names another one.
+fn suite() -> String {
+    std::env::var("WATCHWARD_SUITE").unwrap_or_else(|_| "bookworm".to_owned())
+}
 
 /// What is in the root; another list makes another root.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,\
     sshpass,nftables,iproute2,rsyslog,logrotate,sudo,procps,postfix,ca-certificates,\
-    openvpn,\
+    openvpn,postgresql,\
     monitoring-plugins-basic";
 
 /// Done to a fresh root: what every host of a test wants otherwise than Debian has it. A wrong
@@ -25,7 +28,7 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,
 const SETTLE: &str = "
     mkdir -p etc/systemd/journald.conf.d
     printf '[Journal]\\nRateLimitIntervalSec=0\\n' > etc/systemd/journald.conf.d/tests.conf
-    chroot . systemctl -q disable postfix openvpn
+    chroot . systemctl -q disable postfix openvpn postgresql
     sed -i 's/pam_unix.so nullok/pam_unix.so nullok nodelay/' etc/pam.d/common-auth
     printf '#!/bin/sh\\nkill -HUP $(systemctl show -P MainPID rsyslog)\\n' \
         > usr/lib/rsyslog/rsyslog-rotate
@@ -43,7 +46,7 @@ pub fn base() -> Result<PathBuf> {
     let lock = fs::File::create(folder.join("lock"))?;
     flock(&lock, FlockOperation::LockExclusive)?;
 
-    let root = folder.join(format!("{SUITE}-{:016x}", fingerprint()));
+    let root = folder.join(format!("{}-{:016x}", suite(), fingerprint()));
     if !root.exists() {
         let unfinished = folder.join("unfinished");
         build(&unfinished)?;
@@ -80,7 +83,7 @@ fn build(folder: &Path) -> Result<()> {
     let include = format!("--include={}", PACKAGES.replace(' ', ""));
     let mut debootstrap = Command::new("debootstrap");
     debootstrap
-        .args(["--variant=minbase", &include, SUITE])
+        .args(["--variant=minbase", &include, &suite()])
         .arg(folder)
         .args(mirror());
     run(&mut debootstrap).context("debootstrap could not make a Debian root")?;

@@ -17,29 +17,6 @@ pub(crate) const COLLECTOR: &str = "watchward-collector";
 /// Whoever tests, made by a test; all others are of the host.
 pub(crate) const USERS: &str = "cut -d: -f1 /etc/passwd /etc/group | grep -v alice | sort";
 
-/// Checks of every kind that an agent knows.
-pub(crate) const EVERYTHING: &str = "
-[health.systemd.ssh]
-unit = \"ssh.service\"
-interval = \"2s\"
-[health.process.journald]
-name = \"systemd-journald\"
-interval = \"2s\"
-[health.tcp.ssh]
-address = \"127.0.0.1:22\"
-interval = \"2s\"
-[health.host]
-interval = \"2s\"
-";
-/// What they are called.
-pub(crate) const CHECKS: [&str; 5] = [
-    "systemd.ssh",
-    "process.journald",
-    "tcp.ssh",
-    "host.memory",
-    "host.disk /",
-];
-
 /// Locks the byte of SQLite's shared memory that stands for the right to write, until its input ends.
 const LOCK: &str = "
     use Fcntl qw(:DEFAULT :seek);
@@ -80,12 +57,20 @@ impl Ground {
 
     /// With the packages, as the page says, up to where the collector hears the host.
     pub(crate) fn enrolled() -> Result<Self> {
+        Self::enrolled_with(|_| Ok(()))
+    }
+
+    /// The same, and something more is done where the collector has been installed.
+    pub(crate) fn enrolled_with(more: impl Fn(&Self) -> Result<()>) -> Result<Self> {
         let ground = Self::new()?;
         let packages = Packages::built()?;
         packages.copy(&ground.centre, &["watchward", COLLECTOR])?;
         packages.copy(&ground.host, &[AGENT])?;
         for step in page::steps("install.md")? {
             let said = ground.follow(&step)?;
+            if step.script.contains("install -y ./watchward_") {
+                more(&ground)?;
+            }
             if step.script.contains("token create") {
                 ground.paste(&said)?;
                 break;

@@ -1,13 +1,14 @@
-//! Installing as `docs/install.md` says, to the letter, on hosts that boot; upgrading, removing, and
-//! the units as they are shipped.
+//! Installing as `docs/install.md` says, to the letter, on hosts that boot; upgrading, backing up,
+//! removing, and the units as they are shipped.
 
-#[path = "install/ground.rs"]
+mod backup;
 mod ground;
+mod shipped;
+mod tarball;
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 use watchward_tests::packages::Packages;
 use watchward_tests::page;
 use watchward_tests::ready::scenario;
@@ -15,9 +16,6 @@ use watchward_tests::ssh;
 use watchward_tests::wait::{SOON, until, until_seen};
 
 use ground::{AGENT, COLLECTOR, Ground, USERS};
-
-/// The most that `systemd-analyze security` may say of a unit.
-const EXPOSURE: f32 = 1.5;
 
 #[test]
 fn a_new_user_follows_the_page() -> Result<()> {
@@ -38,7 +36,6 @@ fn a_new_user_follows_the_page() -> Result<()> {
             if step.script.contains("token create") {
                 ground.paste(&said)?;
                 ground.heard()?;
-                works_as_shipped(&ground).with_context(|| ground.logs())?;
             }
             if step.script.contains("remove -y watchward-agent") {
                 ground
@@ -144,47 +141,6 @@ fn a_program_that_is_stuck_is_started_again() -> Result<()> {
     })
 }
 
-#[test]
-fn a_collector_restored_from_a_backup_asks_for_the_rest() -> Result<()> {
-    scenario("docs/backup.md, to the letter", || {
-        let ground = Ground::enrolled()?;
-        let fail = |user: &str| ssh::password(&ground.centre, &ground.host, user, "wrong");
-        let knows = |users: &[&str]| -> Result<()> {
-            for user in users {
-                let words = format!("access --attempts --user {user}");
-                until_seen(
-                    user,
-                    SOON * 2,
-                    || ground.list(&words),
-                    |seen| !seen.is_empty(),
-                )
-                .with_context(|| ground.logs())?;
-                assert_eq!(ground.list(&words)?.len(), 1, "{user} came twice");
-            }
-            Ok(())
-        };
-        let page = page::steps("backup.md")?;
-        let follow = |place: &str| -> Result<()> {
-            let mut steps = page.iter().filter(|step| step.place == place).peekable();
-            ensure!(
-                steps.peek().is_some(),
-                "the page does not say how to {place}"
-            );
-            steps.try_for_each(|step| ground.centre.sh(&step.script).map(drop))
-        };
-        ensure!(!fail("before")?);
-        knows(&["before"])?;
-        follow("backup")?;
-        for user in ["since", "later"] {
-            ensure!(!fail(user)?);
-        }
-        knows(&["before", "since", "later"])?;
-        follow("restore")?;
-        ensure!(!fail("after")?);
-        knows(&["before", "since", "later", "after"])
-    })
-}
-
 /// An agent that nobody has enrolled: it runs, says what to do, and is not started again and again.
 fn waits_calmly(ground: &Ground) -> Result<()> {
     let said = ground
@@ -196,69 +152,6 @@ fn waits_calmly(ground: &Ground) -> Result<()> {
         ground.host.sh(show)?.split_whitespace().collect::<Vec<_>>(),
         ["0", "running"]
     );
-    Ok(())
-}
-
-/// All that an agent does works from inside the unit as it is shipped, and the unit is tight.
-fn works_as_shipped(ground: &Ground) -> Result<()> {
-    for (host, unit) in [(&ground.host, AGENT), (&ground.centre, COLLECTOR)] {
-        let file = format!("/usr/lib/systemd/system/{unit}.service");
-        for asked in [format!("--offline=true {file}"), format!("{unit}.service")] {
-            let said = host.sh(&format!("systemd-analyze security --no-pager {asked}"))?;
-            let score = said
-                .lines()
-                .rev()
-                .find(|line| line.contains("Overall exposure"));
-            let score = score
-                .and_then(|line| line.split(": ").nth(1))
-                .context("no score")?;
-            let score: f32 = score.split(' ').next().unwrap_or_default().parse()?;
-            ensure!(score <= EXPOSURE, "{unit}: {score}\n{said}");
-        }
-    }
-    ground.configure(ground::EVERYTHING)?;
-    ssh::add_user(&ground.host, "alice", "correct")?;
-    ensure!(!ssh::password(
-        &ground.centre,
-        &ground.host,
-        "alice",
-        "wrong"
-    )?);
-    until("the failed login is there", SOON, || {
-        Ok((ground.failures()? > 0).then_some(()))
-    })?;
-    let all_up = |checks: &Vec<Value>| {
-        let up = |name: &str| {
-            checks
-                .iter()
-                .any(|it| it["check"] == name && it["state"] == "up")
-        };
-        ground::CHECKS.iter().all(|name| up(name))
-    };
-    until_seen(
-        "every check is up",
-        SOON * 2,
-        || ground.list("health"),
-        all_up,
-    )?;
-    // The same from the text logs, which only the group adm may read.
-    ground.configure("[access]\nsource = \"files\"\n")?;
-    let watched = |hosts: &Vec<Value>| {
-        let findings = hosts.first().and_then(|host| host["findings"].as_array());
-        findings
-            .into_iter()
-            .flatten()
-            .any(|it| it["subject"] == "access: /var/log/auth.log" && it["state"] == "watched")
-    };
-    until_seen(
-        "auth.log is watched",
-        SOON,
-        || ground.list("hosts"),
-        watched,
-    )?;
-    ground
-        .centre
-        .sh("systemctl reload watchward-collector; systemctl is-active watchward-collector")?;
     Ok(())
 }
 
