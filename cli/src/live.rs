@@ -29,6 +29,7 @@ pub(crate) fn show(event: &Value, screen: &mut Screen) -> io::Result<()> {
         "incident" => incident(row, screen),
         "message" => message(row, screen),
         "host" => host(row, screen),
+        "key" => key(row, screen),
         "finding" => finding_line(row, screen),
         _ => return Ok(()),
     };
@@ -160,6 +161,27 @@ fn host(event: Row<'_>, screen: &Screen) -> String {
     let state = event.text("state");
     let what = format!("is {state}");
     entry(screen, event, state_tone(&state), "host", &what)
+}
+
+/// What happened to a key, and what it opens.
+fn key(event: Row<'_>, screen: &Screen) -> String {
+    let word = event.text("what");
+    let tone = match word.as_str() {
+        "gone" | "due soon" => Tone::Warn,
+        "appeared" | "weak" | "overdue" => Tone::Bad,
+        _ => Tone::Dim,
+    };
+    let account = event.text("account");
+    let whom = match account.as_str() {
+        "" => "the host itself".to_owned(),
+        account => format!("as {account}"),
+    };
+    let mut parts = vec![whom, event.text("key")];
+    parts.push(format!("in {}", event.text("place")));
+    parts.push(event.text("comment"));
+    parts.retain(|part| !part.is_empty() && part != "in ");
+    let what = format!("{word}: {}", parts.join(" "));
+    entry(screen, event, tone, "key", &what)
 }
 
 fn entry(screen: &Screen, event: Row<'_>, tone: Tone, word: &str, what: &str) -> String {

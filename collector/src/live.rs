@@ -17,7 +17,7 @@ use watchward_daemon::tasks::Stop;
 
 use crate::store::Store;
 use crate::web::Problem;
-use crate::{access, alerting, health, hosts};
+use crate::{access, alerting, health, hosts, keys};
 
 /// How often the rows that came are looked for.
 const GLANCE: Duration = Duration::from_millis(250);
@@ -62,6 +62,7 @@ struct Seen {
     health: i64,
     alerting: i64,
     findings: i64,
+    keys: i64,
 }
 
 impl Watch {
@@ -73,6 +74,7 @@ impl Watch {
             health: health::last(&live.store).await?,
             alerting: alerting::last(&live.store).await?,
             findings: findings.last().map_or(0, |finding| finding.id),
+            keys: keys::last(&live.store).await?,
         };
         Ok(Self {
             store: live.store,
@@ -114,6 +116,10 @@ impl Watch {
         for change in health::after(&self.store, self.seen.health, HANDFUL).await? {
             self.seen.health = change.id;
             self.tell("health", &change);
+        }
+        for change in keys::after(&self.store, self.seen.keys, HANDFUL).await? {
+            self.seen.keys = change.id;
+            self.tell("key", &change);
         }
         for happened in alerting::after(&self.store, self.seen.alerting, HANDFUL).await? {
             self.seen.alerting = happened.row;

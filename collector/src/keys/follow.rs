@@ -12,7 +12,7 @@ use super::inventory::{Inventory, Kept, Whose};
 use super::judge::{self, About, Fate, Judged, Stray, Trouble};
 use super::policy::Policy;
 use super::rows::told::Told;
-use super::rows::{host, stray, told};
+use super::rows::{change, host, stray, told};
 use crate::alerting;
 use crate::store::Tx;
 
@@ -103,6 +103,7 @@ async fn tell(
         return Ok(0);
     }
     told::change(tx, host, &difference.begun, &difference.ended).await?;
+    change::insert(tx, &worse(&difference.begun), now).await?;
     for one in &difference.ended {
         told.remove(one);
     }
@@ -124,6 +125,31 @@ async fn tell(
         }
     }
     Ok(difference.changed.len())
+}
+
+/// What time or another policy has made of openings, for their history; what hosts tell is noted
+/// where it is heard.
+fn worse(begun: &Told) -> Vec<(i64, String)> {
+    let worse = begun.keys().filter_map(|(trouble, about)| {
+        let word = match trouble {
+            Trouble::Weak => "weak",
+            Trouble::Due => "due soon",
+            Trouble::Overdue => "overdue",
+            Trouble::New
+            | Trouble::NewTrust
+            | Trouble::HostKey
+            | Trouble::Widened
+            | Trouble::Gone
+            | Trouble::Unrenewed
+            | Trouble::Unlisted
+            | Trouble::Unread => return None,
+        };
+        match about {
+            About::Opening(id) => Some((*id, word.to_owned())),
+            About::Stray(_) | About::Holder(_) => None,
+        }
+    });
+    worse.collect()
 }
 
 /// What people have yet to be told.

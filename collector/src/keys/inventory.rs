@@ -11,6 +11,9 @@ use watchward_protocol::time::Timestamp;
 
 use crate::intake::{Heard, Host};
 
+/// What is noted of what was there when a host was looked at first.
+pub(super) const FOUND: &str = "there at the first look";
+
 /// How long the first look at a host may take, by its clock: what stood then is no news.
 const FIRST_LOOK: Duration = Duration::from_secs(60);
 
@@ -207,11 +210,7 @@ impl Inventory {
                 None => {
                     let kept = Kept::appear(opening, copies, !first_look, now);
                     self.openings.insert(place.clone(), kept);
-                    let what = if first_look {
-                        "there at the first look"
-                    } else {
-                        "appeared"
-                    };
+                    let what = if first_look { FOUND } else { "appeared" };
                     Some(what.to_owned())
                 }
             };

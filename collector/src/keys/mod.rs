@@ -5,6 +5,7 @@ mod api;
 mod follow;
 mod inventory;
 mod judge;
+mod live;
 mod logins;
 mod options;
 mod pages;
@@ -31,9 +32,10 @@ use crate::store::{Store, Tx, timer};
 use rows::{host, stray};
 
 pub use api::{Shown, routes};
+pub use live::{Seen, after, last};
 pub use pages::pages;
 pub use policy::{Day, Exception, Fingerprint, Policy, Strength};
-pub use reading::{Counts, Listed, State, Wanted, counts, list, places};
+pub use reading::{Change, Counts, Listed, State, Wanted, counts, list, places};
 pub use rows::{DEADLINES, SCHEMA};
 
 /// The table `[keys]`.

@@ -163,3 +163,20 @@ pub async fn places(
     }
     Ok(places)
 }
+
+/// Something that happened to an opening.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Grows with each that comes.
+    pub id: i64,
+    /// When it was noticed.
+    pub at: Timestamp,
+    /// What: `appeared`, `gone`, `weak`, `overdue`, `accepted by ada`, ...
+    pub what: String,
+    /// The host's name.
+    pub host: String,
+    /// The account; `None` for what the host itself is known by.
+    pub account: Option<Foreign>,
+    /// To what.
+    pub opening: Opening,
+}
