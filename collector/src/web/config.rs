@@ -1,7 +1,7 @@
 //! The table `[web]`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
@@ -98,7 +98,7 @@ impl Config {
             return Ok(None);
         };
         Identity::from_pem(&chain, &key)
-            .context("[web] certificate and key")
+            .with_context(|| self.place())
             .map(Some)
     }
 
@@ -112,7 +112,13 @@ impl Config {
         };
         identity
             .exchange(&chain, &key)
-            .context("[web] certificate and key")
+            .with_context(|| self.place())
+    }
+
+    /// Where the certificate is.
+    fn place(&self) -> String {
+        let file = self.certificate.as_deref().unwrap_or(Path::new(""));
+        format!("[web] certificate = \"{}\" and its key", file.display())
     }
 
     fn pem(&self) -> anyhow::Result<Option<(String, String)>> {

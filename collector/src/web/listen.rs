@@ -11,9 +11,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use watchward_daemon::tasks::{Stop, Tasks};
 use watchward_daemon::tls::{self, Identity};
 
@@ -101,10 +102,45 @@ async fn greet(stream: TcpStream, acceptor: Option<TlsAcceptor>, routes: Router,
     let Some(acceptor) = acceptor else {
         return converse(stream, routes, stop).await;
     };
-    let shaken = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await;
-    if let Ok(Ok(stream)) = shaken {
+    let shaken = tokio::time::timeout(PATIENCE, shake(stream, acceptor)).await;
+    if let Ok(Ok(Some(stream))) = shaken {
         converse(stream, routes, stop).await;
     }
+}
+
+/// Shakes hands; nothing with whoever does not speak TLS, and has been told to.
+async fn shake(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+) -> std::io::Result<Option<TlsStream<TcpStream>>> {
+    if speaks_plainly(&stream).await {
+        point_out(stream).await?;
+        return Ok(None);
+    }
+    acceptor.accept(stream).await.map(Some)
+}
+
+/// Whether it begins as a request without TLS does, with the name of a method.
+async fn speaks_plainly(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    let seen = stream.peek(&mut first).await;
+    seen.is_ok_and(|count| count == 1) && first.iter().all(u8::is_ascii_uppercase)
+}
+
+const POINTER: &str = "This is https: put https:// before the name, in place of http://.\n";
+
+/// Says to whoever typed `http://` what is to be typed.
+async fn point_out(mut stream: TcpStream) -> std::io::Result<()> {
+    // What is not read when the socket closes may cost the answer.
+    let mut head = vec![0; LONGEST_HEAD];
+    let _ = stream.read(&mut head).await?;
+    let length = POINTER.len();
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n{POINTER}"
+    );
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await
 }
 
 async fn converse<S>(stream: S, routes: Router, stop: Stop)
