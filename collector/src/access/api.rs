@@ -165,6 +165,7 @@ impl Asked {
             outcome: self.outcome,
             form: self.form,
             attempts: self.attempts,
+            only: None,
             after: self.after,
             before: None,
             limit: i64::from(self.limit.unwrap_or(100).min(MOST)),

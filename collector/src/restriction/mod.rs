@@ -30,6 +30,7 @@ pub use api::{Network, Outside, Rule, Shown, Summary, routes, summary};
 pub use networks::Networks;
 pub use pages::pages;
 pub use policy::{Policy, Table};
+pub use rows::listing::IS_OUTSIDE;
 pub use rows::{DEADLINES, SCHEMA};
 
 /// The table `[restriction]` of `collector.toml`. Who may come from where is in the policy.

@@ -20,11 +20,17 @@ impl Question {
         V: for<'v> sqlx::Encode<'v, sqlx::Any> + sqlx::Type<sqlx::Any>,
     {
         let Some(value) = value else { return };
+        self.add_fixed(Some(condition));
+        self.bind(value);
+    }
+
+    /// Adds a condition that needs no value, if there is one.
+    pub(crate) fn add_fixed(&mut self, condition: Option<&'static str>) {
+        let Some(condition) = condition else { return };
         let first = self.conditions.is_empty();
         self.conditions
             .push_str(if first { " WHERE " } else { " AND " });
         self.conditions.push_str(condition);
-        self.bind(value);
     }
 
     /// Adds that two columns together, such as `(judged_at, id)`, come before these two numbers, if

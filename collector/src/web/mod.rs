@@ -43,6 +43,8 @@ mod problem;
 mod site;
 mod spark;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod visitor;
 

@@ -21,6 +21,7 @@ pub(super) struct Asked {
     pub(super) service: String,
     pub(super) outcome: String,
     pub(super) attempts: String,
+    pub(super) outside: String,
     pub(super) before: String,
 }
 
@@ -29,6 +30,8 @@ pub(super) struct Asked {
 pub(super) struct Filter {
     pub(super) asked: Asked,
     pub(super) wanted: Wanted,
+    /// Only what came from outside the networks that were permitted then.
+    pub(super) outside: bool,
     pub(super) trouble: String,
 }
 
@@ -40,9 +43,18 @@ impl Filter {
             Err(trouble) => (Wanted::default(), trouble),
         };
         Self {
+            outside: said(&asked.outside).is_some(),
             asked,
             wanted,
             trouble,
+        }
+    }
+
+    /// What is wanted, where `is_outside` holds of what came from outside.
+    pub(super) fn wanted(&self, is_outside: &'static str) -> Wanted {
+        Wanted {
+            only: self.outside.then_some(is_outside),
+            ..self.wanted.clone()
         }
     }
 
@@ -60,6 +72,7 @@ impl Filter {
             ("service", &asked.service),
             ("outcome", &asked.outcome),
             ("attempts", &asked.attempts),
+            ("outside", &asked.outside),
             ("before", &before.unwrap_or_default()),
         ] {
             if !value.trim().is_empty() {

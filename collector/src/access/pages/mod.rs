@@ -29,10 +29,15 @@ const FEW: i64 = 6;
 struct Has {
     store: Store,
     stop: Stop,
+    /// What holds in the database of an event that came from outside.
+    is_outside: &'static str,
 }
 
 /// The pages, what the overview says of logins, and what the page of a host says.
-pub fn pages(store: Store, stop: Stop) -> Pages {
+///
+/// `is_outside` is a condition of SQL, about the columns `host`, `lane`, `epoch` and `seq` of
+/// `access_event`: whose network is permitted is not this room's to know.
+pub fn pages(store: Store, is_outside: &'static str, stop: Stop) -> Pages {
     let (for_overview, for_host) = (store.clone(), store.clone());
     Pages::new()
         .entry("/access", "Access")
@@ -42,7 +47,11 @@ pub fn pages(store: Store, stop: Stop) -> Pages {
         .route("/access/access.jsonl", get(sheet::jsonl))
         .overview(move |visitor| overview(for_overview.clone(), visitor))
         .about_host(move |visitor, host| about_host(for_host.clone(), visitor, host))
-        .with_state(Has { store, stop })
+        .with_state(Has {
+            store,
+            stop,
+            is_outside,
+        })
 }
 
 #[derive(Template)]
@@ -59,7 +68,7 @@ struct List {
 
 async fn list(State(has): State<Has>, Query(asked): Query<Asked>, visitor: Visitor) -> Answer {
     let filter = Filter::read(asked, visitor.now);
-    let mut wanted = filter.wanted.clone();
+    let mut wanted = filter.wanted(has.is_outside);
     wanted.limit = SHOWN;
     let mut events = match filter.trouble.is_empty() {
         true => listing::list(&has.store, &wanted).await?,

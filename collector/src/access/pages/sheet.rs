@@ -32,7 +32,7 @@ pub(super) async fn csv(
     visitor: Visitor,
 ) -> Answer {
     let head = format!("{}\r\n", COLUMNS.join(","));
-    let wanted = wanted(asked, &visitor)?;
+    let wanted = wanted(asked, &has, &visitor)?;
     Ok(file(
         "text/csv; charset=utf-8",
         "access.csv",
@@ -52,7 +52,7 @@ pub(super) async fn jsonl(
         let text = serde_json::to_string(event).unwrap_or_default();
         format!("{text}\n")
     };
-    let wanted = wanted(asked, &visitor)?;
+    let wanted = wanted(asked, &has, &visitor)?;
     let kind = "application/x-ndjson";
     Ok(file(
         kind,
@@ -63,12 +63,12 @@ pub(super) async fn jsonl(
     ))
 }
 
-fn wanted(asked: Asked, visitor: &Visitor) -> Result<Wanted, Sorry> {
+fn wanted(asked: Asked, has: &Has, visitor: &Visitor) -> Result<Wanted, Sorry> {
     let filter = Filter::read(asked, visitor.now);
     if !filter.trouble.is_empty() {
         return Err(Sorry::refused(filter.trouble));
     }
-    let mut wanted = filter.wanted;
+    let mut wanted = filter.wanted(has.is_outside);
     wanted.limit = HANDFUL;
     // What comes while it is being read does not move what is read.
     wanted.until = wanted.until.or(Some(visitor.now));

@@ -37,7 +37,7 @@ pub(super) async fn tail(
     if !filter.trouble.is_empty() {
         return Err(Sorry::refused(filter.trouble));
     }
-    let mut wanted = filter.wanted;
+    let mut wanted = filter.wanted(has.is_outside);
     (wanted.since, wanted.until, wanted.before) = (None, None, None);
     wanted.after = Some(listing::last(&has.store).await?);
     wanted.limit = HANDFUL;

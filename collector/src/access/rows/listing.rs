@@ -31,6 +31,8 @@ pub(in crate::access) struct Wanted {
     pub(in crate::access) outcome: Option<Outcome>,
     pub(in crate::access) form: Option<String>,
     pub(in crate::access) attempts: bool,
+    /// Only events of which this condition holds.
+    pub(in crate::access) only: Option<&'static str>,
     /// Only events that came after the one with this id.
     pub(in crate::access) after: Option<i64>,
     /// Only events that come later in the list, newest first, than this one.
@@ -115,6 +117,7 @@ fn question(wanted: &Wanted) -> Question {
     );
     question.add("form = ", wanted.form.clone());
     question.add("attempt = ", wanted.attempts.then_some(1_i64));
+    question.add_fixed(wanted.only);
     question.add("id > ", wanted.after);
     let before = wanted.before.map(|cursor| (cursor.judged_at, cursor.id));
     question.add_before("(judged_at, id) < (", before);

@@ -24,6 +24,11 @@ pub(in crate::restriction) struct Wanted {
     pub(in crate::restriction) limit: i64,
 }
 
+/// What holds of a row of `access_event` that came from outside.
+pub const IS_OUTSIDE: &str = "EXISTS (SELECT 1 FROM restriction_mark AS mark \
+    WHERE mark.host = access_event.host AND mark.epoch = access_event.epoch \
+    AND mark.seq = access_event.seq AND mark.lane = access_event.lane AND mark.place = 2)";
+
 /// Somebody who came from outside.
 #[derive(Clone, Debug)]
 pub(in crate::restriction) struct Kept {
