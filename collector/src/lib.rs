@@ -118,7 +118,12 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown) {
     let (store, bell) = (shown.store, &rooms.bell);
     tasks.start(
         "alerting",
-        alerting::run(store.clone(), shown.alerting, bell.clone(), tasks.stop()),
+        alerting::run(
+            store.clone(),
+            (shown.alerting, shown.web),
+            bell.clone(),
+            tasks.stop(),
+        ),
     );
     tasks.start(
         "access",

@@ -24,7 +24,7 @@ pub enum Room {
 }
 
 impl Room {
-    const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Access,
         Self::Collector,
         Self::Health,

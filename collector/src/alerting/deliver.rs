@@ -17,10 +17,11 @@ use super::Bell;
 use super::attempt::Outcome;
 use super::config::Config;
 use super::email::Post;
-use super::message::Channel;
+use super::message::{Channel, Message};
 use super::outbox::{Act, Job, Outbox};
 use super::sms::Gateway;
 use crate::metrics;
+use crate::web::{self, PublicUrl};
 
 /// How many messages are on their way by one channel at a time.
 const WIDTH: usize = 8;
@@ -34,6 +35,8 @@ pub(super) struct Servers {
     email: Post,
     sms: Gateway,
     limit: Duration,
+    /// How people reach the page, without a `/` at its end.
+    page: Option<String>,
 }
 
 impl Servers {
@@ -50,7 +53,20 @@ impl Servers {
                 None => Gateway::Folder(folder()),
             },
             limit,
+            page: None,
         }
+    }
+
+    /// The same, whose messages lead to the page.
+    fn leading_to(mut self, page: Option<&PublicUrl>) -> Self {
+        self.page = page.map(PublicUrl::origin);
+        self
+    }
+
+    /// Where an incident is on the page.
+    fn link(&self, message: &Message) -> Option<String> {
+        let page = self.page.as_deref()?;
+        Some(format!("{page}/incidents/{}", message.incident.code))
     }
 
     /// Sends a message, or asks for it.
@@ -72,22 +88,25 @@ type Sending = FuturesUnordered<Pin<Box<dyn Future<Output = (Job, Outcome)> + Se
 /// Delivers until told to stop, and what is on its way has been recorded.
 pub(super) async fn run(
     mut outbox: Outbox,
-    config: Live<Config>,
+    (config, page): (Live<Config>, Live<web::Config>),
     bell: Bell,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let mut current = config.now();
-    let mut servers = Arc::new(Servers::open(&current));
+    let open = |config: &Config, page: &web::Config| {
+        Arc::new(Servers::open(config).leading_to(page.public_url.as_ref()))
+    };
+    let (mut current, mut shown) = (config.now(), page.now());
+    let mut servers = open(&current, &shown);
     let mut sending = Sending::new();
     let mut under_way = UnderWay::default();
     let mut done = Vec::new();
     loop {
         let turn = turn(&mut outbox, &mut done, &mut under_way, (&bell, &stop)).await;
         // Only now: what came while it waited for the database may be meant for other servers.
-        let newest = config.now();
-        if !Arc::ptr_eq(&current, &newest) {
-            current = newest;
-            servers = Arc::new(Servers::open(&current));
+        let newest = (config.now(), page.now());
+        if !Arc::ptr_eq(&current, &newest.0) || !Arc::ptr_eq(&shown, &newest.1) {
+            (current, shown) = newest;
+            servers = open(&current, &shown);
         }
         match turn {
             Ok(jobs) => {
@@ -156,8 +175,12 @@ async fn turn(
     Ok(jobs)
 }
 
-fn start(servers: &Arc<Servers>, job: Job) -> Pin<Box<dyn Future<Output = (Job, Outcome)> + Send>> {
+fn start(
+    servers: &Arc<Servers>,
+    mut job: Job,
+) -> Pin<Box<dyn Future<Output = (Job, Outcome)> + Send>> {
     let servers = Arc::clone(servers);
+    job.message.link = servers.link(&job.message);
     Box::pin(async move {
         let outcome = servers.attempt(&job).await;
         (job, outcome)

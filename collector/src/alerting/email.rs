@@ -164,6 +164,7 @@ struct Words {
     advice: Option<String>,
     detail: String,
     code: String,
+    link: Option<String>,
 }
 
 impl Words {
@@ -210,6 +211,7 @@ impl Words {
             advice: over.is_none().then(|| incident.advice.clone()),
             detail: incident.detail.clone(),
             code: incident.code.to_string(),
+            link: message.link.clone(),
         }
     }
 }
@@ -233,6 +235,7 @@ impl Words {
             advice: Some("Look at all of them with `watchward incidents`.".to_owned()),
             detail: lines.join("\n"),
             code: message.incident.code.to_string(),
+            link: message.link.clone(),
         }
     }
 }

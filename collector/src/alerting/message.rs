@@ -248,6 +248,8 @@ pub(super) struct Message {
     pub(super) folded: bool,
     /// What a summary tells of.
     pub(super) digest: Option<Digest>,
+    /// Where it is on the page, if it is known how people reach that.
+    pub(super) link: Option<String>,
 }
 
 /// What a summary tells of.

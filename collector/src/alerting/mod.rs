@@ -49,6 +49,7 @@ pub use silence::{NewSilence, Scope, Silence, Unfit};
 
 use crate::policy::Groups;
 use crate::store::{Store, Tx, timer};
+use crate::web;
 use message::{Code, Kind};
 
 /// Something that people should know.
@@ -278,12 +279,17 @@ impl Changes {
     }
 }
 
-/// Delivers, and forgets what is too old, until told to stop; what is being sent then is waited for.
+/// Delivers, with links to `page`, and forgets what is too old, until told to stop; what is being sent then is waited for.
 /// Rung by `bell`, it looks at once, otherwise every second.
 ///
 /// # Errors
 /// The database's, at the start. Later ones are logged, and the delivery goes on when it is back.
-pub async fn run(store: Store, rules: Rules, bell: Bell, stop: Stop) -> anyhow::Result<()> {
+pub async fn run(
+    store: Store,
+    (rules, page): (Rules, Live<web::Config>),
+    bell: Bell,
+    stop: Stop,
+) -> anyhow::Result<()> {
     let config = rules.config.clone();
     if let Some(notice) = config.now().notice() {
         tracing::info!("{notice}");
@@ -301,7 +307,7 @@ pub async fn run(store: Store, rules: Rules, bell: Bell, stop: Stop) -> anyhow::
         stop.clone(),
     );
     let emptying = empty(config.clone(), stop.clone());
-    let delivery = Box::pin(deliver::run(outbox, config, bell, stop));
+    let delivery = Box::pin(deliver::run(outbox, (config, page), bell, stop));
     tokio::try_join!(delivery, pruning, emptying)?;
     Ok(())
 }

@@ -52,6 +52,11 @@ impl Groups {
         })
     }
 
+    /// The names of all groups.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sets.keys().map(Name::as_str)
+    }
+
     /// Whether there is a group of this name.
     pub fn knows(&self, name: &str) -> bool {
         self.sets.keys().any(|known| known.as_str() == name)

@@ -180,5 +180,6 @@ pub(super) fn message(row: &AnyRow) -> sqlx::Result<Message> {
         created_at: time(row, "created_at")?,
         folded: row.try_get::<i64, _>("folded")? != 0,
         digest: None,
+        link: None,
     })
 }

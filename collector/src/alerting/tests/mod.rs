@@ -9,6 +9,7 @@ mod gateway;
 mod judge;
 mod mailbox;
 mod outside;
+mod pages;
 mod post;
 mod routes;
 mod silences;
@@ -85,6 +86,7 @@ pub(super) fn message(channel: Channel, kind: Kind, severity: Severity) -> Messa
         created_at: NIGHT,
         folded: false,
         digest: None,
+        link: None,
     }
 }
 
@@ -179,7 +181,7 @@ impl Life {
         let stop = Stop::new();
         let delivery = run(
             self.store.clone(),
-            self.rules.clone(),
+            (self.rules.clone(), Live::fixed(web::Config::default())),
             self.bell.clone(),
             stop.clone(),
         );

@@ -17,6 +17,42 @@ fn an_sms_says_what_where_since_when_and_what_to_do() {
 }
 
 #[test]
+fn an_sms_has_a_link_where_that_costs_no_word_and_no_second_piece() {
+    let mut message = message(Channel::Sms, Kind::Opened, Severity::Critical);
+    message.link = Some("https://w.example.org/incidents/W-7K3F".to_owned());
+    assert_eq!(
+        sms(&message, NIGHT),
+        "CRITICAL db-3: sshd brute force from 203.0.113.7, 10 failures since 03:04 UTC. \
+         Check access from it. https://w.example.org/incidents/W-7K3F"
+    );
+    message.link = Some("https://watchward.monitoring.internal.example.org:7080/incidents/W-7K3F".to_owned());
+    assert!(sms(&message, NIGHT).ends_with(" it. W-7K3F"));
+    message.link = Some("https://[2001:db8::1]/incidents/W-7K3F".to_owned());
+    assert!(sms(&message, NIGHT).ends_with(" it. W-7K3F"));
+}
+
+#[test]
+fn an_email_leads_to_the_page() {
+    let mut message = message(Channel::Email, Kind::Opened, Severity::Critical);
+    let text = |message: &Message| {
+        let mail = mail(message, "w@example.org".parse().unwrap(), NIGHT).unwrap();
+        String::from_utf8(mail.formatted()).unwrap()
+    };
+    assert!(!text(&message).contains("https://"));
+    message.link = Some("https://w.example.org/incidents/W-7K3F".to_owned());
+    let text = text(&message);
+    assert!(
+        text.contains("\r\nhttps://w.example.org/incidents/W-7K3F\r\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("<a href=3D\"https://w.example.org/")
+            || text.contains("<a href=\"https://w.example.org/"),
+        "{text}"
+    );
+}
+
+#[test]
 fn an_sms_says_that_it_is_over_and_why() {
     let mut message = message(Channel::Sms, Kind::Resolved, Severity::Critical);
     let end = NIGHT + Duration::from_secs(1800);
@@ -98,15 +134,17 @@ proptest! {
     #[test]
     fn any_sms_is_one_piece_of_plain_text(
         title in ".{0,300}", advice in ".{0,300}", host in proptest::option::of(".{0,80}"),
+        site in proptest::option::of("[a-z.]{1,60}"),
     ) {
         let mut message = message(Channel::Sms, Kind::Opened, Severity::Critical);
         message.incident.title = title;
         message.incident.advice = advice;
         message.incident.host = host;
+        message.link = site.map(|site| format!("https://{site}/incidents/W-7K3F"));
         let text = sms(&message, NIGHT);
         prop_assert!(text.len() <= 160, "{}: {text:?}", text.len());
         prop_assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text:?}");
-        prop_assert!(text.starts_with("CRITICAL ") && text.ends_with(" W-7K3F"), "{text:?}");
+        prop_assert!(text.starts_with("CRITICAL ") && text.ends_with("W-7K3F"), "{text:?}");
     }
 
     #[test]
