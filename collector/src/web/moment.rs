@@ -17,6 +17,11 @@ impl Moment {
     pub const fn new(at: Timestamp, now: Timestamp) -> Self {
         Self { at, now }
     }
+
+    /// Only how long ago that was: `5 min ago`.
+    pub fn hint(self) -> String {
+        Hint(self).to_string()
+    }
 }
 
 impl HtmlSafe for Moment {}

@@ -7,6 +7,7 @@ mod site;
 use anyhow::{Context, Result, ensure};
 use thirtyfour::prelude::*;
 use watchward_daemon::clock;
+use watchward_protocol::record::Backlog;
 
 use browser::{Browser, VIEWS, soon};
 use site::{Login, Site};
@@ -40,6 +41,12 @@ async fn stage() -> Result<(Site, Browser)> {
     ] {
         site.check(host, check, (unit, is_down)).await?;
     }
+    let backlog = Backlog {
+        records: 1204,
+        oldest: std::time::Duration::from_secs(180),
+    };
+    site.behind(&db, backlog).await?;
+    site.behind(&web, Backlog::default()).await?;
     site.key(&web, "ada").await?;
     site.key(&db, "ada").await?;
     for ago in 0..120 {
@@ -162,6 +169,7 @@ async fn every_page_fits_desk_and_phone_by_day_and_night_and_asks_nobody_else() 
         .as_array()
         .or(incidents.get("incidents").and_then(|it| it.as_array()));
     let code = list.and_then(|all| all.first()?.get("id")?.as_str().map(str::to_owned));
+    let silence = "/silences?key=health.down+http.shop&host=web-1.example.org";
     let incident = format!("/incidents/{}", code.context("no incident")?);
     for (name, path) in [
         ("overview", "/"),
@@ -176,6 +184,8 @@ async fn every_page_fits_desk_and_phone_by_day_and_night_and_asks_nobody_else() 
             "/access?address=203.0.113.0/30&outcome=failure",
         ),
         ("access-trouble", "/access?address=nowhere"),
+        ("access-outside", "/access?outside=on"),
+        ("silences", silence),
         ("keys", "/keys"),
         ("networks", "/networks"),
         ("people", "/people"),

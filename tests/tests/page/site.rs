@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use watchward_collector::hosts::{self, Hosts};
-use watchward_collector::intake::{Enrol, Heard, Host, Registry};
+use watchward_collector::intake::{Behind, Enrol, Heard, Host, Registry};
 use watchward_collector::store::Store;
 use watchward_collector::{access, health, keys};
 use watchward_daemon::clock;
@@ -20,7 +20,7 @@ use watchward_protocol::access::{
 use watchward_protocol::health::{self as checks, HealthReport, Verdict};
 use watchward_protocol::hosts::{Doctor, Finding, FindingState};
 use watchward_protocol::keys::{Holder, Keys, Means, Opening, PublicKey};
-use watchward_protocol::record::{Epoch, Lane};
+use watchward_protocol::record::{Backlog, Epoch, Lane};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 use watchward_tests::programs;
@@ -134,6 +134,18 @@ impl Site {
         self.hosts.doctors(&mut tx, &[doctor], now).await?;
         tx.commit().await?;
         Ok(host)
+    }
+
+    /// Has a host say that the collector is that far behind.
+    pub(crate) async fn behind(&self, host: &Host, backlog: Backlog) -> Result<()> {
+        let behind = Behind {
+            host: host.clone(),
+            epoch: Epoch(0x5eed),
+            backlog,
+        };
+        let mut tx = self.store.begin().await?;
+        self.hosts.behind(&mut tx, &[behind], clock::now()).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Three hours of a check, the last runs of it failed if it is down.
