@@ -62,11 +62,31 @@ pub(super) fn headline(message: &Message) -> String {
 /// How long an SMS may be that arrives in one piece (3GPP TS 23.038: 160 septets).
 pub(super) const SMS: usize = 160;
 
-/// The whole of an SMS.
+/// The whole of an SMS. A link takes the place of the code where it costs nothing: it ends with it.
 pub(super) fn sms(message: &Message, now: Timestamp) -> String {
+<<<<<<< /tmp/page.theirs
     if let Some(digest) = &message.digest {
         return summary_sms(message, digest, now);
     }
+=======
+    let text = match &message.digest {
+        Some(digest) => summary(message, digest, now),
+        None => incident(message, now),
+    };
+    let (Some(link), Some(head)) = (
+        &message.link,
+        text.strip_suffix(message.incident.code.as_str()),
+    ) else {
+        return text;
+    };
+    // Others, as the brackets of an IPv6 address, take the room of two.
+    let short = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte);
+    let fits = head.len() + link.len() <= SMS && link.bytes().all(short);
+    if fits { format!("{head}{link}") } else { text }
+}
+
+fn incident(message: &Message, now: Timestamp) -> String {
+>>>>>>> /tmp/page.mine
     let incident = &message.incident;
     let head = format!("{} ", message.label());
     let (middle, advice) = match (message.kind, &incident.resolved) {
