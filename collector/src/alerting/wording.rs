@@ -64,14 +64,9 @@ pub(super) const SMS: usize = 160;
 
 /// The whole of an SMS. A link takes the place of the code where it costs nothing: it ends with it.
 pub(super) fn sms(message: &Message, now: Timestamp) -> String {
-<<<<<<< /tmp/page.theirs
-    if let Some(digest) = &message.digest {
-        return summary_sms(message, digest, now);
-    }
-=======
     let text = match &message.digest {
-        Some(digest) => summary(message, digest, now),
-        None => incident(message, now),
+        Some(digest) => summary_sms(message, digest, now),
+        None => incident_sms(message, now),
     };
     let (Some(link), Some(head)) = (
         &message.link,
@@ -85,8 +80,7 @@ pub(super) fn sms(message: &Message, now: Timestamp) -> String {
     if fits { format!("{head}{link}") } else { text }
 }
 
-fn incident(message: &Message, now: Timestamp) -> String {
->>>>>>> /tmp/page.mine
+fn incident_sms(message: &Message, now: Timestamp) -> String {
     let incident = &message.incident;
     let head = format!("{} ", message.label());
     let (middle, advice) = match (message.kind, &incident.resolved) {
