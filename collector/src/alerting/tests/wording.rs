@@ -25,7 +25,8 @@ fn an_sms_has_a_link_where_that_costs_no_word_and_no_second_piece() {
         "CRITICAL db-3: sshd brute force from 203.0.113.7, 10 failures since 03:04 UTC. \
          Check access from it. https://w.example.org/incidents/W-7K3F"
     );
-    message.link = Some("https://watchward.monitoring.internal.example.org:7080/incidents/W-7K3F".to_owned());
+    message.link =
+        Some("https://watchward.monitoring.internal.example.org:7080/incidents/W-7K3F".to_owned());
     assert!(sms(&message, NIGHT).ends_with(" it. W-7K3F"));
     message.link = Some("https://[2001:db8::1]/incidents/W-7K3F".to_owned());
     assert!(sms(&message, NIGHT).ends_with(" it. W-7K3F"));
