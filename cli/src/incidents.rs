@@ -127,5 +127,35 @@ fn one(incident: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
             ]
         })
         .collect();
-    Ok(screen.table(["WHEN (UTC)", "WHAT", "BY", "TO", "DETAIL"], &rows)?)
+    screen.table(["WHEN (UTC)", "WHAT", "BY", "TO", "DETAIL"], &rows)?;
+    waiting(incident, screen)
+}
+
+/// Who has yet to be told, and why they have not been.
+fn waiting(incident: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
+    let live = |message: &Row<'_>| {
+        let state = message.text("state");
+        matches!(
+            state.as_str(),
+            "pending" | "held" | "folded" | "leased" | "unknown"
+        )
+    };
+    let rows: Vec<_> = incident
+        .list("messages")
+        .filter(live)
+        .map(|message| {
+            [
+                message.moment("created_at"),
+                message.cell("state"),
+                message.cell("channel"),
+                message.cell("to"),
+                message.cell("detail"),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    screen.line("")?;
+    Ok(screen.table(["WRITTEN (UTC)", "NOT TOLD YET", "BY", "TO", "WHY"], &rows)?)
 }

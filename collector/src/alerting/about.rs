@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Severity;
+use super::{Severity, kinds};
 use crate::policy::Groups;
 
 /// Whose concern an incident is: the part of its key before the first dot.
@@ -66,10 +66,9 @@ pub(super) struct About<'a> {
 
 impl<'a> About<'a> {
     pub(super) fn new(key: &'a str, severity: Severity, host: Option<&'a str>) -> Self {
-        let room = key.split('.').next().and_then(Room::named);
         Self {
             key,
-            room,
+            room: kinds::room(key),
             severity,
             host,
         }

@@ -263,10 +263,22 @@ pub(super) struct Digest {
     pub(super) ended: usize,
     /// Since when.
     pub(super) since: Timestamp,
-    /// How many of each kind, the most frequent first.
-    pub(super) kinds: Vec<(String, usize)>,
+    /// How many of each kind have begun, the kind that matters most first.
+    pub(super) kinds: Vec<(&'static str, usize)>,
     /// The worst, each on a line.
     pub(super) worst: Vec<String>,
+}
+
+impl Digest {
+    /// It tells also of an incident of this kind that has begun.
+    pub(super) fn begin(&mut self, kind: &'static str, over: bool) {
+        self.begun += 1;
+        self.over += usize::from(over);
+        match self.kinds.iter_mut().find(|(one, _)| *one == kind) {
+            Some((_, count)) => *count += 1,
+            None => self.kinds.push((kind, 1)),
+        }
+    }
 }
 
 impl Message {

@@ -7,6 +7,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::Rules;
 use super::attempt::{self, Due};
+use super::budget::Grant;
 use super::config::Config;
 use super::holder::Holder;
 use super::judge::{self, Step};
@@ -14,6 +15,7 @@ use super::message::{Channel, Incident, Kind, Message, State};
 use super::purses::Purses;
 use super::rows::{self, Change, Taken};
 use super::silence::{self, Silence};
+use super::wording;
 use crate::store::{Kind as Database, Store, Tx};
 
 /// How many notices are written as messages in one transaction.
@@ -196,12 +198,15 @@ impl Outbox {
                     continue;
                 }
                 Due::Ask => Act::Ask,
-                Due::Send if purses.grant(&mut tx, &message).await? => Act::Send,
-                Due::Send => {
-                    rows::hold_back(&mut tx, message.id, now).await?;
-                    gone += 1;
-                    continue;
-                }
+                Due::Send => match purses.grant(&mut tx, &message).await? {
+                    Grant::Now => Act::Send,
+                    Grant::Later(why, until) => {
+                        let note = wording::held(why, until);
+                        rows::hold_back(&mut tx, message.id, &note, now).await?;
+                        gone += 1;
+                        continue;
+                    }
+                },
             };
             let paged = matches!(act, Act::Send).then_some(now);
             if rows::lease(&mut tx, &message, self.holder.name(), paged).await? {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use watchward_protocol::time::Timestamp;
 
-use super::budget::{Held, Purse};
+use super::budget::{Grant, Held, Purse};
 use super::config::Budget;
 use super::message::{Channel, Message};
 use super::rows::{self, Way};
@@ -28,7 +28,7 @@ impl<'a> Purses<'a> {
     }
 
     /// Whether a message may be sent by itself now.
-    pub(super) async fn grant(&mut self, tx: &mut Tx, message: &Message) -> sqlx::Result<bool> {
+    pub(super) async fn grant(&mut self, tx: &mut Tx, message: &Message) -> sqlx::Result<Grant> {
         let now = self.now;
         let way = Way {
             contact: &message.contact,
@@ -50,7 +50,7 @@ impl<'a> Purses<'a> {
             channel,
         };
         let may = self.of(tx, way).await?.may_tell(held, now);
-        Ok(may && rows::fold(tx, way, held.share, now).await?)
+        Ok(may && rows::fold(tx, way, held.critical, now).await?)
     }
 
     async fn of(&mut self, tx: &mut Tx, way: Way<'_>) -> sqlx::Result<&mut Purse> {

@@ -97,10 +97,13 @@ impl Route {
 
 fn unknown(name: &Spanned<Name>, contacts: &[Contact]) -> Misplaced {
     let known: Vec<_> = contacts.iter().map(|one| one.name.as_str()).collect();
-    let message = format!(
-        "there is no contact \"{}\"; [[alerting.contacts]] in collector.toml has: {}",
-        name.get_ref(),
-        known.join(", ")
-    );
+    let known = match known[..] {
+        [] => "collector.toml has no [[alerting.contacts]] yet: name them there first".to_owned(),
+        _ => format!(
+            "[[alerting.contacts]] in collector.toml has: {}",
+            known.join(", ")
+        ),
+    };
+    let message = format!("there is no contact \"{}\"; {known}", name.get_ref());
     Misplaced::at(name, message)
 }

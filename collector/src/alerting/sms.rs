@@ -12,7 +12,7 @@ use super::attempt::Outcome;
 use super::config::Sms;
 use super::folder;
 use super::message::Message;
-use super::wording;
+use super::{phone, wording};
 
 /// Who takes SMS.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Gateway {
 
     /// Sends one message.
     pub(super) async fn send(&self, message: &Message, now: Timestamp) -> Outcome {
-        let text = wording::sms(message, now);
+        let text = phone::sms(message, now);
         match self {
             Self::Folder(path) => {
                 let content = format!("To: {}\n\n{text}\n", message.address);

@@ -1,10 +1,10 @@
-//! The words of messages: safe to show wherever they arrive, and short enough for a phone.
+//! The words of messages: safe to show wherever they arrive.
 
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::Alert;
-use super::message::{Digest, Kind, Message};
+use super::message::{Digest, Message};
+use super::{Alert, kinds};
 
 /// How long the parts of an alert are kept, in characters.
 const TITLE: usize = 200;
@@ -33,12 +33,22 @@ pub(super) fn safe(text: &str) -> String {
     parts.join("\\")
 }
 
-fn cut(text: &str, most: usize) -> String {
+/// At most so many characters: what is too long ends at the end of a word, with two dots.
+pub(super) fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
-    let head: String = text.chars().take(most.saturating_sub(2)).collect();
-    format!("{}..", head.trim_end())
+    let room = most.saturating_sub(2);
+    let head: String = text.chars().take(room).collect();
+    let next = text.chars().nth(room);
+    let whole = match head.rfind(' ') {
+        // A word that fills more than half of it is cut rather than left out.
+        Some(end) if next != Some(' ') && end >= head.len() / 2 => head.get(..end),
+        _ => None,
+    };
+    let head = whole.unwrap_or(&head);
+    let head = head.trim_end_matches(|c: char| matches!(c, ' ' | ',' | ';' | ':' | '.' | '('));
+    format!("{head}..").chars().take(most).collect()
 }
 
 /// A title with where it is: the host comes first unless the title names it.
@@ -57,80 +67,6 @@ pub(super) fn placed(title: &str, host: Option<&str>) -> String {
 pub(super) fn headline(message: &Message) -> String {
     let incident = &message.incident;
     placed(&incident.title, incident.host.as_deref())
-}
-
-/// How long an SMS may be that arrives in one piece (3GPP TS 23.038: 160 septets).
-pub(super) const SMS: usize = 160;
-
-/// The whole of an SMS. A link takes the place of the code where it costs nothing: it ends with it.
-pub(super) fn sms(message: &Message, now: Timestamp) -> String {
-    let text = match &message.digest {
-        Some(digest) => summary_sms(message, digest, now),
-        None => incident_sms(message, now),
-    };
-    let (Some(link), Some(head)) = (
-        &message.link,
-        text.strip_suffix(message.incident.code.as_str()),
-    ) else {
-        return text;
-    };
-    // Others, as the brackets of an IPv6 address, take the room of two.
-    let short = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte);
-    let fits = head.len() + link.len() <= SMS && link.bytes().all(short);
-    if fits { format!("{head}{link}") } else { text }
-}
-
-fn incident_sms(message: &Message, now: Timestamp) -> String {
-    let incident = &message.incident;
-    let head = format!("{} ", message.label());
-    let (middle, advice) = match (message.kind, &incident.resolved) {
-        (Kind::Resolved, Some((at, why))) => (
-            format!(
-                ", {} to {} UTC. ",
-                moment(incident.since, now),
-                moment(*at, now)
-            ),
-            sentence(why),
-        ),
-        _ => (
-            format!(
-                " since {} UTC{}. ",
-                moment(incident.since, now),
-                silenced(message, now)
-            ),
-            sentence(&incident.advice),
-        ),
-    };
-    let tail = format!(" {}", incident.code);
-    let (what, advice) = (gsm(&headline(message)), gsm(&advice));
-    let room = SMS.saturating_sub(head.len() + middle.len() + tail.len());
-    let for_advice = advice
-        .len()
-        .min(room.saturating_sub(what.len()).max(room / 3));
-    let what = cut(&what, room - for_advice);
-    let text = format!("{head}{what}{middle}{}{tail}", cut(&advice, for_advice));
-    text.replace("  ", " ")
-}
-
-/// Why somebody is told only now.
-fn silenced(message: &Message, now: Timestamp) -> String {
-    let Some((until, by)) = &message.incident.silenced else {
-        return String::new();
-    };
-    format!(
-        ", silenced until {} by {}",
-        moment(*until, now),
-        cut(&gsm(by), 20)
-    )
-}
-
-fn summary_sms(message: &Message, digest: &Digest, now: Timestamp) -> String {
-    let severity = message.severity.name().to_uppercase();
-    let head = format!("SUMMARY {severity} {}", tally(digest));
-    let since = format!(" since {} UTC. Worst: ", moment(digest.since, now));
-    let tail = format!(" {}", message.incident.code);
-    let room = SMS.saturating_sub(head.len() + since.len() + tail.len());
-    format!("{head}{since}{}{tail}", cut(&gsm(&headline(message)), room))
 }
 
 /// How much a summary tells of, exactly: `240 more incidents, 12 of them over; 30 others over`.
@@ -153,72 +89,21 @@ pub(super) fn tally(digest: &Digest) -> String {
     }
 }
 
-/// The kinds that a summary tells of: `200 health.down, 40 access.brute-force`.
+/// The kinds that a summary tells of: `2 logins after brute force, 13 services down`.
 pub(super) fn kinds(digest: &Digest) -> String {
-    let kinds = digest.kinds.iter().take(20);
+    let kinds = digest.kinds.iter();
     let kinds: Vec<_> = kinds
-        .map(|(kind, count)| format!("{count} {kind}"))
+        .map(|(kind, count)| kinds::counted(kind, *count))
         .collect();
     kinds.join(", ")
 }
 
-fn sentence(text: &str) -> String {
-    let text = text.trim().trim_end_matches('.');
-    if text.is_empty() {
-        return String::new();
-    }
-    format!("{text}.")
-}
-
-/// `03:04`, with the day before it if it is not today's.
-fn moment(at: Timestamp, now: Timestamp) -> String {
-    let (at, now) = (at.to_string(), now.to_string());
-    let (day, time) = at.split_once('T').unwrap_or_default();
-    let short: String = time.chars().take(5).collect();
-    if now.starts_with(day) {
-        return short;
-    }
-    let month_and_day: String = day.chars().skip(5).collect();
-    format!("{month_and_day} {short}")
+/// Why a message is held back, and until when.
+pub(super) fn held(why: &str, until: Timestamp) -> String {
+    format!("{why}: it comes in a summary, by {}", full(until))
 }
 
 /// A moment for an email: `2026-11-21 03:04:05 UTC`.
 pub(super) fn full(at: Timestamp) -> String {
     at.to_string().replace('T', " ").replace('Z', " UTC")
-}
-
-/// Text in characters that take one septet each in the GSM 7-bit alphabet and are ASCII as well.
-/// What is not there is replaced by what looks or reads like it, else by a question mark.
-fn gsm(text: &str) -> String {
-    let mut out = String::new();
-    for character in text.chars() {
-        match character {
-            '[' | '{' => out.push('('),
-            ']' | '}' => out.push(')'),
-            '\\' | '|' => out.push('/'),
-            '~' | '^' => out.push('-'),
-            '`' | '‘' | '’' => out.push('\''),
-            '“' | '”' => out.push('"'),
-            '–' | '—' | '…' => out.push('-'),
-            ' '..='~' => out.push(character),
-            'ä' | 'á' | 'à' | 'â' | 'ã' | 'å' | 'ą' => out.push('a'),
-            'ç' | 'ć' | 'č' => out.push('c'),
-            'é' | 'è' | 'ê' | 'ë' | 'ę' | 'ě' => out.push('e'),
-            'í' | 'ì' | 'î' | 'ï' => out.push('i'),
-            'ñ' | 'ń' => out.push('n'),
-            'ö' | 'ó' | 'ò' | 'ô' | 'õ' | 'ø' => out.push('o'),
-            'ü' | 'ú' | 'ù' | 'û' | 'ů' => out.push('u'),
-            'ß' => out.push_str("ss"),
-            'š' | 'ś' => out.push('s'),
-            'ž' | 'ź' | 'ż' => out.push('z'),
-            'Ä' | 'Á' | 'À' | 'Å' => out.push('A'),
-            'É' | 'È' => out.push('E'),
-            'Ö' | 'Ó' | 'Ø' => out.push('O'),
-            'Ü' | 'Ú' => out.push('U'),
-            _ if character.is_whitespace() || character.is_control() => out.push(' '),
-            _ => out.push('?'),
-        }
-    }
-    // Phones make links of these, and a stranger may have chosen where one leads.
-    out.replace("://", ":")
 }

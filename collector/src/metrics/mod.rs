@@ -166,7 +166,7 @@ fn describe() {
         ),
         (
             "watchward_outbox_oldest_seconds",
-            "Age of the oldest message that should have gone out.",
+            "Age of the oldest message that is not done with, held back or not.",
         ),
         ("watchward_database_bytes", "Size of the database."),
         (

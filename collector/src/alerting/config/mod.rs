@@ -86,8 +86,9 @@ impl Default for Pace {
 }
 
 /// `[alerting.budget]`: how many messages one contact gets within a window by each channel. What is
-/// beyond is told in counted summaries, which count too. Two fifths are for what is not critical,
-/// and never take from the rest.
+/// beyond is told in counted summaries. Three tenths are for what is down or silent, three tenths for
+/// what is not critical, and the rest for who got in or could; none takes from another. Beyond it come
+/// only the first of each kind, and while something critical is held back a summary a minute.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct Budget {

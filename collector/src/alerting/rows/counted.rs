@@ -20,7 +20,7 @@ pub(in crate::alerting) async fn open_by_severity(store: &Store) -> sqlx::Result
 pub(in crate::alerting) struct Waiting {
     pub(in crate::alerting) channel: String,
     pub(in crate::alerting) count: i64,
-    /// When the oldest was written that should have gone out by itself.
+    /// When the oldest was written, held back or not.
     pub(in crate::alerting) oldest: Option<Timestamp>,
 }
 
@@ -30,8 +30,8 @@ pub(in crate::alerting) async fn waiting(
     now: Timestamp,
 ) -> sqlx::Result<Vec<Waiting>> {
     let rows = sqlx::query(
-        "SELECT channel, COUNT(*) AS waiting, MIN(CASE WHEN state IN ('pending', 'leased', \
-         'unknown') AND created_at <= $1 THEN created_at END) AS oldest \
+        "SELECT channel, COUNT(*) AS waiting, MIN(CASE WHEN created_at <= $1 THEN created_at END) \
+         AS oldest \
          FROM alerting_message WHERE done_at IS NULL GROUP BY channel",
     )
     .bind(now.as_micros())

@@ -4,6 +4,7 @@ mod counted;
 mod happened;
 mod outbox;
 mod prune;
+mod purse;
 mod reading;
 mod receipt;
 mod silence;
@@ -21,6 +22,7 @@ pub(super) use happened::history;
 pub use happened::{Happened, after, last};
 pub(super) use outbox::*;
 pub(super) use prune::prune;
+pub(super) use purse::*;
 pub(super) use reading::*;
 pub(super) use receipt::*;
 pub(super) use silence::*;
@@ -32,8 +34,8 @@ pub(super) use summary::*;
 /// the outbox, whose rows stay as the record of who was told; `alerting_sender` says who is alive
 /// of those that hold messages as leased. `silence` is what holds an incident back now,
 /// `silenced_until` what did so before people were told. A message
-/// that is told in a summary names it in `summary`; `paged_at` is when it was last sent, for the
-/// budget; `sid` and `check_at` say how and when its provider is asked whether it has arrived.
+/// that is told in a summary names it in `summary`; `paged_at` is when it was last sent and `held_at`
+/// since when it is held back, for the budget; `sid` and `check_at` say how and when its provider is asked whether it has arrived.
 pub const SCHEMA: Schema = Schema {
     room: "alerting",
     steps: &[
@@ -98,6 +100,9 @@ CREATE TABLE alerting_purse (contact TEXT NOT NULL, channel TEXT NOT NULL, turns
         "
 CREATE INDEX alerting_message_waits ON alerting_message (incident, contact, channel, id)
     WHERE done_at IS NULL
+",
+        "
+ALTER TABLE alerting_message ADD COLUMN held_at BIGINT
 ",
     ],
 };

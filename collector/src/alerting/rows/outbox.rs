@@ -78,7 +78,8 @@ pub(in crate::alerting) async fn add(
 /// Makes a message that has not reached anybody tell of a higher severity; false if it is being sent.
 pub(in crate::alerting) async fn sharpen(tx: &mut Tx, id: i64, to: Severity) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "UPDATE alerting_message SET severity = $1, state = 'pending' \
+        "UPDATE alerting_message SET severity = $1, state = 'pending', held_at = NULL, \
+         note = NULL \
          WHERE id = $2 AND state IN ('pending', 'held') AND maybe = 0",
     )
     .bind(to.rank())

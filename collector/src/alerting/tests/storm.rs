@@ -45,6 +45,15 @@ fn stormy(outside: &Outside) -> Config {
     config
 }
 
+/// Kinds of what is critical.
+const CRITICAL: [&str; 5] = [
+    "access.brute-force",
+    "access.login-after-brute-force",
+    "restriction.outside",
+    "keys.new",
+    "hosts.silent",
+];
+
 #[tokio::test]
 async fn five_critical_alerts_in_a_storm_are_told_at_once_and_the_rest_is_counted() {
     for fresh in stores().await {
@@ -56,7 +65,10 @@ async fn five_critical_alerts_in_a_storm_are_told_at_once_and_the_rest_is_counte
             let mut alert = brute_force(Severity::Warning);
             if [50, 150, 250, 350, 450].contains(&number) {
                 alert.severity = Severity::Critical;
-                alert.key = format!("access.login-{number} web-{number}");
+                alert.key = format!(
+                    "{} web-{number}",
+                    CRITICAL[usize::try_from(number / 100).unwrap()]
+                );
                 alert.title = format!("login number {number}");
             } else {
                 alert.key = format!("health.down web-{number}");
@@ -83,7 +95,7 @@ async fn five_critical_alerts_in_a_storm_are_told_at_once_and_the_rest_is_counte
         assert_eq!(summary.len(), 1, "{told:#?}");
         let alone = told.len() - 1;
         let words = format!(
-            "SUMMARY WARNING {} more incidents",
+            "SUMMARY WARNING {} more since ",
             STORM - i64::try_from(alone).unwrap()
         );
         assert!(summary[0].starts_with(&words), "{told:#?}");
@@ -96,7 +108,7 @@ async fn five_critical_alerts_in_a_storm_are_told_at_once_and_the_rest_is_counte
         let summary = mails
             .iter()
             .find(|mail| mail.contains("Subject: [SUMMARY]"));
-        assert!(summary.is_some_and(|mail| mail.contains("health.down")));
+        assert!(summary.is_some_and(|mail| mail.contains("services down")));
     }
 }
 
@@ -135,7 +147,7 @@ async fn the_ends_of_what_was_told_in_a_summary_come_in_a_summary() {
         assert!(after.len() <= 6, "{after:#?}");
         let over: usize = after
             .iter()
-            .map(|text| match text.strip_prefix("SUMMARY WARNING ") {
+            .map(|text| match text.strip_prefix("SUMMARY ") {
                 Some(rest) => rest.split(' ').next().unwrap().parse().unwrap(),
                 None => 1,
             })
@@ -170,5 +182,71 @@ async fn what_a_summary_tells_of_goes_another_way_when_it_does_not_arrive() {
         let told = "SELECT COUNT(DISTINCT incident) FROM alerting_history \
             WHERE event = 'told' AND channel = 'email'";
         assert_eq!(counted(&life, told).await, 20, "{:?}", fresh.kind());
+    }
+}
+
+/// Raises so many critical incidents of a kind, at once.
+async fn raise_all(life: &Life, kind: &str, numbers: std::ops::Range<i64>, now: Timestamp) {
+    let mut tx = life.store.begin().await.unwrap();
+    for number in numbers {
+        let alert = Alert {
+            key: format!("{kind} web-{number}"),
+            title: format!("web-{number}: {kind}"),
+            host: None,
+            ..brute_force(Severity::Critical)
+        };
+        raise(&mut tx, &alert, now).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_login_in_a_storm_is_told_at_once_and_the_next_ones_lead_the_summary() {
+    for fresh in stores().await {
+        let outside = outside();
+        let mut config = stormy(&outside);
+        config.contacts = vec![contact("ann", Threshold::Critical)];
+        let life = Life::begin(&fresh, config).await;
+        let now = clock::now();
+        let login = "access.login-after-brute-force";
+        raise_all(&life, "health.down", 0..15, now).await;
+        raise_all(&life, "access.brute-force", 0..15, now).await;
+        pass(&life, now, 10).await;
+        raise_all(&life, login, 0..1, now + Duration::from_secs(10)).await;
+        pass(&life, now + Duration::from_secs(10), 0).await;
+        let told = outside.sms.taken();
+        let of_login = told
+            .last()
+            .unwrap()
+            .starts_with("CRITICAL web-0: access.login");
+        assert!(of_login, "{told:#?} on {:?}", fresh.kind());
+
+        raise_all(&life, "health.down", 20..33, now + Duration::from_secs(10)).await;
+        raise_all(&life, login, 1..4, now + Duration::from_secs(11)).await;
+        pass(&life, now + Duration::from_secs(15), 0).await;
+        let waiting: Vec<String> = sqlx::query_scalar(
+            "SELECT m.note FROM alerting_message m JOIN alerting_incident i ON i.id = m.incident \
+             WHERE m.state = 'held' AND i.key LIKE 'access.login%' AND m.channel = 'sms'",
+        )
+        .fetch_all(life.store.read())
+        .await
+        .unwrap();
+        let said = waiting
+            .iter()
+            .all(|note| note.contains(": it comes in a summary, by 2"));
+        assert!(waiting.len() == 2 && said, "{waiting:?}");
+
+        let before = outside.sms.taken().len();
+        pass(&life, now + Duration::from_secs(20), 60).await;
+        let told = outside.sms.taken();
+        let [summary] = &told[before..] else {
+            panic!("one summary within a minute: {told:#?}");
+        };
+        let kinds = ": 2 logins after brute force, 13 services down. Worst: web-3: access.login";
+        assert!(
+            summary.starts_with("SUMMARY CRITICAL 15 more since "),
+            "{summary}"
+        );
+        assert!(summary.contains(kinds) && summary.len() <= 160, "{summary}");
     }
 }

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::alerting::email::mail;
-use crate::alerting::wording::{placed, safe, sms, storable};
+use crate::alerting::phone::sms;
+use crate::alerting::wording::{placed, safe, storable};
 
 #[test]
 fn an_sms_says_what_where_since_when_and_what_to_do() {

@@ -1,0 +1,156 @@
+//! The kinds of incidents: one for each rule that raises some, and what people call them. Pure.
+//!
+//! There are no others, whatever a key says: the budget tells the first of each kind beyond what it
+//! has, and nobody outside may make kinds.
+
+use super::about::Room;
+
+/// A rule: the beginning of its keys, and what one and several of its incidents are called.
+type Kind = (&'static str, &'static str, &'static str);
+
+const KINDS: [Kind; 22] = [
+    ("access.brute-force", "brute force", "brute forces"),
+    (
+        "access.elevation",
+        "misuse of sudo or su",
+        "misuses of sudo or su",
+    ),
+    ("access.gap", "gap in a log", "gaps in logs"),
+    (
+        "access.login-after-brute-force",
+        "login after brute force",
+        "logins after brute force",
+    ),
+    (
+        "access.unrecognised",
+        "unknown log line",
+        "unknown log lines",
+    ),
+    ("health.down", "service down", "services down"),
+    ("health.flapping", "check flapping", "checks flapping"),
+    ("health.mute", "check not reported", "checks not reported"),
+    (
+        "health.unknown",
+        "check that cannot run",
+        "checks that cannot run",
+    ),
+    ("hosts.silent", "host silent", "hosts silent"),
+    ("keys.due", "key due soon", "keys due soon"),
+    ("keys.gone", "key gone", "keys gone"),
+    ("keys.host-key", "changed host key", "changed host keys"),
+    ("keys.new", "new key", "new keys"),
+    ("keys.new-trust", "new trust", "new trusts"),
+    ("keys.overdue", "key overdue", "keys overdue"),
+    (
+        "keys.unlisted",
+        "login by unlisted key",
+        "logins by unlisted keys",
+    ),
+    (
+        "keys.unread",
+        "account with unread keys",
+        "accounts with unread keys",
+    ),
+    (
+        "keys.unrenewed",
+        "old agent certificate",
+        "old agent certificates",
+    ),
+    ("keys.weak", "weak key", "weak keys"),
+    (
+        "keys.widened",
+        "key that may do more",
+        "keys that may do more",
+    ),
+    (
+        "restriction.outside",
+        "login from outside",
+        "logins from outside",
+    ),
+];
+
+/// What an incident is of that no rule here raises.
+const OTHER: &str = "other";
+
+/// What kind of incident a key is of: `access.brute-force`.
+pub(super) fn kind(key: &str) -> &'static str {
+    let name = key.split(' ').next().unwrap_or_default();
+    let known = KINDS.iter().find(|(kind, ..)| *kind == name);
+    known.map_or(OTHER, |(kind, ..)| *kind)
+}
+
+/// So many of a kind, as people say it: `2 logins after brute force`.
+pub(super) fn counted(kind: &str, count: usize) -> String {
+    let known = KINDS.iter().find(|(name, ..)| *name == kind);
+    let (one, many) = known.map_or(("other", "others"), |(_, one, many)| (*one, *many));
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {many}"),
+    }
+}
+
+/// Whose concern a kind or a key is.
+pub(super) fn room(key: &str) -> Option<Room> {
+    key.split('.').next().and_then(Room::named)
+}
+
+/// Whether it may be about somebody who got in, or could.
+pub(super) fn is_security(key: &str) -> bool {
+    room(key).is_some_and(Room::is_security)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    /// All sources of a room.
+    fn sources(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let parts = entries.map(|path| match path.is_dir() {
+            true => sources(&path),
+            false => vec![path],
+        });
+        parts.flatten().collect()
+    }
+
+    #[test]
+    fn every_key_that_a_room_makes_is_of_a_kind_that_is_known() {
+        let mut found = 0;
+        for room in ["access", "health", "hosts", "keys", "restriction"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room);
+            for path in sources(&folder) {
+                let text = fs::read_to_string(&path).unwrap();
+                let beginning = format!("\"{room}.");
+                for part in text.split(&beginning).skip(1) {
+                    let word: String = part
+                        .chars()
+                        .take_while(|c| !matches!(c, '"' | ' '))
+                        .collect();
+                    if !part[word.len()..].starts_with(' ') || word.contains('{') {
+                        continue;
+                    }
+                    found += 1;
+                    let key = format!("{room}.{word} x");
+                    assert_ne!(kind(&key), OTHER, "{key} in {}", path.display());
+                }
+            }
+        }
+        assert!(found >= 6, "{found}");
+    }
+
+    #[test]
+    fn a_stranger_makes_no_kind() {
+        assert_eq!(kind("access.brute-force 192.0.2.7"), "access.brute-force");
+        assert_eq!(
+            kind("access.elevation h\u{e4} keys.new"),
+            "access.elevation"
+        );
+        assert_eq!(kind("access.made-up-1 x"), kind("made up 2"));
+        assert_eq!(counted(kind("made up"), 3), "3 others");
+    }
+}
