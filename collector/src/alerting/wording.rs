@@ -47,7 +47,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
         _ => None,
     };
     let head = whole.unwrap_or(&head);
-    let head = head.trim_end_matches(|c: char| matches!(c, ' ' | ',' | ';' | ':' | '.' | '('));
+    let head = head.trim_end_matches([' ', ',', ';', ':', '.', '(']);
     format!("{head}..").chars().take(most).collect()
 }
 
