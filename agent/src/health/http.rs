@@ -38,7 +38,7 @@ pub(super) async fn check(config: &Config, clients: &Clients) -> Found {
     let url = &config.url;
     let client = match clients.one(config.follow).await {
         Ok(client) => client,
-        Err(error) => return Found::unknown(format!("cannot ask {url}: {}", chain(&error))),
+        Err(error) => return Found::unknown(format!("cannot ask {url}: {}", cause(&error))),
     };
     match client.get(url.url().clone()).send().await {
         Ok(answer) if config.status.holds(answer.status().as_u16()) => {
@@ -47,20 +47,22 @@ pub(super) async fn check(config: &Config, clients: &Clients) -> Found {
         Ok(answer) => Found::failed(format!("{url} answered {}", answer.status())),
         Err(error) => {
             let error = error.without_url();
-            Found::failed(format!("{url} did not answer: {}", chain(&error)))
+            Found::failed(format!("{url} did not answer: {}", cause(&error)))
         }
     }
 }
 
-/// An error with its causes: the innermost one is what helps.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
+/// The innermost cause of an error, which is the one that helps: `Connection refused`.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(inner) = innermost.source() {
+        innermost = inner;
     }
-    text
+    let text = innermost.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
 }
 
 #[cfg(test)]

@@ -240,6 +240,16 @@ impl Words {
     }
 }
 
+/// What an email is about, on one line.
+pub(super) fn subject(message: &Message) -> String {
+    let incident = &message.incident;
+    let what = match &message.digest {
+        Some(digest) => tally(digest),
+        None => placed(&incident.subject, incident.host.as_deref()),
+    };
+    format!("[{}] {what} ({})", message.label(), incident.code)
+}
+
 /// The email, ready to be sent.
 pub(super) fn mail(message: &Message, from: Mailbox, now: Timestamp) -> anyhow::Result<Mail> {
     let to: Mailbox = message.address.parse()?;
@@ -248,16 +258,11 @@ pub(super) fn mail(message: &Message, from: Mailbox, now: Timestamp) -> anyhow::
     let domain = from.email.domain().to_owned();
     // The same for every attempt, so that mail clients show copies as one message.
     let id = |number: i64| format!("<{}.{number}@{domain}>", incident.code);
-    let what = match &message.digest {
-        Some(digest) => tally(digest),
-        None => placed(&incident.subject, incident.host.as_deref()),
-    };
-    let subject = format!("[{}] {what} ({})", message.label(), incident.code);
     let since_1970 = Duration::from_micros(u64::try_from(now.as_micros()).unwrap_or(0));
     let mut mail = Mail::builder()
         .from(from)
         .to(to)
-        .subject(subject)
+        .subject(subject(message))
         .date(UNIX_EPOCH + since_1970)
         .message_id(Some(id(message.id)))
         .raw_header(header("Auto-Submitted", "auto-generated")?)

@@ -24,6 +24,8 @@ mod rows;
 mod silence;
 mod sms;
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
 mod wording;
 
@@ -49,6 +51,7 @@ pub use pages::pages;
 pub use routes::{Route, Routes};
 pub use rows::{Happened, SCHEMA, after, last};
 pub use silence::{NewSilence, Scope, Silence, Unfit};
+pub use wording::cut;
 
 use crate::policy::Groups;
 use crate::store::{Store, Tx, timer};

@@ -39,7 +39,8 @@ fn incident(message: &Message, now: Timestamp) -> String {
                 moment(incident.since, now),
                 moment(*at, now)
             ),
-            sentence(why),
+            // What was found then is for the email.
+            sentence(why.split(": ").next().unwrap_or_default()),
         ),
         _ => (
             format!(

@@ -34,7 +34,7 @@ pub(super) fn safe(text: &str) -> String {
 }
 
 /// At most so many characters: what is too long ends at the end of a word, with two dots.
-pub(super) fn cut(text: &str, most: usize) -> String {
+pub fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }

@@ -7,10 +7,11 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
+use super::advice::advice;
 use super::judge::{Check, Trouble};
 use super::rows::check::name;
 use super::rows::late;
-use crate::alerting::{Alert, Severity};
+use crate::alerting::{Alert, Severity, cut};
 use crate::intake::Heard;
 
 /// The key of the incident for this trouble of a check.
@@ -33,17 +34,17 @@ pub(super) fn alert(heard: &Heard<HealthReport>, trouble: Trouble, check: &Check
     let (severity, title, advice) = match trouble {
         Trouble::Down => (
             Severity::Critical,
-            format!("{host}: {}", down(&what, &report.detail)),
-            "Bring it back, or take the check out of the agent's configuration.",
+            down(&host, &what, &report.detail),
+            advice(&report.check),
         ),
         Trouble::Flapping => (
             Severity::Warning,
             format!("{host}: {what} goes up and down"),
-            "See what it has in common each time; while it goes on, single failures are not told.",
+            "See what it has in common each time; single failures are not told.",
         ),
         Trouble::Unrunnable => (
             Severity::Warning,
-            format!("{host}: {what} cannot be checked"),
+            cannot(&host, &what, &report.detail),
             "See that the agent can run this check.",
         ),
         Trouble::Mute => (Severity::Warning, no_more(&host, &what), LOOK),
@@ -57,7 +58,11 @@ pub(super) fn alert(heard: &Heard<HealthReport>, trouble: Trouble, check: &Check
         severity,
         host: Some(heard.host.name.clone()),
         title,
-        detail: format!("{what} on {host}: {found}\nFound at {}.{times}", report.at),
+        detail: format!(
+            "{what} on {host}: {found}\nFound at {}.{times}\n\
+             The check is set in policy.toml or in the agent's own agent.toml.",
+            report.at
+        ),
         advice: advice.to_owned(),
         since: check.since,
     }
@@ -86,30 +91,59 @@ fn no_more(host: &str, what: &str) -> String {
 
 const LOOK: &str = "Look at the agent's log on the host.";
 
-fn down(what: &str, detail: &str) -> String {
-    if detail.is_empty() {
-        format!("{what} is down")
-    } else {
-        shown(detail, 66)
+/// How long a title is at most, in characters.
+const TITLE: usize = 100;
+
+/// `web-1: tcp.db: connection refused by 10.0.0.5:5432`.
+fn down(host: &str, what: &str, detail: &str) -> String {
+    match detail {
+        "" => format!("{host}: {what} is down"),
+        _ => reasoned(host, what, detail),
     }
+}
+
+/// The same of a check that cannot be run.
+fn cannot(host: &str, what: &str, detail: &str) -> String {
+    let head = format!("{what} cannot be checked");
+    match detail {
+        "" => format!("{host}: {head}"),
+        _ => reasoned(host, &head, detail),
+    }
+}
+
+/// A title with as much of what was found as there is room for, up to the end of a word. What comes
+/// after a semicolon is for the email.
+fn reasoned(host: &str, what: &str, detail: &str) -> String {
+    let detail = shown(detail, 500);
+    let reason = detail.split("; ").next().unwrap_or_default();
+    // A plugin's own word for it would stand beside ours.
+    let plugin = ["CRITICAL: ", "WARNING: "];
+    let reason = plugin
+        .iter()
+        .find_map(|word| reason.strip_prefix(word))
+        .unwrap_or(reason);
+    let head = match reason.starts_with(what) {
+        true => format!("{host}: "),
+        false => format!("{host}: {what}: "),
+    };
+    let room = TITLE.saturating_sub(head.chars().count());
+    format!("{head}{}", cut(reason, room))
 }
 
 /// Why it is over, and how long it was so.
 pub(super) fn over(heard: &Heard<HealthReport>, check: &Check, since: Timestamp) -> String {
     let report = &heard.report;
-    format!(
-        "{} on {}: {}, after {}. {}",
-        shown(&report.check, 40),
-        shown(&heard.host.name, 30),
-        match check.state {
-            super::State::Up => "up again",
-            super::State::Down => "down now",
-            super::State::Flapping => "goes up and down now",
-            super::State::Unknown => "unknown now",
-        },
-        lasted(check.since.since(since)),
-        shown(&report.detail, 200),
-    )
+    let now = match check.state {
+        super::State::Up => "up again",
+        super::State::Down => "down now",
+        super::State::Flapping => "goes up and down now",
+        super::State::Unknown => "unknown now",
+    };
+    let lasted = lasted(check.since.since(since));
+    match report.detail.as_str() {
+        "" => format!("{now} after {lasted}"),
+        detail => format!("{now} after {lasted}: {}", shown(detail, 200)),
+    }
 }
 
 /// A span for people, in its two largest units.

@@ -1,5 +1,6 @@
 //! What is up, down, flapping or unknown: kept, judged, shown.
 
+mod advice;
 mod alerts;
 mod api;
 mod judge;

@@ -132,14 +132,35 @@ fn detail(trouble: Trouble, subjects: &[Subject<'_>]) -> String {
     if subjects.len() > MOST {
         lines.push(format!("and {} more", subjects.len() - MOST));
     }
-    let accept = "\nIf it is right: watchward keys accept FINGERPRINT";
     if matches!(
         trouble,
         Trouble::New | Trouble::NewTrust | Trouble::HostKey | Trouble::Widened | Trouble::Unlisted
     ) {
-        lines.push(accept.to_owned());
+        lines.push(format!(
+            "\nIf it is right: watchward keys accept {}",
+            which(subjects)
+        ));
     }
     lines.join("\n")
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'+' | b'/' | b'=' | b'-')
+}
+
+/// The fingerprint, where they are all of one key.
+fn which(subjects: &[Subject<'_>]) -> String {
+    let all = subjects.iter().map(|one| match one {
+        Subject::Opening(_, kept) => kept.opening.key.as_ref().map(|key| &key.fingerprint),
+        Subject::Stray(stray, _) => Some(&stray.fingerprint),
+        Subject::Holder(..) => None,
+    });
+    let all: BTreeSet<_> = all.collect();
+    match (all.first(), all.len()) {
+        // Whoever copies the line into a shell must not run what an agent wrote.
+        (Some(Some(one)), 1) if one.bytes().all(is_plain) => shown(one, 60),
+        _ => "FINGERPRINT".to_owned(),
+    }
 }
 
 fn advice(trouble: Trouble) -> &'static str {

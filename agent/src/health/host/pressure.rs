@@ -30,20 +30,28 @@ pub(super) fn pressure(folder: &Path, limits: &Pressure) -> Option<Found> {
     if told.is_empty() {
         return None;
     }
-    let said: Vec<_> = told
+    let share = |(name, number, _): &(&str, f64, Percent)| {
+        let whom = match *name {
+            "cpu" => "a processor",
+            "memory" => "memory",
+            _ => "disks",
+        };
+        format!("for {whom} {number:.0}%")
+    };
+    let above = told
         .iter()
-        .map(|(name, number, _)| format!("{name} {number:.0}%"))
+        .filter(|(_, number, limit)| *number > limit.number());
+    let limits: Vec<_> = above
+        .clone()
+        .map(|(_, _, limit)| limit.number().to_string())
         .collect();
-    let said = format!("of the last minute lost to waiting: {}", said.join(", "));
-    let above: Vec<_> = told
-        .iter()
-        .filter(|(_, number, limit)| *number > limit.number())
-        .map(|(name, _, limit)| format!("{name} above {}", limit.number()))
-        .collect();
-    let mut found = if above.is_empty() {
-        Found::passed(said)
+    let waited =
+        |shares: Vec<String>| format!("tasks waited {} of the last minute", shares.join(" and "));
+    let mut found = if limits.is_empty() {
+        Found::passed(waited(told.iter().map(share).collect()))
     } else {
-        Found::failed(format!("{said}: {}", above.join(", ")))
+        let waited = waited(above.map(share).collect());
+        Found::failed(format!("{waited}: above {}", limits.join(" and ")))
     };
     found.values = told
         .iter()
@@ -83,7 +91,7 @@ mod tests {
         assert_eq!(found.verdict, Verdict::Passed);
         assert_eq!(
             found.detail,
-            "of the last minute lost to waiting: cpu 12%, io 5%"
+            "tasks waited for a processor 12% and for disks 5% of the last minute"
         );
         assert_eq!(found.values[1].name, "pressure io");
         put(
@@ -92,10 +100,9 @@ mod tests {
         );
         let found = look().unwrap();
         assert_eq!(found.verdict, Verdict::Failed);
-        assert!(
-            found.detail.ends_with("io 5%: memory above 20"),
-            "{}",
-            found.detail
+        assert_eq!(
+            found.detail,
+            "tasks waited for memory 21% of the last minute: above 20"
         );
     }
 }

@@ -3,6 +3,7 @@
 mod ended;
 mod judged;
 mod mute;
+mod texts;
 
 use std::time::Duration;
 
@@ -148,7 +149,7 @@ async fn a_check_that_fails_is_told_once_and_its_end_with_how_long_it_took() {
         assert_eq!(states(&store).await, [State::Down]);
         hear(&store, &all[17..], at(180)).await;
         let over = incidents(&store).await.remove(0).2;
-        let text = "tcp.db on web-1: up again, after 2m 20s. tcp.db answers";
+        let text = "up again after 2m 20s: tcp.db answers";
         assert_eq!(over.as_deref(), Some(text));
         let changes = after(&store, 0, 10).await.unwrap();
         let states: Vec<_> = changes.iter().map(|one| (one.before, one.state)).collect();

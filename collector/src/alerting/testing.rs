@@ -1,0 +1,64 @@
+//! What people would read of an alert, for the tests of the rooms that raise some.
+
+use watchward_protocol::time::Timestamp;
+
+use super::message::{Channel, Code, Incident, Kind, Message, State};
+use super::{Alert, email, phone, wording};
+
+/// The SMS and the subject of the email that tell of an alert, `W-7K3F`.
+pub fn told(alert: &Alert) -> [String; 2] {
+    let message = message(alert, None);
+    texts(&message, alert.since)
+}
+
+/// The same when it is over, and why.
+pub fn over(alert: &Alert, at: Timestamp, why: &str) -> [String; 2] {
+    let message = message(alert, Some((at, wording::safe(why))));
+    texts(&message, at)
+}
+
+fn texts(message: &Message, now: Timestamp) -> [String; 2] {
+    [phone::sms(message, now), email::subject(message)]
+}
+
+fn message(alert: &Alert, resolved: Option<(Timestamp, String)>) -> Message {
+    let alert = wording::storable(alert);
+    let kind = match resolved {
+        Some(_) => Kind::Resolved,
+        None => Kind::Opened,
+    };
+    Message {
+        id: 7,
+        incident: Incident {
+            id: 3,
+            code: Code::from("W-7K3F".to_owned()),
+            key: alert.key,
+            severity: alert.severity,
+            host: alert.host,
+            subject: alert.title.clone(),
+            title: alert.title,
+            detail: alert.detail,
+            advice: alert.advice,
+            since: alert.since,
+            opened_at: alert.since,
+            last_at: alert.since,
+            repeats: 0,
+            silenced: None,
+            resolved,
+        },
+        contact: "Ann".to_owned(),
+        channel: Channel::Sms,
+        address: "+12025550123".to_owned(),
+        kind,
+        severity: alert.severity,
+        state: State::Pending,
+        attempts: 1,
+        asks: 0,
+        maybe: false,
+        told: false,
+        root: 7,
+        created_at: alert.since,
+        folded: false,
+        digest: None,
+    }
+}
