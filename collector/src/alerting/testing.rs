@@ -60,5 +60,6 @@ fn message(alert: &Alert, resolved: Option<(Timestamp, String)>) -> Message {
         created_at: alert.since,
         folded: false,
         digest: None,
+        link: None,
     }
 }
