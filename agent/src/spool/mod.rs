@@ -8,6 +8,7 @@ mod reserve;
 #[cfg(test)]
 mod tests;
 mod value;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
 use watchward_daemon::watchdog::Pulse;
 use watchward_protocol::record::{PerLane, Report};
@@ -24,6 +24,7 @@ use watchward_protocol::span::Span;
 
 pub use bounds::Megabytes;
 pub use lanes::Spool;
+use writer::Writer;
 
 /// The table `[spool]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +109,7 @@ pub type Grown = watch::Receiver<PerLane<u64>>;
 /// Makes durable what sources hand over, until all of them are gone.
 ///
 /// # Errors
-/// None: a disk that is full is waited for, with the sources waiting too.
+/// Its thread cannot be had. A disk that is full is waited for, with the sources waiting too.
 pub async fn run(
     spool: Arc<Spool>,
     mut entries: mpsc::Receiver<Entry>,
@@ -116,6 +117,7 @@ pub async fn run(
     ends: (Stop, Pulse),
 ) -> anyhow::Result<()> {
     let (stop, pulse) = ends;
+    let writer = Writer::start(spool.clone())?;
     let longest = spool.config().settle.duration();
     let mut window = longest / 8;
     let mut quiet_until = Instant::now();
@@ -136,7 +138,7 @@ pub async fn run(
         let mut batch = vec![first];
         let more = gather(&mut entries, &mut batch, quiet_until, &stop);
         pulse.waiting(more).await;
-        keep(&spool, batch, &stop, &pulse).await?;
+        keep(&writer, batch, &stop, &pulse).await?;
         quiet_until = Instant::now() + window;
         grown.send_replace(spool.last());
     }
@@ -178,7 +180,7 @@ fn hurries(entry: &Entry) -> bool {
 
 /// Makes a batch durable, however long the disk is full; sources wait meanwhile.
 async fn keep(
-    spool: &Arc<Spool>,
+    writer: &Writer,
     batch: Vec<Entry>,
     stop: &Stop,
     pulse: &Pulse,
@@ -187,9 +189,7 @@ async fn keep(
     let mut warned = false;
     loop {
         pulse.beat();
-        let (spool, again) = (spool.clone(), batch.clone());
-        let done = tokio::task::spawn_blocking(move || spool.append(&again, clock::now()));
-        let Err(error) = done.await? else {
+        let Err(error) = writer.append(batch.clone()).await? else {
             return Ok(());
         };
         if !std::mem::replace(&mut warned, true) {

@@ -370,3 +370,31 @@ async fn a_commit_that_is_stuck_is_no_sign_of_life() {
     let (done, ()) = tokio::join!(run(spool.clone(), entries, grown, ends), scene);
     done.unwrap();
 }
+
+#[test]
+fn what_waits_in_other_threads_holds_up_nothing_that_is_kept() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    let (_stuck, held) = std::sync::mpsc::channel::<()>();
+    runtime.block_on(async {
+        tokio::task::spawn_blocking(move || {
+            let _ = held.recv();
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Arc::new(open(folder.path()));
+        let (keeper, entries) = Keeper::new();
+        let (grown, _) = watch::channel(PerLane::default());
+        let ends = (Stop::new(), Watchdog::of_unit().pulse());
+        keeper.keep(entry(vec![access(1)], "1")).await.unwrap();
+        drop(keeper);
+        let done = run(spool.clone(), entries, grown, ends);
+        let done = tokio::time::timeout(Duration::from_secs(60), done).await;
+        done.expect("the spool waits for others").unwrap();
+        assert_eq!(spool.last().access, 1);
+    });
+    runtime.shutdown_background();
+}
