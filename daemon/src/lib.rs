@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod config;
+mod journal;
 pub mod logging;
 pub mod place;
 pub mod secret;

@@ -5,6 +5,9 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::journal::Journal;
+use crate::service::program;
+
 /// What is said where `RUST_LOG` says nothing: not every word of what others wrote.
 const USUAL: &str = "info,h2=warn,hyper=warn,sqlx=warn,zbus=warn";
 
@@ -18,7 +21,7 @@ pub fn start() -> anyhow::Result<()> {
     let wish = if wish.is_empty() { USUAL } else { &wish };
     let filter: Targets = wish.parse().context("RUST_LOG")?;
     let all = tracing_subscriber::registry().with(filter);
-    let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
+    let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| Journal::new(program()).ok());
     match journal {
         Some(journal) => all.with(journal).try_init(),
         None => {

@@ -148,7 +148,8 @@ pub fn exit(done: anyhow::Result<()>) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn program() -> String {
+/// What this program is called.
+pub(crate) fn program() -> String {
     let path = std::env::args_os()
         .next()
         .map(PathBuf::from)
