@@ -14,6 +14,7 @@ use watchward_daemon::tasks::Stop;
 use watchward_protocol::hosts::{Doctor, Finding};
 use watchward_protocol::record::Report;
 
+use crate::findings::takes_back;
 use crate::spool::{Entry, Keeper};
 use crate::uplink::{self, Token};
 
@@ -131,6 +132,11 @@ pub async fn report(
 /// Takes a finding in; says whether that changes anything.
 fn note(doctor: &mut Doctor, new: Finding) -> bool {
     let findings = &mut doctor.findings;
+    if takes_back(&new) {
+        let before = findings.len();
+        findings.retain(|old| old.subject != new.subject);
+        return findings.len() < before;
+    }
     match findings.iter_mut().find(|old| old.subject == new.subject) {
         Some(old) if *old == new => false,
         Some(old) => {
@@ -160,6 +166,7 @@ mod tests {
     use watchward_protocol::hosts::FindingState;
 
     use super::*;
+    use crate::findings::taken_back;
 
     fn finding(subject: &str, detail: &str) -> Finding {
         let (subject, detail) = (subject.to_owned(), detail.to_owned());
@@ -181,6 +188,10 @@ mod tests {
             sender.send(finding("a", "1")).unwrap();
             tokio::time::sleep(Duration::from_secs(1)).await;
             sender.send(finding("a", "2")).unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            for subject in ["b", "never said"] {
+                sender.send(taken_back(subject.to_owned())).unwrap();
+            }
         };
         tokio::time::pause();
         let (done, ()) = tokio::join!(report(receiver, keeper, Stop::new()), told);
@@ -193,6 +204,7 @@ mod tests {
             reports.push(doctor.findings.clone());
         }
         let first = vec![finding("a", "1"), finding("b", "1")];
-        assert_eq!(reports, [first, vec![finding("a", "2"), finding("b", "1")]]);
+        let changed = vec![finding("a", "2"), finding("b", "1")];
+        assert_eq!(reports, [first, changed, vec![finding("a", "2")]]);
     }
 }
