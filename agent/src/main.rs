@@ -20,10 +20,11 @@ use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Run { config } => watchward_daemon::logging::start()
-            .and_then(|()| runtime()?.block_on(watchward_agent::run(&config))),
+        Command::Run { config } => {
+            watchward_daemon::logging::start().and_then(|()| run(watchward_agent::run(&config)))
+        }
         Command::Keys { config } => watchward_daemon::logging::start()
-            .and_then(|()| runtime()?.block_on(watchward_agent::read_keys(&config))),
+            .and_then(|()| run(watchward_agent::read_keys(&config))),
         Command::Check { config } => watchward_daemon::config::read::<Config>(&config)
             .map(drop)
             .map_err(Into::into),
@@ -46,10 +47,19 @@ fn main() -> ExitCode {
     watchward_daemon::service::exit(done)
 }
 
-/// One thread is enough for an agent; what blocks has threads of its own.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+/// How many threads may wait for name servers and file systems. Twice as many as checks may hold
+/// (`health::look`); each is there only while it is needed.
+const BLOCKING_THREADS: usize = 32;
+
+/// One thread is enough for an agent; what blocks has threads of its own, for which the end does not
+/// wait: a file system that has gone may hold them for ever.
+fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    Ok(builder.enable_all().max_blocking_threads(8).build()?)
+    builder.enable_all().max_blocking_threads(BLOCKING_THREADS);
+    let runtime = builder.build()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
 }
 
 /// What `watchward-agent enroll` was told.
@@ -81,7 +91,7 @@ impl Enrolment {
         };
         let token: Token = token.parse()?;
         let name = self.name.map_or_else(hosts::name, Ok)?;
-        runtime()?.block_on(config.hosts.enrol(&config.uplink, &token, &name))?;
+        run(config.hosts.enrol(&config.uplink, &token, &name))?;
         writeln!(
             io::stdout(),
             "This host is enrolled as {name}; a running agent begins at once."
@@ -115,4 +125,31 @@ fn parse(file: &Path, json: bool) -> anyhow::Result<()> {
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_end_waits_for_no_file_system() {
+        let (_stuck, held) = mpsc::channel::<()>();
+        let (ended, end) = mpsc::channel();
+        std::thread::spawn(move || {
+            let done = run(async {
+                let (began, begun) = tokio::sync::oneshot::channel();
+                tokio::task::spawn_blocking(move || {
+                    began.send(()).unwrap();
+                    let _ = held.recv();
+                });
+                begun.await?;
+                Ok(())
+            });
+            let _ = ended.send(done);
+        });
+        end.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use watchward_daemon::clock;
 use watchward_protocol::checks::{self, AbsolutePath, Pace, command};
@@ -10,6 +10,7 @@ use watchward_protocol::checks::{self, AbsolutePath, Pace, command};
 use super::bus::Bus;
 use super::host::Sampler;
 use super::http::Clients;
+use super::look::{Look, Looks};
 use super::{Config, Found, dns, file, http, icmp, systemd, tcp, timer, tls};
 
 /// A check as it is to run.
@@ -83,9 +84,11 @@ impl Check {
     }
 }
 
-/// What checks share: a connection to systemd and clients for HTTP, made when first needed.
+/// What checks share: threads to look at files in, and a connection to systemd and clients for HTTP,
+/// made when first needed.
 #[derive(Debug, Default)]
 pub(super) struct Tools {
+    looks: Looks,
     bus: Bus,
     clients: Clients,
 }
@@ -97,7 +100,7 @@ pub(super) struct Probe {
     check: Check,
     tools: Arc<Tools>,
     sampler: Option<Arc<Mutex<Sampler>>>,
-    looking: Arc<Mutex<()>>,
+    look: Look,
     last: Arc<AtomicU32>,
 }
 
@@ -107,9 +110,9 @@ impl Probe {
         Self {
             name,
             check,
+            look: tools.looks.one(),
             tools,
             sampler: sampled.then(|| Arc::new(Mutex::new(Sampler::new()))),
-            looking: Arc::default(),
             last: Arc::default(),
         }
     }
@@ -119,7 +122,11 @@ impl Probe {
         let limit = self.check.pace().timeout;
         // The probes' futures are large, and most of them run seldom.
         let found = tokio::time::timeout(limit.duration(), Box::pin(self.found())).await;
-        found.unwrap_or_else(|_| vec![(self.name.clone(), self.check.late())])
+        found.unwrap_or_else(|_| {
+            let stuck = self.look.stuck().map(Found::from);
+            let late = stuck.unwrap_or_else(|| self.check.late());
+            vec![(self.name.clone(), late)]
+        })
     }
 
     async fn found(&self) -> Vec<(String, Found)> {
@@ -127,7 +134,7 @@ impl Probe {
             Check::Host(config) => return self.host(config.clone()).await,
             Check::Of(check) => self.of(check).await,
             Check::Confined(config, folders) => {
-                super::command::check_confined(config, folders).await
+                super::command::check_confined(config, folders, &self.look).await
             }
         };
         vec![(self.name.clone(), found)]
@@ -140,49 +147,36 @@ impl Probe {
             Check::Process(config) => self.process(config.clone()).await,
             Check::Tcp(config) => tcp::check(config).await,
             Check::Http(config) => http::check(config, &self.tools.clients).await,
-            Check::Tls(config) => tls::check(config, clock::now()).await,
+            Check::Tls(config) => tls::check(config, &self.look, clock::now()).await,
             Check::Dns(config) => dns::check(config).await,
             Check::Icmp(config) => icmp::check(config).await,
             Check::File(config) => self.file(config.clone()).await,
             Check::Timer(config) => timer::check(config, &self.tools.bus, clock::now()).await,
-            Check::Command(config) => super::command::check(config).await,
+            Check::Command(config) => super::command::check(config, &self.look).await,
         }
     }
 
-    /// A disk that does not answer must hold up nobody else.
     async fn host(&self, config: checks::host::Config) -> Vec<(String, Found)> {
         let sampler = self.sampler.clone();
-        let sample = tokio::task::spawn_blocking(move || {
+        let sample = self.look.at(move || {
             let sampler = sampler?;
-            let mut sampler = sampler.try_lock().ok()?;
+            let mut sampler = sampler.lock().unwrap_or_else(PoisonError::into_inner);
             Some(sampler.sample(&config))
         });
-        sample.await.ok().flatten().unwrap_or_else(|| {
-            let detail = "the last look at the disks has not ended yet".to_owned();
-            vec![(self.name.clone(), Found::unknown(detail))]
-        })
+        match sample.await {
+            Ok(found) => found.unwrap_or_default(),
+            Err(stuck) => vec![(self.name.clone(), stuck.into())],
+        }
     }
 
     async fn process(&self, config: checks::process::Config) -> Found {
         let last = self.last.clone();
-        let look = tokio::task::spawn_blocking(move || {
-            super::process::check(&config, Path::new("/proc"), &last)
-        });
-        look.await
-            .unwrap_or_else(|error| Found::unknown(error.to_string()))
+        let look = move || super::process::check(&config, Path::new("/proc"), &last);
+        self.look.at(look).await.unwrap_or_else(Found::from)
     }
 
-    /// A file system that does not answer must not hold one more thread at every look.
     async fn file(&self, config: checks::file::Config) -> Found {
-        let looking = self.looking.clone();
-        let look = tokio::task::spawn_blocking(move || match looking.try_lock() {
-            Ok(_turn) => file::check(&config, clock::now()),
-            Err(_) => Found::unknown(format!(
-                "the last look at {} has not ended yet",
-                config.path
-            )),
-        });
-        look.await
-            .unwrap_or_else(|error| Found::unknown(error.to_string()))
+        let look = move || file::check(&config, clock::now());
+        self.look.at(look).await.unwrap_or_else(Found::from)
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use surge_ping::{Client, ICMP, PingIdentifier, PingSequence, SurgeError};
+use surge_ping::{Client, ICMP, IcmpPacket, PingIdentifier, PingSequence, SurgeError};
 use watchward_protocol::checks::icmp::Config;
 use watchward_protocol::health::Value;
 
@@ -47,18 +47,33 @@ async fn pings(config: &Config, address: IpAddr) -> Result<Vec<Duration>, SurgeE
     let mut answered = Vec::new();
     for number in 0..packets {
         match pinger.ping(PingSequence(number), &PAYLOAD).await {
-            Ok((_, took)) => answered.push(took),
+            Ok((packet, took)) if answers(&packet, address) => answered.push(took),
             Err(SurgeError::IOError(error)) if !lost(&error) => {
                 return Err(SurgeError::IOError(error));
             }
             // Unanswered, or answered by a router that knows no way.
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
         if number + 1 < packets {
             tokio::time::sleep(rest).await;
         }
     }
     Ok(answered)
+}
+
+/// Whether a packet is the host's own answer. With `CAP_NET_RAW` this program also sees what others
+/// say of a ping that cannot arrive, this host's kernel among them.
+fn answers(packet: &IcmpPacket, address: IpAddr) -> bool {
+    /// "Echo Reply" in RFC 792 and in RFC 4443.
+    const REPLY: (u8, u8) = (0, 129);
+    match packet {
+        IcmpPacket::V4(packet) => {
+            packet.get_icmp_type().0 == REPLY.0 && packet.get_source() == address
+        }
+        IcmpPacket::V6(packet) => {
+            packet.get_icmpv6_type().0 == REPLY.1 && packet.get_source() == address
+        }
+    }
 }
 
 /// Whether a packet could not be sent because of the network, not because of this program.
@@ -122,6 +137,7 @@ fn value(name: &str, number: f64, unit: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use surge_ping::{Icmpv4Packet, Icmpv6Packet};
     use watchward_protocol::health::Verdict;
 
     use super::*;
@@ -143,6 +159,57 @@ mod tests {
                 Verdict::Unknown => assert!(found.detail.contains("ping_group_range"), "{found:?}"),
                 Verdict::Failed => panic!("{found:?}"),
             }
+        }
+    }
+
+    /// What came over ICMP: a type, the words that follow its checksum, and what it quotes.
+    fn packet(kind: u8, quoted: &[u8]) -> Vec<u8> {
+        const PING: [u8; 4] = [0, 7, 0, 1];
+        let mut bytes = vec![kind, 0, 0, 0];
+        bytes.extend_from_slice(&PING);
+        if !quoted.is_empty() {
+            bytes.extend_from_slice(quoted);
+            bytes.extend_from_slice(&[8, 0, 0, 0]);
+            bytes.extend_from_slice(&PING);
+        }
+        bytes
+    }
+
+    #[test]
+    fn only_the_hosts_own_reply_is_an_answer() {
+        let (host, router) = ([192, 0, 2, 7], [192, 0, 2, 1]);
+        let mut header = [0; 20];
+        (header[0], header[9]) = (0x45, 1);
+        header[16..].copy_from_slice(&host);
+        let socket = surge_ping::Config::default().sock_type_hint;
+        let answer = |bytes: &[u8], from: [u8; 4]| {
+            let packet = Icmpv4Packet::decode(bytes, socket, from.into(), [192, 0, 2, 9].into());
+            answers(&IcmpPacket::V4(packet.unwrap()), host.into())
+        };
+        assert!(answer(&packet(0, &[]), host));
+        assert!(!answer(&packet(0, &[]), router));
+        for kind in [3, 4, 5, 11] {
+            assert!(!answer(&packet(kind, &header), router), "type {kind}");
+            assert!(!answer(&packet(kind, &header), host), "type {kind}");
+        }
+    }
+
+    #[test]
+    fn only_the_hosts_own_reply_is_an_answer_over_ipv6() {
+        let host: std::net::Ipv6Addr = "2001:db8::7".parse().unwrap();
+        let router = "2001:db8::1".parse().unwrap();
+        let mut header = [0; 40];
+        (header[0], header[6]) = (0x60, 58);
+        header[24..].copy_from_slice(&host.octets());
+        let answer = |bytes: &[u8], from| {
+            let packet = Icmpv6Packet::decode(bytes, from);
+            answers(&IcmpPacket::V6(packet.unwrap()), host.into())
+        };
+        assert!(answer(&packet(129, &[]), host));
+        assert!(!answer(&packet(129, &[]), router));
+        for kind in 1..=4 {
+            assert!(!answer(&packet(kind, &header), router), "type {kind}");
+            assert!(!answer(&packet(kind, &header), host), "type {kind}");
         }
     }
 

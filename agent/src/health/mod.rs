@@ -15,7 +15,7 @@ use watchward_protocol::health::{HealthReport, Value, Verdict};
 use watchward_protocol::hosts::{Finding, FindingState};
 use watchward_protocol::record::Report;
 
-use crate::findings::Findings;
+use crate::findings::{Findings, taken_back};
 use crate::spool::{Entry, Keeper};
 
 mod bus;
@@ -27,6 +27,7 @@ mod file;
 mod host;
 mod http;
 mod icmp;
+mod look;
 pub mod orders;
 mod process;
 mod systemd;
@@ -128,8 +129,7 @@ impl All {
     fn tell(&mut self, refused: BTreeMap<String, String>) {
         for name in self.refused.keys() {
             if !refused.contains_key(name) {
-                let over = "there is no such order any more".to_owned();
-                say(&self.findings, name, FindingState::Absent, over);
+                let _ = self.findings.send(taken_back(subject(name)));
             }
         }
         for (name, why) in &refused {
@@ -242,10 +242,14 @@ impl Repeated {
 fn say(findings: &Findings, check: &str, state: FindingState, detail: String) {
     // Nobody listens any more when the program is ending.
     let _ = findings.send(Finding {
-        subject: format!("health: {check}"),
+        subject: subject(check),
         state,
         detail,
     });
+}
+
+fn subject(check: &str) -> String {
+    format!("health: {check}")
 }
 
 /// When a check first runs: soon, and not together with all others. The host's processors need two

@@ -103,8 +103,10 @@ async fn what_is_ordered_runs_until_it_is_no_longer_ordered() {
 
     orders.send_replace(vec![process]);
     let finding = found.recv().await.unwrap();
-    assert_eq!(finding.subject, "health: unheard-of.none as ordered");
-    assert_eq!(finding.state, FindingState::Absent);
+    assert_eq!(
+        finding,
+        taken_back("health: unheard-of.none as ordered".to_owned())
+    );
     next(&mut entries).await;
     orders.send_replace(Vec::new());
     let finding = found.recv().await.unwrap();

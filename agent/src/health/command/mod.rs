@@ -16,6 +16,7 @@ use watchward_protocol::checks::command::Config;
 use watchward_protocol::health::{Value, Verdict};
 
 use super::Found;
+use super::look::{Look, Stuck};
 use super::words::shortened;
 
 mod confined;
@@ -33,26 +34,31 @@ const COMPLAINT: u64 = 4 * 1024;
 const GRACE: Duration = Duration::from_millis(500);
 /// Where programs are looked for that a plugin itself starts.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Runs the program once. When this is no longer waited for, it is killed with all it started.
-pub(super) async fn check(config: &Config) -> Found {
-    run(config, config.command.program().as_path()).await
+pub(super) async fn check(config: &Config, look: &Look) -> Found {
+    run(config, config.command.program().as_path(), look).await
 }
 
 /// The same for one that was ordered: it must lie in one of these folders, also where links lead.
-pub(super) async fn check_confined(config: &Config, folders: &[AbsolutePath]) -> Found {
+pub(super) async fn check_confined(
+    config: &Config,
+    folders: &[AbsolutePath],
+    look: &Look,
+) -> Found {
     let (program, folders) = (config.command.program().clone(), folders.to_vec());
-    let look = tokio::task::spawn_blocking(move || confined(&program, &folders));
-    match look.await {
-        Ok(Ok(program)) => run(config, &program).await,
+    match look.at(move || confined(&program, &folders)).await {
+        Ok(Ok(program)) => run(config, &program, look).await,
         Ok(Err(refusal)) => Found::unknown(refusal),
-        Err(error) => Found::unknown(error.to_string()),
+        Err(stuck) => stuck.into(),
     }
 }
 
-async fn run(config: &Config, program: &Path) -> Found {
-    match ended(config, program).await {
+async fn run(config: &Config, program: &Path, look: &Look) -> Found {
+    match ended(config, program, look).await {
         Ok(ended) => judge(&ended, program),
-        Err(error) => {
+        Err(Failed::Stuck(stuck)) => stuck.into(),
+        Err(Failed::NotRun(error)) => {
             let shown = program.display();
             let kind = error.kind();
             if kind == io::ErrorKind::NotFound {
@@ -66,6 +72,19 @@ async fn run(config: &Config, program: &Path) -> Found {
     }
 }
 
+/// Why nothing is known of a program's end.
+#[derive(Debug)]
+enum Failed {
+    Stuck(Stuck),
+    NotRun(io::Error),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::NotRun(error)
+    }
+}
+
 /// A program that has ended.
 #[derive(Debug)]
 struct Ended {
@@ -75,13 +94,14 @@ struct Ended {
 }
 
 /// Runs the program in its warden, who kills it with all it started when `warden` here is dropped.
-async fn ended(config: &Config, program: &Path) -> io::Result<Ended> {
+async fn ended(config: &Config, program: &Path, look: &Look) -> Result<Ended, Failed> {
     let directory = config.directory.as_ref().map(AbsolutePath::as_path);
     let env = config.env.iter();
     let (ours, theirs) = StdStream::pair()?;
     ours.set_nonblocking(true)?;
     let mut warden = UnixStream::from_std(ours)?;
-    let mut child = Command::new(itself())
+    let mut command = Command::new(itself());
+    command
         .arg0("watchward-agent")
         .args(["plugin", "--"])
         .arg(program)
@@ -93,8 +113,10 @@ async fn ended(config: &Config, program: &Path) -> io::Result<Ended> {
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()?;
+        .process_group(0);
+    // The folder may be on a file system that does not answer.
+    let child = look.at(move || command.spawn()).await;
+    let mut child = child.map_err(Failed::Stuck)??;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (mut output, mut complaint) = (Vec::new(), Vec::new());
     let outcome = {
@@ -120,8 +142,8 @@ async fn ended(config: &Config, program: &Path) -> io::Result<Ended> {
             output,
             complaint,
         }),
-        Some(Outcome::NotRun(errno)) => Err(io::Error::from_raw_os_error(errno)),
-        None => Err(io::Error::other("who should have run it was killed")),
+        Some(Outcome::NotRun(errno)) => Err(io::Error::from_raw_os_error(errno).into()),
+        None => Err(io::Error::other("who should have run it was killed").into()),
     }
 }
 
@@ -154,14 +176,7 @@ fn judge(ended: &Ended, program: &Path) -> Found {
     let output = String::from_utf8_lossy(&ended.output);
     let written = perfdata::read(&output);
     let name = program.file_name().unwrap_or_default().to_string_lossy();
-    let text = match (written.text.as_str(), ended.complaint.trim_ascii()) {
-        ("", []) => format!("{name} wrote nothing"),
-        ("", complaint) => {
-            let first = complaint.split(|byte| *byte == b'\n').next();
-            shortened(first.unwrap_or_default(), 1000)
-        }
-        (text, _) => shortened(text.as_bytes(), 1000),
-    };
+    let text = words(ended, &output, &written.text, &name);
     let beyond = written.measured.iter().find_map(|one| {
         let range = one.beyond()?;
         let label = shortened(one.label.as_bytes(), 60);
@@ -197,6 +212,27 @@ fn judge(ended: &Ended, program: &Path) -> Found {
     };
     found.values = written.measured.into_iter().map(value).collect();
     found
+}
+
+/// What is told of what it wrote: its first line; where it could not do its work also its last ones,
+/// for then it says there why, often after the command that it tried.
+fn words(ended: &Ended, output: &str, first: &str, name: &str) -> String {
+    let last = |text: &str| {
+        let line = text.lines().rfind(|line| !line.trim().is_empty())?;
+        Some(line.split('|').next()?.trim().to_owned())
+    };
+    let worked = matches!(ended.status.code(), Some(0..=2));
+    let mut said = vec![first.to_owned()];
+    said.extend(last(output).filter(|_| !worked));
+    if !worked || first.is_empty() {
+        said.extend(last(&String::from_utf8_lossy(&ended.complaint)));
+    }
+    said.retain(|line| !line.is_empty());
+    said.dedup();
+    if said.is_empty() {
+        return format!("{name} wrote nothing");
+    }
+    shortened(said.join(" / ").as_bytes(), 1000)
 }
 
 #[cfg(test)]

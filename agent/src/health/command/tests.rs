@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::time::Duration;
 
 use super::*;
+use crate::health::look::Looks;
 
 /// The agent as cargo built it beside the tests, for the wardens.
 pub(super) fn itself() -> PathBuf {
@@ -23,8 +24,13 @@ fn config(command: &[&str], more: &str) -> Config {
     toml::from_str(&format!("command = {command}\n{more}")).unwrap()
 }
 
+/// Runs it once, as a check of its own.
+async fn once(config: &Config) -> Found {
+    check(config, &Looks::default().one()).await
+}
+
 async fn sh(script: &str) -> Found {
-    check(&config(&["/bin/sh", "-c", script], "")).await
+    once(&config(&["/bin/sh", "-c", script], "")).await
 }
 
 #[tokio::test]
@@ -56,8 +62,23 @@ async fn the_exit_status_decides_and_measurements_are_kept() {
 }
 
 #[tokio::test]
+async fn what_could_not_do_its_work_says_why_at_the_end() {
+    let script = "echo '/usr/bin/ping -n 192.0.2.1'; echo; echo 'CRITICAL - no answer | rta=1'; \
+                  echo 'ping: not permitted' >&2";
+    let tried = "/usr/bin/ping -n 192.0.2.1";
+    assert_eq!(
+        sh(&format!("{script}; exit 3")).await.detail,
+        format!("{tried} / CRITICAL - no answer / ping: not permitted")
+    );
+    assert_eq!(
+        sh(&format!("{script}; exit 2")).await.detail,
+        format!("CRITICAL: {tried}")
+    );
+}
+
+#[tokio::test]
 async fn nothing_of_the_agent_is_in_its_environment() {
-    let found = check(&config(
+    let found = once(&config(
         &[
             "/bin/sh",
             "-c",
@@ -81,10 +102,10 @@ async fn much_output_is_read_and_little_is_kept() {
 
 #[tokio::test]
 async fn what_cannot_be_run_is_unknown_and_says_why() {
-    let found = check(&config(&["/no/such/program"], "")).await;
+    let found = once(&config(&["/no/such/program"], "")).await;
     assert_eq!(found.verdict, Verdict::Unknown);
     assert_eq!(found.detail, "there is no program /no/such/program");
-    let found = check(&config(&["/etc/passwd"], "")).await;
+    let found = once(&config(&["/etc/passwd"], "")).await;
     assert_eq!(found.detail, "the agent's user may not run /etc/passwd");
 }
 
@@ -140,7 +161,7 @@ fn runaways(folder: &Path) -> Vec<String> {
 async fn nothing_that_it_left_outlives_a_program_or_holds_up_its_check() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let found = check(&config(&["/bin/sh", "-c", RUNAWAYS, path], "")).await;
+    let found = once(&config(&["/bin/sh", "-c", RUNAWAYS, path], "")).await;
     assert_eq!(
         (found.verdict, found.detail.as_str()),
         (Verdict::Passed, "all")
@@ -161,7 +182,7 @@ async fn a_program_that_hangs_is_killed_with_all_that_it_started() {
     );
     let path = folder.path().to_str().unwrap();
     let config = config(&["/bin/sh", "-c", &script, path], "");
-    let mut run = Box::pin(check(&config));
+    let mut run = Box::pin(once(&config));
     let mut pids = loop {
         tokio::select! {
             found = &mut run => panic!("it ended: {found:?}"),
@@ -197,7 +218,7 @@ fn plugin(file: &Path) {
 }
 
 async fn ordered(words: &[&str], folders: &[AbsolutePath]) -> Found {
-    check_confined(&config(words, ""), folders).await
+    check_confined(&config(words, ""), folders, &Looks::default().one()).await
 }
 
 #[tokio::test]

@@ -14,12 +14,16 @@ use watchward_protocol::checks::tls::Config;
 use watchward_protocol::time::Timestamp;
 
 use super::Found;
+use super::look::{self, Look};
 
 mod judge;
 mod starttls;
 mod witness;
 
-use witness::{Seen, Witness};
+use witness::{Seen, Trusted, Witness};
+
+/// How large a file of authorities may be: that of a whole system has a quarter of this.
+const CA_FILE: u64 = 1024 * 1024;
 
 /// Why nothing was seen of the server's certificates.
 #[derive(Debug)]
@@ -31,20 +35,20 @@ enum Blind {
 }
 
 /// Connects once, looks at the certificates, and hangs up.
-pub(super) async fn check(config: &Config, now: Timestamp) -> Found {
-    match look(config).await {
+pub(super) async fn check(config: &Config, look: &Look, now: Timestamp) -> Found {
+    match seen(config, look).await {
         Ok(seen) => judge::judge(config, &seen, now),
         Err(Blind::Here(why)) => Found::unknown(why),
         Err(Blind::There(why)) => Found::failed(why),
     }
 }
 
-async fn look(config: &Config) -> Result<Seen, Blind> {
+async fn seen(config: &Config, look: &Look) -> Result<Seen, Blind> {
     let address = &config.address;
     let file = config.ca_file.clone();
-    let roots = tokio::task::spawn_blocking(move || roots(file.as_ref())).await;
-    let roots = roots.map_err(|error| Blind::Here(error.to_string()))?;
-    let witness = Arc::new(Witness::new(roots.map_err(Blind::Here)?));
+    let trusted = look.at(move || trusted(file.as_ref())).await;
+    let trusted = trusted.map_err(|stuck| Blind::Here(stuck.to_string()))?;
+    let witness = Arc::new(Witness::new(trusted.map_err(Blind::Here)?));
     let name = name(config).ok_or_else(|| {
         Blind::Here(format!(
             "{} is no name that a certificate can have",
@@ -96,22 +100,28 @@ fn name(config: &Config) -> Option<ServerName<'static>> {
 }
 
 /// Whom to trust: those of the file, or this host's authorities.
-fn roots(file: Option<&AbsolutePath>) -> Result<RootCertStore, String> {
-    let certificates = match file {
-        Some(file) => read(file)?,
-        None => rustls_native_certs::load_native_certs().certs,
-    };
+fn trusted(file: Option<&AbsolutePath>) -> Result<Trusted, String> {
     let mut roots = RootCertStore::empty();
-    let (taken, _) = roots.add_parsable_certificates(certificates);
-    match (taken, file) {
-        (0, Some(file)) => Err(format!("no authority in {file}")),
-        (0, None) => Err("this host has no authorities to trust (ca-certificates)".to_owned()),
-        _ => Ok(roots),
+    let Some(file) = file else {
+        let (taken, _) =
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return match taken {
+            0 => Err("this host has no authorities to trust (ca-certificates)".to_owned()),
+            _ => Ok(Trusted {
+                roots,
+                themselves: Vec::new(),
+            }),
+        };
+    };
+    let themselves = read(file)?;
+    match roots.add_parsable_certificates(themselves.iter().cloned()) {
+        (0, _) => Err(format!("no authority in {file}")),
+        _ => Ok(Trusted { roots, themselves }),
     }
 }
 
 fn read(file: &AbsolutePath) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = std::fs::read(file.as_path())
+    let text = look::read(file.as_path(), CA_FILE)
         .map_err(|error| format!("the agent cannot read {file}: {error}"))?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     all.map_err(|error| format!("{file} is no PEM: {error}"))

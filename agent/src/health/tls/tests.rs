@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use watchward_protocol::health::Verdict;
 
 use super::*;
+use crate::health::look::Looks;
 
 /// 2039-12-25.
 const NOW: i64 = 2_208_384_000_000_000;
@@ -92,6 +93,10 @@ async fn serve(listener: &TcpListener, served: &Served, preamble: Preamble) {
     }
 }
 
+async fn checked(config: &Config, now: Timestamp) -> Found {
+    check(config, &Looks::default().one(), now).await
+}
+
 /// What is found of such a server, whose address is told as HOST.
 async fn found(served: &Served, ca: &NamedTempFile, more: &str, preamble: Preamble) -> Found {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -102,7 +107,7 @@ async fn found(served: &Served, ca: &NamedTempFile, more: &str, preamble: Preamb
     );
     let config = toml::from_str(&text).unwrap();
     let now = Timestamp::from_micros(NOW);
-    let (mut found, ()) = tokio::join!(check(&config, now), serve(&listener, served, preamble));
+    let (mut found, ()) = tokio::join!(checked(&config, now), serve(&listener, served, preamble));
     let file = ca.path().display().to_string();
     found.detail = found
         .detail
@@ -162,6 +167,37 @@ async fn the_whole_chain_is_looked_at() {
                   \"CN=Our Issuer\" (no intermediate certificate is served)";
     assert_eq!(
         facts(&found(&served, &ca, "", &[]).await),
+        (Verdict::Failed, detail)
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_itself_in_the_file_is_trusted() {
+    // As `openssl req -x509` makes them: self-signed, and an authority.
+    let made = |name: &str, years| {
+        let mut parameters = parameters(name, years);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let alternative = rcgen::SanType::DnsName(name.try_into().unwrap());
+        parameters.subject_alt_names = vec![alternative];
+        let key = KeyPair::generate().unwrap();
+        let own = parameters.self_signed(&key).unwrap();
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(own.pem().as_bytes()).unwrap();
+        let chain = vec![own.der().clone()];
+        (Served { chain, key }, file)
+    };
+    let (own, file) = made("localhost", (2020, 2041));
+    let right = found(&own, &file, "", &[]).await;
+    assert_eq!(right.verdict, Verdict::Passed, "{right:?}");
+    let (twin, _) = made("localhost", (2020, 2041));
+    let another = found(&twin, &file, "", &[]).await;
+    let detail = "the certificate of HOST is self-signed, no authority in FILE vouches for it";
+    assert_eq!(facts(&another), (Verdict::Failed, detail));
+    let (old, file) = made("www.example.com", (2020, 2021));
+    let detail = "certificate of HOST expired 6932 days ago (2021-01-01); the certificate of HOST \
+                  is for www.example.com, not for localhost";
+    assert_eq!(
+        facts(&found(&old, &file, "", &[]).await),
         (Verdict::Failed, detail)
     );
 }
@@ -279,7 +315,7 @@ async fn answered(said: &'static [u8], more: &str) -> Found {
         let _ = stream.shutdown().await;
         let _ = stream.read_to_end(&mut Vec::new()).await;
     };
-    let (mut found, ()) = tokio::join!(check(&config, Timestamp::from_micros(NOW)), serve);
+    let (mut found, ()) = tokio::join!(checked(&config, Timestamp::from_micros(NOW)), serve);
     found.detail = found.detail.replace(&format!("localhost:{port}"), "HOST");
     found
 }
@@ -321,13 +357,13 @@ async fn who_does_not_begin_tls_fails_and_says_why() {
 
 #[tokio::test]
 async fn what_this_host_lacks_is_unknown() {
-    let text = "address = \"localhost:1\"\nca_file = \"/no/such/file\"";
-    let found = check(&toml::from_str(text).unwrap(), Timestamp::default()).await;
-    assert_eq!(found.verdict, Verdict::Unknown);
-    assert!(
-        found
-            .detail
-            .starts_with("the agent cannot read /no/such/file"),
-        "{found:?}"
-    );
+    for (file, why) in [
+        ("/no/such/file", "No such file or directory (os error 2)"),
+        ("/dev/zero", "it is no regular file"),
+    ] {
+        let text = format!("address = \"localhost:1\"\nca_file = \"{file}\"");
+        let found = checked(&toml::from_str(&text).unwrap(), Timestamp::default()).await;
+        let detail = format!("the agent cannot read {file}: {why}");
+        assert_eq!(facts(&found), (Verdict::Unknown, detail.as_str()));
+    }
 }
