@@ -41,6 +41,8 @@ pub(crate) struct Access {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Service {
+    // As the policy calls it.
+    #[value(alias = "ssh")]
     Sshd,
     Sudo,
     Su,
@@ -71,6 +73,18 @@ impl Outcome {
             Self::Success => "success",
             Self::Failure => "failure",
             Self::Unknown => "unknown",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_words_for_the_ssh_server_are_taken() {
+        for word in ["sshd", "ssh"] {
+            assert_eq!(Service::from_str(word, false), Ok(Service::Sshd));
         }
     }
 }
