@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use watchward_protocol::access::Service;
+use watchward_protocol::access::{Service, Trust};
 use watchward_protocol::record::Gap;
 use watchward_protocol::text::Foreign;
 
@@ -101,6 +101,10 @@ pub(super) fn elevation_key(host: &Host, user: &Foreign) -> String {
     format!("access.elevation {} {}", host.id, user.shortened(100))
 }
 
+/// Said where what was seen may have been made up to accuse somebody.
+const FORGED: &str = "\nThe lines stood in a text file, where any local user of the host can write \
+    them (`logger -t sudo`), also in the name of somebody else.";
+
 /// A user who failed again and again to become somebody else. The name is an account of the host:
 /// sudo and su take it from there, and not from what was typed.
 pub(super) fn elevation(
@@ -123,6 +127,8 @@ pub(super) fn elevation(
     let programs = tally(seen.iter().map(program));
     let tools = programs.keys().cloned().collect::<Vec<_>>().join(" and ");
     let count = standing.count;
+    let by_text = seen.iter().any(|one| one.trust == Trust::Text);
+    let doubt = if by_text { FORGED } else { "" };
     Alert {
         key: standing.key.clone(),
         severity,
@@ -130,7 +136,7 @@ pub(super) fn elevation(
         title: format!("{name}: {who} failed {count} times to become {whom} ({tools})"),
         detail: format!(
             "{count} failures of {who} on {name} since {}.\nPrograms: {}\nAccounts asked for: {}\n\
-             Why: {}",
+             Why: {}{doubt}",
             standing.since,
             list(&programs),
             list(&targets),

@@ -1,14 +1,14 @@
 //! Failures of sudo and su, asked about by host and user.
 
 use sqlx::AssertSqlSafe;
-use watchward_protocol::access::Service;
+use watchward_protocol::access::{Service, Trust};
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::event::{SERVICES, clip};
+use super::event::{SERVICES, TRUSTS, clip};
 use crate::store::Tx;
-use crate::store::value::{code, stamp};
+use crate::store::value::{code, stamp, variant};
 
 /// More than these are not looked at: enough for any threshold that makes sense.
 const MOST: i64 = 10_000;
@@ -50,6 +50,8 @@ pub(in crate::access) struct Failure {
     pub(in crate::access) target: Option<Foreign>,
     /// Why it failed.
     pub(in crate::access) form: String,
+    /// How sure it is that the program itself said so.
+    pub(in crate::access) trust: Trust,
 }
 
 /// The latest failures of a user since a moment.
@@ -59,8 +61,11 @@ pub(in crate::access) async fn witnesses(
     user: &Foreign,
     since: Timestamp,
 ) -> sqlx::Result<Vec<Failure>> {
-    let sql = of_user("service, target, form", "ORDER BY judged_at DESC LIMIT 500");
-    let rows: Vec<(i64, Option<Vec<u8>>, String)> = sqlx::query_as(AssertSqlSafe(sql))
+    let sql = of_user(
+        "service, target, form, trust",
+        "ORDER BY judged_at DESC LIMIT 500",
+    );
+    let rows: Vec<(i64, Option<Vec<u8>>, String, i64)> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(clip(user.as_bytes()).to_vec())
         .bind(since.as_micros())
         .bind(i64::MAX)
@@ -68,10 +73,13 @@ pub(in crate::access) async fn witnesses(
         .fetch_all(&mut **tx)
         .await?;
     let su = code(&SERVICES, &Service::Su);
-    let all = rows.into_iter().map(|(service, target, form)| Failure {
-        by_su: service == su,
-        target: target.map(Foreign::from),
-        form,
-    });
-    Ok(all.collect())
+    let failure = |(service, target, form, trust): (_, Option<Vec<u8>>, _, _)| {
+        Ok(Failure {
+            by_su: service == su,
+            target: target.map(Foreign::from),
+            form,
+            trust: variant(&TRUSTS, trust)?,
+        })
+    };
+    rows.into_iter().map(failure).collect()
 }

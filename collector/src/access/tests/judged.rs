@@ -280,10 +280,23 @@ async fn a_user_who_fails_again_and_again_at_sudo_is_one_incident_and_a_slip_is_
             "{}",
             found[0].detail
         );
+        assert!(!found[0].detail.contains("any local user"));
         pass(&store, at(5_020 + 29 * 60)).await;
         assert!(incidents(&store).await[0].over.is_none());
         pass(&store, at(5_020 + 31 * 60)).await;
         assert!(incidents(&store).await[0].over.is_some());
+    }
+}
+
+#[tokio::test]
+async fn lines_of_a_text_file_accuse_nobody_without_a_doubt() {
+    for store in stores().await {
+        let failed = |n: u64| sudo(1, n, n.cast_signed(), "sudo-wrong-password");
+        let mut all: Vec<_> = (1..=5).map(failed).collect();
+        all[2].report.trust = Trust::Text;
+        hear(&store, &all, at(10)).await;
+        let detail = &incidents(&store).await[0].detail;
+        assert!(detail.contains("any local user of the host"), "{detail}");
     }
 }
 
