@@ -51,6 +51,8 @@ pub enum Effect {
     Unread,
     /// sshd itself passes it over: it opens nothing.
     PassedOver,
+    /// There is more than is looked at, as its owner has made it: there may be more than was told.
+    Beyond,
     /// A word of a newer program: there may be more than was told.
     #[serde(other)]
     Unknown,

@@ -1,6 +1,8 @@
 //! What one holder has, gathered within the bounds of a report.
 
-use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
 use std::path::Path;
 
 use watchward_protocol::keys::{Effect, Holder, Keys, Means, Opening, Trouble};
@@ -11,6 +13,10 @@ use super::open::shown;
 
 /// How many openings are told.
 const MOST: usize = 2000;
+/// How often the very same one is told, and with how many different limits the same key: copies are
+/// no news, and must not hide what stands below them.
+const MOST_COPIES: u32 = 8;
+const MOST_LIMITS: usize = 32;
 /// How many bytes of them, about.
 const LARGEST: usize = 832 << 10;
 /// How many troubles are told.
@@ -26,6 +32,8 @@ const MOST_PRINCIPALS: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Holding {
     openings: Vec<Opening>,
+    /// Of each key, or place without one: what limits stand before it, and how often.
+    limits: HashMap<(Means, String), BTreeMap<u64, u32>>,
     omitted: u32,
     unread: Troubles,
     passed_over: Troubles,
@@ -43,6 +51,7 @@ impl Default for Holding {
     fn default() -> Self {
         Self {
             openings: Vec::new(),
+            limits: HashMap::new(),
             omitted: 0,
             unread: Troubles::default(),
             passed_over: Troubles::default(),
@@ -70,6 +79,9 @@ pub(super) fn opening(means: Means, file: &Path, line: Option<u32>) -> Opening {
 impl Holding {
     /// Adds one, if there is still room.
     pub(super) fn add(&mut self, mut opening: Opening) {
+        if !self.is_news(&opening) {
+            return;
+        }
         shorten(&mut opening.comment);
         shorten(&mut opening.options);
         opening.principals.truncate(MOST_PRINCIPALS);
@@ -88,6 +100,33 @@ impl Holding {
             }
             None => self.omitted = self.omitted.saturating_add(1),
         }
+    }
+
+    /// Whether it says anything that was not said before.
+    fn is_news(&mut self, opening: &Opening) -> bool {
+        let what = match &opening.key {
+            Some(key) => key.fingerprint.clone(),
+            None => opening.file.clone(),
+        };
+        let mut hasher = DefaultHasher::new();
+        let limits = (&opening.options, &opening.principals, &opening.condition);
+        limits.hash(&mut hasher);
+        let known = self
+            .limits
+            .entry((opening.means, what.clone()))
+            .or_default();
+        if opening.key.is_some()
+            && known.len() >= MOST_LIMITS
+            && !known.contains_key(&hasher.finish())
+        {
+            let text =
+                format!("{what} stands on more lines with different options than {MOST_LIMITS}");
+            self.beyond(Some(Path::new(&opening.file)), text);
+            return false;
+        }
+        let copies = known.entry(hasher.finish()).or_default();
+        *copies += 1;
+        *copies <= MOST_COPIES
     }
 
     /// Adds what was gathered elsewhere.
@@ -150,6 +189,11 @@ impl Holding {
     /// Says that something could not be read or found out: of a file, or of everything.
     pub(super) fn unread(&mut self, file: Option<&Path>, text: String) {
         self.unread.add(Effect::Unread, file, text);
+    }
+
+    /// Says that there is more than is looked at.
+    pub(super) fn beyond(&mut self, file: Option<&Path>, text: String) {
+        self.unread.add(Effect::Beyond, file, text);
     }
 
     /// Says that sshd itself passes something over.
@@ -243,21 +287,65 @@ fn cut(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use watchward_protocol::keys::PublicKey;
     use watchward_protocol::record::{Record, Report};
     use watchward_protocol::wire;
 
     use super::*;
 
+    fn line(number: u32, fingerprint: &str, options: &str) -> Opening {
+        let mut one = opening(Means::AuthorizedKey, Path::new("/root/keys"), Some(number));
+        one.key = Some(PublicKey {
+            kind: "ssh-ed25519".to_owned(),
+            bits: 256,
+            fingerprint: fingerprint.to_owned(),
+        });
+        one.options = options.into();
+        one
+    }
+
+    fn told(holding: Holding) -> Keys {
+        holding.told(Holder::Account("root".into()), Timestamp::default())
+    }
+
+    #[test]
+    fn a_key_does_not_hide_below_many_copies_of_another() {
+        let mut holding = Holding::default();
+        for number in 0..5000 {
+            holding.add(line(number, "SHA256:known", ""));
+        }
+        holding.add(line(5000, "SHA256:hidden", ""));
+        let keys = told(holding);
+        assert_eq!((keys.omitted, &keys.troubles[..]), (0, &[][..]));
+        assert_eq!(keys.openings.len(), 9);
+        assert_eq!(keys.openings[8].line, Some(5000));
+    }
+
+    #[test]
+    fn nor_do_its_limits_below_many_others_of_the_same_key() {
+        let mut holding = Holding::default();
+        for number in 0..5000 {
+            holding.add(line(number, "SHA256:a", &format!("command=\"{number}\"")));
+        }
+        let keys = told(holding);
+        assert_eq!((keys.omitted, keys.openings.len()), (0, 32));
+        let [only] = &keys.troubles[..] else {
+            panic!("{:?}", keys.troubles);
+        };
+        assert_eq!(only.effect, Effect::Beyond);
+        assert!(only.text.contains("SHA256:a"), "{only:?}");
+    }
+
     #[test]
     fn a_report_stays_below_a_mebibyte_and_says_what_it_leaves_out() {
         for (comment, kept) in [(0, 2000), (2000, 370)] {
             let mut holding = Holding::default();
-            for line in 0..3000 {
-                let mut one = opening(Means::AuthorizedKey, Path::new("/home/a/keys"), Some(line));
+            for number in 0..3000 {
+                let mut one = line(number, &format!("SHA256:{number:043}"), "");
                 one.comment = vec![b'x'; comment].into();
                 one.options = vec![b'y'; comment].into();
                 holding.add(one);
-                let text = format!("{line}{}", "oh".repeat(2000));
+                let text = format!("{number}{}", "oh".repeat(2000));
                 holding.passed_over(Some(Path::new(&text)), text.clone());
             }
             holding.unread(None, "what counts".to_owned());

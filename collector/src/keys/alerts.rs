@@ -36,6 +36,7 @@ pub(super) fn key(trouble: Trouble, host: HostId, batch: i64) -> String {
         Trouble::Unrenewed => "unrenewed",
         Trouble::Unlisted => "unlisted",
         Trouble::Unread => "unread",
+        Trouble::Beyond => "beyond",
     };
     format!("keys.{trouble} {host} {batch}")
 }
@@ -89,6 +90,7 @@ fn title(trouble: Trouble, subjects: &[Subject<'_>]) -> String {
         }
         Trouble::Unlisted => format!("{whom} opened with a key that is nowhere listed"),
         Trouble::Unread => format!("not all keys of {whom} can be read"),
+        Trouble::Beyond => format!("{whom} has more keys than are looked at"),
     }
 }
 
@@ -179,6 +181,7 @@ fn advice(trouble: Trouble) -> &'static str {
             "Look at the agent's log: at its end the host cannot be heard any more."
         }
         Trouble::Unlisted => "Ask the account's owner; if it was not them, end the session.",
+        Trouble::Beyond => "Look into the file: a key further down opens the account as well.",
         Trouble::Unread => {
             "See that the agent may read what is named, and mend what is wrong in it."
         }
@@ -197,6 +200,7 @@ pub(super) fn over(trouble: Trouble) -> &'static str {
         Trouble::Unrenewed => "Renewed.",
         Trouble::Unlisted => "Accepted, listed after all, or not seen again for a day.",
         Trouble::Unread => "Everything can be read.",
+        Trouble::Beyond => "Everything is looked at.",
     }
 }
 

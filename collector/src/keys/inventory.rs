@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use watchward_protocol::keys::{Holder, Keys, Means, Opening, Trouble};
+use watchward_protocol::keys::{Effect, Holder, Keys, Means, Opening, Trouble};
 use watchward_protocol::record::Epoch;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
+use super::options;
 use crate::intake::{Heard, Host};
 
 /// What is noted of what was there when a host was looked at first.
@@ -19,6 +20,9 @@ const FIRST_LOOK: Duration = Duration::from_secs(60);
 
 /// A key that is back after no longer than this was never really gone: editors write files anew.
 const BLINK: Duration = Duration::from_secs(3600);
+
+/// How much of what a holder had is kept.
+const MOST_GONE: usize = 500;
 
 /// Whose keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,7 +102,19 @@ pub(super) struct Known {
 impl Known {
     /// Whether there may be more than was told. What sshd itself passes over opens nothing.
     pub(super) fn is_blind(&self) -> bool {
-        self.omitted > 0 || self.troubles.iter().any(Trouble::hides)
+        self.is_unread() || self.is_beyond()
+    }
+
+    /// Whether something could not be read.
+    pub(super) fn is_unread(&self) -> bool {
+        let mut hiding = self.troubles.iter().filter(|one| one.hides());
+        hiding.any(|one| one.effect != Effect::Beyond)
+    }
+
+    /// Whether there is more than is looked at, which its owner can bring about.
+    pub(super) fn is_beyond(&self) -> bool {
+        let mut all = self.troubles.iter();
+        self.omitted > 0 || all.any(|one| one.effect == Effect::Beyond)
     }
 }
 
@@ -273,6 +289,26 @@ impl Inventory {
         count
     }
 
+    /// Forgets what has been gone the longest, where a holder had very much: the numbers of it. By
+    /// itself it would only go with its age, and whoever writes their own file can fill it anew each
+    /// minute.
+    pub(super) fn clear(&mut self) -> Vec<i64> {
+        let mut gone: BTreeMap<Whose, Vec<(Timestamp, Place)>> = BTreeMap::new();
+        for (place, kept) in &self.openings {
+            if let Some(at) = kept.gone_at {
+                let all = gone.entry(place.0.clone()).or_default();
+                all.push((at, place.clone()));
+            }
+        }
+        let mut cleared = Vec::new();
+        for mut all in gone.into_values().filter(|all| all.len() > MOST_GONE) {
+            all.sort_unstable_by(|one, other| other.cmp(one));
+            let places = all.into_iter().skip(MOST_GONE).map(|(_, place)| place);
+            cleared.extend(places.filter_map(|place| self.openings.remove(&place)));
+        }
+        cleared.into_iter().map(|kept| kept.id).collect()
+    }
+
     /// What a holder has and had.
     pub(super) fn of(&self, whose: &Whose) -> impl Iterator<Item = (&Place, &Kept)> {
         let first = (whose.clone(), Identity([0; 32]));
@@ -369,7 +405,9 @@ fn fold(openings: &[Opening]) -> BTreeMap<Identity, (Opening, u32)> {
         *copies += 1;
         first.condition = both(first.condition.take(), opening.condition.as_deref());
         let mut lines = first.options.as_bytes().split(|byte| *byte == b'\n');
-        if !lines.any(|line| line == opening.options.as_bytes()) {
+        if lines.clone().count() <= options::MOST
+            && !lines.any(|line| line == opening.options.as_bytes())
+        {
             let both = [first.options.as_bytes(), opening.options.as_bytes()];
             first.options = Foreign::from(both.join(&b'\n'));
         }

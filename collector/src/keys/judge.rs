@@ -45,11 +45,13 @@ pub(super) enum Trouble {
     Unlisted,
     /// Keys that cannot be read.
     Unread,
+    /// More keys, or lines, than are looked at.
+    Beyond,
 }
 
 impl Trouble {
     /// All of them.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::New,
         Self::NewTrust,
         Self::HostKey,
@@ -61,6 +63,7 @@ impl Trouble {
         Self::Unrenewed,
         Self::Unlisted,
         Self::Unread,
+        Self::Beyond,
     ];
 }
 
@@ -128,8 +131,7 @@ pub(super) fn fate(stray: &Stray, inventory: &Inventory, now: Timestamp) -> Fate
 fn is_nowhere(stray: &Stray, inventory: &Inventory) -> bool {
     let account = Whose::Account(stray.account.clone());
     let complete = inventory.holders.get(&account);
-    let complete =
-        complete.is_some_and(|known| known.omitted == 0 && known.first_at <= stray.first_at);
+    let complete = complete.is_some_and(|known| known.first_at <= stray.first_at);
     let both = [account, Whose::Host];
     let mut all = both.iter().flat_map(|whose| inventory.of(whose));
     complete && !all.any(|(_, kept)| kept.opens_with(&stray.fingerprint, stray.first_at))
@@ -282,9 +284,13 @@ pub(super) fn judge(
         judged.wait(Some(stray.due_at), now);
     }
     for (whose, known) in &inventory.holders {
-        if known.is_blind() {
-            let name = whose.account().map(|name| name.as_bytes().to_vec());
-            judged.add(Trouble::Unread, About::Holder(name.unwrap_or_default()));
+        let name = whose.account().map(|name| name.as_bytes().to_vec());
+        let about = About::Holder(name.unwrap_or_default());
+        if known.is_unread() {
+            judged.add(Trouble::Unread, about.clone());
+        }
+        if known.is_beyond() {
+            judged.add(Trouble::Beyond, about);
         }
     }
     judged.wait(policy.next(now), now);
@@ -342,9 +348,11 @@ pub(super) fn severity(trouble: Trouble, account: Option<&Foreign>, policy: &Pol
         policy.privileged.iter().any(|one| one.as_bytes() == name)
     });
     match trouble {
-        Trouble::New if privileged => Severity::Critical,
+        // What lies beyond may be what would be told as new.
+        Trouble::New | Trouble::Beyond if privileged => Severity::Critical,
         Trouble::NewTrust | Trouble::Unlisted => Severity::Critical,
         Trouble::New
+        | Trouble::Beyond
         | Trouble::HostKey
         | Trouble::Widened
         | Trouble::Weak

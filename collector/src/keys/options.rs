@@ -1,6 +1,6 @@
 //! What a key may do, by the options before it; and whether that became more. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Options that allow something; all others take something away (sshd(8), AUTHORIZED_KEYS FILE
 /// FORMAT). One that is not known is taken for one that takes away: its end is told rather than not.
@@ -15,12 +15,25 @@ const ALLOW: [&str; 8] = [
     "x11-forwarding",
 ];
 
+/// How many lines with the same key, and other options each, are compared.
+pub(super) const MOST: usize = 64;
+
 /// What `after` lets a key do that `before` did not, in words; `None` if nothing. Several lines with
 /// the same key stand below each other: sshd takes whichever lets the client in.
 pub(super) fn widened(before: &[u8], after: &[u8]) -> Option<String> {
-    let before: Vec<_> = before.split(|byte| *byte == b'\n').map(parse).collect();
+    if before == after {
+        return None;
+    }
+    let lines = |text: &[u8]| -> BTreeSet<Options> {
+        let lines = text.split(|byte| *byte == b'\n').take(MOST + 1);
+        lines.map(parse).collect()
+    };
+    let (before, after) = (lines(before), lines(after));
+    if after.len() > MOST {
+        return Some("more lines than are compared".to_owned());
+    }
     let mut all = Vec::new();
-    for line in after.split(|byte| *byte == b'\n').map(parse) {
+    for line in after {
         let least = before
             .iter()
             .map(|old| more(old, &line))
@@ -125,6 +138,18 @@ mod tests {
             Some("command is gone")
         );
         assert_eq!(told(command, command), None);
+    }
+
+    #[test]
+    fn very_many_lines_are_not_compared_and_told() {
+        let many = |count: usize| {
+            (0..count)
+                .map(|n| format!("command=\"{n}\"\n"))
+                .collect::<String>()
+        };
+        assert_eq!(told(&many(5000), &many(5000)), None);
+        let why = told(&many(5000), &format!("{}restrict", many(5000)));
+        assert_eq!(why.as_deref(), Some("more lines than are compared"));
     }
 
     #[test]

@@ -78,6 +78,7 @@ impl From<Trouble> for v1::keys::Trouble {
         let effect = match trouble.effect {
             Effect::Unread => Wire::Unread,
             Effect::PassedOver => Wire::PassedOver,
+            Effect::Beyond => Wire::Beyond,
             Effect::Unknown => Wire::Unspecified,
         };
         Self {
@@ -94,6 +95,7 @@ impl From<v1::keys::Trouble> for Trouble {
         let effect = match wire.effect() {
             Wire::Unread => Effect::Unread,
             Wire::PassedOver => Effect::PassedOver,
+            Wire::Beyond => Effect::Beyond,
             Wire::Unspecified => Effect::Unknown,
         };
         Self {

@@ -72,13 +72,13 @@ fn each_line(
         }
         if number == MOST_LINES {
             let what = format!("{} is read only up to line {number}", shown(path));
-            return holding.unread(Some(path), what);
+            return holding.beyond(Some(path), what);
         }
     }
     if text.larger {
         let most = LARGEST >> 20;
         let what = format!("{} is read only up to {most} MiB", shown(path));
-        holding.unread(Some(path), what);
+        holding.beyond(Some(path), what);
     }
 }
 

@@ -85,6 +85,7 @@ pub(in crate::keys) async fn save(
     }
     keep_holders(tx, host, &mut inventory.holders).await?;
     opening::keep(tx, &inventory.host, &mut inventory.openings).await?;
+    opening::forget(tx, &inventory.clear()).await?;
     let notes: Vec<_> = std::mem::take(&mut inventory.notes);
     let notes = notes.into_iter().filter_map(|note| {
         let kept = inventory.openings.get(&note.place)?;

@@ -9,7 +9,7 @@ use watchward_protocol::keys::{Opening, PublicKey};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::{MEANS, holder_bytes, maybe_stamp, whose};
+use super::{MEANS, change, holder_bytes, maybe_stamp, whose};
 use crate::intake::Host;
 use crate::keys::inventory::{Identity, Kept, Place};
 use crate::store::Tx;
@@ -129,6 +129,20 @@ pub(super) async fn keep(
         }
     }
     Ok(())
+}
+
+/// Forgets those with these numbers, and what happened to them.
+pub(super) async fn forget(tx: &mut Tx, openings: &[i64]) -> sqlx::Result<()> {
+    Bulk {
+        before: "DELETE FROM keys_opening WHERE id IN (VALUES ",
+        columns: 1,
+        after: ")",
+    }
+    .execute(tx, openings, |opening, values| {
+        values.number(*opening);
+    })
+    .await?;
+    change::forget(tx, openings).await
 }
 
 fn bind_opening(kept: &Kept, values: &mut Values) {

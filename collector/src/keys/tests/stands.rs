@@ -273,6 +273,50 @@ async fn what_cannot_be_read_is_said_and_not_taken_for_gone() {
 }
 
 #[tokio::test]
+async fn whoever_makes_a_list_too_long_to_look_at_hides_nothing_by_it() {
+    for store in stores().await {
+        begin(&store).await;
+        log_in(&store, &[login(3, 3600, 'x')], at(3600)).await;
+        pass(&store, at(4000)).await;
+        let stray = "critical web-1: root opened with a key that is nowhere listed";
+        assert_eq!(open(&store).await, [stray]);
+
+        let beyond = "critical web-1: root has more keys than are looked at";
+        let mut long = root(4, 5000, &[key('a')]);
+        long.report.omitted = 1;
+        hear(&store, &[long], at(5000)).await;
+        pass(&store, at(5000)).await;
+        assert_eq!(open(&store).await, [stray, beyond]);
+
+        let mut long = root(5, 6000, &[key('a')]);
+        long.report.troubles = vec![trouble(Effect::Beyond)];
+        hear(&store, &[long], at(6000)).await;
+        pass(&store, at(6000)).await;
+        assert_eq!(open(&store).await, [stray, beyond]);
+    }
+}
+
+#[tokio::test]
+async fn whoever_writes_their_file_anew_all_the_time_fills_nothing() {
+    for store in stores().await {
+        begin(&store).await;
+        let mut seq = 3;
+        for round in 0..4_u64 {
+            let keys = (0..200).map(|number| {
+                let mut one = key('k');
+                let public = one.key.as_mut().unwrap();
+                public.fingerprint = format!("SHA256:{round}-{number}");
+                one
+            });
+            let keys: Vec<_> = keys.collect();
+            hear(&store, &[root(seq, 3600, &keys)], at(3600)).await;
+            seq += 1;
+        }
+        assert_eq!(all(&store, at(3600)).await.len(), 200 + 500);
+    }
+}
+
+#[tokio::test]
 async fn a_revoked_host_leaves_nothing_behind() {
     for store in stores().await {
         begin(&store).await;
