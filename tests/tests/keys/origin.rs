@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use watchward_tests::host::Host;
 use watchward_tests::ready::notice;
 use watchward_tests::site::{Site, play};
@@ -92,12 +93,18 @@ fn told(site: &Site, account: &str, keys: &[(&str, Key)]) -> Result<BTreeSet<(St
     })?;
     let mut told = BTreeSet::new();
     for one in found {
-        let fingerprint = one["fingerprint"].as_str().context("no key")?;
+        let fingerprint = one
+            .get("fingerprint")
+            .and_then(Value::as_str)
+            .context("no key")?;
         let mut known = keys
             .iter()
             .filter(|(_, key)| key.fingerprint == fingerprint);
         let (name, _) = known.next().context("an unknown key")?;
-        let conditions = one["condition"].as_str().unwrap_or_default();
+        let conditions = one
+            .get("condition")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         for condition in conditions.split(" or ") {
             told.insert(((*name).to_owned(), condition.to_owned()));
         }
