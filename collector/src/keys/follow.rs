@@ -142,7 +142,8 @@ fn worse(begun: &Told) -> Vec<(i64, String)> {
             | Trouble::Gone
             | Trouble::Unrenewed
             | Trouble::Unlisted
-            | Trouble::Unread => return None,
+            | Trouble::Unread
+            | Trouble::Beyond => return None,
         };
         match about {
             About::Opening(id) => Some((*id, word.to_owned())),
