@@ -12,6 +12,7 @@ use super::{Ended, Entry, Spool};
 
 /// What is to be written, and who waits for it.
 struct Job {
+    spool: Arc<Spool>,
     batch: Arc<Vec<Entry>>,
     done: oneshot::Sender<anyhow::Result<()>>,
 }
@@ -19,7 +20,10 @@ struct Job {
 /// Writes one batch after the other. Its thread ends with it, and the program does not wait for that:
 /// what was not committed is read again.
 #[derive(Debug)]
-pub(super) struct Writer(mpsc::Sender<Job>);
+pub(super) struct Writer {
+    spool: Arc<Spool>,
+    jobs: mpsc::Sender<Job>,
+}
 
 impl Writer {
     /// Starts the thread.
@@ -27,17 +31,22 @@ impl Writer {
     /// # Errors
     /// The operating system has none to give.
     pub(super) fn start(spool: Arc<Spool>) -> anyhow::Result<Self> {
-        let (sender, jobs) = mpsc::channel::<Job>();
+        let (sender, receiver) = mpsc::channel::<Job>();
         let write = move || {
-            for job in jobs {
-                let done = spool.append(&job.batch, clock::now());
+            for Job { spool, batch, done } in receiver {
+                let written = spool.append(&batch, clock::now());
+                // Whoever waits may want to open its file anew.
+                drop(spool);
                 // Nobody waits any more when the program is ending.
-                let _ = job.done.send(done);
+                let _ = done.send(written);
             }
         };
         let thread = thread::Builder::new().name("spool".to_owned());
         thread.spawn(write).context("the spool has no thread")?;
-        Ok(Self(sender))
+        Ok(Self {
+            spool,
+            jobs: sender,
+        })
     }
 
     /// Makes a batch durable; within, whether that went well.
@@ -46,7 +55,9 @@ impl Writer {
     /// The thread has ended, which it does only when it panics.
     pub(super) async fn append(&self, batch: Arc<Vec<Entry>>) -> Result<anyhow::Result<()>, Ended> {
         let (done, written) = oneshot::channel();
-        self.0.send(Job { batch, done }).map_err(|_| Ended)?;
+        let spool = self.spool.clone();
+        let job = Job { spool, batch, done };
+        self.jobs.send(job).map_err(|_| Ended)?;
         written.await.map_err(|_| Ended)
     }
 }

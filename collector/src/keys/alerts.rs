@@ -7,8 +7,9 @@ use watchward_protocol::keys::{Means, Opening};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::inventory::{Kept, Known, Whose};
+use super::inventory::{Known, Whose};
 use super::judge::{Stray, Trouble, severity};
+use super::kept::Kept;
 use super::policy::Policy;
 use crate::alerting::{Alert, Severity};
 use crate::intake::Host;

@@ -8,8 +8,9 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::time::Timestamp;
 
 use super::alerts::{self, Subject};
-use super::inventory::{Inventory, Kept, Whose};
+use super::inventory::{Inventory, Whose};
 use super::judge::{self, About, Fate, Judged, Stray, Trouble};
+use super::kept::Kept;
 use super::policy::Policy;
 use super::rows::told::Told;
 use super::rows::{change, host, stray, told};

@@ -8,7 +8,8 @@ use watchward_protocol::keys::Means;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::inventory::{Inventory, Kept, Whose};
+use super::inventory::{Inventory, Whose};
+use super::kept::Kept;
 use super::options::widened;
 use super::policy::Policy;
 use crate::alerting::Severity;

@@ -5,6 +5,7 @@ mod api;
 mod follow;
 mod inventory;
 mod judge;
+mod kept;
 mod live;
 mod logins;
 mod options;

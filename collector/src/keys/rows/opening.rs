@@ -11,7 +11,8 @@ use watchward_protocol::time::Timestamp;
 
 use super::{MEANS, change, holder_bytes, maybe_stamp, whose};
 use crate::intake::Host;
-use crate::keys::inventory::{Identity, Kept, Place};
+use crate::keys::inventory::{Identity, Place};
+use crate::keys::kept::Kept;
 use crate::store::Tx;
 use crate::store::bulk::{Bulk, Values};
 use crate::store::value::{code, fixed, stamp, variant};
