@@ -29,6 +29,10 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
     if screen.is_for_programs() {
         return Ok(screen.json(answer)?);
     }
+    if Row::all(answer).next().is_none() {
+        screen.line("No hosts yet. Invite one: watchward token create NAME")?;
+        return Ok(());
+    }
     let now = clock::now();
     let rows: Vec<_> = Row::all(answer)
         .map(|host| {

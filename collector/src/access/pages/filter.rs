@@ -20,7 +20,7 @@ pub(super) struct Asked {
     pub(super) address: String,
     pub(super) service: String,
     pub(super) outcome: String,
-    pub(super) attempts: String,
+    pub(super) lines: String,
     pub(super) outside: String,
     pub(super) before: String,
 }
@@ -71,7 +71,7 @@ impl Filter {
             ("address", &asked.address),
             ("service", &asked.service),
             ("outcome", &asked.outcome),
-            ("attempts", &asked.attempts),
+            ("lines", &asked.lines),
             ("outside", &asked.outside),
             ("before", &before.unwrap_or_default()),
         ] {
@@ -119,7 +119,7 @@ fn wanted(asked: &Asked, now: Timestamp) -> Result<Wanted, String> {
         addresses: address.map(|Addresses(network)| address::range(network)),
         service: one_of(&asked.service, Service::ALL, Service::name)?,
         outcome: one_of(&asked.outcome, OUTCOMES, shown::outcome)?,
-        attempts: said(&asked.attempts).is_some(),
+        attempts: said(&asked.lines).is_none(),
         before: said(&asked.before).map(cursor).transpose()?,
         ..Wanted::default()
     })
@@ -164,11 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_form_asks_for_everything() {
+    fn an_empty_form_asks_for_every_try() {
         let filter = read(Asked::default());
         assert_eq!(filter.trouble, "");
         assert_eq!(filter.query(None), "");
-        assert!(filter.wanted.host.is_none() && !filter.wanted.attempts);
+        assert!(filter.wanted.host.is_none() && filter.wanted.attempts);
+        let asked = Asked {
+            lines: "on".to_owned(),
+            ..Asked::default()
+        };
+        let filter = read(asked);
+        assert!(!filter.wanted.attempts);
+        assert_eq!(filter.query(None), "lines=on");
     }
 
     #[test]

@@ -102,7 +102,7 @@ async fn overview(store: Store, visitor: Visitor) -> anyhow::Result<Part> {
         limit: FEW,
         ..Wanted::default()
     };
-    let more = "/access?outcome=success&attempts=on".to_owned();
+    let more = "/access?outcome=success".to_owned();
     latest(&store, &visitor, wanted, ("Latest logins", more)).await
 }
 
