@@ -1,7 +1,8 @@
 //! A stand-in for the Twilio Messages API: keeps what it was given, and fails as it is told to.
 
 use std::collections::VecDeque;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -65,9 +66,11 @@ struct State {
 }
 
 impl Gateway {
-    /// A gateway on a free loopback port.
+    /// A gateway on a loopback address of its own: while it is down nobody else gets its port.
     pub fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        static NEXT: AtomicU8 = AtomicU8::new(1);
+        let own = Ipv4Addr::new(127, 77, 0, NEXT.fetch_add(1, Ordering::Relaxed));
+        let listener = TcpListener::bind((own, 0))?;
         let address = listener.local_addr()?;
         let mut gateway = Self {
             address,
