@@ -230,7 +230,8 @@ impl Name {
 /// A text that is no name of a list of networks.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0:?} is no name: a network's is a letter, then letters, digits, \"-\", \"_\" or \".\"; at most 64"
+    "{0:?} is no name: a network's is a letter, then letters, digits, \"-\", \"_\" or \".\"; at most 64. \
+     Addresses are written under [networks], where they get one"
 )]
 pub struct NotAName(String);
 
