@@ -1,7 +1,5 @@
 //! Backing up and restoring as `docs/backup.md` says, to the letter, while agents send on.
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context, Result, ensure};
 use watchward_tests::page::{self, Step};
 use watchward_tests::ready::scenario;
@@ -85,19 +83,7 @@ fn all_comes_back(ground: &Ground, [backup, restore]: [&str; 2]) -> Result<()> {
         |seen| *seen >= expected,
     )
     .with_context(|| ground.logs())?;
-    let tries = ground.list("access --attempts --outcome failure --limit 10000")?;
-    let mut seen = BTreeSet::new();
-    let twice = tries.iter().filter(|it| {
-        let told = [&it["at"], &it["user"], &it["port"], &it["raw"]];
-        !seen.insert(told.map(ToString::to_string))
-    });
-    let twice: Vec<_> = twice.collect();
-    ensure!(
-        tries.len() == expected,
-        "{} came; twice: {twice:#?}",
-        tries.len()
-    );
-    Ok(())
+    ground.came_once(expected)
 }
 
 /// Does what a page says for this purpose, on the collector's machine.

@@ -1,9 +1,10 @@
 //! Two fresh hosts, one for the collector and one to be watched, and what is done on them.
 
+use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watchward_tests::host::Host;
 use watchward_tests::network::Network;
@@ -127,10 +128,38 @@ impl Ground {
         Ok(serde_json::from_str(&shown)?)
     }
 
+    /// Says which tries came more than once, if not so many have come.
+    pub(crate) fn came_once(&self, expected: usize) -> Result<()> {
+        let tries = self.tries()?;
+        let mut of_ports: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+        for one in &tries {
+            let port = one.get("port").map(ToString::to_string);
+            of_ports
+                .entry(port.unwrap_or_default())
+                .or_default()
+                .push(one);
+        }
+        // Each connection has a port of its own, and two tries.
+        of_ports.retain(|_, tries| tries.len() != 2);
+        let came = tries.len();
+        ensure!(
+            came == expected,
+            "{came} came, not {expected}: {of_ports:#?}"
+        );
+        Ok(())
+    }
+
     /// How many failed tries to log in are known.
     pub(crate) fn failures(&self) -> Result<usize> {
-        let words = "access --attempts --outcome failure --limit 10000";
-        Ok(self.list(words)?.len())
+        Ok(self.tries()?.len())
+    }
+
+    /// The lines `Failed password`. Not the end of a connection, which counts as a try where none was
+    /// seen before: an agent that was started again in between has not seen them.
+    fn tries(&self) -> Result<Vec<Value>> {
+        let mut tries = self.list("access --attempts --outcome failure --limit 10000")?;
+        tries.retain(|one| one.get("form").is_some_and(|form| form == "failed"));
+        Ok(tries)
     }
 
     /// Lets time pass in which nothing happens, and in which nothing may.
