@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 22] = [
+const KINDS: [Kind; 23] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -35,6 +35,11 @@ const KINDS: [Kind; 22] = [
         "checks that cannot run",
     ),
     ("hosts.silent", "host silent", "hosts silent"),
+    (
+        "keys.beyond",
+        "account with too many keys to look at",
+        "accounts with too many keys to look at",
+    ),
     ("keys.due", "key due soon", "keys due soon"),
     ("keys.gone", "key gone", "keys gone"),
     ("keys.host-key", "changed host key", "changed host keys"),
@@ -70,7 +75,7 @@ const KINDS: [Kind; 22] = [
 ];
 
 /// What an incident is of that no rule here raises.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// What kind of incident a key is of: `access.brute-force`.
 pub(super) fn kind(key: &str) -> &'static str {

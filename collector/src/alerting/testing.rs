@@ -3,7 +3,7 @@
 use watchward_protocol::time::Timestamp;
 
 use super::message::{Channel, Code, Incident, Kind, Message, State};
-use super::{Alert, email, phone, wording};
+use super::{Alert, email, kinds, phone, wording};
 
 /// The SMS and the subject of the email that tell of an alert, `W-7K3F`.
 pub fn told(alert: &Alert) -> [String; 2] {
@@ -17,11 +17,17 @@ pub fn over(alert: &Alert, at: Timestamp, why: &str) -> [String; 2] {
     texts(&message, at)
 }
 
+/// Whether the budget knows the kind of incident that this key is of.
+pub fn is_of_a_known_kind(key: &str) -> bool {
+    kinds::kind(key) != kinds::OTHER
+}
+
 fn texts(message: &Message, now: Timestamp) -> [String; 2] {
     [phone::sms(message, now), email::subject(message)]
 }
 
-fn message(alert: &Alert, resolved: Option<(Timestamp, String)>) -> Message {
+/// The message that tells of an alert or, since then and for this reason, of its end.
+pub(super) fn message(alert: &Alert, resolved: Option<(Timestamp, String)>) -> Message {
     let alert = wording::storable(alert);
     let kind = match resolved {
         Some(_) => Kind::Resolved,

@@ -27,7 +27,7 @@ use watchward_daemon::tasks::Stop;
 use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
-use super::message::{Channel, Code, Incident, Kind, Message, State};
+use super::message::{Channel, Code, Kind, Message, State};
 use super::outbox::Outbox;
 use super::*;
 use crate::store::testing::{self, Fresh};
@@ -49,44 +49,15 @@ pub(super) fn brute_force(severity: Severity) -> Alert {
 
 /// A message that tells of [`brute_force`].
 pub(super) fn message(channel: Channel, kind: Kind, severity: Severity) -> Message {
-    let alert = brute_force(severity);
+    let address = match channel {
+        Channel::Email => "ann@example.org",
+        Channel::Sms => "+12025550123",
+    };
     Message {
-        id: 7,
-        incident: Incident {
-            id: 3,
-            code: Code::from("W-7K3F".to_owned()),
-            key: alert.key,
-            severity,
-            host: alert.host,
-            subject: alert.title.clone(),
-            title: alert.title,
-            detail: alert.detail,
-            advice: alert.advice,
-            since: NIGHT,
-            opened_at: NIGHT,
-            last_at: NIGHT,
-            repeats: 0,
-            silenced: None,
-            resolved: None,
-        },
-        contact: "Ann".to_owned(),
         channel,
-        address: match channel {
-            Channel::Email => "ann@example.org".to_owned(),
-            Channel::Sms => "+12025550123".to_owned(),
-        },
+        address: address.to_owned(),
         kind,
-        severity,
-        state: State::Pending,
-        attempts: 1,
-        asks: 0,
-        maybe: false,
-        told: false,
-        root: 7,
-        created_at: NIGHT,
-        folded: false,
-        digest: None,
-        link: None,
+        ..super::testing::message(&brute_force(severity), None)
     }
 }
 

@@ -272,6 +272,14 @@ async fn what_cannot_be_read_is_said_and_not_taken_for_gone() {
     }
 }
 
+#[test]
+fn every_trouble_is_a_kind_of_its_own_for_the_budget() {
+    for trouble in judge::Trouble::ALL {
+        let key = alerts::key(trouble, host(1).id, 7);
+        assert!(alerting::testing::is_of_a_known_kind(&key), "{key}");
+    }
+}
+
 #[tokio::test]
 async fn whoever_makes_a_list_too_long_to_look_at_hides_nothing_by_it() {
     for store in stores().await {
