@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use watchward_tests::page::{self, Step};
 use watchward_tests::ready::scenario;
 use watchward_tests::ssh;
-use watchward_tests::wait::{SOON, until, until_seen};
+use watchward_tests::wait::{SOON, until};
 
 use super::ground::Ground;
 
@@ -73,17 +73,7 @@ fn all_comes_back(ground: &Ground, [backup, restore]: [&str; 2]) -> Result<()> {
         !running.ended()?,
         "the attack was over before the restoring"
     );
-    until("the attack is over", SOON * 10, || {
-        Ok(running.ended()?.then_some(()))
-    })?;
-    until_seen(
-        "all are there",
-        SOON * 2,
-        || ground.failures(),
-        |seen| *seen >= expected,
-    )
-    .with_context(|| ground.logs())?;
-    ground.came_once(expected)
+    ground.all_come(&mut running, expected)
 }
 
 /// Does what a page says for this purpose, on the collector's machine.

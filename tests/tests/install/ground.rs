@@ -10,7 +10,8 @@ use watchward_tests::host::Host;
 use watchward_tests::network::Network;
 use watchward_tests::packages::Packages;
 use watchward_tests::page::{self, Step};
-use watchward_tests::wait::{SOON, until_seen};
+use watchward_tests::ssh::Running;
+use watchward_tests::wait::{SOON, until, until_seen};
 
 pub(crate) const AGENT: &str = "watchward-agent";
 pub(crate) const COLLECTOR: &str = "watchward-collector";
@@ -128,8 +129,18 @@ impl Ground {
         Ok(serde_json::from_str(&shown)?)
     }
 
-    /// Says which tries came more than once, if not so many have come.
-    pub(crate) fn came_once(&self, expected: usize) -> Result<()> {
+    /// Waits until an attack is over and so many tries have come; none of them twice.
+    pub(crate) fn all_come(&self, running: &mut Running, expected: usize) -> Result<()> {
+        until("the attack is over", SOON * 10, || {
+            Ok(running.ended()?.then_some(()))
+        })?;
+        until_seen(
+            "all are there",
+            SOON * 2,
+            || self.failures(),
+            |seen| *seen >= expected,
+        )
+        .with_context(|| self.logs())?;
         let tries = self.tries()?;
         let mut of_ports: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
         for one in &tries {

@@ -13,7 +13,7 @@ use watchward_tests::packages::Packages;
 use watchward_tests::page;
 use watchward_tests::ready::scenario;
 use watchward_tests::ssh;
-use watchward_tests::wait::{SOON, until, until_seen};
+use watchward_tests::wait::{SOON, until};
 
 use ground::{AGENT, COLLECTOR, Ground, USERS};
 
@@ -78,17 +78,7 @@ fn an_upgrade_loses_no_event() -> Result<()> {
             .with_context(|| ground.logs())?;
         }
         ensure!(!running.ended()?, "the attack was over before the upgrade");
-        until("the attack is over", SOON * 10, || {
-            Ok(running.ended()?.then_some(()))
-        })?;
-        until_seen(
-            "all are there",
-            SOON * 2,
-            || ground.failures(),
-            |seen| *seen >= expected,
-        )
-        .with_context(|| ground.logs())?;
-        ground.came_once(expected)?;
+        ground.all_come(&mut running, expected)?;
         for (host, package) in [(&ground.host, AGENT), (&ground.centre, COLLECTOR)] {
             let version = host.sh(&format!("dpkg-query -W -f '${{Version}}' {package}"))?;
             assert_eq!(version, "999.0");
