@@ -91,7 +91,7 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let (keep, find, stop) = (keeper.clone(), findings.clone(), tasks.stop());
     tasks.start("access", access::run(access, positions, keep, find, stop));
     let (keep, find) = (keeper.clone(), findings.clone());
-    let checks = health::run(health, ordered, keep, find, tasks.clone());
+    let checks = health::run(health, ordered.checks, keep, find, tasks.clone());
     tasks.start("health", checks);
     let identity = hosts.identity.clone();
     let own = Arc::new(move || hosts::certificate(&identity).ok());

@@ -219,6 +219,7 @@ impl intake::Rooms for Rooms {
             }
             Told::Gaps(heard) => access::absorb_gaps(tx, heard, &self.access.now(), now).await?,
             Told::Keys(heard) => keys::absorb(tx, heard, &self.key_rules.now(), now).await?,
+            Told::Restriction(_) => {}
             Told::Health(heard) => health::absorb(tx, heard, &self.health.now(), now).await?,
         }
         Ok(())

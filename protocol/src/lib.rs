@@ -7,6 +7,7 @@ pub mod hosts;
 pub mod keys;
 pub mod order;
 pub mod record;
+pub mod restriction;
 pub mod span;
 pub mod text;
 pub mod time;

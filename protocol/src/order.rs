@@ -1,12 +1,46 @@
 //! What the collector orders a host: always the whole of what should hold, never a change to it.
 
+use std::sync::Arc;
+
 use crate::checks::Ordered;
+use crate::restriction::{Bans, Gates, Probes};
 
 /// The whole of what should hold on a host, of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// The checks that it runs beside those of its own configuration.
     Checks(Vec<Ordered>),
+    /// Who may reach what of it from where.
+    Gates(Arc<Gates>),
+    /// Who is shut out of everything: one bucket of that.
+    Bans(Arc<Bans>),
+    /// Which gates of other hosts it tries.
+    Probes(Arc<Probes>),
+}
+
+/// What an order is about: the next about the same takes its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// Checks.
+    Checks,
+    /// Gates.
+    Gates,
+    /// One bucket of bans.
+    Bans(u8),
+    /// Probes.
+    Probes,
+}
+
+impl Order {
+    /// What it is about.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Checks(_) => Subject::Checks,
+            Self::Gates(_) => Subject::Gates,
+            Self::Bans(bans) => Subject::Bans(bans.bucket),
+            Self::Probes(_) => Subject::Probes,
+        }
+    }
 }
 
 /// How many checks a host can be ordered to run.

@@ -8,6 +8,7 @@ use crate::access::AccessEvent;
 use crate::health::HealthReport;
 use crate::hosts::Doctor;
 use crate::keys::Keys;
+use crate::restriction::Restriction;
 use crate::time::Timestamp;
 
 /// One thing that a host tells.
@@ -27,6 +28,8 @@ pub enum Report {
     Doctor(Doctor),
     /// What opens an account.
     Keys(Keys),
+    /// Who is shut out, and what is open.
+    Restriction(Restriction),
 }
 
 impl Report {
@@ -34,7 +37,11 @@ impl Report {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Health(_) => Lane::Health,
-            Self::Access(_) | Self::Gap(_) | Self::Doctor(_) | Self::Keys(_) => Lane::Access,
+            Self::Access(_)
+            | Self::Gap(_)
+            | Self::Doctor(_)
+            | Self::Keys(_)
+            | Self::Restriction(_) => Lane::Access,
         }
     }
 }
@@ -58,7 +65,7 @@ pub struct Gap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
-    /// Access events, gaps, keys and what the agent says of itself.
+    /// Access events, gaps, keys, restrictions and what the agent says of itself.
     Access,
     /// Results of checks.
     Health,

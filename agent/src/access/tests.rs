@@ -67,7 +67,11 @@ impl Bench {
         }
         let events = entry.reports.into_iter().map(|report| match report {
             Report::Access(event) => event,
-            Report::Gap(_) | Report::Health(_) | Report::Doctor(_) | Report::Keys(_) => {
+            Report::Gap(_)
+            | Report::Health(_)
+            | Report::Doctor(_)
+            | Report::Keys(_)
+            | Report::Restriction(_) => {
                 panic!("{report:?}")
             }
         });
@@ -200,7 +204,10 @@ async fn folded_lines_of_a_log_are_counted_within_bounds_and_the_rest_is_told() 
             match report {
                 Report::Access(_) => events += 1,
                 Report::Gap(gap) => lost += gap.lost.unwrap(),
-                Report::Health(_) | Report::Doctor(_) | Report::Keys(_) => panic!("{report:?}"),
+                Report::Health(_)
+                | Report::Doctor(_)
+                | Report::Keys(_)
+                | Report::Restriction(_) => panic!("{report:?}"),
             }
         }
     }

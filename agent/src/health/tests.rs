@@ -21,7 +21,11 @@ async fn next(entries: &mut mpsc::Receiver<Entry>) -> Vec<HealthReport> {
     let entry = entries.recv().await.unwrap();
     let reports = entry.reports.into_iter().map(|report| match report {
         Report::Health(report) => report,
-        Report::Access(_) | Report::Gap(_) | Report::Doctor(_) | Report::Keys(_) => {
+        Report::Access(_)
+        | Report::Gap(_)
+        | Report::Doctor(_)
+        | Report::Keys(_)
+        | Report::Restriction(_) => {
             panic!("not of health")
         }
     });

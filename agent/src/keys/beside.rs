@@ -147,7 +147,7 @@ async fn receive(stream: &mut UnixStream) -> anyhow::Result<Word> {
             Some(finding) => Ok(Word::Finding(finding)),
             None => bail!("it found nothing"),
         },
-        Report::Health(_) | Report::Access(_) | Report::Gap(_) => {
+        Report::Health(_) | Report::Access(_) | Report::Gap(_) | Report::Restriction(_) => {
             bail!("it speaks of something else than keys")
         }
     }

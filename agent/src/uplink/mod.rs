@@ -22,7 +22,7 @@ use watchward_protocol::time::Timestamp;
 use crate::spool::{Grown, Spool};
 
 pub use enrol::{Token, enrol};
-pub use orders::Orders;
+pub use orders::{Buckets, Ordered, Orders};
 
 /// The table `[uplink]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,71 +1,142 @@
 //! What the collector ordered last: handed to whom it concerns, and kept, so that it holds after a
 //! restart without a collector.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::sync::watch;
-use watchward_protocol::checks::Ordered;
+use watchward_protocol::checks;
 use watchward_protocol::order::Order;
+use watchward_protocol::restriction::{Bans, Gates, Probes};
 use watchward_protocol::wire::{self, v1};
 
 /// What the collector ordered last.
 #[derive(Debug)]
 pub struct Orders {
-    file: PathBuf,
-    checks: watch::Sender<Vec<Ordered>>,
+    directory: PathBuf,
+    checks: watch::Sender<Vec<checks::Ordered>>,
+    gates: watch::Sender<Option<Arc<Gates>>>,
+    bans: watch::Sender<Buckets>,
+    probes: watch::Sender<Option<Arc<Probes>>>,
 }
 
+/// What the collector ordered last, as it changes.
+#[derive(Clone, Debug)]
+pub struct Ordered {
+    /// Checks beside those of the configuration.
+    pub checks: watch::Receiver<Vec<checks::Ordered>>,
+    /// Who may reach what from where; none: nothing was ever ordered.
+    pub gates: watch::Receiver<Option<Arc<Gates>>>,
+    /// Who is shut out.
+    pub bans: watch::Receiver<Buckets>,
+    /// Which gates of others to try.
+    pub probes: watch::Receiver<Option<Arc<Probes>>>,
+}
+
+/// The bans of each bucket that was spoken of since the agent started. Of another nothing is known:
+/// what a host holds of it stays. It is not kept on the disk: the kernel holds bans by itself, and
+/// the collector says them again.
+pub type Buckets = BTreeMap<u8, Arc<Bans>>;
+
 impl Orders {
-    /// The orders kept in this folder, and the checks among them as they change. Orders that cannot
-    /// be read are as none: the collector says them again.
-    pub fn open(directory: &Path) -> (Self, watch::Receiver<Vec<Ordered>>) {
-        let file = directory.join("checks.order");
-        let kept = read(&file).unwrap_or_else(|error| {
-            let (file, error) = (file.display(), format!("{error:#}"));
-            tracing::warn!(%file, error, "cannot read the last orders; waiting for the next");
-            Vec::new()
-        });
-        let (checks, ordered) = watch::channel(kept);
-        (Self { file, checks }, ordered)
+    /// The orders kept in this folder, and how they change. Orders that cannot be read are as none:
+    /// the collector says them again.
+    pub fn open(directory: &Path) -> (Self, Ordered) {
+        let (mut kept_checks, mut kept_gates, mut kept_probes) = (Vec::new(), None, None);
+        for name in [CHECKS, GATES, PROBES] {
+            let file = directory.join(name);
+            match read(&file) {
+                Ok(Some(Order::Checks(checks))) => kept_checks = checks,
+                Ok(Some(Order::Gates(gates))) => kept_gates = Some(gates),
+                Ok(Some(Order::Probes(probes))) => kept_probes = Some(probes),
+                Ok(Some(Order::Bans(_)) | None) => {}
+                Err(error) => {
+                    let (file, error) = (file.display(), format!("{error:#}"));
+                    tracing::warn!(%file, error, "cannot read the last orders; waiting for the next");
+                }
+            }
+        }
+        let (checks, ordered_checks) = watch::channel(kept_checks);
+        let (gates, ordered_gates) = watch::channel(kept_gates);
+        let (bans, ordered_bans) = watch::channel(Buckets::new());
+        let (probes, ordered_probes) = watch::channel(kept_probes);
+        let orders = Self {
+            directory: directory.to_owned(),
+            checks,
+            gates,
+            bans,
+            probes,
+        };
+        let ordered = Ordered {
+            checks: ordered_checks,
+            gates: ordered_gates,
+            bans: ordered_bans,
+            probes: ordered_probes,
+        };
+        (orders, ordered)
     }
 
     /// Takes an order. One that cannot be kept holds until the agent ends; one that is too large, or
     /// that this version does not know, changes nothing.
     pub(super) fn hear(&self, order: v1::Order) {
         match wire::order(order) {
-            Ok(Some(Order::Checks(checks))) => self.take(checks),
+            Ok(Some(order)) => self.take(order),
             Ok(None) => tracing::debug!("the collector ordered what this version does not know"),
             Err(error) => tracing::warn!(%error, "the collector sent an order that is not taken"),
         }
     }
 
-    fn take(&self, checks: Vec<Ordered>) {
-        if *self.checks.borrow() == checks {
-            return;
+    fn take(&self, order: Order) {
+        match order.clone() {
+            Order::Checks(checks) if *self.checks.borrow() != checks => {
+                self.keep(CHECKS, order);
+                tracing::info!(checks = checks.len(), "the collector ordered checks");
+                self.checks.send_replace(checks);
+            }
+            Order::Gates(gates) if self.gates.borrow().as_ref() != Some(&gates) => {
+                self.keep(GATES, order);
+                let (count, generation) = (gates.gates.len(), gates.generation);
+                tracing::info!(gates = count, generation, "the collector ordered gates");
+                self.gates.send_replace(Some(gates));
+            }
+            Order::Probes(probes) if self.probes.borrow().as_ref() != Some(&probes) => {
+                self.keep(PROBES, order);
+                self.probes.send_replace(Some(probes));
+            }
+            Order::Bans(bans) => {
+                self.bans.send_if_modified(|all| {
+                    let before = all.insert(bans.bucket, bans.clone());
+                    before.as_ref() != Some(&bans)
+                });
+            }
+            Order::Checks(_) | Order::Gates(_) | Order::Probes(_) => {}
         }
-        if let Err(error) = write(
-            &self.file,
-            &wire::encode_order(Order::Checks(checks.clone())),
-        ) {
-            let file = self.file.display();
+    }
+
+    fn keep(&self, name: &str, order: Order) {
+        let file = self.directory.join(name);
+        if let Err(error) = write(&file, &wire::encode_order(order)) {
+            let file = file.display();
             tracing::warn!(%file, %error, "cannot keep the orders; they hold until the agent ends");
         }
-        tracing::info!(checks = checks.len(), "the collector ordered checks");
-        self.checks.send_replace(checks);
     }
 }
 
-fn read(file: &Path) -> anyhow::Result<Vec<Ordered>> {
+const CHECKS: &str = "checks.order";
+const GATES: &str = "gates.order";
+const PROBES: &str = "probes.order";
+
+fn read(file: &Path) -> anyhow::Result<Option<Order>> {
     let bytes = match fs::read(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         read => read?,
     };
     let order = wire::decode_order(&bytes)?;
-    let Order::Checks(checks) = order.context("of another version")?;
-    Ok(checks)
+    order.context("of another version").map(Some)
 }
 
 /// Writes it whole or not at all.
@@ -81,10 +152,13 @@ fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use watchward_protocol::restriction::Ban;
+    use watchward_protocol::time::Timestamp;
+
     use super::*;
 
     fn checks(names: &[&str]) -> v1::Order {
-        let ordered = names.iter().map(|name| Ordered {
+        let ordered = names.iter().map(|name| checks::Ordered {
             kind: "tcp".to_owned(),
             name: (*name).to_owned(),
             settings: "address = \"localhost:22\"\n".to_owned(),
@@ -92,7 +166,7 @@ mod tests {
         Order::Checks(ordered.collect()).into()
     }
 
-    fn names(ordered: &[Ordered]) -> Vec<&str> {
+    fn names(ordered: &[checks::Ordered]) -> Vec<&str> {
         ordered.iter().map(|one| one.name.as_str()).collect()
     }
 
@@ -100,13 +174,13 @@ mod tests {
     fn the_last_order_holds_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let (orders, ordered) = Orders::open(folder.path());
-        assert!(ordered.borrow().is_empty());
+        assert!(ordered.checks.borrow().is_empty());
         orders.hear(checks(&["a", "b"]));
         orders.hear(checks(&["b"]));
-        assert_eq!(names(&ordered.borrow()), ["b"]);
+        assert_eq!(names(&ordered.checks.borrow()), ["b"]);
         drop(orders);
         let (_, ordered) = Orders::open(folder.path());
-        assert_eq!(names(&ordered.borrow()), ["b"]);
+        assert_eq!(names(&ordered.checks.borrow()), ["b"]);
     }
 
     #[test]
@@ -114,10 +188,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (orders, mut ordered) = Orders::open(folder.path());
         orders.hear(checks(&["a"]));
-        assert!(ordered.has_changed().unwrap());
-        ordered.mark_unchanged();
+        assert!(ordered.checks.has_changed().unwrap());
+        ordered.checks.mark_unchanged();
         orders.hear(checks(&["a"]));
-        assert!(!ordered.has_changed().unwrap());
+        assert!(!ordered.checks.has_changed().unwrap());
     }
 
     #[test]
@@ -127,7 +201,7 @@ mod tests {
         orders.hear(checks(&["a"]));
         orders.hear(v1::Order { order: None });
         orders.hear(checks(&["b"; 257]));
-        assert_eq!(names(&ordered.borrow()), ["a"]);
+        assert_eq!(names(&ordered.checks.borrow()), ["a"]);
     }
 
     #[test]
@@ -135,8 +209,37 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("checks.order"), b"\xff\xff\xff").unwrap();
         let (orders, ordered) = Orders::open(folder.path());
-        assert!(ordered.borrow().is_empty());
+        assert!(ordered.checks.borrow().is_empty());
         orders.hear(checks(&["a"]));
-        assert_eq!(names(&ordered.borrow()), ["a"]);
+        assert_eq!(names(&ordered.checks.borrow()), ["a"]);
+    }
+
+    #[test]
+    fn gates_hold_after_a_restart_and_a_bucket_of_bans_takes_the_place_of_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let (orders, ordered) = Orders::open(folder.path());
+        let gates = Arc::new(Gates {
+            generation: 7,
+            put_back: true,
+            gates: Vec::new(),
+        });
+        let bans = |count: usize| {
+            let ban = Ban {
+                net: "192.0.2.1/32".parse().unwrap(),
+                until: Timestamp::from_micros(1),
+            };
+            Order::Bans(Arc::new(Bans {
+                bucket: 3,
+                bans: vec![ban; count],
+                lifted: Vec::new(),
+            }))
+        };
+        orders.hear(Order::Gates(gates.clone()).into());
+        orders.hear(bans(2).into());
+        orders.hear(bans(1).into());
+        assert_eq!(ordered.bans.borrow()[&3].bans.len(), 1);
+        let (_, ordered) = Orders::open(folder.path());
+        assert_eq!(*ordered.gates.borrow(), Some(gates));
+        assert!(ordered.bans.borrow().is_empty(), "nothing is known of them");
     }
 }

@@ -13,7 +13,7 @@ use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::{Stop, Tasks};
 use watchward_protocol::hosts::HostId;
-use watchward_protocol::order::Order;
+use watchward_protocol::order::{Order, Subject};
 use watchward_protocol::record::{Epoch, Gap, Lane, Record, Report};
 use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
@@ -194,7 +194,7 @@ impl Talk {
         };
         let epoch = Epoch(hello.epoch);
         self.resume(host, epoch, reply).await?;
-        let (mut orders, mut said) = (self.orders.clone(), Vec::new());
+        let (mut orders, mut said) = (self.orders.clone(), HashMap::new());
         order(&orders, host, &mut said, reply).await?;
         let version: String = hello.version.chars().take(64).collect();
         tracing::info!(host.id = %host.id, host.name, agent.version = version, "connected");
@@ -272,12 +272,16 @@ impl Talk {
 async fn order(
     orders: &Live<Orders>,
     host: &Host,
-    said: &mut Vec<Order>,
+    said: &mut HashMap<Subject, Order>,
     reply: &Reply,
 ) -> Result<(), Status> {
-    let wanted = orders.now().of(host);
-    for order in wanted.iter().filter(|order| !said.contains(order)) {
-        let order = v1::from_collector::Message::Order(order.clone().into());
+    for order in orders.now().of(host) {
+        let subject = order.subject();
+        if said.get(&subject) == Some(&order) {
+            continue;
+        }
+        said.insert(subject, order.clone());
+        let order = v1::from_collector::Message::Order(order.into());
         let message = v1::FromCollector {
             message: Some(order),
         };
@@ -285,7 +289,6 @@ async fn order(
         // An agent that has gone hears them when it comes again.
         let _ = taken.map_err(|_| Status::deadline_exceeded("the agent takes no orders"))?;
     }
-    *said = wanted;
     Ok(())
 }
 

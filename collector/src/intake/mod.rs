@@ -27,6 +27,7 @@ use watchward_protocol::hosts::{Doctor, HostId};
 use watchward_protocol::keys::Keys;
 use watchward_protocol::order::Order;
 use watchward_protocol::record::{Backlog, Epoch, Gap, Lane, Report};
+use watchward_protocol::restriction::Restriction;
 use watchward_protocol::time::Timestamp;
 
 use crate::store::{Store, Tx};
@@ -181,6 +182,8 @@ pub enum Told<'a> {
     Doctors(&'a [Heard<Doctor>]),
     /// What opens accounts.
     Keys(&'a [Heard<Keys>]),
+    /// Who is shut out, and what is open.
+    Restriction(&'a [Heard<Restriction>]),
 }
 
 /// How much waits on a host.

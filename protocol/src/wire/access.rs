@@ -1,8 +1,8 @@
 //! Access events.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Malformed, NAME, cut, short, v1};
+use super::{Malformed, NAME, address, bytes, cut, short, v1};
 use crate::access::{
     AccessEvent, Action, Certificate, Key, Outcome, Peer, Service, Trust, Tunnel, User,
 };
@@ -197,12 +197,8 @@ impl TryFrom<wire::Tunnel> for Tunnel {
 
 impl From<Peer> for wire::Peer {
     fn from(peer: Peer) -> Self {
-        let address = match peer.address.to_canonical() {
-            IpAddr::V4(address) => address.octets().to_vec(),
-            IpAddr::V6(address) => address.octets().to_vec(),
-        };
         Self {
-            address,
+            address: bytes(peer.address),
             port: peer.port.map(Into::into),
         }
     }
@@ -212,15 +208,11 @@ impl TryFrom<wire::Peer> for Peer {
     type Error = Malformed;
 
     fn try_from(wire: wire::Peer) -> Result<Self, Malformed> {
-        let four = <[u8; 4]>::try_from(wire.address.as_slice()).map(IpAddr::from);
-        let address = four
-            .or_else(|_| <[u8; 16]>::try_from(wire.address.as_slice()).map(IpAddr::from))
-            .map_err(|_| Malformed("address"))?;
         let port = wire
             .port
             .map(|port| port.try_into().map_err(|_| Malformed("port")));
         Ok(Self {
-            address: address.to_canonical(),
+            address: address(&wire.address)?,
             port: port.transpose()?,
         })
     }

@@ -6,6 +6,7 @@ mod hosts;
 mod keys;
 mod order;
 mod record;
+mod restriction;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,8 @@ pub mod v1 {
 
 pub use order::{decode_order, encode_order, order};
 pub use record::{decode, encode};
+
+use std::net::IpAddr;
 
 use crate::text::Foreign;
 
@@ -55,4 +58,24 @@ fn short(mut text: String, longest: usize) -> String {
 fn cut(mut bytes: Vec<u8>, longest: usize) -> Foreign {
     bytes.truncate(longest);
     bytes.into()
+}
+
+/// An address as it travels: 4 or 16 bytes. An IPv4 one is never written as an IPv6 one.
+fn bytes(address: IpAddr) -> Vec<u8> {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// The address in these bytes; an IPv4 one that is written as an IPv6 one is the IPv4 one.
+fn address(bytes: &[u8]) -> Result<IpAddr, Malformed> {
+    ip(bytes).map(|address| address.to_canonical())
+}
+
+/// The address in these bytes, as it is written.
+fn ip(bytes: &[u8]) -> Result<IpAddr, Malformed> {
+    let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    let either = four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
+    either.map_err(|_| Malformed("address"))
 }

@@ -1,5 +1,7 @@
 //! Orders.
 
+use std::sync::Arc;
+
 use prost::Message;
 
 use super::{Malformed, NAME, v1};
@@ -26,14 +28,22 @@ pub fn decode_order(bytes: &[u8]) -> Result<Option<Order>, Malformed> {
 /// It is larger than an order may be.
 pub fn order(wire: v1::Order) -> Result<Option<Order>, Malformed> {
     use v1::order::Order as Wire;
-    let Some(Wire::Checks(checks)) = wire.order else {
+    let Some(order) = wire.order else {
         return Ok(None);
     };
-    if checks.checks.len() > MOST_CHECKS {
+    Ok(Some(match order {
+        Wire::Checks(checks) => Order::Checks(self::checks(checks)?),
+        Wire::Gates(gates) => Order::Gates(Arc::new(gates.try_into()?)),
+        Wire::Bans(bans) => Order::Bans(Arc::new(bans.try_into()?)),
+        Wire::Probes(probes) => Order::Probes(Arc::new(probes.try_into()?)),
+    }))
+}
+
+fn checks(wire: v1::Checks) -> Result<Vec<Ordered>, Malformed> {
+    if wire.checks.len() > MOST_CHECKS {
         return Err(Malformed("order: too many checks"));
     }
-    let checks: Result<_, _> = checks.checks.into_iter().map(TryInto::try_into).collect();
-    Ok(Some(Order::Checks(checks?)))
+    wire.checks.into_iter().map(TryInto::try_into).collect()
 }
 
 impl From<Order> for v1::Order {
@@ -43,6 +53,9 @@ impl From<Order> for v1::Order {
             Order::Checks(checks) => Wire::Checks(v1::Checks {
                 checks: checks.into_iter().map(Into::into).collect(),
             }),
+            Order::Gates(gates) => Wire::Gates((&*gates).into()),
+            Order::Bans(bans) => Wire::Bans((&*bans).into()),
+            Order::Probes(probes) => Wire::Probes((&*probes).into()),
         };
         Self { order: Some(order) }
     }

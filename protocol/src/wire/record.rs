@@ -37,6 +37,7 @@ impl From<Record> for v1::Record {
                 Report::Gap(gap) => Wire::Gap(gap.into()),
                 Report::Doctor(doctor) => Wire::Doctor(doctor.into()),
                 Report::Keys(keys) => Wire::Keys(keys.into()),
+                Report::Restriction(told) => Wire::Restriction(told.into()),
             }),
         }
     }
@@ -58,6 +59,7 @@ impl TryFrom<v1::Record> for Record {
                 Wire::Gap(gap) => Report::Gap(gap.into()),
                 Wire::Doctor(doctor) => Report::Doctor(doctor.try_into()?),
                 Wire::Keys(keys) => Report::Keys(keys.try_into()?),
+                Wire::Restriction(told) => Report::Restriction(told.try_into()?),
             },
         })
     }

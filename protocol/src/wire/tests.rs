@@ -25,7 +25,7 @@ fn record(report: Report) -> Record {
 
 fn access() -> impl Strategy<Value = Report> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..40);
-    let peer = any::<(std::net::IpAddr, Option<u16>)>();
+    let peer = any::<(IpAddr, Option<u16>)>();
     (
         bytes(),
         bytes(),

@@ -69,7 +69,8 @@ impl intake::Rooms for Notes {
             | Told::Access(_)
             | Told::Health(_)
             | Told::Doctors(_)
-            | Told::Keys(_) => {}
+            | Told::Keys(_)
+            | Told::Restriction(_) => {}
         }
         Ok(())
     }
@@ -203,7 +204,7 @@ fn report(number: usize) -> Report {
 /// An agent without sources: what a test hands it, it tells.
 struct Agent {
     spool: Arc<Spool>,
-    ordered: watch::Receiver<Vec<Ordered>>,
+    ordered: uplink::Ordered,
     keeper: spool::Keeper,
     tasks: Tasks,
     running: Running,

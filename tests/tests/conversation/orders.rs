@@ -26,7 +26,7 @@ fn check_of(name: &str) -> Ordered {
 impl Agent {
     /// The names of the checks that it is ordered to run.
     fn checks(&self) -> Vec<String> {
-        let ordered = self.ordered.borrow();
+        let ordered = self.ordered.checks.borrow();
         ordered.iter().map(|check| check.name.clone()).collect()
     }
 

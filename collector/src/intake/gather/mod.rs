@@ -15,6 +15,7 @@ use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
 use watchward_protocol::keys::Keys;
 use watchward_protocol::record::{Backlog, Epoch, Gap, Lane, Record, Report};
+use watchward_protocol::restriction::Restriction;
 use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
 
@@ -236,16 +237,18 @@ struct Kinds {
     gaps: Vec<Heard<Gap>>,
     doctors: Vec<Heard<Doctor>>,
     keys: Vec<Heard<Keys>>,
+    restriction: Vec<Heard<Restriction>>,
 }
 
 impl Kinds {
     /// In the order in which rooms hear it.
-    fn told(&self) -> [Told<'_>; 6] {
+    fn told(&self) -> [Told<'_>; 7] {
         [
             Told::Behind(&self.behind),
             Told::Doctors(&self.doctors),
             Told::Gaps(&self.gaps),
             Told::Keys(&self.keys),
+            Told::Restriction(&self.restriction),
             Told::Access(&self.access),
             Told::Health(&self.health),
         ]
@@ -292,6 +295,7 @@ impl Kinds {
             Report::Gap(gap) => self.gaps.push(heard!(gap)),
             Report::Doctor(doctor) => self.doctors.push(heard!(doctor)),
             Report::Keys(keys) => self.keys.push(heard!(keys)),
+            Report::Restriction(told) => self.restriction.push(heard!(told)),
         }
     }
 }

@@ -113,7 +113,11 @@ fn events(entries: &[spool::Entry]) -> Vec<&AccessEvent> {
     let reports = entries.iter().flat_map(|entry| &entry.reports);
     let events = reports.filter_map(|report| match report {
         Report::Access(event) => Some(event),
-        Report::Gap(_) | Report::Health(_) | Report::Doctor(_) | Report::Keys(_) => None,
+        Report::Gap(_)
+        | Report::Health(_)
+        | Report::Doctor(_)
+        | Report::Keys(_)
+        | Report::Restriction(_) => None,
     });
     events.collect()
 }
@@ -122,7 +126,11 @@ fn gaps(entries: &[spool::Entry]) -> Vec<&Gap> {
     let reports = entries.iter().flat_map(|entry| &entry.reports);
     let gaps = reports.filter_map(|report| match report {
         Report::Gap(gap) => Some(gap),
-        Report::Access(_) | Report::Health(_) | Report::Doctor(_) | Report::Keys(_) => None,
+        Report::Access(_)
+        | Report::Health(_)
+        | Report::Doctor(_)
+        | Report::Keys(_)
+        | Report::Restriction(_) => None,
     });
     gaps.collect()
 }
