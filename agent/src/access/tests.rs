@@ -136,6 +136,38 @@ async fn a_log_is_followed_through_a_rotation_and_a_restart() {
 }
 
 #[tokio::test]
+async fn a_connection_that_goes_on_over_a_restart_is_one_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("auth.log");
+    write(&log, "");
+    let mut bench = Bench::start(Live::fixed(files(&[&log])), HashMap::new());
+    bench.entry().await;
+    write(&log, &line(1));
+    let before = bench.entry().await;
+    let positions = bench.stop().await;
+    let ends = "Connection closed by authenticating user root 192.0.2.7 port 1 [preauth]";
+    let at = "2026-11-21T03:04:09+00:00 host";
+    write(
+        &log,
+        &format!("{at} sshd[7]: {ends}\n{at} sshd[8]: {ends}\n"),
+    );
+    let mut bench = Bench::start(Live::fixed(files(&[&log])), positions);
+    let mut after = Vec::new();
+    while after.len() < 2 {
+        after.extend(bench.entry().await);
+    }
+    bench.stop().await;
+    let tries =
+        |events: &[AccessEvent]| -> Vec<_> { events.iter().map(|event| event.attempt).collect() };
+    assert_eq!(tries(&before), [true]);
+    assert_eq!(
+        tries(&after),
+        [false, true],
+        "counted before, and another connection"
+    );
+}
+
+#[tokio::test]
 async fn what_is_found_and_what_is_not_is_said_and_follows_a_reload() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (folder.path().join("auth.log"), folder.path().join("secure"));

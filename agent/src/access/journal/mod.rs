@@ -154,6 +154,7 @@ impl Journal {
                 let now = Place {
                     cursor: None,
                     at: clock::now(),
+                    open: Vec::new(),
                 };
                 return Ok(Start::at(last.as_ref().map_or(now, Place::behind)));
             }

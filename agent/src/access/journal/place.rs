@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use watchward_protocol::time::Timestamp;
 
 use super::entry::Entry;
+use crate::access::connection::Kept;
 
 /// How far the journal was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +13,9 @@ pub(super) struct Place {
     pub(super) cursor: Option<String>,
     /// When journald took it.
     pub(super) at: Timestamp,
+    /// The connections whose lines go on behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) open: Vec<Kept>,
 }
 
 impl Place {
@@ -20,6 +24,7 @@ impl Place {
         Self {
             cursor: Some(entry.cursor.clone()),
             at: entry.taken,
+            open: Vec::new(),
         }
     }
 

@@ -29,12 +29,14 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(place: Place, services: Vec<Service>) -> Self {
+        let mut server = Understand::new();
+        server.resume(&place.open);
         Self {
             services,
             before: place.clone(),
             reached: place,
             boot: u128::from_be_bytes(clock::boot()),
-            server: Understand::new(),
+            server,
             others: Understand::new(),
         }
     }
@@ -64,6 +66,7 @@ impl Reader {
     ) -> Result<(), Ended> {
         let folded = [&mut self.server, &mut self.others].map(|one| one.gap(SOURCE));
         reports.extend(folded.into_iter().flatten().map(Report::Gap));
+        self.reached.open = self.server.kept();
         let place = serde_json::to_vec(&self.reached).unwrap_or_default();
         if reports.is_empty() && desk.position(SOURCE) == Some(&place) {
             return Ok(());

@@ -17,6 +17,7 @@ use super::generation::Progress;
 use super::mark::{Identity, Position};
 use super::tail::{Moment, Tail};
 use super::watch::Watch;
+use crate::access::connection::Kept;
 use crate::access::desk::Desk;
 use crate::access::named;
 use crate::access::openvpn::own_log;
@@ -111,9 +112,10 @@ impl Log {
         let tail = match &mut self.tail {
             Some(tail) => tail,
             None => {
-                let (tail, gap) = open(&self.path, &self.source, moment, desk)?;
-                reports.extend(gap.map(Report::Gap));
-                self.tail.insert(tail)
+                let opened = open(&self.path, &self.source, moment, desk)?;
+                reports.extend(opened.gap.map(Report::Gap));
+                self.understand.resume(&opened.open);
+                self.tail.insert(opened.tail)
             }
         };
         let clock = Clock {
@@ -134,9 +136,10 @@ impl Log {
     /// Hands in what was read. The place alone is not worth a write to the disk each time: lines of
     /// other programs can be read again. Whether something is new.
     async fn keep(&mut self, reports: Vec<Report>, desk: &mut Desk) -> Result<bool, Ended> {
-        let Some(position) = self.tail.as_ref().map(Tail::position) else {
+        let Some(mut position) = self.tail.as_ref().map(Tail::position) else {
             return Ok(false);
         };
+        position.open = self.understand.kept();
         let files = |position: &Position| -> Vec<Identity> {
             position.marks.iter().map(|mark| mark.identity).collect()
         };
@@ -186,23 +189,38 @@ impl Log {
     }
 }
 
+/// A log that was opened: what is not known of it, and the connections whose lines go on.
+struct Opened {
+    tail: Tail,
+    gap: Option<Gap>,
+    open: Vec<Kept>,
+}
+
 /// Opens a log where it was left, or at its end when it is seen for the first time.
-fn open(path: &Path, source: &str, moment: Moment, desk: &Desk) -> io::Result<(Tail, Option<Gap>)> {
-    let Some(bytes) = desk.position(source) else {
-        return Ok((Tail::first(path, moment.now)?, None));
+fn open(path: &Path, source: &str, moment: Moment, desk: &Desk) -> io::Result<Opened> {
+    let first = |gap| -> io::Result<Opened> {
+        Ok(Opened {
+            tail: Tail::first(path, moment.now)?,
+            gap,
+            open: Vec::new(),
+        })
     };
-    match serde_json::from_slice(bytes) {
-        Ok(position) => Ok((Tail::resume(path, &position, moment)?, None)),
-        Err(error) => {
-            let gap = Gap {
-                source: source.to_owned(),
-                from: None,
-                to: moment.now,
-                lost: None,
-                why: format!("the place it was read to cannot be understood: {error}"),
-            };
-            Ok((Tail::first(path, moment.now)?, Some(gap)))
-        }
+    let Some(bytes) = desk.position(source) else {
+        return first(None);
+    };
+    match serde_json::from_slice::<Position>(bytes) {
+        Ok(position) => Ok(Opened {
+            tail: Tail::resume(path, &position, moment)?,
+            gap: None,
+            open: position.open,
+        }),
+        Err(error) => first(Some(Gap {
+            source: source.to_owned(),
+            from: None,
+            to: moment.now,
+            lost: None,
+            why: format!("the place it was read to cannot be understood: {error}"),
+        })),
     }
 }
 

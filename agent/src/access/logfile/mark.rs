@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use watchward_protocol::time::Timestamp;
 
+use crate::access::connection::Kept;
+
 /// So many bytes at the start of a file tell it from others.
 pub(super) const HEAD: usize = 1024;
 /// So many bytes before the place tell whether the file was written anew.
@@ -21,6 +23,9 @@ pub(super) struct Position {
     /// When it was kept.
     pub(super) at: Timestamp,
     pub(super) marks: Vec<Mark>,
+    /// The connections whose lines go on behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) open: Vec<Kept>,
 }
 
 /// Which file on the machine. A number of an inode is used again soon; with the time of birth,

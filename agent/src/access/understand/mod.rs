@@ -7,7 +7,7 @@ use watchward_protocol::record::Gap;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::connection::{Connections, Process, Sighting, Verdict};
+use super::connection::{Connections, Kept, Process, Sighting, Verdict};
 use super::openvpn::{self, Line};
 use super::sshd::{self, Parsed, Role};
 use super::story::{Key, Stories};
@@ -62,6 +62,16 @@ impl Understand {
     /// Nothing seen yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Goes on with the connections that a position knows: none else are open.
+    pub(super) fn resume(&mut self, kept: &[Kept]) {
+        self.connections = Connections::resume(kept);
+    }
+
+    /// What is known of open connections, to go on with after a restart.
+    pub(super) fn kept(&self) -> Vec<Kept> {
+        self.connections.kept()
     }
 
     /// Begins another read of the source: some more may be unfolded.

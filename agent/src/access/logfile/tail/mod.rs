@@ -118,6 +118,7 @@ impl Tail {
         Position {
             at: self.seen,
             marks: self.files.iter().map(|one| one.generation.mark()).collect(),
+            open: Vec::new(),
         }
     }
 

@@ -11,6 +11,10 @@ use watchward_protocol::time::Timestamp;
 
 use super::sshd::Role;
 
+mod kept;
+
+pub(super) use kept::Kept;
+
 /// How many connections are remembered; beyond it the one that came first is forgotten.
 const MOST: usize = 16_384;
 
