@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod customer;
 mod journal;
 pub mod logging;
 pub mod place;

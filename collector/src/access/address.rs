@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use watchward_daemon::customer::Customer;
 
 use crate::store::value::{address, sixteen};
 
@@ -12,19 +13,14 @@ pub(super) fn range(network: IpNet) -> ([u8; 16], [u8; 16]) {
     (sixteen(network.network()), sixteen(network.broadcast()))
 }
 
-/// Where attempts come from, as far as counting goes: one IPv4 address, or one IPv6 /64, which is
-/// what one customer gets (RFC 6177).
+/// Where attempts come from, as far as counting goes: what one [`Customer`] gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Source([u8; 16]);
 
 impl Source {
     /// Where an address belongs.
     pub(super) fn of(address: IpAddr) -> Self {
-        let mut kept = sixteen(address);
-        if address.to_canonical().is_ipv6() {
-            kept[8..].fill(0);
-        }
-        Self(kept)
+        Self(Customer::of(address).octets())
     }
 
     /// The source that the database has.

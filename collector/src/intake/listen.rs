@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
+use watchward_daemon::customer::Customer;
 use watchward_daemon::shares::{Share, Shares};
 use watchward_daemon::tasks::Tasks;
 use watchward_daemon::tls;
@@ -23,8 +24,8 @@ use super::connection::{Connection, Shown};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How many handshakes there may be at once.
 const HANDSHAKES: usize = 256;
-/// How many of them from one address.
-const HANDSHAKES_OF_AN_ADDRESS: u32 = 64;
+/// How many of them of one customer.
+const HANDSHAKES_OF_A_CUSTOMER: u32 = 64;
 /// How many connections one host may have: more than one only while it dials anew.
 const CONNECTIONS_OF_A_HOST: u32 = 4;
 
@@ -66,7 +67,7 @@ pub(super) struct Listening {
     acceptor: TlsAcceptor,
     /// Handshakes have room of their own: strangers take none from hosts.
     handshakes: Arc<Semaphore>,
-    addresses: Arc<Shares<IpAddr>>,
+    customers: Arc<Shares<Customer>>,
     connections: Arc<Semaphore>,
     hosts: Arc<Shares<HostId>>,
 }
@@ -81,7 +82,7 @@ impl Listening {
             socket: Arc::new(socket),
             acceptor: settings.into(),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
-            addresses: Arc::new(Shares::of(HANDSHAKES_OF_AN_ADDRESS)),
+            customers: Arc::new(Shares::of(HANDSHAKES_OF_A_CUSTOMER)),
             connections: Arc::new(Semaphore::new(connections)),
             hosts: Arc::new(Shares::of(CONNECTIONS_OF_A_HOST)),
         }
@@ -112,7 +113,7 @@ impl Listening {
     }
 
     /// The next stranger for whom there is room.
-    async fn knock(&self) -> anyhow::Result<(TcpStream, (OwnedSemaphorePermit, Share<IpAddr>))> {
+    async fn knock(&self) -> anyhow::Result<(TcpStream, (OwnedSemaphorePermit, Share<Customer>))> {
         loop {
             let place = self.handshakes.clone().acquire_owned().await?;
             let Ok((stream, from)) = self.socket.accept().await else {
@@ -120,10 +121,15 @@ impl Listening {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            if let Some(share) = self.addresses.take(from.ip().to_canonical()) {
+            if let Some(share) = self.share(from.ip()) {
                 return Ok((stream, (place, share)));
             }
         }
+    }
+
+    /// Room for one more handshake with whoever comes from there, if there is any.
+    fn share(&self, from: IpAddr) -> Option<Share<Customer>> {
+        self.customers.take(Customer::of(from))
     }
 
     /// Shakes hands. Strangers knock all day: one that fails is not worth a line.
@@ -141,5 +147,31 @@ impl Listening {
             return None;
         };
         Some(Connection::new(stream, shown, (place, share)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::server::ResolvesServerCertUsingSni;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_customers_many_addresses_take_no_more_handshakes_than_one() {
+        let nobody = Arc::new(ResolvesServerCertUsingSni::new());
+        let settings = ServerConfig::builder_with_provider(tls::provider())
+            .with_protocol_versions(tls::VERSIONS)
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(nobody);
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listening = Listening::new(socket, Arc::new(settings), 1);
+        let take = |text: String| listening.share(text.parse().unwrap());
+        let taken: Vec<_> = (0..100)
+            .filter_map(|n| take(format!("2001:db8::{n}")))
+            .collect();
+        assert_eq!(taken.len(), 64);
+        assert!(take("2001:db8:0:1::1".to_owned()).is_some(), "of another");
+        assert!(take("192.0.2.1".to_owned()).is_some());
     }
 }

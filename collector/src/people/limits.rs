@@ -6,9 +6,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use watchward_daemon::customer::Customer;
 use watchward_protocol::time::Timestamp;
-
-use crate::store::value::sixteen;
 
 /// Tries that cost no waiting.
 const FREE: u32 = 4;
@@ -27,11 +26,11 @@ const TOGETHER: (f64, f64) = (60.0, 2.0);
 /// How many addresses, and how many names, are remembered.
 const MOST: usize = 10_000;
 
-/// Who asks, as far as counting goes: an IPv4 address or an IPv6 /64, and a name's hash, because
+/// Who asks, as far as counting goes: a customer's address, and a name's hash, because
 /// what is typed as a name may be a password.
 #[derive(Debug)]
 pub(super) struct Asking {
-    source: Option<[u8; 16]>,
+    source: Option<Customer>,
     name: Option<[u8; 32]>,
 }
 
@@ -40,7 +39,7 @@ impl Asking {
     /// counts.
     pub(super) fn new(name: &str, address: Option<IpAddr>, known: bool) -> Self {
         Self {
-            source: address.map(source),
+            source: address.map(Customer::of),
             name: (!known || address.is_none()).then(|| hash(name)),
         }
     }
@@ -50,18 +49,10 @@ fn hash(name: &str) -> [u8; 32] {
     Sha256::digest(name.as_bytes()).into()
 }
 
-/// Where somebody is, as far as counting goes.
-fn source(address: IpAddr) -> [u8; 16] {
-    match address.to_canonical() {
-        address @ IpAddr::V4(_) => sixteen(address),
-        IpAddr::V6(address) => (address.to_bits() & !u128::from(u64::MAX)).to_be_bytes(),
-    }
-}
-
 /// Counts tries. A try counts from when it begins, so that many at once gain nothing.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
-    sources: Counts<[u8; 16]>,
+    sources: Counts<Customer>,
     names: Counts<[u8; 32]>,
     together: Together,
 }

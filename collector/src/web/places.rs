@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use watchward_daemon::customer::Customer;
 use watchward_daemon::shares::{Share, Shares};
 
-/// How many connections there may be at once, and how many of them from one address: a browser
-/// opens six.
+/// How many connections there may be at once, and how many of them of one customer: a browser opens
+/// six.
 const ALL: usize = 512;
-const OF_AN_ADDRESS: u32 = 64;
+const OF_A_CUSTOMER: u32 = 64;
 
 /// How many this machine itself may have besides: what asks for `/-/healthy` from here is answered
 /// whatever comes from elsewhere.
@@ -20,7 +21,7 @@ const OF_THIS_MACHINE: usize = 64;
 pub(super) struct Places {
     all: Arc<Semaphore>,
     here: Arc<Semaphore>,
-    addresses: Shares<IpAddr>,
+    customers: Shares<Customer>,
     behind_proxy: bool,
 }
 
@@ -28,7 +29,7 @@ pub(super) struct Places {
 #[derive(Debug)]
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
-    _share: Option<Share<IpAddr>>,
+    _share: Option<Share<Customer>>,
 }
 
 impl Places {
@@ -37,7 +38,7 @@ impl Places {
         Self {
             all: Arc::new(Semaphore::new(ALL)),
             here: Arc::new(Semaphore::new(OF_THIS_MACHINE)),
-            addresses: Shares::of(OF_AN_ADDRESS),
+            customers: Shares::of(OF_A_CUSTOMER),
             behind_proxy,
         }
     }
@@ -53,27 +54,17 @@ impl Places {
             let permit = self.here.clone().try_acquire_owned().ok()?;
             return Some(Place::new(permit, None));
         }
-        let share = self.addresses.take(network(from))?;
+        let share = self.customers.take(Customer::of(from))?;
         let permit = self.all.clone().try_acquire_owned().ok()?;
         Some(Place::new(permit, Some(share)))
     }
 }
 
 impl Place {
-    fn new(permit: OwnedSemaphorePermit, share: Option<Share<IpAddr>>) -> Self {
+    fn new(permit: OwnedSemaphorePermit, share: Option<Share<Customer>>) -> Self {
         Self {
             _permit: permit,
             _share: share,
-        }
-    }
-}
-
-/// What one customer gets: an IPv4 address, or an IPv6 /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            IpAddr::from((address.to_bits() & !u128::from(u64::MAX)).to_be_bytes())
         }
     }
 }
