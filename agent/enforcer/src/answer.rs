@@ -1,0 +1,220 @@
+//! What the enforcer answers, and what it says unasked.
+
+use std::fmt;
+
+use crate::frame::{self, LARGEST, Malformed, fields, kinds};
+use crate::request::{Ban, MOST_BANS};
+
+/// How much of the ruleset comes in one part, in bytes.
+pub const LARGEST_PART: usize = LARGEST / 2;
+
+/// An answer; a [`Change`] comes unasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is so.
+    Done,
+    /// It is not done; why, in a sentence.
+    Refused(String),
+    /// What is held.
+    Holding(Holding),
+    /// What became of each ban, in their order.
+    Verdicts(Vec<Verdict>),
+    /// The bans that stand, with what is left of their time.
+    Held(Vec<Ban>),
+    /// Some of the ruleset, and whether it is the last of it.
+    Ruleset(Vec<u8>, bool),
+    /// Something changed that nobody here asked for.
+    Changed(Change),
+}
+
+/// What is held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// Which gates are confirmed.
+    pub generation: u64,
+    /// Tells whether they are those that were ordered: [`Gates::digest`](crate::Gates::digest).
+    pub digest: u64,
+    /// What holds in their place for now.
+    pub trial: Option<Trial>,
+    /// How many bans stand.
+    pub bans: u32,
+    /// Whether the table is in the kernel as it should be.
+    pub whole: bool,
+    /// Why nothing can be done, in a sentence; empty where all is well.
+    pub trouble: String,
+    /// How far this host's guard lets anybody go.
+    pub limits: Limits,
+}
+
+/// Gates on trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// Which.
+    pub generation: u64,
+    /// [`Gates::digest`](crate::Gates::digest) of them.
+    pub digest: u64,
+    /// How many seconds are left to confirm them.
+    pub seconds: u32,
+}
+
+/// The guard's limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The shortest prefix that may be banned, of IPv4.
+    pub widest_ipv4: u8,
+    /// The shortest prefix that may be banned, of IPv6.
+    pub widest_ipv6: u8,
+    /// How long a ban may last, in seconds.
+    pub longest_ban: u32,
+    /// How many bans may stand.
+    pub most_bans: u32,
+    /// How many new bans may come in a minute.
+    pub bans_per_minute: u32,
+    /// How long somebody may be vouched for, in seconds.
+    pub longest_vouch: u32,
+    /// How long gates may be on trial, in seconds.
+    pub longest_trial: u32,
+}
+
+/// What became of a ban.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stands.
+    Done,
+    /// It does not.
+    Vetoed(Veto),
+}
+
+/// Why a ban is not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Veto {
+    /// It holds an address of this host.
+    Own,
+    /// It holds a gateway.
+    Gateway,
+    /// It holds a name server.
+    Dns,
+    /// It holds the collector.
+    Collector,
+    /// It holds an address that the guard file lets nobody ban.
+    Guard,
+    /// It holds an address from where somebody came in with a key.
+    Vouched,
+    /// It holds addresses of no single peer: this link, this machine, many receivers.
+    Reserved,
+    /// Its prefix is shorter than the guard lets it be.
+    TooWide,
+    /// There were too many bans within a minute.
+    OverBudget,
+    /// As many bans stand as the guard lets there be.
+    Full,
+    /// The guard file cannot be used, or the kernel refused.
+    Unable,
+}
+
+/// What changed unasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A third hand changed what is ours in the kernel.
+    Meddled {
+        /// What was found, for people.
+        what: String,
+        /// Whether it was put back.
+        put_back: bool,
+    },
+    /// Gates were not confirmed in time; those before hold again.
+    RolledBack {
+        /// Which were not.
+        generation: u64,
+    },
+    /// The guard file cannot be used: nothing can be done. Empty, when it can again.
+    Guard(String),
+}
+
+impl fmt::Display for Veto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Own => "it holds an address of this host",
+            Self::Gateway => "it holds a gateway",
+            Self::Dns => "it holds a name server",
+            Self::Collector => "it holds the collector",
+            Self::Guard => "the host's guard file says never",
+            Self::Vouched => "somebody came in with a key from there",
+            Self::Reserved => "it holds addresses of no single peer",
+            Self::TooWide => "it is wider than the host's guard file lets it be",
+            Self::OverBudget => "there were too many within a minute",
+            Self::Full => "there are as many as the host's guard file lets there be",
+            Self::Unable => "the host's guard file, or its kernel, cannot be used",
+        })
+    }
+}
+
+impl Answer {
+    /// As a frame.
+    ///
+    /// # Errors
+    /// There is more of something than may be.
+    pub fn encode(&self) -> Result<Vec<u8>, Malformed> {
+        frame::encode(self)
+    }
+
+    /// What a frame says.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        frame::decode(bytes)
+    }
+}
+
+kinds!(Answer {
+    1 => Done,
+    2 => Refused(why),
+    3 => Holding(holding),
+    4 => Verdicts(verdicts),
+    5 => Held(bans),
+    6 => Ruleset(part, last),
+    7 => Changed(change),
+});
+fields!(Holding {
+    generation,
+    digest,
+    trial,
+    bans,
+    whole,
+    trouble,
+    limits
+});
+fields!(Trial {
+    generation,
+    digest,
+    seconds
+});
+fields!(Limits {
+    widest_ipv4,
+    widest_ipv6,
+    longest_ban,
+    most_bans,
+    bans_per_minute,
+    longest_vouch,
+    longest_trial
+});
+kinds!(Verdict { 1 => Done, 2 => Vetoed(veto) } most MOST_BANS;);
+kinds!(Veto {
+    1 => Own,
+    2 => Gateway,
+    3 => Dns,
+    4 => Collector,
+    5 => Guard,
+    6 => Vouched,
+    7 => Reserved,
+    8 => TooWide,
+    9 => OverBudget,
+    10 => Full,
+    11 => Unable,
+});
+kinds!(Change {
+    1 => Meddled { what, put_back },
+    2 => RolledBack { generation },
+    3 => Guard(trouble),
+});

@@ -1,0 +1,99 @@
+//! What the agent may ask of the enforcer: a closed set, each of it bounded.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::frame::{self, Malformed, fields, kinds};
+use crate::gates::Gates;
+
+/// How many bans one request or answer may have.
+pub const MOST_BANS: usize = 512;
+
+/// One request. Each has one answer, but for [`Request::Ruleset`], whose answer comes in parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// What is held? Answered with `Holding`.
+    Hello,
+    /// Shut these out. A ban that stands already has the new time from now on. Answered with
+    /// `Verdicts`, one for each; it is in the kernel when the answer comes.
+    Ban(Vec<Ban>),
+    /// Let these in again: exactly these bans, not what lies within. Answered with `Done`.
+    Unban(Vec<IpNet>),
+    /// Which bans stand? Answered with `Held`: the first so many behind this one, in a fixed order.
+    Held {
+        /// The last of those that came before.
+        after: Option<IpNet>,
+    },
+    /// Somebody came in with a key from here: nothing shuts this address out for so long. Answered
+    /// with `Done` or `Refused`.
+    Vouch {
+        /// From where.
+        address: IpAddr,
+        /// For how long, in seconds; not longer than the guard lets it.
+        seconds: u32,
+    },
+    /// Have these gates hold, and those that held before again by itself after so many seconds,
+    /// unless they are confirmed. Answered with `Done` or `Refused`.
+    Try {
+        /// All of them.
+        gates: Gates,
+        /// For how long.
+        seconds: u32,
+    },
+    /// The gates on trial hold from now on. Answered with `Done`, or `Refused` where there is no such
+    /// trial any more.
+    Confirm {
+        /// Which.
+        generation: u64,
+    },
+    /// Have those gates hold again that held before the trial. Answered with `Done`.
+    Back,
+    /// Everything that the kernel filters, of all tables: `nft -j list ruleset`. Answered with
+    /// `Ruleset`, in parts.
+    Ruleset,
+    /// End connections with these addresses. Bans do so by themselves. Answered with `Done`.
+    Cut(IpNet),
+}
+
+/// A network that is shut out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ban {
+    /// Who. Networks of `/32` (IPv4), `/64` and `/56` cost nothing however many they are; others are
+    /// for people, and few.
+    pub net: IpNet,
+    /// For how many seconds from now; not longer than the guard lets it.
+    pub seconds: u32,
+}
+
+impl Request {
+    /// As a frame.
+    ///
+    /// # Errors
+    /// There is more of something than may be, or a network has host bits.
+    pub fn encode(&self) -> Result<Vec<u8>, Malformed> {
+        frame::encode(self)
+    }
+
+    /// What a frame says.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        frame::decode(bytes)
+    }
+}
+
+kinds!(Request {
+    1 => Hello,
+    2 => Ban(bans),
+    3 => Unban(nets),
+    4 => Held { after },
+    5 => Vouch { address, seconds },
+    6 => Try { gates, seconds },
+    7 => Confirm { generation },
+    8 => Back,
+    9 => Ruleset,
+    10 => Cut(net),
+});
+fields!(Ban { net, seconds } most MOST_BANS;);
