@@ -6,7 +6,7 @@ use crate::frame::{self, LARGEST, Malformed, fields, kinds};
 use crate::request::{Ban, MOST_BANS};
 
 /// How much of the ruleset comes in one part, in bytes.
-pub const LARGEST_PART: usize = LARGEST / 2;
+pub const LARGEST_PART: usize = LARGEST / 4;
 
 /// An answer; a [`Change`] comes unasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Answer {
 /// What is held.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holding {
+    /// Of which version the enforcer is.
+    pub version: String,
     /// Which gates are confirmed.
     pub generation: u64,
     /// Tells whether they are those that were ordered: [`Gates::digest`](crate::Gates::digest).
@@ -177,6 +179,7 @@ kinds!(Answer {
     7 => Changed(change),
 });
 fields!(Holding {
+    version,
     generation,
     digest,
     trial,

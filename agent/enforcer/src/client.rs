@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::sockopt::{Timeout, set_socket_send_buffer_size, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::net::{connect, recv, send, socket_with};
 
@@ -60,6 +60,7 @@ impl Client {
         for way in [Timeout::Recv, Timeout::Send] {
             set_socket_timeout(&socket, way, Some(PATIENCE)).map_err(io::Error::from)?;
         }
+        set_socket_send_buffer_size(&socket, LARGEST).map_err(io::Error::from)?;
         let place = SocketAddrUnix::new(path).map_err(io::Error::from)?;
         connect(&socket, &place).map_err(io::Error::from)?;
         Ok(Self {
@@ -79,7 +80,7 @@ impl Client {
         self.answer()
     }
 
-    /// All that the kernel filters: what `nft -j list ruleset` says.
+    /// All that the kernel filters, as [`Request::Ruleset`] says it.
     ///
     /// # Errors
     /// It was not said, or too much of it.

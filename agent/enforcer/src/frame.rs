@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-/// No frame is longer, in bytes. Fits the usual buffer of a Unix socket (`net.core.wmem_default`).
-pub const LARGEST: usize = 128 * 1024;
+/// No frame is longer, in bytes.
+pub const LARGEST: usize = 256 * 1024;
 
 /// The first byte of a frame.
 const VERSION: u8 = 1;
@@ -139,7 +139,7 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(u8 most LARGEST / 2; u16; u32; u64;);
+numbers!(u8 most LARGEST / 4; u16; u32; u64;);
 
 impl Framed for bool {
     fn write(&self, frame: &mut Vec<u8>) -> Result<(), Malformed> {
@@ -246,7 +246,7 @@ impl Framed for IpAddr {
 const MAPPED: Malformed = Malformed("an IPv4 address is written as one of IPv6");
 
 impl Framed for IpNet {
-    const MOST: usize = 4096;
+    const MOST: usize = 16_384;
 
     fn write(&self, frame: &mut Vec<u8>) -> Result<(), Malformed> {
         if *self != self.trunc() {

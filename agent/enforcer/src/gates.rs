@@ -11,7 +11,7 @@ pub const MOST_GATES: usize = 64;
 pub const MOST_PORTS: usize = 64;
 
 /// How many networks all gates of one host may have together.
-pub const MOST_NETWORKS: usize = 4096;
+pub const MOST_NETWORKS: usize = 16_384;
 
 /// How many exceptions all gates of one host may have together.
 pub const MOST_EXCEPTIONS: usize = 256;

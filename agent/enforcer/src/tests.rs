@@ -93,6 +93,7 @@ fn holding() -> impl Strategy<Value = Holding> {
     let trial = (any::<u64>(), any::<u64>(), any::<u32>());
     let parts = (any::<u64>(), option::of(trial), ".{0,80}", any::<bool>());
     parts.prop_map(|(number, trial, trouble, whole)| Holding {
+        version: "0.1.0".to_owned(),
         generation: number,
         digest: number,
         trial: trial.map(|(generation, digest, seconds)| Trial {
@@ -199,7 +200,7 @@ fn as_many_gates_as_may_be_fit_into_a_frame() {
             };
             64
         ],
-        from: (0..64).map(|it| net(number * 64 + it)).collect(),
+        from: (0..160).map(|it| net(number * 160 + it)).collect(),
         exceptions: vec![
             Exception {
                 net: net(number),
@@ -221,7 +222,7 @@ fn as_many_gates_as_may_be_fit_into_a_frame() {
     };
     let frame = request.encode().unwrap();
     assert_eq!(Request::decode(&frame).unwrap(), request);
-    gates.gates[0].from.push(net(0));
+    gates.gates[0].from.extend(vec![net(0); 10_000]);
     assert!(Request::Try { gates, seconds }.encode().is_err());
 }
 
