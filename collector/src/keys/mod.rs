@@ -35,7 +35,7 @@ use rows::{host, stray};
 pub use api::{Shown, routes};
 pub use live::{Seen, after, last};
 pub use pages::pages;
-pub use policy::{Day, Exception, Fingerprint, Policy, Strength};
+pub use policy::{Exception, Fingerprint, Policy, Strength};
 pub use reading::{Change, Counts, Listed, State, Wanted, counts, list, places};
 pub use rows::{DEADLINES, SCHEMA};
 

@@ -1,9 +1,6 @@
 //! How old keys may be, and which are strong enough: the table `[keys]` of `policy.toml`.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::str::FromStr;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use watchward_daemon::place::Misplaced;
@@ -11,7 +8,7 @@ use watchward_protocol::keys::PublicKey;
 use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
-use crate::policy::{Groups, Members};
+use crate::policy::{Day, Groups, Members};
 
 /// The table `[keys]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -214,45 +211,6 @@ impl TryFrom<String> for Fingerprint {
 impl From<Fingerprint> for String {
     fn from(fingerprint: Fingerprint) -> Self {
         fingerprint.0
-    }
-}
-
-/// A day in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Day(Timestamp);
-
-impl Day {
-    /// When it is over.
-    fn end(self) -> Timestamp {
-        self.0 + Duration::from_secs(86_400)
-    }
-}
-
-impl TryFrom<String> for Day {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        const EXPECTED: &str = "expected a day such as \"2027-01-31\"";
-        let date = jiff::civil::Date::from_str(&text).map_err(|_| EXPECTED)?;
-        let start = date
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .map_err(|_| EXPECTED)?;
-        let micros = start.timestamp().as_microsecond();
-        Ok(Self(Timestamp::from_micros(micros)))
-    }
-}
-
-impl From<Day> for String {
-    fn from(day: Day) -> Self {
-        day.to_string()
-    }
-}
-
-impl fmt::Display for Day {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = self.0.to_string();
-        f.write_str(moment.split('T').next().unwrap_or(&moment))
     }
 }
 

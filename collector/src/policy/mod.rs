@@ -18,6 +18,7 @@
 //! `rule.groups.has(&host.name)` says in next to no time whether the rule is for a host. `lib.rs`
 //! hands the room its table as a `Live` value, which follows reloads.
 
+mod day;
 mod groups;
 mod members;
 mod pattern;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use day::Day;
 pub use groups::{Groups, Name};
 pub use members::{HostSet, Members};
 pub use pattern::Pattern;
