@@ -18,8 +18,13 @@ pub(crate) async fn run(collector: &Client, screen: &mut Screen) -> anyhow::Resu
     screen.line(&format!("Logins from none of them: {elsewhere}"))?;
     screen.line("")?;
     let rules: Vec<_> = all.list("rules").map(rule).collect();
-    screen.table(["HOSTS OF", "SERVICES", "MAY BE REACHED FROM"], &rules)?;
+    screen.table(
+        ["HOSTS OF", "SERVICES", "MODE", "MAY BE REACHED FROM"],
+        &rules,
+    )?;
     screen.line("")?;
+    for_a_while(all, screen)?;
+    gates(all, screen)?;
     let outside: Vec<_> = all.list("outside").map(came).collect();
     screen.table(
         [
@@ -55,8 +60,65 @@ fn shortened(all: &[String]) -> String {
     }
 }
 
-fn rule(rule: Row<'_>) -> [String; 3] {
-    ["groups", "services", "from"].map(|name| rule.texts(name).join(", "))
+fn rule(rule: Row<'_>) -> [String; 4] {
+    [
+        rule.texts("groups").join(", "),
+        rule.texts("services").join(", "),
+        rule.cell("mode"),
+        rule.texts("from").join(", "),
+    ]
+}
+
+/// The exceptions, if there are any.
+fn for_a_while(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
+    let exception = |one: Row<'_>| {
+        let over = one.text("holds") == "false";
+        let until = one.cell("until");
+        [
+            one.texts("groups").join(", "),
+            one.texts("services").join(", "),
+            one.texts("from").join(", "),
+            if over {
+                format!("{until} (over)")
+            } else {
+                until
+            },
+            one.cell("reason"),
+        ]
+    };
+    let exceptions: Vec<_> = all.list("exceptions").map(exception).collect();
+    if exceptions.is_empty() {
+        return Ok(());
+    }
+    screen.table(
+        ["EXCEPTIONS FOR", "SERVICES", "FROM", "UNTIL (UTC)", "WHY"],
+        &exceptions,
+    )?;
+    Ok(screen.line("")?)
+}
+
+/// The gates of each host, if there are any.
+fn gates(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
+    let gate = |gate: Row<'_>| {
+        let mut from = gate.texts("from");
+        from.extend(gate.texts("exceptions"));
+        [
+            gate.cell("host"),
+            gate.cell("service"),
+            gate.texts("ports").join(", "),
+            gate.cell("mode"),
+            from.join(", "),
+        ]
+    };
+    let gates: Vec<_> = all.list("gates").map(gate).collect();
+    if gates.is_empty() {
+        return Ok(());
+    }
+    screen.table(
+        ["HOST", "GATE", "PORTS", "MODE", "MAY BE PASSED FROM"],
+        &gates,
+    )?;
+    Ok(screen.line("")?)
 }
 
 fn came(came: Row<'_>) -> [String; 6] {

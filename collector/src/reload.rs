@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::order::Order;
+use watchward_protocol::time::Timestamp;
 
 use crate::config::{Config, Policy};
 use crate::{access, alerting, health, hosts, intake, keys, people, restriction, web};
@@ -42,8 +44,10 @@ pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
     let (access_changes, access) = Live::new(config.access);
     let (health_changes, health) = Live::new(config.health);
     let (restriction_changes, restriction) = Live::new(config.restriction);
+    let gates = rules.clone();
     let (rules_changes, rules) = Live::new(restriction::Policy::of(networks, rules));
-    let (orders_changes, orders) = Live::new(orders(checks));
+    let since = clock::now();
+    let (orders_changes, orders) = Live::new(orders(checks, gates, since));
     let (keys_changes, keys) = Live::new(config.keys);
     let (key_rules_changes, key_rules) = Live::new(key_rules);
     let followed = Followed {
@@ -90,9 +94,15 @@ pub(crate) struct Reload {
     key_rules: watch::Sender<Arc<keys::Policy>>,
 }
 
-/// What should hold on each host.
-fn orders(checks: health::Policy) -> intake::Orders {
-    intake::Orders::new(move |host| vec![Order::Checks(checks.of(&host.name))])
+/// What should hold on each host, as of the policy that came into force `since`.
+fn orders(checks: health::Policy, gates: restriction::Table, since: Timestamp) -> intake::Orders {
+    intake::Orders::new(move |host| {
+        let gates = gates.gates(&host.name, since, clock::now());
+        vec![
+            Order::Checks(checks.of(&host.name)),
+            Order::Gates(Arc::new(gates)),
+        ]
+    })
 }
 
 impl Reload {
@@ -130,9 +140,10 @@ impl Reload {
                 self.access.send_replace(Arc::new(access));
                 self.health.send_replace(Arc::new(health));
                 self.restriction.send_replace(Arc::new(restriction));
+                let orders = orders(checks, rules.clone(), clock::now());
                 let rules = restriction::Policy::of(networks, rules);
                 self.rules.send_replace(Arc::new(rules));
-                self.orders.send_replace(Arc::new(orders(checks)));
+                self.orders.send_replace(Arc::new(orders));
                 self.keys.send_replace(Arc::new(keys));
                 self.key_rules.send_replace(Arc::new(key_rules));
                 measure(true);

@@ -57,15 +57,34 @@ pub fn read_whole<T: DeserializeOwned>(
         path: path.to_owned(),
         error,
     })?;
-    let mut value = toml::from_str(&text).map_err(|error| Invalid::Wrong {
-        path: path.to_owned(),
+    parse(&text, path, join)
+}
+
+/// The same for a text that was read already, which errors name so.
+///
+/// # Errors
+/// As of [`read_whole`].
+pub fn parse<T: DeserializeOwned>(
+    text: &str,
+    named: &Path,
+    join: impl FnOnce(&mut T) -> Result<(), Misplaced>,
+) -> Result<T, Invalid> {
+    let mut value = toml::from_str(text).map_err(|error| Invalid::Wrong {
+        path: named.to_owned(),
         error: Box::new(error),
     })?;
-    join(&mut value).map_err(|misplaced| Invalid::Misplaced {
-        path: path.to_owned(),
-        shown: misplaced.shown(&text),
-    })?;
+    join(&mut value).map_err(|misplaced| Invalid::misplaced(named, text, &misplaced))?;
     Ok(value)
+}
+
+impl Invalid {
+    /// What makes no sense in this text, which is called so.
+    pub fn misplaced(named: &Path, text: &str, misplaced: &Misplaced) -> Self {
+        Self::Misplaced {
+            path: named.to_owned(),
+            shown: misplaced.shown(text),
+        }
+    }
 }
 
 /// The keys that `all` has and `shipped` has not, empty ones aside: for the test that a shipped

@@ -59,7 +59,7 @@ impl Misplaced {
     }
 
     /// For a person, with the lines of the file's text.
-    pub(crate) fn shown(&self, text: &str) -> String {
+    pub fn shown(&self, text: &str) -> String {
         let mut shown = String::new();
         let place = Line::of(text, &self.place.bytes(text));
         let (number, column) = (place.number, place.column + 1);

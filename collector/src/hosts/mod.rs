@@ -34,8 +34,8 @@ use authority::Authority;
 
 pub use api::routes;
 pub use pages::pages;
-pub use rows::SCHEMA;
 pub use rows::finding::{after as findings_after, signs};
+pub use rows::{SCHEMA, names};
 
 /// The table `[hosts]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

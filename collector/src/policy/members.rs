@@ -34,6 +34,25 @@ impl Members {
         self.sets.iter().any(|set| set.has(host))
     }
 
+    /// Whether some host could be in these and in those.
+    pub fn meets(&self, others: &Self) -> bool {
+        let mut sets = self.sets.iter();
+        sets.any(|set| others.sets.iter().any(|other| set.meets(other)))
+    }
+
+    /// Whether no host could ever be in any of the groups.
+    pub fn is_nobody(&self) -> bool {
+        self.sets.iter().all(|set| set.is_empty())
+    }
+
+    /// What says that a rule for these groups makes no sense, with their place.
+    pub fn misplaced(&self, message: impl Into<String>) -> Misplaced {
+        match self.groups.first() {
+            Some(first) => Misplaced::at(first, message),
+            None => Misplaced::at_key(&["groups"], message),
+        }
+    }
+
     /// The groups, as the file names them.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         self.groups.iter().map(Spanned::get_ref)

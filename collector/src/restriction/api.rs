@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
@@ -13,25 +14,30 @@ use watchward_protocol::access::Outcome;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::policy::Policy;
-use super::rows::listing::{self, Came, Kept, Wanted};
+use super::policy::{Policy, Table};
+use super::rows::listing::{self, Came, Kept, OUTSIDE, Wanted};
+use super::services::written;
 use crate::asked::{Addresses, Moment};
 use crate::store::Store;
 use crate::web::Problem;
 
 /// How far back logins are counted.
-const COUNTED: Duration = Duration::from_secs(90 * 86_400);
+pub(super) const COUNTED: Duration = Duration::from_secs(90 * 86_400);
 /// How many accounts are shown that were used from outside.
 const SHOWN: i64 = 200;
 /// How many tries are shown at most.
 const MOST: u32 = 10_000;
 
 /// `GET /v1/networks` and `GET /v1/outside`.
-pub fn routes(store: Store, policy: Live<Policy>) -> Router {
+pub fn routes(store: Store, policy: Live<Policy>, hosts: Names) -> Router {
     Router::new()
         .route("/v1/networks", get(networks))
         .route("/v1/outside", get(outside))
-        .with_state(Restriction { store, policy })
+        .with_state(Restriction {
+            store,
+            policy,
+            hosts,
+        })
 }
 
 /// What the room's paths need.
@@ -39,7 +45,11 @@ pub fn routes(store: Store, policy: Live<Policy>) -> Router {
 pub(super) struct Restriction {
     pub(super) store: Store,
     pub(super) policy: Live<Policy>,
+    pub(super) hosts: Names,
 }
+
+/// Says the names of the hosts that are watched, in order.
+pub type Names = for<'a> fn(&'a Store) -> BoxFuture<'a, sqlx::Result<Vec<String>>>;
 
 /// The networks, and who came from outside, in the last 90 days.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,6 +60,10 @@ pub struct Summary {
     pub elsewhere: i64,
     /// The rules, in the words of the policy.
     pub rules: Vec<Rule>,
+    /// The exceptions, those that are over too.
+    pub exceptions: Vec<Exception>,
+    /// The gates of each host, as the rules come to.
+    pub gates: Vec<HostGate>,
     /// Who logged in from outside, the latest first.
     pub outside: Vec<Outside>,
 }
@@ -70,8 +84,38 @@ pub struct Network {
 #[expect(missing_docs, reason = "as in `restriction::policy::Rule`")]
 pub struct Rule {
     pub groups: Vec<String>,
-    pub services: Vec<&'static str>,
+    pub services: Vec<String>,
     pub from: Vec<String>,
+    pub mode: &'static str,
+}
+
+/// An exception as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Exception {
+    pub groups: Vec<String>,
+    pub services: Vec<String>,
+    pub from: Vec<String>,
+    pub until: String,
+    pub reason: String,
+    /// Whether it holds still.
+    pub holds: bool,
+}
+
+/// A gate of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HostGate {
+    /// The host.
+    pub host: String,
+    /// The service that it is before.
+    pub service: String,
+    /// Its ports.
+    pub ports: Vec<String>,
+    /// Whether it is shut to others, or only watched.
+    pub mode: &'static str,
+    /// The networks that may pass, as the policy names them.
+    pub from: Vec<String>,
+    /// The networks that may pass for a while, with their last day and why.
+    pub exceptions: Vec<String>,
 }
 
 /// An account that was used from outside. Safe for a terminal: what a stranger typed is escaped.
@@ -97,7 +141,13 @@ pub struct Outside {
 ///
 /// # Errors
 /// The database's.
-pub async fn summary(store: &Store, policy: &Policy, now: Timestamp) -> sqlx::Result<Summary> {
+pub async fn summary(
+    store: &Store,
+    (policy, hosts): (&Policy, Names),
+    now: Timestamp,
+) -> sqlx::Result<Summary> {
+    let hosts = hosts(store).await?;
+    let table = &policy.table;
     let logins = listing::logins(store, now - COUNTED).await?;
     let count = |from: &dyn Fn(IpAddr) -> bool| -> i64 {
         let counted = logins.iter().filter(|one| from(one.address));
@@ -112,7 +162,16 @@ pub async fn summary(store: &Store, policy: &Policy, now: Timestamp) -> sqlx::Re
     Ok(Summary {
         networks: networks.collect(),
         elsewhere: count(&|address| !sets.iter().any(|(_, set)| set.has(address))),
-        rules: policy.table.rules.iter().map(Rule::from).collect(),
+        rules: table.rules.iter().map(Rule::from).collect(),
+        exceptions: table
+            .exceptions
+            .iter()
+            .map(|one| Exception::of(one, now))
+            .collect(),
+        gates: hosts
+            .iter()
+            .flat_map(|host| gates(table, host, now))
+            .collect(),
         outside: from_outside(store, None, now).await?,
     })
 }
@@ -123,18 +182,60 @@ pub(super) async fn from_outside(
     host: Option<&str>,
     now: Timestamp,
 ) -> sqlx::Result<Vec<Outside>> {
-    let came = listing::came(store, now - COUNTED, host, SHOWN).await?;
+    let came = listing::came(store, now - COUNTED, (host, Some(OUTSIDE)), SHOWN).await?;
     Ok(came.into_iter().map(Outside::from).collect())
+}
+
+fn words(names: impl Iterator<Item = impl ToString>) -> Vec<String> {
+    names.map(|name| name.to_string()).collect()
 }
 
 impl From<&super::policy::Rule> for Rule {
     fn from(rule: &super::policy::Rule) -> Self {
         Self {
-            groups: rule.groups.names().map(ToString::to_string).collect(),
-            services: rule.services.iter().map(|one| one.name()).collect(),
-            from: rule.from.names().map(ToString::to_string).collect(),
+            groups: words(rule.groups.names()),
+            services: words(rule.services.names()),
+            from: words(rule.from.names()),
+            mode: rule.mode.name(),
         }
     }
+}
+
+impl Exception {
+    fn of(one: &super::policy::Exception, now: Timestamp) -> Self {
+        Self {
+            groups: words(one.groups.names()),
+            services: words(one.services.names()),
+            from: words(one.from.names()),
+            until: one.until.to_string(),
+            reason: one.reason.as_str().to_owned(),
+            holds: one.holds(now),
+        }
+    }
+}
+
+/// The gates of a host.
+pub(super) fn gates(table: &Table, host: &str, now: Timestamp) -> Vec<HostGate> {
+    let gate = |service: &super::networks::Name| {
+        let rules: Vec<_> = table.about(host, service.as_str()).collect();
+        let mode = rules.first()?.mode.name();
+        let mut from = words(rules.iter().flat_map(|rule| rule.from.names()));
+        from.sort_unstable();
+        from.dedup();
+        let exceptions = table.excepted(host, service.as_str(), now).map(|one| {
+            let from = words(one.from.names()).join(", ");
+            format!("{from} until {}: {}", one.until, one.reason.as_str())
+        });
+        Some(HostGate {
+            host: host.to_owned(),
+            service: service.to_string(),
+            ports: table.services.ports(service).iter().map(written).collect(),
+            mode,
+            from,
+            exceptions: exceptions.collect(),
+        })
+    };
+    table.services.names().filter_map(gate).collect()
 }
 
 impl From<Came> for Outside {
@@ -153,7 +254,9 @@ impl From<Came> for Outside {
 
 async fn networks(State(room): State<Restriction>) -> Result<Json<Summary>, Problem> {
     let policy = room.policy.now();
-    Ok(Json(summary(&room.store, &policy, clock::now()).await?))
+    Ok(Json(
+        summary(&room.store, (&policy, room.hosts), clock::now()).await?,
+    ))
 }
 
 /// What `GET /v1/outside` takes.

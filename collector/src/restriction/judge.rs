@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use watchward_protocol::access::{AccessEvent, Action, Outcome};
 use watchward_protocol::time::Timestamp;
 
-use super::policy::{Place, Policy, Service};
+use super::policy::{Place, Policy};
+use super::services::Service;
 use crate::intake::{Heard, Position};
 
 /// Somebody who came, with where they may come from.
@@ -49,15 +50,18 @@ pub(super) fn look<'a>(
     };
     let address = event.peer?.address.to_canonical();
     let service = Service::of(event.service)?;
-    let place = policy.table.place(&heard.host.name, service, address);
+    // A log may be ahead of its host, and a host ahead of the collector.
+    let judged_at = event.at.min(heard.kept_at).min(now);
+    let place = policy
+        .table
+        .place((&heard.host.name, service.name()), address, judged_at);
     if !login && !matches!(place, Place::Outside(_)) {
         return None;
     }
     Some(Seen {
         heard,
         at: (heard.host.id, heard.lane, heard.epoch, heard.seq),
-        // A log may be ahead of its host, and a host ahead of the collector.
-        judged_at: event.at.min(heard.kept_at).min(now),
+        judged_at,
         service,
         address,
         login,

@@ -2,11 +2,15 @@
 
 mod alerts;
 mod api;
+mod gates;
 mod judge;
 mod networks;
 mod pages;
+mod plan;
 mod policy;
 mod rows;
+mod services;
+mod sound;
 #[cfg(test)]
 mod tests;
 
@@ -26,9 +30,10 @@ use crate::store::{Store, Tx, timer};
 use judge::Seen;
 use rows::standing::{self, Standing};
 
-pub use api::{Network, Outside, Rule, Shown, Summary, routes, summary};
+pub use api::{HostGate, Names, Network, Outside, Rule, Shown, Summary, routes, summary};
 pub use networks::Networks;
 pub use pages::pages;
+pub use plan::{Change, Own, Plan, plan};
 pub use policy::{Policy, Table};
 pub use rows::listing::IS_OUTSIDE;
 pub use rows::{DEADLINES, SCHEMA};

@@ -47,7 +47,8 @@ impl Networks {
     /// # Errors
     /// There is no such list, or one names itself.
     pub fn join(&mut self) -> Result<(), Misplaced> {
-        for name in self.said.keys() {
+        for (name, list) in &self.said {
+            list.apart()?;
             let (mut nets, mut seen) = (Vec::new(), BTreeSet::from([name]));
             self.gather(name, (&mut seen, name), &mut nets)?;
             let set = Arc::new(NetSet::of(&nets));
@@ -105,6 +106,31 @@ impl Networks {
         };
         let message = format!("there is no network \"{name}\"; [networks] {known}");
         Misplaced::at(place, message)
+    }
+}
+
+impl Entries {
+    /// Looks whether an entry says again what another has said: one of them is a mistake.
+    fn apart(&self) -> Result<(), Misplaced> {
+        let net = |entry: &'_ Spanned<Entry>| match entry.get_ref() {
+            Entry::Net(net) => Some(*net),
+            Entry::Other(_) => None,
+        };
+        let nets = self.0.iter().filter_map(|entry| Some((net(entry)?, entry)));
+        let mut nets: Vec<_> = nets.collect();
+        // In this order a network comes right after the widest that holds it, or after others in it.
+        nets.sort_by_key(|(net, entry)| (*net, entry.span().start));
+        let mut widest: Option<(IpNet, &Spanned<Entry>)> = None;
+        for (net, entry) in nets {
+            match widest {
+                Some((wide, other)) if wide.contains(&net) => {
+                    let message = format!("{net} is in {wide}, which is in the list too");
+                    return Err(Misplaced::at(entry, message).beside(other, "here it is"));
+                }
+                Some(_) | None => widest = Some((net, entry)),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::routing::get;
 use watchward_daemon::config::Live;
 
-use super::api::{Network, Outside, Restriction, Summary, from_outside, summary};
+use super::api::{
+    HostGate, Names, Network, Outside, Restriction, Summary, from_outside, gates, summary,
+};
 use super::policy::Policy;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Tile, Tone, Visitor, page};
@@ -14,8 +16,12 @@ use crate::web::{Answer, Frame, Html, Pages, Part, Tile, Tone, Visitor, page};
 const FEW: usize = 12;
 
 /// The page, the overview's part about logins from outside, and the entry of the navigation.
-pub fn pages(store: Store, policy: Live<Policy>) -> Pages {
-    let room = Restriction { store, policy };
+pub fn pages(store: Store, policy: Live<Policy>, hosts: Names) -> Pages {
+    let room = Restriction {
+        store,
+        policy,
+        hosts,
+    };
     let (for_overview, for_host) = (room.clone(), room.clone());
     Pages::new()
         .entry("/networks", "Networks")
@@ -31,17 +37,43 @@ struct Networks {
     frame: Frame,
     summary: Summary,
     outside: Section,
+    gates: Gates,
 }
 
 async fn networks(State(room): State<Restriction>, visitor: Visitor) -> Answer {
     let policy = room.policy.now();
-    let mut summary = summary(&room.store, &policy, visitor.now).await?;
+    let mut summary = summary(&room.store, (&policy, room.hosts), visitor.now).await?;
     let outside = Section::of(&visitor, std::mem::take(&mut summary.outside));
+    let gates = Gates(std::mem::take(&mut summary.gates));
     page(&Networks {
         frame: visitor.frame("Networks"),
         summary,
         outside,
+        gates,
     })
+}
+
+/// The gates of hosts; a section of any page.
+#[derive(Template)]
+#[template(path = "restriction/gates.html")]
+struct Gates(Vec<HostGate>);
+
+impl Gates {
+    /// As a part of a page; nothing if there are none.
+    fn html(&self) -> anyhow::Result<Html> {
+        match self.0.is_empty() {
+            true => Ok(Html::default()),
+            false => Ok(Html::of(self)?),
+        }
+    }
+}
+
+/// What the page of a host says.
+#[derive(Template)]
+#[template(source = "{{ gates.html()? }}{{ outside.html()? }}", ext = "html")]
+struct OfHost {
+    gates: Gates,
+    outside: Section,
 }
 
 /// Who logged in from outside; a section of any page.
@@ -86,9 +118,11 @@ async fn overview(room: Restriction, visitor: Visitor) -> anyhow::Result<Part> {
 
 async fn about_host(room: Restriction, visitor: Visitor, host: String) -> anyhow::Result<Part> {
     let outside = from_outside(&room.store, Some(&host), visitor.now).await?;
+    let gates = Gates(gates(&room.policy.now().table, &host, visitor.now));
+    let outside = Section::of(&visitor, outside);
     Ok(Part {
         tiles: Vec::new(),
-        body: Section::of(&visitor, outside).html()?,
+        body: Html::of(&OfHost { gates, outside })?,
     })
 }
 

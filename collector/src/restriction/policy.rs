@@ -3,20 +3,43 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use watchward_daemon::place::{Misplaced, Spanned};
-use watchward_protocol::access;
+use watchward_protocol::restriction::Mode;
+use watchward_protocol::time::Timestamp;
 
 use super::networks::{Name, NetSet, Networks};
-use crate::policy::{Groups, Members};
+use super::services::{Reached, Services};
+use super::sound;
+use crate::policy::{Day, Groups, Members};
 
-/// The table `[restriction]` of the policy. A service of a host that no rule speaks of is open to everywhere;
-/// where several do, each permits more.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The table `[restriction]` of the policy. A service of a host that no rule speaks of is open to
+/// everywhere; where several do, each permits more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Table {
+    /// Whether hosts put back by themselves what a third hand took away of their gates; else it is
+    /// only told.
+    pub put_back: bool,
+    /// What is reached on hosts, by name: ports. "ssh" and "openvpn" are there unless it says
+    /// otherwise.
+    pub services: Services,
     /// The rules, each as `[[restriction.rules]]`.
     pub rules: Vec<Rule>,
+    /// From where else somebody may come for a while, each as `[[restriction.exceptions]]`.
+    pub exceptions: Vec<Exception>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            put_back: true,
+            services: Services::default(),
+            rules: Vec::new(),
+            exceptions: Vec::new(),
+        }
+    }
 }
 
 /// What the policy says of networks: the tables `[networks]` and `[restriction]`.
@@ -35,25 +58,34 @@ pub struct Rule {
     /// For the hosts of these groups.
     pub groups: Members,
     /// What is reached there.
-    pub services: Services,
+    pub services: Reached,
     /// From where it may be.
     pub from: Origins,
+    /// Whether it is shut to others, or only watched.
+    #[serde(default)]
+    pub mode: Mode,
 }
 
-/// What people log in to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Service {
-    /// OpenSSH's server.
-    Ssh,
-    /// A server of OpenVPN.
-    OpenVpn,
-}
-
-/// The list `services = [...]`: at least one.
+/// The table `[[restriction.exceptions]]`: beside what rules permit, for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Service>", into = "Vec<Service>")]
-pub struct Services(Vec<Service>);
+#[serde(deny_unknown_fields)]
+pub struct Exception {
+    /// For the hosts of these groups.
+    pub groups: Members,
+    /// What may be reached there.
+    pub services: Reached,
+    /// From where.
+    pub from: Origins,
+    /// The last day of it, in UTC.
+    pub until: Day,
+    /// Why, for whoever reads the policy.
+    pub reason: Reason,
+}
+
+/// Why there is an exception, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Reason(String);
 
 /// The list `from = [...]`: names of networks, at least one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,23 +114,55 @@ impl Policy {
 }
 
 impl Table {
-    /// Looks up the groups and networks that rules name.
+    /// Looks up the groups, services and networks that rules name, and whether all goes together.
     ///
     /// # Errors
-    /// There is no such group or network.
+    /// What does not.
     pub fn join(&mut self, groups: &Groups, networks: &Networks) -> Result<(), Misplaced> {
+        self.services.join()?;
         for rule in &mut self.rules {
             rule.groups.join(groups)?;
+            rule.services.join(&self.services)?;
             rule.from.join(networks)?;
         }
-        Ok(())
+        for exception in &mut self.exceptions {
+            exception.groups.join(groups)?;
+            exception.services.join(&self.services)?;
+            exception.from.join(networks)?;
+        }
+        sound::rules(self)
     }
 
-    /// Whether a service of a host may be reached from an address.
-    pub(super) fn place(&self, host: &str, service: Service, address: IpAddr) -> Place<'_> {
-        let about = |rule: &&Rule| rule.services.0.contains(&service) && rule.groups.has(host);
+    /// The rules about a service of a host.
+    pub(super) fn about<'a>(
+        &'a self,
+        host: &'a str,
+        service: &'a str,
+    ) -> impl Iterator<Item = &'a Rule> {
+        let rules = self.rules.iter();
+        rules.filter(move |rule| rule.services.has(service) && rule.groups.has(host))
+    }
+
+    /// The exceptions about a service of a host, as they are at that moment.
+    pub(super) fn excepted<'a>(
+        &'a self,
+        host: &'a str,
+        service: &'a str,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &'a Exception> {
+        let holding = self.exceptions.iter().filter(move |one| one.holds(now));
+        holding.filter(move |one| one.services.has(service) && one.groups.has(host))
+    }
+
+    /// Whether a service of a host may be reached from an address at that moment.
+    pub(super) fn place<'a>(
+        &'a self,
+        (host, service): (&'a str, &'a str),
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Place<'a> {
         let mut permitted = Vec::new();
-        for rule in self.rules.iter().filter(about) {
+        for rule in self.about(host, service) {
             if rule.from.has(address) {
                 return Place::Inside;
             }
@@ -107,9 +171,58 @@ impl Table {
         if permitted.is_empty() {
             return Place::Open;
         }
+        for exception in self.excepted(host, service, now) {
+            if exception.from.has(address) {
+                return Place::Inside;
+            }
+            permitted.extend(exception.from.names());
+        }
         permitted.sort_unstable();
         permitted.dedup();
         Place::Outside(permitted)
+    }
+
+    /// Whether a host shuts a service to an address at that moment.
+    pub(super) fn shuts(
+        &self,
+        (host, service): (&str, &str),
+        address: IpAddr,
+        now: Timestamp,
+    ) -> bool {
+        let mut rules = self.about(host, service);
+        let enforced = rules.any(|rule| rule.mode == Mode::Enforce);
+        enforced && matches!(self.place((host, service), address, now), Place::Outside(_))
+    }
+}
+
+impl Exception {
+    /// Whether it holds still.
+    pub(super) fn holds(&self, now: Timestamp) -> bool {
+        now < self.until.end()
+    }
+}
+
+impl TryFrom<String> for Reason {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.trim().is_empty() {
+            true => Err("expected why there is an exception, in words"),
+            false => Ok(Self(text)),
+        }
+    }
+}
+
+impl From<Reason> for String {
+    fn from(reason: Reason) -> Self {
+        reason.0
+    }
+}
+
+impl Reason {
+    /// The words.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -127,6 +240,11 @@ impl Origins {
 
     fn has(&self, address: IpAddr) -> bool {
         self.sets.iter().any(|set| set.has(address))
+    }
+
+    /// What they hold together.
+    pub(super) fn nets(&self) -> impl Iterator<Item = IpNet> {
+        self.sets.iter().flat_map(|set| set.nets().iter().copied())
     }
 }
 
@@ -146,48 +264,5 @@ impl From<Origins> for Vec<Name> {
     fn from(origins: Origins) -> Self {
         let names = origins.names.into_iter().map(Spanned::into_inner);
         names.collect()
-    }
-}
-
-impl Services {
-    /// The services.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Service> {
-        self.0.iter().copied()
-    }
-}
-
-impl TryFrom<Vec<Service>> for Services {
-    type Error = &'static str;
-
-    fn try_from(services: Vec<Service>) -> Result<Self, Self::Error> {
-        if services.is_empty() {
-            return Err("expected at least one service: \"ssh\", \"openvpn\"");
-        }
-        Ok(Self(services))
-    }
-}
-
-impl From<Services> for Vec<Service> {
-    fn from(services: Services) -> Self {
-        services.0
-    }
-}
-
-impl Service {
-    /// What an event speaks of, if people log in to it over a network.
-    pub(super) const fn of(service: access::Service) -> Option<Self> {
-        match service {
-            access::Service::Sshd => Some(Self::Ssh),
-            access::Service::OpenVpn => Some(Self::OpenVpn),
-            access::Service::Sudo | access::Service::Su => None,
-        }
-    }
-
-    /// Its name, as the policy has it.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Ssh => "ssh",
-            Self::OpenVpn => "openvpn",
-        }
     }
 }

@@ -48,7 +48,11 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
     hosts::routes(hosts.clone())
         .merge(rooms)
         .merge(alerting::routes(store.clone(), alerting.clone()))
-        .merge(restriction::routes(store.clone(), rules.clone()))
+        .merge(restriction::routes(
+            store.clone(),
+            rules.clone(),
+            hosts::names,
+        ))
         .merge(keys)
         .merge(live::routes(store.clone(), stop))
         .merge(backup::routes(store.clone()))
@@ -95,7 +99,11 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
         .with(hosts::pages(store.clone()))
         .with(health::pages(store.clone()))
         .with(access::pages(store.clone(), restriction::IS_OUTSIDE, stop))
-        .with(restriction::pages(store.clone(), shown.rules.clone()))
+        .with(restriction::pages(
+            store.clone(),
+            shown.rules.clone(),
+            hosts::names,
+        ))
         .with(keys::pages(
             store.clone(),
             shown.key_rules.clone(),

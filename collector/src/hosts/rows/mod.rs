@@ -3,6 +3,7 @@
 pub(super) mod finding;
 pub(super) mod token;
 
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -120,6 +121,12 @@ pub(super) async fn live(store: &Store, id: HostId) -> sqlx::Result<Option<Host>
             .fetch_optional(store.read())
             .await?;
     Ok(name.map(|name| Host { id, name }))
+}
+
+/// The names of the hosts that are watched, in order.
+pub fn names(store: &Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>> {
+    let names = sqlx::query_scalar("SELECT name FROM host WHERE revoked_at IS NULL ORDER BY name");
+    Box::pin(names.fetch_all(store.read()))
 }
 
 pub(super) async fn set_expiry(tx: &mut Tx, id: HostId, at: Timestamp) -> sqlx::Result<()> {

@@ -8,7 +8,7 @@ use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::mark::SERVICES;
-use crate::restriction::policy::Service;
+use crate::restriction::services::Service;
 use crate::store::Store;
 use crate::store::question::Question;
 use crate::store::value::{address, fixed, sixteen, variant};
@@ -48,7 +48,7 @@ pub(in crate::restriction) async fn outside(
     wanted: &Wanted,
 ) -> sqlx::Result<Vec<Kept>> {
     let mut question = Question::default();
-    question.add("place = ", Some(2_i64));
+    question.add("place = ", Some(OUTSIDE));
     question.add("judged_at >= ", wanted.since.map(Timestamp::as_micros));
     question.add("host_name = ", wanted.host.clone());
     question.add("user_name = ", wanted.user.clone());
@@ -106,7 +106,7 @@ pub(in crate::restriction) async fn logins(
     rows.iter().map(logins).collect()
 }
 
-/// An account that was used from outside.
+/// An account that was used, and from where.
 #[derive(Clone, Debug)]
 pub(in crate::restriction) struct Came {
     pub(in crate::restriction) host: String,
@@ -118,15 +118,19 @@ pub(in crate::restriction) struct Came {
     pub(in crate::restriction) last_at: Timestamp,
 }
 
-/// Who logged in from outside since then, to any host or to this one; the latest first.
+/// The place of those who came from outside.
+pub(in crate::restriction) const OUTSIDE: i64 = 2;
+
+/// Who logged in since then, to any host or to this one, from any place or from this one; the latest
+/// first.
 pub(in crate::restriction) async fn came(
     store: &Store,
     since: Timestamp,
-    host: Option<&str>,
+    (host, place): (Option<&str>, Option<i64>),
     limit: i64,
 ) -> sqlx::Result<Vec<Came>> {
     let mut question = Question::default();
-    question.add("place = ", Some(2_i64));
+    question.add("place = ", place);
     question.add("login = ", Some(1_i64));
     question.add("judged_at >= ", Some(since.as_micros()));
     question.add("host_name = ", host.map(str::to_owned));

@@ -5,7 +5,8 @@ use watchward_protocol::time::Timestamp;
 
 use crate::restriction::alerts;
 use crate::restriction::judge::Seen;
-use crate::restriction::policy::{Place, Service};
+use crate::restriction::policy::Place;
+use crate::restriction::services::Service;
 use crate::store::Tx;
 use crate::store::bulk::{Bulk, Values};
 use crate::store::value::{code, sixteen};

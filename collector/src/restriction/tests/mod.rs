@@ -2,9 +2,11 @@
 
 mod kept;
 mod permitted;
+mod planned;
 mod read;
 mod shown;
 
+use futures_util::future::BoxFuture;
 use watchward_protocol::access::{Action, Outcome, Peer, Service, Trust, Tunnel, User};
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::record::{Epoch, Lane};
@@ -22,6 +24,11 @@ async fn stores() -> Vec<Fresh> {
 /// So many seconds after the tests' beginning of time.
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros((1_800_000_000 + seconds) * 1_000_000)
+}
+
+/// The hosts that are watched.
+fn names(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>> {
+    Box::pin(async { Ok(vec!["db-1".to_owned(), "web-1".to_owned()]) })
 }
 
 /// The two tables, with the groups that they name.
@@ -54,6 +61,26 @@ const OFFICE: &str = r#"
     groups = ["web"]
     services = ["ssh"]
     from = ["office", "vpn"]
+"#;
+
+/// The same with a gate that is shut, and an exception.
+const GATED: &str = r#"
+    [groups]
+    web = ["web-*"]
+    [networks]
+    office = ["192.0.2.0/24", "2001:db8::/32"]
+    home = ["198.51.100.7"]
+    [[restriction.rules]]
+    groups = ["web"]
+    services = ["ssh"]
+    from = ["office"]
+    mode = "enforce"
+    [[restriction.exceptions]]
+    groups = ["web"]
+    services = ["ssh"]
+    from = ["home"]
+    until = "2999-12-31"
+    reason = "<i>the move"
 "#;
 
 /// A login of root on `web-1`.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Net};
 use proptest::prelude::*;
 
+use super::planned::apart;
 use super::*;
 use crate::restriction::judge::look;
 use crate::restriction::policy::Place;
@@ -31,7 +32,10 @@ fn written(networks: &[Vec<Ipv4Net>], rules: &[(Vec<u8>, Vec<usize>)]) -> String
     }
     text += "[networks]\n";
     for (at, nets) in networks.iter().enumerate() {
-        let nets: Vec<_> = nets.iter().map(|net| format!("\"{net}\"")).collect();
+        let nets: Vec<_> = apart(nets.clone())
+            .iter()
+            .map(|net| format!("\"{net}\""))
+            .collect();
         text += &format!("n{at} = [{}]\n", nets.join(", "));
     }
     for (hosts, from) in rules {

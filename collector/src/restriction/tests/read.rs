@@ -69,7 +69,8 @@ fn what_makes_no_sense_is_shown_with_its_place() {
 fn a_service_that_is_not_known_is_refused() {
     let unknown = OFFICE.replace("\"ssh\"", "\"shh\"");
     let error = read(&unknown).unwrap_err().to_string();
-    assert!(error.contains("unknown variant `shh`"), "{error}");
+    let expected = "there is no service \"shh\"; [restriction.services] has: openvpn, ssh";
+    assert!(error.contains(expected), "{error}");
 }
 
 #[test]
@@ -99,5 +100,89 @@ fn networks_hold_what_they_say() {
     assert!(
         !set.has("::ffff:192.0.2.1".parse().unwrap()),
         "that is an IPv4 address"
+    );
+}
+
+#[test]
+fn what_overlaps_or_contradicts_is_shown_with_both_places() {
+    let rules = |head: &str, one: &str, other: &str| {
+        format!(
+            "[groups]\nweb = [\"web-*\"]\none = [\"web-1\"]\ndb = [\"db-1\"]\nnobody = []\n\
+             [networks]\noffice = [\"192.0.2.0/24\"]\n{head}\
+             [[restriction.rules]]\nfrom = [\"office\"]\n{one}\n\
+             [[restriction.rules]]\nfrom = [\"office\"]\n{other}\n"
+        )
+    };
+    let web = "groups = [\"web\"]\nservices = [\"ssh\"]";
+    let enforced =
+        "groups = [\"one\", \"db\"]\nservices = [\"openvpn\", \"ssh\"]\nmode = \"enforce\"";
+    for (text, places, expected) in [
+        (
+            "[networks]\na = [\"10.1.0.0/16\", \"192.0.2.1\", \"10.0.0.0/8\"]\n".to_owned(),
+            ["line 2, column 6", "                      ^^^^^^^^^^^^"],
+            "10.1.0.0/16 is in 10.0.0.0/8, which is in the list too",
+        ),
+        (
+            "[restriction.services]\nadmin = [\"tcp/20-23\"]\nssh = [\"tcp/22\"]\n".to_owned(),
+            ["line 3, column 1", "2 | admin"],
+            "\"tcp/22\" of \"ssh\" is a port of \"admin\" too",
+        ),
+        (
+            rules("", web, enforced),
+            ["line 15, column 24", "11 | services = [\"ssh\"]"],
+            "a gate is either shut to others or watched",
+        ),
+        (
+            rules("", web, "groups = [\"nobody\"]\nservices = [\"ssh\"]"),
+            ["line 14, column 11", "^^^^^^^^"],
+            "no host is in any of these groups",
+        ),
+        (
+            "[restriction.services]\nadmin = [\"tcp/0\"]\n".to_owned(),
+            ["line 2, column 9", "^^^^^^^"],
+            "expected ports such as",
+        ),
+        (
+            "[restriction.services]\nadmin = []\n".to_owned(),
+            ["line 2, column 9", "^^"],
+            "at least one port",
+        ),
+    ] {
+        let error = read(&text).unwrap_err().to_string();
+        for place in places {
+            assert!(error.contains(place), "{place:?}: {error}");
+        }
+        assert!(error.contains(expected), "{error}");
+    }
+    // The same where the hosts are others, or the mode is the same, is right.
+    let apart = enforced.replace("\"one\", ", "");
+    read(&rules("", web, &apart)).unwrap();
+    let both = format!("{web}\nmode = \"enforce\"");
+    read(&rules("", &both, enforced)).unwrap();
+}
+
+#[test]
+fn exceptions_say_why_and_end() {
+    let exception = |until: &str, reason: &str, service: &str| {
+        format!(
+            "{OFFICE}[[restriction.exceptions]]\ngroups = [\"web\"]\nservices = [\"{service}\"]\n\
+             from = [\"vpn\"]\nuntil = \"{until}\"\nreason = \"{reason}\"\n"
+        )
+    };
+    for (until, reason) in [("2027-13-01", "x"), ("2027-01-01", " ")] {
+        read(&exception(until, reason, "ssh")).unwrap_err();
+    }
+    let notices = |text: &str, now: i64| read(text).unwrap().table.notices(at(now));
+    // The tests' beginning of time is in January 2027.
+    let over = notices(&exception("2026-12-31", "the move", "ssh"), 0);
+    assert!(
+        over[0].contains("(\"the move\") ended with 2026-12-31"),
+        "{over:?}"
+    );
+    let idle = notices(&exception("2027-12-31", "the move", "openvpn"), 0);
+    assert!(idle[0].contains("excepts nothing"), "{idle:?}");
+    assert_eq!(
+        notices(&exception("2027-12-31", "the move", "ssh"), 0),
+        Vec::<String>::new()
     );
 }

@@ -7,7 +7,7 @@ use crate::people;
 use crate::web::testing::Browser;
 
 async fn open(store: &Store, policy: Policy) -> Browser {
-    Browser::open(store, pages(store.clone(), Live::fixed(policy))).await
+    Browser::open(store, pages(store.clone(), Live::fixed(policy), names)).await
 }
 
 #[tokio::test]
@@ -46,5 +46,25 @@ async fn without_a_policy_the_page_says_so() {
         let page = browser.read("/networks").await;
         assert!(page.contains("Nobody has logged in from outside"), "{page}");
         assert!(page.contains("open to everywhere"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_shows_the_gates_of_each_host_with_their_exceptions() {
+    let policy = read(GATED).unwrap();
+    for store in testing::stores(&[SCHEMA, alerting::SCHEMA, people::SCHEMA]).await {
+        let browser = open(&store, policy.clone()).await;
+        let page = browser.read("/networks").await;
+        let (_, gates) = page.split_once("id=\"gates\"").unwrap();
+        for expected in [
+            "web-1",
+            "tcp/22",
+            ">shut<",
+            "office",
+            "home until 2999-12-31: &#60;i&#62;the move",
+        ] {
+            assert!(gates.contains(expected), "{expected}: {gates}");
+        }
+        assert!(!gates.contains("db-1"), "no rule is about it: {gates}");
     }
 }

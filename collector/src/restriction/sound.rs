@@ -1,0 +1,123 @@
+//! Whether the rules of a policy go together, and what about them is worth a word. Pure.
+
+use watchward_daemon::place::Misplaced;
+use watchward_protocol::restriction::{MOST_NETWORKS, Mode};
+use watchward_protocol::time::Timestamp;
+
+use super::policy::{Rule, Table};
+use crate::policy::Members;
+
+/// Looks whether each rule is about somebody, and no two say opposite things of one gate.
+pub(super) fn rules(table: &Table) -> Result<(), Misplaced> {
+    let exceptions = table.exceptions.iter().map(|one| &one.groups);
+    for groups in table
+        .rules
+        .iter()
+        .map(|rule| &rule.groups)
+        .chain(exceptions)
+    {
+        somebody(groups)?;
+    }
+    for (at, rule) in table.rules.iter().enumerate() {
+        for other in table.rules.iter().take(at) {
+            one_mode(rule, other)?;
+        }
+    }
+    few_enough(table)
+}
+
+fn somebody(groups: &Members) -> Result<(), Misplaced> {
+    match groups.is_nobody() {
+        true => Err(groups.misplaced("no host is in any of these groups, nor could be")),
+        false => Ok(()),
+    }
+}
+
+/// A service of a host is either shut to others or only watched.
+fn one_mode(rule: &Rule, other: &Rule) -> Result<(), Misplaced> {
+    if rule.mode == other.mode || !rule.groups.meets(&other.groups) {
+        return Ok(());
+    }
+    let Some((here, there)) = rule.services.shared(&other.services) else {
+        return Ok(());
+    };
+    let (service, mode) = (here.get_ref(), rule.mode.name());
+    let message = format!(
+        "this rule has \"{service}\" in the mode \"{mode}\", and a host could be in a group of \
+         another that has it in \"{}\": a gate is either shut to others or watched",
+        other.mode.name()
+    );
+    Err(Misplaced::at(here, message).beside(there, "this is the other"))
+}
+
+/// More networks than a host takes are refused here, where somebody sees it.
+fn few_enough(table: &Table) -> Result<(), Misplaced> {
+    for service in table.services.names() {
+        let mut all = 0_usize;
+        for rule in &table.rules {
+            let Some(place) = rule.services.place(service.as_str()) else {
+                continue;
+            };
+            if place.get_ref() == service {
+                all += rule.from.nets().count();
+            }
+            if all > MOST_NETWORKS {
+                let message = format!(
+                    "the rules about \"{service}\" have {all} networks up to here, and a gate \
+                     takes {MOST_NETWORKS}"
+                );
+                return Err(Misplaced::at(place, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Table {
+    /// What is right and still worth a word: exceptions that are over, or that except nothing.
+    pub fn notices(&self, now: Timestamp) -> Vec<String> {
+        let mut notices = Vec::new();
+        for one in &self.exceptions {
+            let groups: Vec<_> = one.groups.names().map(|name| name.as_str()).collect();
+            let services: Vec<_> = one.services.names().map(|name| name.as_str()).collect();
+            let what = format!(
+                "the exception for {} of {} (\"{}\")",
+                services.join(", "),
+                groups.join(", "),
+                one.reason.as_str()
+            );
+            if !one.holds(now) {
+                notices.push(format!(
+                    "{what} ended with {}: it can be taken out",
+                    one.until
+                ));
+                continue;
+            }
+            let excepts = |rule: &Rule| {
+                rule.groups.meets(&one.groups) && rule.services.shared(&one.services).is_some()
+            };
+            if !self.rules.iter().any(excepts) {
+                notices.push(format!("{what} excepts nothing: no rule is about these"));
+            }
+        }
+        notices
+    }
+
+    /// When the next exception ends.
+    pub fn next_end(&self, now: Timestamp) -> Option<Timestamp> {
+        let ends = self.exceptions.iter().map(|one| one.until.end());
+        ends.filter(|end| *end > now).min()
+    }
+
+    /// The first rule that has a host shut a service to this address at that moment, as what is
+    /// wrong with it.
+    pub(super) fn shutting(
+        &self,
+        (host, service): (&str, &str),
+        message: String,
+    ) -> Option<Misplaced> {
+        let mut rules = self.about(host, service);
+        let rule = rules.find(|rule| rule.mode == Mode::Enforce)?;
+        Some(Misplaced::at(rule.services.place(service)?, message))
+    }
+}

@@ -1,0 +1,304 @@
+//! What another policy would change, and what it comes to on hosts, held against what the rules say.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::{IpNet, Ipv4Net};
+use proptest::prelude::*;
+use watchward_protocol::restriction::Gate;
+
+use super::*;
+use crate::restriction::plan::changes;
+use crate::restriction::policy::Place;
+
+/// A policy over a few addresses, so that much overlaps: networks, rules, exceptions.
+#[derive(Clone, Debug)]
+struct Drawn {
+    networks: Vec<Vec<Ipv4Net>>,
+    /// For which hosts, from which networks, to which service.
+    rules: Vec<(Vec<u8>, Vec<usize>, u8)>,
+    /// The same, and on which day it ends.
+    exceptions: Vec<(Vec<u8>, Vec<usize>, u8)>,
+    enforce: bool,
+}
+
+fn net() -> impl Strategy<Value = Ipv4Net> {
+    (0_u32..64, 26_u8..=32).prop_map(|(low, prefix)| {
+        let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() | low);
+        Ipv4Net::new(address, prefix).unwrap().trunc()
+    })
+}
+
+fn drawn() -> impl Strategy<Value = Drawn> {
+    let networks = prop::collection::vec(prop::collection::vec(net(), 1..4), 3);
+    let hosts = || prop::collection::vec(0_u8..3, 1..3);
+    let from = || prop::collection::vec(0_usize..3, 1..3);
+    let rules = prop::collection::vec((hosts(), from(), 0_u8..2), 0..4);
+    let exceptions = prop::collection::vec((hosts(), from(), 1_u8..28), 0..3);
+    (networks, rules, exceptions, any::<bool>()).prop_map(
+        |(networks, rules, exceptions, enforce)| Drawn {
+            networks: networks.into_iter().map(apart).collect(),
+            rules,
+            exceptions,
+            enforce,
+        },
+    )
+}
+
+/// Those that are in none of the others: a list that says something twice is refused.
+pub(super) fn apart(mut nets: Vec<Ipv4Net>) -> Vec<Ipv4Net> {
+    nets.sort_unstable();
+    nets.dedup();
+    let all = nets.clone();
+    nets.retain(|net| !all.iter().any(|other| other != net && other.contains(net)));
+    nets
+}
+
+const SERVICES: [&str; 2] = ["ssh", "admin"];
+
+impl Drawn {
+    fn read(&self) -> Policy {
+        let listed = |all: &mut dyn Iterator<Item = String>| -> String {
+            all.map(|one| format!("\"{one}\""))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let mut text = String::from("[restriction.services]\nadmin = [\"tcp/8443\"]\n[groups]\n");
+        for host in 0..3 {
+            text += &format!("g{host} = [\"web-{host}\"]\n");
+        }
+        text += "[networks]\n";
+        for (at, nets) in self.networks.iter().enumerate() {
+            text += &format!(
+                "n{at} = [{}]\n",
+                listed(&mut nets.iter().map(|net| net.to_string()))
+            );
+        }
+        let mode = if self.enforce { "enforce" } else { "watch" };
+        for (hosts, from, service) in &self.rules {
+            text += &format!(
+                "[[restriction.rules]]\ngroups = [{}]\nservices = [\"{}\"]\nfrom = [{}]\nmode = \"{mode}\"\n",
+                listed(&mut hosts.iter().map(|host| format!("g{host}"))),
+                SERVICES[usize::from(*service)],
+                listed(&mut from.iter().map(|at| format!("n{at}"))),
+            );
+        }
+        for (hosts, from, day) in &self.exceptions {
+            text += &format!(
+                "[[restriction.exceptions]]\ngroups = [{}]\nservices = [\"ssh\"]\nfrom = [{}]\n\
+                 until = \"2027-01-{day:02}\"\nreason = \"drawn\"\n",
+                listed(&mut hosts.iter().map(|host| format!("g{host}"))),
+                listed(&mut from.iter().map(|at| format!("n{at}"))),
+            );
+        }
+        read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+}
+
+/// Whether a host that holds this gate lets an address pass then.
+fn passes(gate: &Gate, address: IpAddr, now: Timestamp) -> bool {
+    let mut exceptions = gate.exceptions.iter().filter(|one| now < one.until);
+    gate.from.iter().any(|net| net.contains(&address))
+        || exceptions.any(|one| one.from.contains(&address))
+}
+
+proptest! {
+    #[test]
+    fn a_gate_lets_pass_whom_the_policy_permits_and_nobody_else(
+        drawn in drawn(),
+        host in 0_u8..3,
+        service in 0_usize..2,
+        low in 0_u8..70,
+        day in -20_i64..20,
+        later in 0_i64..20,
+    ) {
+        let table = drawn.read().table;
+        let (host, service) = (format!("web-{host}"), SERVICES[service]);
+        let address = IpAddr::from(Ipv4Addr::new(10, 0, 0, low));
+        // What is ordered now holds later too, while nobody can be asked.
+        let (now, later) = (at(day * 86_400), at((day + later) * 86_400));
+        let gates = table.gates(&host, at(0), now).gates;
+        let gate = gates.iter().find(|gate| gate.name == service);
+        match table.place((&host, service), address, later) {
+            Place::Open => prop_assert!(gate.is_none()),
+            Place::Inside => prop_assert!(passes(gate.unwrap(), address, later)),
+            Place::Outside(_) => prop_assert!(!passes(gate.unwrap(), address, later)),
+        }
+        if let Some(gate) = gate {
+            for (at, net) in gate.from.iter().enumerate() {
+                for other in &gate.from[at + 1..] {
+                    prop_assert!(!net.contains(other) && !other.contains(net), "they overlap");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_plan_adds_and_removes_is_what_changes_for_an_address(
+        before in drawn(),
+        after in drawn(),
+        host in 0_u8..3,
+        low in 0_u8..70,
+    ) {
+        let (before, after) = (before.read().table, after.read().table);
+        let host = format!("web-{host}");
+        let address = IpAddr::from(Ipv4Addr::new(10, 0, 0, low));
+        let now = at(0);
+        let changes = changes((&before, &after), std::slice::from_ref(&host), now);
+        let permitted = |table: &Table| {
+            !matches!(table.place((&host, "admin"), address, now), Place::Outside(_))
+        };
+        let change = changes.iter().find(|one| one.service == "admin");
+        let listed = |nets: Option<&Vec<String>>| nets.into_iter().flatten().any(|net| {
+            net.parse::<IpNet>().unwrap().contains(&address)
+        });
+        let (was, is) = (permitted(&before), permitted(&after));
+        prop_assert_eq!(listed(change.map(|one| &one.added)), !was && is);
+        prop_assert_eq!(listed(change.map(|one| &one.removed)), was && !is);
+    }
+}
+
+#[test]
+fn a_policy_grows_newer_when_an_exception_ends() {
+    let table = read(&GATED.replace("2999-12-31", "2027-01-20"))
+        .unwrap()
+        .table;
+    let (before, after) = (at(0), at(30 * 86_400));
+    let (old, new) = (
+        table.gates("web-1", at(0), before),
+        table.gates("web-1", at(0), after),
+    );
+    assert!(new.generation > old.generation);
+    assert_eq!(
+        (old.gates[0].exceptions.len(), new.gates[0].exceptions.len()),
+        (1, 0)
+    );
+    assert_eq!(
+        table.next_end(before),
+        Some(old.gates[0].exceptions[0].until)
+    );
+    assert_eq!(table.next_end(after), None);
+    assert!(table.gates("web-1", at(1), before).generation > old.generation);
+}
+
+/// Lines of a plan: account, address, host.
+fn losing(plan: &Plan) -> Vec<String> {
+    let all = plan.losing.iter();
+    all.map(|one| {
+        let user = one.user.clone().unwrap_or_default();
+        format!("{user} {} {} {}", one.address, one.host, one.logins)
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn who_would_be_shut_out_is_named_and_nobody_else() {
+    let (open, shut) = (Policy::default(), read(GATED).unwrap());
+    let watched = read(&GATED.replace("\"enforce\"", "\"watch\"")).unwrap();
+    let hosts = ["web-1", "db-1"].map(str::to_owned);
+    for store in stores().await {
+        let mut elsewhere = login(4, 40, "203.0.113.9");
+        elsewhere.host.name = "db-1".into();
+        let long_ago = login(5, -91 * 86_400, "203.0.113.10");
+        let heard = [
+            login(1, 10, "192.0.2.7"),
+            login(2, 20, "203.0.113.7"),
+            login(3, 30, "203.0.113.7"),
+            login(6, 35, "198.51.100.7"),
+            login(7, 36, "::ffff:203.0.113.8"),
+            failure(8, 37, "203.0.113.11"),
+            elsewhere,
+            long_ago,
+        ];
+        hear(&store, &heard, &open, at(50)).await;
+        let look = async |before: &Policy, after: &Policy| {
+            plan(&store, (&before.table, &after.table), &hosts, at(60))
+                .await
+                .unwrap()
+        };
+        let planned = look(&open, &shut).await;
+        assert_eq!(
+            losing(&planned),
+            ["root 203.0.113.8 web-1 1", "root 203.0.113.7 web-1 2"]
+        );
+        assert_eq!(losing(&look(&watched, &shut).await), losing(&planned));
+        assert_eq!(losing(&look(&shut, &shut).await), [""; 0]);
+        assert_eq!(losing(&look(&open, &watched).await), [""; 0]);
+
+        let [change] = &planned.changes[..] else {
+            panic!("{:?}", planned.changes);
+        };
+        assert_eq!((change.before, change.after), (None, Some("enforce")));
+        assert_eq!(change.hosts, ["web-1"]);
+        assert_eq!(change.added, ["198.51.100.7/32 until 3000-01-01T00:00:00Z"]);
+        let narrowed = look(&watched, &shut).await;
+        let [change] = &narrowed.changes[..] else {
+            panic!("{:?}", narrowed.changes);
+        };
+        assert_eq!(
+            (change.before, change.after),
+            (Some("watch"), Some("enforce"))
+        );
+        assert!(
+            change.added.is_empty() && change.removed.is_empty(),
+            "{change:?}"
+        );
+    }
+}
+
+#[test]
+fn whoever_would_lock_themselves_out_is_shown_the_rule() {
+    let table = read(GATED).unwrap().table;
+    let hosts = ["db-1", "web-1", "web-2"].map(str::to_owned);
+    for inside in ["192.0.2.9", "2001:db8::9", "198.51.100.7"] {
+        assert!(
+            table
+                .shut_to(inside.parse().unwrap(), &hosts, at(0))
+                .is_none(),
+            "{inside}"
+        );
+    }
+    let (shut, place) = table
+        .shut_to("203.0.113.7".parse().unwrap(), &hosts, at(0))
+        .unwrap();
+    assert_eq!(shut, ["web-1", "web-2"]);
+    let shown = place.shown(GATED);
+    assert!(
+        shown.contains("line 9, column 17") && shown.contains("^^^^^"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("could not log in to web-1, web-2"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_rule_that_shuts_the_collector_is_shown() {
+    let text = format!(
+        "{}[restriction.services]\nagents = [\"tcp/7000-7500\"]\n",
+        GATED.replace("\"ssh\"", "\"agents\"")
+    );
+    let own = |machine: &str| Own {
+        machine: machine.to_owned(),
+        ports: vec![7443, 7444],
+    };
+    let table = read(&text).unwrap().table;
+    let wrong = table
+        .spares(&own("web-1.example.org"))
+        .unwrap_err()
+        .shown(&text);
+    assert!(
+        wrong.contains("port 7443 of web-1.example.org") && wrong.contains("^^^"),
+        "{wrong}"
+    );
+    table.spares(&own("db-1")).unwrap();
+    let watched = read(&text.replace("\"enforce\"", "\"watch\""))
+        .unwrap()
+        .table;
+    watched.spares(&own("web-1")).unwrap();
+    let open = read(&text.replace(
+        "\"192.0.2.0/24\", \"2001:db8::/32\"",
+        "\"0.0.0.0/0\", \"::/0\"",
+    ));
+    open.unwrap().table.spares(&own("web-1")).unwrap();
+}
