@@ -22,6 +22,7 @@ mod day;
 mod groups;
 mod members;
 mod pattern;
+mod signature;
 
 use std::path::PathBuf;
 
@@ -31,6 +32,7 @@ pub use day::Day;
 pub use groups::{Groups, Name};
 pub use members::{HostSet, Members};
 pub use pattern::Pattern;
+pub use signature::{NAMESPACE, NotSigners, Signers, Untrusted};
 
 /// The table `[policy]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
