@@ -35,7 +35,7 @@ tarball:
 bench:
 	@cli/prepare var
 	@$(MAKE) --no-print-directory build
-	cargo bench -p watchward-tests --bench figures
+	cargo bench -p watchward-tests --bench figures -- $(FIGURES)
 
 # All targets at once, so that what the scenarios run is built with what is tested beside it.
 test:

@@ -19,10 +19,20 @@ pub(crate) fn own() -> Duration {
 /// What a running process and its threads have used so far, to 10 ms.
 pub(crate) fn of(pid: u32) -> Result<Duration> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    ticks(&text, 2)
+}
+
+/// What a process has used so far, those of its children with it that have ended, to 10 ms: its line
+/// of `/proc/PID/stat` says so.
+pub(crate) fn of_stat(stat: &str) -> Result<Duration> {
+    ticks(stat, 4)
+}
+
+fn ticks(stat: &str, fields: usize) -> Result<Duration> {
     // The name, in brackets, may hold anything; what follows it is numbers.
-    let (_, numbers) = text.rsplit_once(')').context("no such format")?;
+    let (_, numbers) = stat.rsplit_once(')').context("no such format")?;
     let mut ticks = 0;
-    for number in numbers.split_whitespace().skip(11).take(2) {
+    for number in numbers.split_whitespace().skip(11).take(fields) {
         ticks += number.parse::<u64>()?;
     }
     Ok(Duration::from_millis(ticks * 10))

@@ -1,5 +1,7 @@
-//! `make bench`: what Watchward costs, in CPU time, beside what nobody can do with less.
+//! `make bench`: what Watchward costs, in CPU time, beside what nobody can do with less, and how soon it
+//! acts. `FIGURES=ban` measures one of `parse`, `pipeline` and `ban` alone.
 
+mod ban;
 mod cpu;
 mod log;
 mod pipeline;
@@ -23,12 +25,25 @@ const PATTERN: &str =
 
 fn main() -> Result<()> {
     let programs = programs()?;
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|it| !it.starts_with('-'))
+        .collect();
+    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|it| it == name);
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("auth.log");
-    say(&format!("Writing an auth.log of {LINES} lines ..."))?;
-    log::write(&file, LINES)?;
-    parsing(&programs, &file)?;
-    pipeline::measure(&programs, folder.path())
+    if wants("parse") {
+        let file = folder.path().join("auth.log");
+        say(&format!("Writing an auth.log of {LINES} lines ..."))?;
+        log::write(&file, LINES)?;
+        parsing(&programs, &file)?;
+    }
+    if wants("pipeline") {
+        pipeline::measure(&programs, folder.path())?;
+    }
+    if wants("ban") {
+        ban::measure(&programs)?;
+    }
+    Ok(())
 }
 
 /// The first figure: lines parsed per CPU second.
