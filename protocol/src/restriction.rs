@@ -207,6 +207,8 @@ pub struct Banned {
 pub struct Holding {
     /// The version of its enforcer; none: there is no enforcer, and nothing is held.
     pub enforcer: Option<String>,
+    /// The host's own addresses, but for those that only it or its link can reach.
+    pub addresses: Vec<IpAddr>,
     /// How far it is with the gates.
     pub phase: Phase,
     /// Of which generation they are.
@@ -313,6 +315,8 @@ pub struct Listener {
 pub struct Probed {
     /// What was tried.
     pub probe: Probe,
+    /// From which of the host's addresses, where that is known.
+    pub from: Option<IpAddr>,
     /// How it ended.
     pub reached: Reached,
     /// How the server greeted.

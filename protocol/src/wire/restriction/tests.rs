@@ -135,6 +135,7 @@ fn news() -> impl Strategy<Value = News> {
                 phase,
                 generation,
                 why: "because".to_owned(),
+                addresses: vec![[192, 0, 2, 1].into()],
                 gates,
                 bans,
                 vetoed,
@@ -160,6 +161,7 @@ fn news() -> impl Strategy<Value = News> {
                 reached,
                 banner: Some(banner.into()),
                 took: Duration::from_micros(7),
+                from: Some(probe.address),
             })
         },
     );

@@ -17,6 +17,8 @@ const LINES: usize = 8;
 const LINE: usize = 1024;
 /// How many of those whom a gate turned away are taken.
 const TURNED_AWAY: usize = 64;
+/// How many of a host's own addresses are taken.
+const ADDRESSES: usize = 256;
 /// How many vetoes are taken.
 const VETOES: usize = 1024;
 /// How much is taken of what listens.
@@ -117,6 +119,7 @@ impl From<Holding> for v1::Holding {
             gates: holding.gates.into_iter().map(Into::into).collect(),
             bans: holding.bans,
             vetoed: holding.vetoed.into_iter().map(Into::into).collect(),
+            addresses: holding.addresses.into_iter().map(bytes).collect(),
         }
     }
 }
@@ -134,6 +137,12 @@ impl From<v1::Holding> for Holding {
         let vetoed = wire.vetoed.into_iter().take(VETOES);
         Self {
             enforcer: wire.enforcer.map(|version| short(version, NAME)),
+            addresses: wire
+                .addresses
+                .iter()
+                .take(ADDRESSES)
+                .filter_map(known)
+                .collect(),
             phase,
             generation: wire.generation,
             why: text(wire.why),
@@ -147,6 +156,10 @@ impl From<v1::Holding> for Holding {
             vetoed: vetoed.filter_map(|one| one.try_into().ok()).collect(),
         }
     }
+}
+
+fn known(bytes: &Vec<u8>) -> Option<IpAddr> {
+    address(bytes).ok()
 }
 
 impl From<GateHeld> for wire::Gate {
@@ -163,13 +176,12 @@ impl From<GateHeld> for wire::Gate {
 impl From<wire::Gate> for GateHeld {
     fn from(wire: wire::Gate) -> Self {
         let mode = wire.mode().into();
-        let from = wire.from.iter().take(TURNED_AWAY);
-        let from: Vec<IpAddr> = from.filter_map(|one| address(one).ok()).collect();
+        let from = wire.from.iter().take(TURNED_AWAY).filter_map(known);
         Self {
             name: short(wire.name, NAME),
             mode,
             turned_away: wire.turned_away,
-            from,
+            from: from.collect(),
         }
     }
 }
@@ -256,6 +268,7 @@ impl From<Probed> for v1::Probed {
             reached: reached.into(),
             banner: probed.banner.map(Foreign::into_bytes),
             took: micros(probed.took),
+            from: probed.from.map(bytes),
         }
     }
 }
@@ -277,6 +290,7 @@ impl TryFrom<v1::Probed> for Probed {
             reached,
             banner: wire.banner.map(|banner| cut(banner, BANNER)),
             took: span(wire.took),
+            from: wire.from.as_ref().and_then(known),
         })
     }
 }
