@@ -143,6 +143,7 @@ fn incident(event: Row<'_>, screen: &Screen) -> String {
 fn message(event: Row<'_>, screen: &Screen) -> String {
     let (tone, word) = match event.text("state").as_str() {
         "delivered" => (Tone::Good, "to"),
+        "written" => (Tone::Warn, "only written, for"),
         "failed" => (Tone::Bad, "FAILED to"),
         "waiting" => (Tone::Warn, "waits for"),
         _ => (Tone::Dim, "not sent to"),

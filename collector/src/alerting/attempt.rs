@@ -38,6 +38,8 @@ pub(super) enum Outcome {
     /// The provider has taken it, calls it this, and can be asked under this name whether it has
     /// arrived.
     Submitted(String),
+    /// It lies in the folder under this path, and goes nowhere from there.
+    Written(String),
     /// It never will reach this address.
     Refused(String),
     /// The provider takes nothing from us: the account, the sender, or the configuration is wrong.
@@ -98,6 +100,12 @@ pub(super) fn next(
             state: State::Delivered,
             at: now,
             note: proof,
+            ..waiting
+        },
+        Outcome::Written(path) => Next {
+            state: State::Written,
+            at: now,
+            note: path,
             ..waiting
         },
         Outcome::Refused(note) => Next {
@@ -217,7 +225,9 @@ pub(super) fn receipt(
     now: Timestamp,
 ) -> Receipt {
     match outcome {
-        Outcome::Accepted(note) | Outcome::Submitted(note) => Receipt::Arrived(note),
+        Outcome::Accepted(note) | Outcome::Submitted(note) | Outcome::Written(note) => {
+            Receipt::Arrived(note)
+        }
         Outcome::Refused(note) | Outcome::Blocked(note) => Receipt::Lost(note),
         Outcome::Later(_) | Outcome::Unknown(_) | Outcome::Absent | Outcome::Unanswered(_) => {
             if now.since(taken) >= pace.receipt.duration() {

@@ -12,7 +12,7 @@ use super::message::Message;
 pub(super) fn write(folder: &Path, message: &Message, ending: &str, content: &[u8]) -> Outcome {
     let path = path(folder, message, ending);
     match put(folder, &path, content) {
-        Ok(()) => Outcome::Accepted(path.display().to_string()),
+        Ok(()) => Outcome::Written(path.display().to_string()),
         Err(error) => Outcome::Later(format!("cannot write {}: {error}", path.display())),
     }
 }
@@ -21,7 +21,7 @@ pub(super) fn write(folder: &Path, message: &Message, ending: &str, content: &[u
 pub(super) fn find(folder: &Path, message: &Message, ending: &str) -> Outcome {
     let path = path(folder, message, ending);
     if path.exists() {
-        return Outcome::Accepted(path.display().to_string());
+        return Outcome::Written(path.display().to_string());
     }
     Outcome::Absent
 }

@@ -81,6 +81,8 @@ pub(super) enum State {
     Unknown,
     /// The provider has taken it.
     Delivered,
+    /// It lies in the folder, and nobody sends it: no server is configured.
+    Written,
     /// It never will be.
     Failed,
     /// There was no reason any more to send it.
@@ -88,13 +90,14 @@ pub(super) enum State {
 }
 
 impl State {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Pending,
         Self::Held,
         Self::Folded,
         Self::Leased,
         Self::Unknown,
         Self::Delivered,
+        Self::Written,
         Self::Failed,
         Self::Dropped,
     ];
@@ -107,6 +110,7 @@ impl State {
             Self::Leased => "leased",
             Self::Unknown => "unknown",
             Self::Delivered => "delivered",
+            Self::Written => "written",
             Self::Failed => "failed",
             Self::Dropped => "dropped",
         }
@@ -118,7 +122,10 @@ impl State {
 
     /// Whether something may still become of it.
     pub(super) const fn is_live(self) -> bool {
-        !matches!(self, Self::Delivered | Self::Failed | Self::Dropped)
+        !matches!(
+            self,
+            Self::Delivered | Self::Written | Self::Failed | Self::Dropped
+        )
     }
 }
 

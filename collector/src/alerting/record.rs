@@ -146,6 +146,7 @@ impl Outbox {
 async fn remember(tx: &mut Tx, message: &Message, next: &Next, now: Timestamp) -> sqlx::Result<()> {
     let event = match next.state {
         State::Delivered => Some("told"),
+        State::Written => Some("written"),
         State::Failed => Some("failed"),
         // Said once, not at every attempt: an outage can be long and messages many.
         State::Pending | State::Unknown => (message.attempts == 1).then_some("delayed"),
@@ -173,6 +174,13 @@ fn report(message: &Message, next: &Next) {
             channel = message.channel.name(),
             contact = message.contact,
             "told"
+        ),
+        State::Written => tracing::info!(
+            incident = message.incident.code.as_str(),
+            channel = message.channel.name(),
+            contact = message.contact,
+            path = note,
+            "written into the folder"
         ),
         State::Failed => tracing::error!(
             incident = message.incident.code.as_str(),

@@ -233,7 +233,7 @@ impl Message {
         match self.sent.told.state {
             Told::Delivered => Tone::Good,
             Told::Failed => Tone::Bad,
-            Told::Unknown => Tone::Warn,
+            Told::Unknown | Told::Written => Tone::Warn,
             Told::Pending | Told::Held | Told::Folded | Told::Leased | Told::Dropped => Tone::Dim,
         }
     }

@@ -28,10 +28,10 @@ pub struct Happened {
     /// The incident's host, if it is about one.
     pub host: Option<String>,
     /// What happened: `opened`, `risen`, `repeated`, `resolved`, `silenced`, `silence over`,
-    /// `nobody told`; of a message `told`, `arrived`, `delayed`, `not told`, `failed`.
+    /// `nobody told`; of a message `told`, `written`, `arrived`, `delayed`, `not told`, `failed`.
     pub event: String,
-    /// `open` or `over`; of a message `delivered`, `waiting`, `dropped`
-    /// or `failed`.
+    /// `open` or `over`; of a message `delivered`, `written` (into the folder,
+    /// and sent to nobody), `waiting`, `dropped` or `failed`.
     pub state: &'static str,
     /// The title then, why it is over, or what the provider said.
     pub detail: String,
@@ -106,6 +106,7 @@ fn happened(row: &AnyRow) -> sqlx::Result<Happened> {
         host: row.try_get("host")?,
         state: match event.as_str() {
             "told" | "arrived" => "delivered",
+            "written" => "written",
             "delayed" => "waiting",
             "not told" => "dropped",
             "failed" => "failed",

@@ -114,7 +114,7 @@ pub(super) const MESSAGES: &str = "SELECT i.key, i.code, i.severity AS incident_
      m.created_at, m.done_at, m.sid, m.check_at, m.checks, \
      CAST(CASE WHEN EXISTS (SELECT 1 FROM alerting_message e WHERE e.incident = m.incident \
          AND e.contact = m.contact AND e.channel = m.channel AND e.id < m.id \
-         AND (e.state = 'delivered' OR e.maybe = 1)) THEN 1 ELSE 0 END AS BIGINT) AS told, \
+         AND (e.state IN ('delivered', 'written') OR e.maybe = 1)) THEN 1 ELSE 0 END AS BIGINT) AS told, \
      CAST(CASE WHEN EXISTS (SELECT 1 FROM alerting_message e WHERE e.incident = m.incident \
          AND e.contact = m.contact AND e.channel = m.channel AND e.summary IS NOT NULL) \
          THEN 1 ELSE 0 END AS BIGINT) AS folded, \

@@ -180,10 +180,16 @@ pub(in crate::alerting) async fn settle(
     .bind(summary.id)
     .execute(&mut **tx)
     .await?;
-    let event = if state == State::Failed {
-        "failed"
-    } else {
-        "told"
+    let event = match state {
+        State::Failed => "failed",
+        State::Written => "written",
+        State::Pending
+        | State::Held
+        | State::Folded
+        | State::Leased
+        | State::Unknown
+        | State::Delivered
+        | State::Dropped => "told",
     };
     sqlx::query(
         "INSERT INTO alerting_history (incident, at, event, note, contact, channel, address) \

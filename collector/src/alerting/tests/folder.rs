@@ -37,7 +37,7 @@ async fn with_nothing_configured_a_critical_alert_is_an_email_and_an_sms_in_the_
         assert!(all[0].1.contains("Check access from it"), "{}", all[0].1);
         let live = after(&life.store, before, 10).await.unwrap();
         let kinds: Vec<_> = live.iter().map(|one| (one.kind, one.state)).collect();
-        let told = ("message", "delivered");
+        let told = ("message", "written");
         assert_eq!(kinds, [("incident", "open"), told, told]);
     }
 }

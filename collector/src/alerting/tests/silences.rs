@@ -131,7 +131,7 @@ async fn what_is_open_still_is_told_when_its_silence_ends_and_says_so() {
         let events = events(&life).await;
         assert_eq!(
             events,
-            ["opened", "silenced", "silence over", "told", "told"]
+            ["opened", "silenced", "silence over", "written", "written"]
         );
         let sms = std::fs::read_dir(folder.path()).unwrap();
         let sms: Vec<_> = sms

@@ -30,7 +30,7 @@ async fn repeats_join_and_are_told_once() {
         let all = incidents(&life).await;
         assert_eq!((all.len(), all[0].1), (1, 5), "{:?}", fresh.kind());
         assert_eq!(life.states().await.len(), 1, "told once");
-        assert_eq!(history(&life).await, ["opened", "told"]);
+        assert_eq!(history(&life).await, ["opened", "written"]);
     }
 }
 
@@ -54,11 +54,11 @@ async fn what_becomes_worse_is_told_again_and_its_end_once() {
         assert_eq!(
             all,
             [
-                ("email", "opened", "delivered"),
-                ("email", "risen", "delivered"),
-                ("sms", "opened", "delivered"),
-                ("email", "resolved", "delivered"),
-                ("sms", "resolved", "delivered"),
+                ("email", "opened", "written"),
+                ("email", "risen", "written"),
+                ("sms", "opened", "written"),
+                ("email", "resolved", "written"),
+                ("sms", "resolved", "written"),
             ],
             "{:?}",
             fresh.kind()
