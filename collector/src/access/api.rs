@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -17,6 +17,7 @@ use super::rows::gap;
 use super::rows::listing::{self, Kept, Wanted};
 use crate::asked::{Addresses, Moment};
 use crate::store::Store;
+use crate::web::Parameters;
 
 /// `GET /v1/access` and `GET /v1/gaps`.
 pub fn routes() -> Router<Store> {
@@ -177,7 +178,7 @@ const MOST: u32 = 10_000;
 
 async fn access(
     State(store): State<Store>,
-    Query(asked): Query<Asked>,
+    Parameters(asked): Parameters<Asked>,
 ) -> Result<Json<Vec<Shown>>, StatusCode> {
     let kept = listing::list(&store, &asked.wanted(clock::now()))
         .await
@@ -207,7 +208,7 @@ struct ShownGap {
 
 async fn gaps(
     State(store): State<Store>,
-    Query(asked): Query<GapsAsked>,
+    Parameters(asked): Parameters<GapsAsked>,
 ) -> Result<Json<Vec<ShownGap>>, StatusCode> {
     let limit = i64::from(asked.limit.unwrap_or(100).min(MOST));
     let kept = gap::list(&store, limit)

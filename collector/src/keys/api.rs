@@ -1,6 +1,6 @@
 //! What the command line and other programs ask of keys, as JSON.
 
-use axum::extract::{ConnectInfo, Query, State as Shared};
+use axum::extract::{ConnectInfo, State as Shared};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::reading::{self, Counts, Listed, State, Wanted};
 use super::{Accept, accept};
 use crate::alerting::Bell;
 use crate::store::Store;
-use crate::web::{Caller, Problem};
+use crate::web::{Caller, Parameters, Problem};
 
 /// How many are listed unless asked otherwise, and at most.
 const USUAL: u32 = 1000;
@@ -151,7 +151,7 @@ struct Asked {
 
 async fn keys(
     Shared(sources): Shared<Sources>,
-    Query(asked): Query<Asked>,
+    Parameters(asked): Parameters<Asked>,
 ) -> Result<Json<Vec<Shown>>, Problem> {
     let now = clock::now();
     let wanted = Wanted {
@@ -198,7 +198,7 @@ struct Changed {
 
 async fn places(
     Shared(sources): Shared<Sources>,
-    Query(which): Query<Which>,
+    Parameters(which): Parameters<Which>,
 ) -> Result<Json<Vec<Place>>, Problem> {
     let now = clock::now();
     let found = reading::places(&sources.store, &which.fingerprint, now).await?;

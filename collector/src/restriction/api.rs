@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use futures_util::future::BoxFuture;
@@ -19,7 +19,7 @@ use super::rows::listing::{self, Came, Kept, OUTSIDE, Wanted};
 use super::services::written;
 use crate::asked::{Addresses, Moment};
 use crate::store::Store;
-use crate::web::Problem;
+use crate::web::{Parameters, Problem};
 
 /// How far back logins are counted.
 pub(super) const COUNTED: Duration = Duration::from_secs(90 * 86_400);
@@ -326,7 +326,7 @@ impl From<Kept> for Shown {
 
 async fn outside(
     State(room): State<Restriction>,
-    Query(asked): Query<Asked>,
+    Parameters(asked): Parameters<Asked>,
 ) -> Result<Json<Vec<Shown>>, Problem> {
     let kept = listing::outside(&room.store, &asked.wanted(clock::now())).await?;
     Ok(Json(kept.into_iter().map(Shown::from).collect()))
