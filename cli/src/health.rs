@@ -1,13 +1,20 @@
 //! `watchward health`: what is up, down, flapping or unknown.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::args::Health;
 use crate::client::Client;
 use crate::row::Row;
 use crate::screen::Screen;
 
-pub(crate) async fn run(collector: &Client, screen: &mut Screen) -> anyhow::Result<()> {
-    let answer: Value = collector.fetch("/v1/health", &[]).await?;
+pub(crate) async fn run(
+    collector: &Client,
+    Health { host, state }: Health,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let asked = json!({ "host": host, "state": state });
+    let query = Row::of(&asked).query(&["host", "state"]);
+    let answer: Value = collector.fetch("/v1/health", &query).await?;
     if screen.is_for_programs() {
         return Ok(screen.json(&answer)?);
     }
@@ -16,7 +23,7 @@ pub(crate) async fn run(collector: &Client, screen: &mut Screen) -> anyhow::Resu
             [
                 check.cell("host"),
                 check.cell("check"),
-                state(check),
+                standing(check),
                 check.moment("since"),
                 check.cell("detail"),
             ]
@@ -26,32 +33,35 @@ pub(crate) async fn run(collector: &Client, screen: &mut Screen) -> anyhow::Resu
 }
 
 /// How it stands. What has failed, and not so often yet that it is down, has no state to speak of.
-fn state(check: Row<'_>) -> String {
-    match (check.text("state").as_str(), check.number("failures")) {
-        ("unknown", Some(1)) => "failed once".to_owned(),
-        ("unknown", Some(times)) if times > 1 => format!("failed {times} times"),
-        _ => check.cell("state"),
+fn standing(check: Row<'_>) -> String {
+    let failing = check.text("failing") == "true";
+    match check.number("failures").filter(|_| failing) {
+        Some(1) => "failed once".to_owned(),
+        Some(times) => format!("failed {times} of {}", check.cell("failures_for_down")),
+        None => check.cell("state"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn what_has_failed_and_is_not_down_yet_says_how_often() {
         for (told, expected) in [
-            ("up", 0, "up"),
-            ("down", 3, "down"),
-            ("unknown", 0, "unknown"),
-            ("unknown", 1, "failed once"),
-            ("unknown", 2, "failed 2 times"),
+            ("up", 0, false, "up"),
+            ("down", 5, false, "down"),
+            ("unknown", 0, false, "unknown"),
+            ("unknown", 7, false, "unknown"),
+            ("unknown", 1, true, "failed once"),
+            ("unknown", 2, true, "failed 2 of 5"),
         ]
-        .map(|(state, failures, shown)| (json!({"state": state, "failures": failures}), shown))
-        {
-            assert_eq!(state(Row::of(&told)), expected);
+        .map(|(state, failures, failing, shown)| {
+            let told = json!({"state": state, "failures": failures, "failures_for_down": 5,
+                "failing": failing});
+            (told, shown)
+        }) {
+            assert_eq!(standing(Row::of(&told)), expected);
         }
     }
 }

@@ -44,6 +44,12 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// These fields as parameters of a question, as far as they say something.
+    pub(crate) fn query<'n>(self, names: &[&'n str]) -> Vec<(&'n str, String)> {
+        let said = names.iter().map(|name| (*name, self.text(name)));
+        said.filter(|(_, value)| !value.is_empty()).collect()
+    }
+
     /// The text in this field; a dash if there is none.
     pub(crate) fn cell(self, name: &str) -> String {
         let text = self.text(name);

@@ -1,18 +1,21 @@
 //! How checks stand, and how that changed, for the command line and the live view, as JSON.
 
 use axum::extract::State as Shared;
-use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use watchward_daemon::clock;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::judge::State;
-use super::rows::{check, past};
+use super::rows::check::{self, Kept};
+use super::rows::past;
 use crate::store::Store;
+use crate::web::{Parameters, Problem};
 
-/// `GET /v1/health`: how every check of every host stands.
+/// `GET /v1/health?host=web-1&state=down`: how the checks of hosts stand, all of them unless asked
+/// otherwise.
 pub fn routes() -> Router<Store> {
     Router::new().route("/v1/health", get(health))
 }
@@ -77,17 +80,41 @@ struct Standing {
     state: State,
     since: Timestamp,
     failures: u32,
+    /// How many failures in a row make it down.
+    failures_for_down: u32,
+    /// It fails, and not so often yet that it is down.
+    failing: bool,
     detail: String,
     last_at: Timestamp,
     interval_seconds: u64,
 }
 
-async fn health(Shared(store): Shared<Store>) -> Result<Json<Vec<Standing>>, StatusCode> {
-    let checks = check::list(&store).await.map_err(|error| {
-        tracing::error!(%error, "cannot read how checks stand");
-        StatusCode::INTERNAL_SERVER_ERROR
-    })?;
+/// What `GET /v1/health` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    host: Option<String>,
+    state: Option<State>,
+}
+
+impl Asked {
+    fn wants(&self, kept: &Kept) -> bool {
+        let host = self.host.as_ref();
+        host.is_none_or(|host| kept.host.name == *host)
+            && self.state.is_none_or(|state| kept.check.state == state)
+    }
+}
+
+async fn health(
+    Shared(store): Shared<Store>,
+    Parameters(asked): Parameters<Asked>,
+) -> Result<Json<Vec<Standing>>, Problem> {
+    let now = clock::now();
+    let mut checks = check::list(&store).await?;
+    checks.retain(|(_, kept)| asked.wants(kept));
     let standing = checks.into_iter().map(|(check, kept)| Standing {
+        failures_for_down: kept.check.enough,
+        failing: kept.failing(now).is_some(),
         host: kept.host.name,
         check: escaped(&check),
         state: kept.check.state,

@@ -104,6 +104,8 @@ pub(super) struct Check {
     pub(super) since: Timestamp,
     /// How often it has failed in a row.
     pub(super) failures: u32,
+    /// How often in a row makes it down; zero if nobody has said since it was first heard of.
+    pub(super) enough: u32,
     /// How often in a row it could not be run.
     pub(super) unrunnable: u32,
     /// What it found lately.
@@ -223,12 +225,14 @@ pub(super) fn judge(
         state: State::Unknown,
         since: at,
         failures: 0,
+        enough: 0,
         unrunnable: 0,
         history: History::always(report.verdict == Verdict::Failed),
         open: Open::default(),
     });
     check.count(report.verdict);
     let enough = report.failures.max(1);
+    check.enough = enough;
     let state = check.next(report.verdict, enough, flapping);
     if check.state != state {
         check.state = state;
@@ -246,6 +250,12 @@ pub(super) fn judge(
 }
 
 impl Check {
+    /// Whether it fails, and not so often yet that it is down: nobody can say how it stands.
+    pub(super) fn is_failing(&self) -> bool {
+        let counted = self.state == State::Unknown && self.unrunnable == 0;
+        counted && (1..self.enough).contains(&self.failures)
+    }
+
     fn count(&mut self, verdict: Verdict) {
         match verdict {
             Verdict::Passed => self.failures = 0,

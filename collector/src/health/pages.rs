@@ -46,7 +46,7 @@ struct List {
 async fn list(Shared(store): Shared<Store>, visitor: Visitor) -> Answer {
     page(&List {
         frame: visitor.frame("Checks"),
-        checks: shown(check::list(&store).await?),
+        checks: shown(check::list(&store).await?, visitor.now),
     })
 }
 
@@ -58,20 +58,21 @@ struct Trouble {
 }
 
 async fn overview(store: Store, visitor: Visitor) -> anyhow::Result<Part> {
-    let all = shown(check::list(&store).await?);
-    let count = |state| {
-        let of = all.iter().filter(|check| check.state == state).count();
-        i64::try_from(of).unwrap_or(i64::MAX)
+    let all = shown(check::list(&store).await?, visitor.now);
+    let count = |state, failing| {
+        let is = |check: &&Shown| check.state == state && check.failing.is_some() == failing;
+        i64::try_from(all.iter().filter(is).count()).unwrap_or(i64::MAX)
     };
     let tiles = [
-        ("checks down", State::Down),
-        ("checks flapping", State::Flapping),
-        ("checks unknown", State::Unknown),
-        ("checks up", State::Up),
+        ("checks down", State::Down, false),
+        ("checks failing", State::Unknown, true),
+        ("checks flapping", State::Flapping, false),
+        ("checks unknown", State::Unknown, false),
+        ("checks up", State::Up, false),
     ];
-    let tiles = tiles.map(|(name, state)| Tile {
+    let tiles = tiles.map(|(name, state, failing)| Tile {
         name,
-        count: count(state),
+        count: count(state, failing),
         tone: tone(state),
         path: "/checks",
     });
@@ -113,7 +114,7 @@ async fn about_host(store: Store, visitor: Visitor, host: String) -> anyhow::Res
             .filter(|one| one.check_name == name)
             .collect();
         let graphs = graphs(&own, ends, kept.every)?;
-        checks.push((Shown::of(&name, kept), graphs));
+        checks.push((Shown::of(&name, kept, visitor.now), graphs));
     }
     let body = Html::of(&OfHost {
         frame: visitor.frame(""),
@@ -177,6 +178,8 @@ struct Shown {
     host: String,
     name: String,
     state: State,
+    /// How often it has failed, of how often makes it down.
+    failing: Option<(u32, u32)>,
     tone: Tone,
     since: Timestamp,
     last: Timestamp,
@@ -184,9 +187,10 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(name: &str, kept: Kept) -> Self {
+    fn of(name: &str, kept: Kept, now: Timestamp) -> Self {
         Self {
             name: escaped(name),
+            failing: kept.failing(now),
             state: kept.check.state,
             tone: tone(kept.check.state),
             since: kept.check.since,
@@ -196,19 +200,24 @@ impl Shown {
         }
     }
 
-    fn word(&self) -> &'static str {
-        match self.state {
-            State::Up => "up",
-            State::Down => "down",
-            State::Flapping => "flapping",
-            State::Unknown => "unknown",
-        }
+    fn word(&self) -> String {
+        let word = match (self.state, self.failing) {
+            (State::Up, _) => "up",
+            (State::Down, _) => "down",
+            (State::Flapping, _) => "flapping",
+            (State::Unknown, Some((1, _))) => "failed once",
+            (State::Unknown, Some((times, enough))) => {
+                return format!("failed {times} of {enough}");
+            }
+            (State::Unknown, None) => "unknown",
+        };
+        word.to_owned()
     }
 }
 
-fn shown(all: Vec<(String, Kept)>) -> Vec<Shown> {
+fn shown(all: Vec<(String, Kept)>, now: Timestamp) -> Vec<Shown> {
     all.into_iter()
-        .map(|(name, kept)| Shown::of(&name, kept))
+        .map(|(name, kept)| Shown::of(&name, kept, now))
         .collect()
 }
 

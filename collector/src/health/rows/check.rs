@@ -85,6 +85,12 @@ impl Kept {
             || self.gone_at.is_some_and(|gone_at| heard.kept_at <= gone_at)
     }
 
+    /// How often it has failed, and how often makes it down, while it fails and is not down yet.
+    pub(in crate::health) fn failing(&self, now: Timestamp) -> Option<(u32, u32)> {
+        let failing = self.check.is_failing() && now < self.due_at;
+        failing.then_some((self.check.failures, self.check.enough))
+    }
+
     /// Whether it is still run.
     pub(in crate::health) fn stands(&self) -> bool {
         self.gone_at.is_none()
@@ -126,6 +132,7 @@ fn kept(row: &AnyRow) -> sqlx::Result<(Key, Kept)> {
             state: state(number("state")?),
             since: stamp(number("since")?),
             failures: small("failures")?,
+            enough: small("enough")?,
             unrunnable: small("unrunnable")?,
             history: History::from_bits(number("history")?),
             open: Open::from_bits(number("incidents")?),
@@ -151,15 +158,15 @@ pub(in crate::health) async fn keep(tx: &mut Tx, checks: &BTreeMap<Key, Kept>) -
     let checks: Vec<_> = checks.iter().collect();
     Bulk {
         before: "INSERT INTO health_check (host, check_name, host_name, state, since, failures, \
-            unrunnable, history, incidents, detail, last_at, heard_at, every, due_at, epoch, seq) \
+            unrunnable, history, incidents, detail, last_at, heard_at, every, due_at, epoch, seq, enough) \
             VALUES ",
-        columns: 16,
+        columns: 17,
         after: " ON CONFLICT (host, check_name) DO UPDATE SET host_name = excluded.host_name, \
             state = excluded.state, since = excluded.since, failures = excluded.failures, \
             unrunnable = excluded.unrunnable, history = excluded.history, \
             incidents = excluded.incidents, detail = excluded.detail, last_at = excluded.last_at, \
             heard_at = excluded.heard_at, every = excluded.every, due_at = excluded.due_at, \
-            epoch = excluded.epoch, seq = excluded.seq, mute_at = NULL, gone_at = NULL",
+            epoch = excluded.epoch, seq = excluded.seq, enough = excluded.enough, mute_at = NULL, gone_at = NULL",
     }
     .execute(tx, &checks, |(key, kept), values| {
         let check = &kept.check;
@@ -179,7 +186,8 @@ pub(in crate::health) async fn keep(tx: &mut Tx, checks: &BTreeMap<Key, Kept>) -
             .number(micros(kept.every))
             .number(kept.due_at.as_micros())
             .number(kept.epoch.0.cast_signed())
-            .number(kept.seq.cast_signed());
+            .number(kept.seq.cast_signed())
+            .number(i64::from(check.enough));
     })
     .await
 }

@@ -21,7 +21,8 @@ use crate::store::{Deadlines, Schema};
 /// `due_at` is when a check has fallen silent, if nothing more comes; `epoch` and `seq` are those of
 /// its last report, so that a repeat is known. `mute_at` is when people are told of a silent check,
 /// if its host is heard until then. `gone_at` is when the host's agent said that it does not run the
-/// check any more, by the host's clock: what it found before may come after.
+/// check any more, by the host's clock: what it found before may come after. `enough` is how many
+/// failures in a row make it down.
 pub const SCHEMA: Schema = Schema {
     room: "health",
     steps: &[
@@ -47,6 +48,7 @@ pub const SCHEMA: Schema = Schema {
         "ALTER TABLE health_check ADD COLUMN mute_at BIGINT",
         "ALTER TABLE health_check ADD COLUMN gone_at BIGINT",
         "CREATE INDEX health_transition_received ON health_transition (received_at)",
+        "ALTER TABLE health_check ADD COLUMN enough BIGINT NOT NULL DEFAULT 0",
     ],
 };
 

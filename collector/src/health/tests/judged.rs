@@ -60,6 +60,22 @@ fn is_down_after_enough_failures_in_a_row_and_up_at_the_first_pass() {
 }
 
 #[test]
+fn what_fails_and_is_not_down_yet_says_how_often_it_has() {
+    for (letters, failing) in [
+        ("f", Some((1, 3))),
+        ("ff", Some((2, 3))),
+        ("fff", None),
+        ("p", None),
+        ("u", None),
+        ("fu", None),
+    ] {
+        let (check, _) = run(&verdicts(letters), 3);
+        let said = check.is_failing().then_some((check.failures, check.enough));
+        assert_eq!(said, failing, "{letters}");
+    }
+}
+
+#[test]
 fn flaps_when_half_of_what_could_change_does_until_it_is_stable() {
     use Follow::{Raise, Resolve};
     let steady = "p".repeat(30);

@@ -107,6 +107,7 @@ fn of(check: &str, detail: &str, trouble: Trouble) -> Alert {
         state: State::Down,
         since: at(0),
         failures: 3,
+        enough: 3,
         unrunnable: 0,
         history: History::from_bits(0),
         open: Open::default(),
