@@ -4,19 +4,24 @@ use serde_json::{Value, json};
 use watchward_daemon::clock;
 use watchward_protocol::time::Timestamp;
 
-use crate::args::Hosts;
+use crate::args::{HostCommand, Hosts};
 use crate::client::Client;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
 
 pub(crate) async fn run(
     collector: &Client,
-    command: Option<Hosts>,
+    asked: Hosts,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    match command.unwrap_or(Hosts::List) {
-        Hosts::List => list(&fetch(collector).await?, screen),
-        Hosts::Revoke { host } => revoke(collector, &host, screen).await,
+    match asked.command {
+        None | Some(HostCommand::List) => {
+            let wanted = json!({ "name": asked.name, "state": asked.state });
+            let query = Row::of(&wanted).query(&["name", "state"]);
+            let answer = collector.fetch("/v1/hosts", &query).await?;
+            list(&answer, query.is_empty(), screen)
+        }
+        Some(HostCommand::Revoke { host }) => revoke(collector, &host, screen).await,
     }
 }
 
@@ -25,11 +30,11 @@ pub(crate) async fn fetch(collector: &Client) -> anyhow::Result<Value> {
     collector.fetch("/v1/hosts", &[]).await
 }
 
-fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+fn list(answer: &Value, all: bool, screen: &mut Screen) -> anyhow::Result<()> {
     if screen.is_for_programs() {
         return Ok(screen.json(answer)?);
     }
-    if Row::all(answer).next().is_none() {
+    if all && Row::all(answer).next().is_none() {
         screen.line("No hosts yet. Invite one: watchward token create NAME")?;
         return Ok(());
     }

@@ -8,31 +8,19 @@ use crate::hosts::encoded;
 use crate::row::Row;
 use crate::screen::{Screen, safe, safe_lines};
 
-pub(crate) async fn run(
+/// The incidents, all of them or some.
+pub(crate) async fn list(
     collector: &Client,
-    code: Option<String>,
+    (open, host): (bool, Option<String>),
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    let path = match &code {
-        Some(code) => format!("/v1/incidents/{}", encoded(code)),
-        None => "/v1/incidents".to_owned(),
-    };
-    let answer: Value = collector.fetch(&path, &[]).await?;
+    let asked = json!({ "state": open.then_some("open"), "host": host });
+    let query = Row::of(&asked).query(&["state", "host"]);
+    let answer: Value = collector.fetch("/v1/incidents", &query).await?;
     if screen.is_for_programs() {
-        let list = answer.get("incidents").unwrap_or(&answer);
-        return Ok(screen.json(list)?);
+        return Ok(screen.json(answer.get("incidents").unwrap_or(&answer))?);
     }
-    if code.is_none() {
-        return list(&answer, screen);
-    }
-    for incident in Row::all(&answer) {
-        one(incident, screen)?;
-    }
-    Ok(())
-}
-
-fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
-    let rows: Vec<_> = Row::all(answer)
+    let rows: Vec<_> = Row::all(&answer)
         .map(|incident| {
             [
                 incident.cell("id"),
@@ -76,12 +64,7 @@ pub(crate) async fn route(
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
     let asked = json!({ "severity": severity, "room": room, "host": host });
-    let asked = Row::of(&asked);
-    let query: Vec<_> = ["severity", "room", "host"]
-        .into_iter()
-        .map(|name| (name, asked.text(name)))
-        .filter(|(_, value)| !value.is_empty())
-        .collect();
+    let query = Row::of(&asked).query(&["severity", "room", "host"]);
     let answer: Value = collector.fetch("/v1/alerting/route", &query).await?;
     if screen.is_for_programs() {
         return Ok(screen.json(&answer)?);
@@ -97,8 +80,20 @@ pub(crate) async fn route(
     Ok(screen.table(["WHO", "BY", "TO"], &rows)?)
 }
 
-/// All about one incident.
-fn one(incident: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
+/// All about the incident with this code.
+pub(crate) async fn one(collector: &Client, code: &str, screen: &mut Screen) -> anyhow::Result<()> {
+    let path = format!("/v1/incidents/{}", encoded(code));
+    let answer: Value = collector.fetch(&path, &[]).await?;
+    if screen.is_for_programs() {
+        return Ok(screen.json(answer.get("incidents").unwrap_or(&answer))?);
+    }
+    for incident in Row::all(&answer) {
+        whole(incident, screen)?;
+    }
+    Ok(())
+}
+
+fn whole(incident: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
     let head = format!(
         "{} {}, {}: {}",
         incident.cell("id"),

@@ -53,10 +53,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let collector = Client::new(&args.socket)?;
     match args.command {
         Command::Token(command) => token::run(&collector, command, &mut screen).await,
-        Command::Hosts { command } => hosts::run(&collector, command, &mut screen).await,
+        Command::Hosts(asked) => hosts::run(&collector, asked, &mut screen).await,
         Command::Access(filter) => access::run(&collector, filter, &mut screen).await,
         Command::Networks => networks::run(&collector, &mut screen).await,
-        Command::Health => health::run(&collector, &mut screen).await,
+        Command::Health(asked) => health::run(&collector, asked, &mut screen).await,
         Command::Incidents {
             command:
                 Some(Incidents::Route {
@@ -66,7 +66,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
                 }),
             ..
         } => incidents::route(&collector, (severity, room, host), &mut screen).await,
-        Command::Incidents { code, .. } => incidents::run(&collector, code, &mut screen).await,
+        Command::Incidents {
+            code: Some(code), ..
+        } => incidents::one(&collector, &code, &mut screen).await,
+        Command::Incidents { open, host, .. } => {
+            incidents::list(&collector, (open, host), &mut screen).await
+        }
         Command::Silences { all } => silences::list(&collector, all, &mut screen).await,
         Command::Silence(command) => silences::run(&collector, command, &mut screen).await,
         Command::People { command } => people::run(&collector, command, &mut screen).await,

@@ -79,10 +79,11 @@ pub(crate) async fn run(
                         token.cell("host"),
                         token.moment("created_at"),
                         token.moment("expires_at"),
+                        token.moment("used_at"),
                     ]
                 })
                 .collect();
-            screen.table(["HOST", "MADE (UTC)", "EXPIRES (UTC)"], &rows)?;
+            screen.table(["HOST", "MADE (UTC)", "EXPIRES (UTC)", "USED (UTC)"], &rows)?;
         }
     }
     Ok(())

@@ -98,7 +98,7 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
         store,
         people,
         hosts,
-        alerting: followed.alerting,
+        alerting: (followed.alerting).knowing(|store, name| Box::pin(hosts::is_known(store, name))),
         rules: followed.rules,
         key_rules: followed.key_rules,
         bell: rooms.bell.clone(),

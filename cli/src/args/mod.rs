@@ -41,16 +41,13 @@ pub(crate) enum Command {
     Token(Token),
     /// The hosts that are watched, and what is watched on each
     #[command(visible_alias = "host")]
-    Hosts {
-        #[command(subcommand)]
-        command: Option<Hosts>,
-    },
+    Hosts(Hosts),
     /// Who got in, and who tried to
     Access(Access),
     /// From where people may come, and who came from elsewhere
     Networks,
     /// What is up, down, flapping or unknown
-    Health,
+    Health(Health),
     /// What opens each account, since when, and who used it last
     #[command(visible_alias = "key")]
     Keys(Keys),
@@ -58,7 +55,14 @@ pub(crate) enum Command {
     #[command(visible_alias = "incident", args_conflicts_with_subcommands = true)]
     Incidents {
         /// All about the incident with this code, such as W-7K3F
+        #[arg(conflicts_with_all = ["open", "host"])]
         code: Option<String>,
+        /// Only those that are open
+        #[arg(long)]
+        open: bool,
+        /// Only those about this host
+        #[arg(long, value_name = "NAME")]
+        host: Option<String>,
         #[command(subcommand)]
         command: Option<Incidents>,
     },
@@ -108,12 +112,58 @@ pub(crate) enum Token {
         #[arg(long, value_name = "SPAN", value_parser = span)]
         life: Option<Span>,
     },
-    /// The tokens that were made, and whether they were used; never the tokens themselves
+    /// The tokens that were made, and when they were used; never the tokens themselves
+    ///
+    /// They are remembered until a day after they expire.
     List,
 }
 
+/// The hosts, and what is watched on each.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Hosts {
+    /// Only the host of this name, whatever its state
+    pub(crate) name: Option<String>,
+    /// Only those in this state; without it, those that are not revoked
+    #[arg(long)]
+    pub(crate) state: Option<HostState>,
+    #[command(subcommand)]
+    pub(crate) command: Option<HostCommand>,
+}
+
+/// Whether a host is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum HostState {
+    Heard,
+    Silent,
+    Revoked,
+    All,
+}
+
+/// Which checks are shown.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Health {
+    /// Only those of this host
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Option<String>,
+    /// Only those that stand so
+    #[arg(long)]
+    pub(crate) state: Option<CheckState>,
+}
+
+/// How a check stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CheckState {
+    Up,
+    Down,
+    Flapping,
+    Unknown,
+}
+
 #[derive(Debug, Subcommand)]
-pub(crate) enum Hosts {
+pub(crate) enum HostCommand {
     /// The hosts that are watched
     List,
     /// Cut a host off for good: its certificate is worth nothing from now on
@@ -152,10 +202,15 @@ pub(crate) enum Silence {
 
 /// What is silenced: incidents to which all of this applies.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "watchward silence add [--host NAME] [--group GROUP] [--room ROOM] \
+        [--key START] --for SPAN --reason TEXT [--also-critical]",
+    after_help = "At least one of --host, --group, --room and --key says what is silenced."
+)]
 #[group(id = "scope", multiple = true, required = true, args = ["host", "group", "room", "key"])]
 pub(crate) struct AddSilence {
     /// About this host
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     pub(crate) host: Option<String>,
     /// About a host of this group
     #[arg(long)]
@@ -164,13 +219,13 @@ pub(crate) struct AddSilence {
     #[arg(long)]
     pub(crate) room: Option<Room>,
     /// With a key that begins so, such as health.down
-    #[arg(long)]
+    #[arg(long, value_name = "START")]
     pub(crate) key: Option<String>,
     /// For how long, such as 2h; 30 days at most
     #[arg(long = "for", value_name = "SPAN", value_parser = span)]
     pub(crate) span: Span,
     /// Why, for those who wonder
-    #[arg(long)]
+    #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
     /// Also what is critical about who got in, or could
     #[arg(long)]

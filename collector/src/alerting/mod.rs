@@ -33,6 +33,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use watchward_daemon::clock;
@@ -184,6 +185,22 @@ pub async fn resolve(tx: &mut Tx, key: &str, why: &str, now: Timestamp) -> sqlx:
     rows::announce(tx, incident, Kind::Resolved, severity).await
 }
 
+/// Ends every open incident about the host of this name, because the host is gone.
+///
+/// # Errors
+/// The database's.
+pub async fn resolve_of_host(
+    tx: &mut Tx,
+    host: &str,
+    why: &str,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    for key in rows::open_of_host(tx, host).await? {
+        resolve(tx, &key, why, now).await?;
+    }
+    Ok(())
+}
+
 /// How many silences are listed.
 const SILENCES: i64 = 500;
 
@@ -240,7 +257,12 @@ pub struct Rules {
     pub routes: Live<Routes>,
     /// Which hosts belong together.
     pub groups: Live<Groups>,
+    /// Whether a host of this name is watched.
+    pub is_host: IsHost,
 }
+
+/// Whether a host of this name is watched, as the room of hosts knows.
+pub type IsHost = for<'a> fn(&'a Store, &'a str) -> BoxFuture<'a, sqlx::Result<bool>>;
 
 /// The hands that change what the room goes by.
 #[derive(Debug)]
@@ -265,8 +287,16 @@ impl Rules {
             config,
             routes,
             groups,
+            is_host: |_, _| Box::pin(async { Ok(true) }),
         };
         (changes, rules)
+    }
+
+    /// The same, with somebody who knows which hosts are watched.
+    #[must_use]
+    pub fn knowing(mut self, is_host: IsHost) -> Self {
+        self.is_host = is_host;
+        self
     }
 }
 

@@ -130,6 +130,7 @@ impl Outbox {
             config,
             routes,
             groups,
+            is_host: _,
         } = &self.rules;
         if let Some(silence) = silence::covering(silences, incident.about(), &groups.now(), now) {
             rows::hold(tx, incident.id, silence.id).await?;

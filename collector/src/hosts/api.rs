@@ -9,10 +9,12 @@ use watchward_daemon::clock;
 use watchward_protocol::span::Span;
 
 use super::registry::is_name;
+use super::rows::Which;
 use super::{Hosts, rows};
-use crate::web::Problem;
+use crate::web::{Parameters, Problem};
 
-/// The room's paths.
+/// The room's paths. `GET /v1/hosts` names those that may talk to us; with `?state=revoked` or
+/// `?state=all` others too, and with `?name=web-1` that one, whatever its state.
 pub fn routes(hosts: Hosts) -> Router {
     Router::new()
         .route("/v1/tokens", post(create).get(tokens))
@@ -60,11 +62,32 @@ async fn create(
 }
 
 async fn tokens(State(hosts): State<Hosts>) -> Result<Json<Vec<rows::token::TokenRow>>, Problem> {
-    Ok(Json(rows::token::usable(&hosts.store, clock::now()).await?))
+    Ok(Json(rows::token::known(&hosts.store).await?))
 }
 
-async fn list(State(hosts): State<Hosts>) -> Result<Json<Vec<rows::HostRow>>, Problem> {
-    Ok(Json(rows::hosts(&hosts.store).await?))
+/// What `GET /v1/hosts` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    name: Option<String>,
+    state: Option<Which>,
+}
+
+async fn list(
+    State(hosts): State<Hosts>,
+    Parameters(asked): Parameters<Asked>,
+) -> Result<Json<Vec<rows::HostRow>>, Problem> {
+    let mut all = rows::hosts(&hosts.store).await?;
+    let Some(name) = asked.name else {
+        let which = asked.state.unwrap_or_default();
+        all.retain(|host| which.has(host));
+        return Ok(Json(all));
+    };
+    all.retain(|host| host.name == name && asked.state.is_none_or(|which| which.has(host)));
+    if all.is_empty() {
+        return Err(Problem::missing("there is no such host of this name"));
+    }
+    Ok(Json(all))
 }
 
 async fn revoke(

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::routing::get;
+use serde::Deserialize;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::rows::finding::FindingRow;
-use super::rows::{self, HostRow};
+use super::rows::{self, HostRow, Which};
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Sorry, Tile, Tone, Visitor, page};
 
@@ -32,13 +33,27 @@ pub fn pages(store: Store) -> Pages {
 struct List {
     frame: Frame,
     hosts: Vec<Shown>,
+    which: Which,
+    /// How many are revoked.
+    revoked: usize,
 }
 
-async fn list(State(store): State<Store>, visitor: Visitor) -> Answer {
-    let hosts = rows::hosts(&store).await?;
+/// What the list is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    state: Which,
+}
+
+async fn list(State(store): State<Store>, Query(asked): Query<Asked>, visitor: Visitor) -> Answer {
+    let mut hosts = rows::hosts(&store).await?;
+    let revoked = hosts.iter().filter(|host| Which::Revoked.has(host)).count();
+    hosts.retain(|host| asked.state.has(host));
     page(&List {
         frame: visitor.frame("Hosts"),
         hosts: hosts.into_iter().map(Shown::from).collect(),
+        which: asked.state,
+        revoked,
     })
 }
 

@@ -21,6 +21,9 @@ pub(super) fn is_name(text: &str) -> bool {
     (1..=253).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with(['-', '.'])
 }
 
+/// Why incidents of a host are over.
+const REVOKED: &str = "the host was revoked";
+
 /// How many bytes a token's secret has.
 const SECRET: usize = 32;
 
@@ -57,6 +60,10 @@ impl Hosts {
     pub(super) async fn revoke(&self, name: &str, now: Timestamp) -> anyhow::Result<bool> {
         let mut tx = self.store.begin().await?;
         let gone = self.retire(&mut tx, name, now).await?;
+        if gone > 0 {
+            // Nobody tells any more whether it is over.
+            alerting::resolve_of_host(&mut tx, name, REVOKED, now).await?;
+        }
         tx.commit().await?;
         self.revoked.send_modify(|count| *count += 1);
         Ok(gone > 0)
@@ -70,7 +77,7 @@ impl Hosts {
                 id: *id,
                 name: name.to_owned(),
             };
-            alerting::resolve(tx, &judge::key(&host), "the host was revoked", now).await?;
+            alerting::resolve(tx, &judge::key(&host), REVOKED, now).await?;
             if let Some(act) = self.on_revoke {
                 act(tx, *id, now).await?;
             }

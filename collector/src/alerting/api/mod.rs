@@ -1,6 +1,6 @@
 //! What the command line and other programs ask: incidents, their history, and who was told.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
@@ -15,13 +15,13 @@ use super::rows::{self, Happened, Sent, Wanted};
 use super::silence;
 use super::{Room, Rules, Severity};
 use crate::store::Store;
-use crate::web::Problem;
+use crate::web::{Parameters, Problem};
 
 /// How many incidents are listed unless asked otherwise, and at most.
 const USUAL: i64 = 100;
 const MOST: i64 = 1000;
 
-/// `GET /v1/incidents?state=open&limit=100`: incidents, the newest first; `GET
+/// `GET /v1/incidents?state=open&host=web-1&limit=100`: incidents, the newest first; `GET
 /// /v1/incidents/W-7K3F`: those with this code; `GET /v1/alerting`: where messages go; `GET
 /// /v1/alerting/route?severity=critical`: who would be told. Times are microseconds of UTC.
 pub fn routes(store: Store, rules: Rules) -> Router {
@@ -31,7 +31,7 @@ pub fn routes(store: Store, rules: Rules) -> Router {
         .route("/v1/alerting", get(ways))
         .route("/v1/alerting/route", get(route))
         .with_state((store.clone(), rules.clone()))
-        .merge(silences::routes(store, rules.groups))
+        .merge(silences::routes(store, rules))
 }
 
 /// What the room has.
@@ -41,6 +41,7 @@ type Has = State<(Store, Rules)>;
 #[serde(deny_unknown_fields)]
 struct Asked {
     state: Option<Which>,
+    host: Option<String>,
     limit: Option<i64>,
 }
 
@@ -53,11 +54,13 @@ enum Which {
 
 type Answer = Result<Json<Value>, Problem>;
 
-async fn list(State(has): Has, Query(asked): Query<Asked>) -> Answer {
+async fn list(State(has): Has, Parameters(asked): Parameters<Asked>) -> Answer {
     let limit = asked.limit.unwrap_or(USUAL).clamp(1, MOST);
-    let wanted = match asked.state {
-        Some(Which::Open) => Wanted::Open(limit),
-        Some(Which::All) | None => Wanted::Newest(limit),
+    let wanted = match (asked.host, asked.state) {
+        (Some(host), Some(Which::Open)) => Wanted::OpenOf(host, limit),
+        (Some(host), Some(Which::All) | None) => Wanted::NewestOf(host, limit),
+        (None, Some(Which::Open)) => Wanted::Open(limit),
+        (None, Some(Which::All) | None) => Wanted::Newest(limit),
     };
     Ok(answer(&has, &wanted).await?)
 }
@@ -95,7 +98,7 @@ struct Imagined {
 }
 
 /// Who would be told, and by what; and whether a silence holds it back.
-async fn route(State((store, rules)): Has, Query(asked): Query<Imagined>) -> Answer {
+async fn route(State((store, rules)): Has, Parameters(asked): Parameters<Imagined>) -> Answer {
     let key = asked.room.map_or("", Room::name);
     let about = About::new(key, asked.severity, asked.host.as_deref());
     let config = rules.config.now();

@@ -6,25 +6,24 @@ use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use watchward_daemon::clock;
-use watchward_daemon::config::Live;
 use watchward_protocol::span::Span;
+use watchward_protocol::text::Foreign;
 
 use super::super::about::Room;
 use super::super::silence::{NewSilence, Scope, Silence};
-use super::super::{add_silence, end_silence, silences};
-use crate::policy::Groups;
+use super::super::{Rules, add_silence, end_silence, silences};
 use crate::store::Store;
 use crate::web::{Caller, Problem};
 
 /// `GET /v1/silences`: the newest first; `POST /v1/silences`: one more; `POST /v1/silences/7/end`.
-pub(super) fn routes(store: Store, groups: Live<Groups>) -> Router {
+pub(super) fn routes(store: Store, rules: Rules) -> Router {
     Router::new()
         .route("/v1/silences", get(list).post(add))
         .route("/v1/silences/{id}/end", post(end))
-        .with_state((store, groups))
+        .with_state((store, rules))
 }
 
-type Has = State<(Store, Live<Groups>)>;
+type Has = State<(Store, Rules)>;
 
 /// Who asks on the admin socket, if that can be known.
 type Who = Option<Extension<ConnectInfo<Caller>>>;
@@ -60,14 +59,22 @@ async fn list(State((store, _)): Has) -> Result<Json<Value>, Problem> {
 }
 
 async fn add(
-    State((store, groups)): Has,
+    State((store, rules)): Has,
     who: Who,
     Json(wanted): Json<Wanted>,
 ) -> Result<Json<Value>, Problem> {
     if let Some(group) = &wanted.group
-        && !groups.now().knows(group)
+        && !rules.groups.now().knows(group)
     {
         return Err(Problem::refused("the policy has no such group"));
+    }
+    if let Some(host) = &wanted.host
+        && !(rules.is_host)(&store, host).await?
+    {
+        let host = Foreign::from(host.as_str()).shortened(100);
+        return Err(Problem::refused(format!(
+            "no host is called {host}: it would silence nothing; `watchward hosts` names them"
+        )));
     }
     let new = NewSilence {
         scope: Scope {

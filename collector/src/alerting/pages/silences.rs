@@ -69,8 +69,14 @@ pub(super) async fn add(
     visitor: Visitor,
     Form(typed): Form<Typed>,
 ) -> Answer {
+    let host = said(&typed.host);
+    let nobody = match &host {
+        Some(host) => !(has.1.is_host)(&has.0, host).await?,
+        None => false,
+    };
     let trouble = match wanted(&typed, &has, visitor.now) {
         Err(trouble) => trouble,
+        Ok(_) if nobody => "No host is called so: this would silence nothing.".to_owned(),
         Ok(new) => {
             let added = add_silence(&has.0, new, &visitor.session.name, visitor.now);
             match added.await? {

@@ -174,6 +174,16 @@ pub(super) async fn open(
     Ok((row.try_get("id")?, severity(&row)?, row.try_get("repeats")?))
 }
 
+/// The keys of the incidents that are open about a host.
+pub(super) async fn open_of_host(tx: &mut Tx, host: &str) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "SELECT key FROM alerting_incident WHERE host = $1 AND resolved_at IS NULL ORDER BY id",
+    )
+    .bind(host)
+    .fetch_all(&mut **tx)
+    .await
+}
+
 /// Makes an incident more severe.
 pub(super) async fn rise(tx: &mut Tx, incident: i64, to: Severity) -> sqlx::Result<()> {
     sqlx::query("UPDATE alerting_incident SET severity = $1 WHERE id = $2")

@@ -80,6 +80,10 @@ pub(in crate::alerting) enum Wanted {
     Newest(i64),
     /// The newest of those that are open.
     Open(i64),
+    /// The newest of those about this host.
+    NewestOf(String, i64),
+    /// The newest of those about this host that are open.
+    OpenOf(String, i64),
     /// The newest of those that are over and came before the one with this number.
     Over(i64, i64),
     /// Those with this code.
@@ -98,6 +102,17 @@ pub(in crate::alerting) async fn incidents(
         Wanted::Open(limit) => sqlx::query(
             "SELECT * FROM alerting_incident WHERE resolved_at IS NULL ORDER BY id DESC LIMIT $1",
         )
+        .bind(*limit),
+        Wanted::NewestOf(host, limit) => {
+            sqlx::query("SELECT * FROM alerting_incident WHERE host = $1 ORDER BY id DESC LIMIT $2")
+                .bind(host)
+                .bind(*limit)
+        }
+        Wanted::OpenOf(host, limit) => sqlx::query(
+            "SELECT * FROM alerting_incident WHERE host = $1 AND resolved_at IS NULL \
+             ORDER BY id DESC LIMIT $2",
+        )
+        .bind(host)
         .bind(*limit),
         Wanted::Over(before, limit) => sqlx::query(
             "SELECT * FROM alerting_incident WHERE resolved_at IS NOT NULL AND id < $1 \

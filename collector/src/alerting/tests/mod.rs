@@ -113,6 +113,7 @@ impl Life {
             config: config.clone(),
             routes,
             groups: Live::fixed(groups()),
+            is_host: Rules::default().is_host,
         };
         Self {
             store: fresh.reopen().await,

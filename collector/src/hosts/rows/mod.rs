@@ -4,7 +4,7 @@ pub(super) mod finding;
 pub(super) mod token;
 
 use futures_util::future::BoxFuture;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::hosts::HostId;
@@ -278,6 +278,44 @@ pub(super) struct HostRow {
     /// When the oldest of them was kept.
     pub(super) behind_since: Option<i64>,
     pub(super) findings: Vec<finding::FindingRow>,
+}
+
+/// Which hosts are asked for, by their state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Which {
+    /// Those that may talk to us.
+    #[default]
+    Watched,
+    Heard,
+    Silent,
+    Revoked,
+    All,
+}
+
+impl Which {
+    pub(super) fn has(self, host: &HostRow) -> bool {
+        match self {
+            Self::Watched => host.state != "revoked",
+            Self::Heard => host.state == "heard",
+            Self::Silent => host.state == "silent",
+            Self::Revoked => host.state == "revoked",
+            Self::All => true,
+        }
+    }
+}
+
+/// Whether a host of this name may talk to us.
+///
+/// # Errors
+/// The database's.
+pub async fn is_known(store: &Store, name: &str) -> sqlx::Result<bool> {
+    let found: Option<String> =
+        sqlx::query_scalar("SELECT id FROM host WHERE name = $1 AND revoked_at IS NULL")
+            .bind(name)
+            .fetch_optional(store.read())
+            .await?;
+    Ok(found.is_some())
 }
 
 pub(super) async fn hosts(store: &Store) -> sqlx::Result<Vec<HostRow>> {

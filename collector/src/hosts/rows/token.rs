@@ -70,15 +70,16 @@ pub(in crate::hosts) struct TokenRow {
     host: String,
     created_at: i64,
     expires_at: i64,
+    /// When a host enrolled with it; not, if none has.
+    used_at: Option<i64>,
 }
 
-/// The tokens that can still be used, the newest first.
-pub(in crate::hosts) async fn usable(store: &Store, now: Timestamp) -> sqlx::Result<Vec<TokenRow>> {
+/// The tokens that are remembered, also those that are used or have expired, the newest first.
+pub(in crate::hosts) async fn known(store: &Store) -> sqlx::Result<Vec<TokenRow>> {
     let rows = sqlx::query(
-        "SELECT host, created_at, expires_at FROM host_token \
-         WHERE used_at IS NULL AND expires_at > $1 ORDER BY created_at DESC LIMIT 1000",
+        "SELECT host, created_at, expires_at, used_at FROM host_token \
+         ORDER BY created_at DESC LIMIT 1000",
     )
-    .bind(now.as_micros())
     .fetch_all(store.read())
     .await?;
     let token = |row: AnyRow| {
@@ -86,6 +87,7 @@ pub(in crate::hosts) async fn usable(store: &Store, now: Timestamp) -> sqlx::Res
             host: row.try_get(0)?,
             created_at: row.try_get(1)?,
             expires_at: row.try_get(2)?,
+            used_at: row.try_get(3)?,
         })
     };
     rows.into_iter().map(token).collect()

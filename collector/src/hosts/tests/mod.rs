@@ -258,16 +258,53 @@ async fn enrolling_a_name_again_revokes_the_host_that_had_it() {
 }
 
 #[tokio::test]
-async fn only_tokens_that_can_be_used_are_listed() {
+async fn tokens_are_listed_with_when_they_were_used() {
     for room in rooms().await {
         let used = room.token("web-1", at(900)).await;
         room.enrol(&used, "web-1", at(1)).await.unwrap();
         room.token("web-2", at(100)).await;
-        room.token("web-3", at(900)).await;
-        let listed = rows::token::usable(&room.store, at(100)).await.unwrap();
+        let listed = rows::token::known(&room.store).await.unwrap();
         let listed = serde_json::to_value(listed).unwrap();
-        assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
-        assert_eq!(listed[0]["host"], "web-3");
+        let mut listed: Vec<_> = listed.as_array().unwrap().iter().collect();
+        listed.sort_by_key(|one| one["host"].to_string());
+        let used: Vec<_> = listed.iter().map(|one| one["used_at"].as_i64()).collect();
+        assert_eq!(used, [Some(at(1).as_micros()), None], "{listed:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_revoked_is_listed_only_when_asked_and_nothing_is_open_about_it() {
+    for room in rooms().await {
+        for name in ["web-1", "web-2"] {
+            let secret = room.token(name, at(900)).await;
+            room.enrol(&secret, name, at(0)).await.unwrap();
+            let mut tx = room.store.begin().await.unwrap();
+            let alert = alerting::Alert {
+                key: format!("access.brute-force {name}"),
+                severity: alerting::Severity::Critical,
+                host: Some(name.to_owned()),
+                title: format!("{name}: sshd brute force"),
+                detail: String::new(),
+                advice: String::new(),
+                since: at(0),
+            };
+            alerting::raise(&mut tx, &alert, at(0)).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        room.hosts.revoke("web-1", at(10)).await.unwrap();
+        assert_eq!(
+            room.ends().await,
+            [Some("the host was revoked".to_owned()), None]
+        );
+        let listed = async |which: rows::Which| {
+            let all = rows::hosts(&room.store).await.unwrap().into_iter();
+            let names = all.filter(|host| which.has(host)).map(|host| host.name);
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(listed(rows::Which::Watched).await, ["web-2"]);
+        assert_eq!(listed(rows::Which::Revoked).await, ["web-1"]);
+        assert!(!is_known(&room.store, "web-1").await.unwrap());
+        assert!(is_known(&room.store, "web-2").await.unwrap());
     }
 }
 
