@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::hosts::encoded;
 use crate::row::Row;
 use crate::screen::{Screen, safe, safe_lines};
+use crate::silences;
 
 /// The incidents, all of them or some.
 pub(crate) async fn list(
@@ -36,12 +37,21 @@ pub(crate) async fn list(
     Ok(screen.table(heads, &rows)?)
 }
 
-/// `open`, `over`, or `silenced`: open, and nobody is told more.
+/// `open`, `over`, or why nobody is told more of what is open: `silenced`, `acknowledged`.
 fn state(incident: Row<'_>) -> String {
     if silence(incident).is_some() {
         return "silenced".to_owned();
     }
+    if taken(incident).is_some() && incident.text("state") == "open" {
+        return "acknowledged".to_owned();
+    }
     incident.cell("state")
+}
+
+/// Who has taken an incident on.
+fn taken(incident: Row<'_>) -> Option<Row<'_>> {
+    let taken = incident.value().get("acknowledged")?;
+    taken.is_object().then(|| Row::of(taken))
 }
 
 /// The silence that covers an incident now.
@@ -55,6 +65,25 @@ fn silenced(silence: Row<'_>) -> String {
     let (by, until) = (silence.text("author"), silence.moment("until"));
     let why = silence.text("reason");
     format!("Silenced by {by} until {until} UTC: {why}")
+}
+
+/// Takes an incident on.
+pub(crate) async fn acknowledge(
+    collector: &Client,
+    code: &str,
+    note: &str,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let path = format!("/v1/incidents/{}/ack", encoded(code));
+    let body = json!({ "note": note, "author": silences::author() });
+    let answer: Value = collector.post(&path, &body).await?;
+    if screen.is_for_programs() {
+        return Ok(screen.json(&answer)?);
+    }
+    let code = safe(&Row::of(&answer).text("acknowledged"));
+    Ok(screen.line(&format!(
+        "{code} is yours: nobody else is told of it, unless it becomes worse or is over."
+    ))?)
 }
 
 /// Who would be told of an incident, by what, and where.
@@ -102,6 +131,12 @@ fn whole(incident: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
         incident.text("title")
     );
     screen.line(&safe(&head))?;
+    if let Some(taken) = taken(incident) {
+        let (by, at) = (taken.text("by"), taken.moment("at"));
+        let note = taken.text("note");
+        let line = format!("Acknowledged by {by} at {at} UTC: {note}");
+        screen.line(&safe(line.trim_end_matches(": ")))?;
+    }
     if let Some(silence) = silence(incident) {
         screen.line(&safe(&silenced(silence)))?;
     }

@@ -67,6 +67,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
             ..
         } => incidents::route(&collector, (severity, room, host), &mut screen).await,
         Command::Incidents {
+            command: Some(Incidents::Ack { code, note }),
+            ..
+        } => incidents::acknowledge(&collector, &code, &note, &mut screen).await,
+        Command::Incidents {
             code: Some(code), ..
         } => incidents::one(&collector, &code, &mut screen).await,
         Command::Incidents { open, host, .. } => {

@@ -87,7 +87,7 @@ async fn add(collector: &Client, wanted: AddSilence, screen: &mut Screen) -> any
 }
 
 /// Who stands behind `sudo`, for the record; the collector sees only root.
-fn author() -> Option<String> {
+pub(crate) fn author() -> Option<String> {
     std::env::var("SUDO_USER")
         .ok()
         .filter(|name| !name.is_empty())

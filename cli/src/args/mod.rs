@@ -175,6 +175,15 @@ pub(crate) enum HostCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Incidents {
+    /// Say that you take an incident on: nobody else is told of it, unless it becomes worse or is
+    /// over
+    Ack {
+        /// Its code, such as W-7K3F
+        code: String,
+        /// What whoever looks at it should know
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+    },
     /// Say who would be told of an incident, and by what
     Route {
         /// How much it matters

@@ -26,6 +26,9 @@ pub(super) fn due(message: &Message) -> Due {
         (Kind::Opened | Kind::Risen, ..) if message.incident.resolved.is_some() => {
             Due::Drop("it was over before it was sent")
         }
+        (Kind::Opened | Kind::Risen, ..) if message.incident.acknowledged.is_some() => {
+            Due::Drop("somebody had acknowledged it before it was sent")
+        }
         _ => Due::Send,
     }
 }

@@ -103,7 +103,9 @@ pub(super) fn elsewhere(message: &Message, contacts: &[Contact], told: &[Told]) 
         .any(|one| one.contact == message.contact && one.channel == channel);
     // What is only worth knowing is not worth another way.
     let worth = message.kind != Kind::Resolved && message.severity > Severity::Info;
-    if !worth || message.incident.resolved.is_some() || used {
+    let incident = &message.incident;
+    let in_hand = incident.resolved.is_some() || incident.acknowledged.is_some();
+    if !worth || in_hand || used {
         return None;
     }
     let contact = contacts

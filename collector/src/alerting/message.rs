@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use watchward_protocol::time::Timestamp;
 
 use super::Severity;
@@ -214,8 +215,29 @@ pub(super) struct Incident {
     pub(super) repeats: i64,
     /// Until when nobody was told of it because somebody wanted so, and who.
     pub(super) silenced: Option<(Timestamp, String)>,
+    /// Who has taken it on, since it became as bad as it is.
+    pub(super) acknowledged: Option<Acknowledged>,
     /// When it was over, and why.
     pub(super) resolved: Option<(Timestamp, String)>,
+}
+
+/// That somebody has taken an incident on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Acknowledged {
+    pub(super) at: Timestamp,
+    pub(super) by: String,
+    /// What they said; may be empty.
+    pub(super) note: String,
+}
+
+impl fmt::Display for Acknowledged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "by {}", self.by)?;
+        if self.note.is_empty() {
+            return Ok(());
+        }
+        write!(f, ": {}", self.note)
+    }
 }
 
 impl Incident {

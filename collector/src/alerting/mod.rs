@@ -1,6 +1,7 @@
 //! Alerts: incidents that repeats join, and the messages that tell people.
 
 mod about;
+mod acknowledge;
 mod api;
 mod attempt;
 mod budget;

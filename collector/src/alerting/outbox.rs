@@ -111,7 +111,7 @@ impl Outbox {
                     rows::add(&mut tx, incident.id, &new, now).await?;
                 }
                 rows::hasten(&mut tx, incident.id, now).await?;
-            } else if incident.resolved.is_none() {
+            } else if incident.resolved.is_none() && incident.acknowledged.is_none() {
                 self.begin(&mut tx, &incident, &silences, now).await?;
             }
         }

@@ -50,6 +50,7 @@ pub(super) fn message(alert: &Alert, resolved: Option<(Timestamp, String)>) -> M
             last_at: alert.since,
             repeats: 0,
             silenced: None,
+            acknowledged: None,
             resolved,
         },
         contact: "Ann".to_owned(),

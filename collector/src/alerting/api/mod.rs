@@ -1,7 +1,7 @@
 //! What the command line and other programs ask: incidents, their history, and who was told.
 
 use axum::extract::{Path, State};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -9,11 +9,14 @@ use watchward_daemon::clock;
 
 mod silences;
 
+use silences::{Who, author};
+
 use super::about::About;
+use super::acknowledge::{self, Acknowledging};
 use super::message::{Channel, Incident};
 use super::rows::{self, Happened, Sent, Wanted};
 use super::silence;
-use super::{Room, Rules, Severity};
+use super::{Room, Rules, Severity, wording};
 use crate::store::Store;
 use crate::web::{Parameters, Problem};
 
@@ -22,12 +25,14 @@ const USUAL: i64 = 100;
 const MOST: i64 = 1000;
 
 /// `GET /v1/incidents?state=open&host=web-1&limit=100`: incidents, the newest first; `GET
-/// /v1/incidents/W-7K3F`: those with this code; `GET /v1/alerting`: where messages go; `GET
+/// /v1/incidents/W-7K3F`: those with this code; `POST /v1/incidents/W-7K3F/ack`: somebody takes it
+/// on; `GET /v1/alerting`: where messages go; `GET
 /// /v1/alerting/route?severity=critical`: who would be told. Times are microseconds of UTC.
 pub fn routes(store: Store, rules: Rules) -> Router {
     Router::new()
         .route("/v1/incidents", get(list))
         .route("/v1/incidents/{code}", get(one))
+        .route("/v1/incidents/{code}/ack", post(acknowledge))
         .route("/v1/alerting", get(ways))
         .route("/v1/alerting/route", get(route))
         .with_state((store.clone(), rules.clone()))
@@ -73,6 +78,32 @@ async fn one(State(has): Has, Path(code): Path<String>) -> Answer {
         return Err(Problem::missing("no incident has this code"));
     }
     Ok(found)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Taking {
+    note: String,
+    /// For whom root asks.
+    author: Option<String>,
+}
+
+async fn acknowledge(
+    State((store, _)): Has,
+    Path(code): Path<String>,
+    who: Who,
+    Json(taking): Json<Taking>,
+) -> Answer {
+    let author = author(who, taking.author);
+    let asked = (author.as_str(), taking.note.as_str());
+    match acknowledge::acknowledge(&store, &code, asked, clock::now()).await? {
+        Acknowledging::Done => Ok(Json(json!({ "acknowledged": code.to_uppercase() }))),
+        Acknowledging::Already(before) => Err(Problem::refused(format!(
+            "it was acknowledged at {} {before}",
+            wording::full(before.at)
+        ))),
+        Acknowledging::NotOpen => Err(Problem::missing("no open incident has this code")),
+    }
 }
 
 async fn ways(State((_, rules)): Has) -> Json<Value> {
@@ -151,6 +182,7 @@ fn incident_json(incident: &Incident, history: &[Happened], messages: &[Sent]) -
         "opened_at": incident.opened_at,
         "last_at": incident.last_at,
         "repeats": incident.repeats,
+        "acknowledged": incident.acknowledged,
         "resolved_at": resolved.map(|(at, _)| at),
         "resolution": resolved.map(|(_, why)| why),
         "history": history,

@@ -26,7 +26,7 @@ pub(super) fn routes(store: Store, rules: Rules) -> Router {
 type Has = State<(Store, Rules)>;
 
 /// Who asks on the admin socket, if that can be known.
-type Who = Option<Extension<ConnectInfo<Caller>>>;
+pub(super) type Who = Option<Extension<ConnectInfo<Caller>>>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,7 +108,7 @@ async fn end(
 }
 
 /// The account that asks; root may ask for somebody else, as whoever uses `sudo` does.
-fn author(who: Who, claimed: Option<String>) -> String {
+pub(super) fn author(who: Who, claimed: Option<String>) -> String {
     let Some(Extension(ConnectInfo(caller))) = who else {
         return "unknown".to_owned();
     };

@@ -3,17 +3,19 @@
 mod silences;
 
 use askama::Template;
+use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use watchward_protocol::time::Timestamp;
 
+use super::acknowledge::{self, Acknowledging};
 use super::message::{Incident, State as Told};
 use super::rows::{self, Happened, Sent, Wanted};
 use super::silence::{self, Silence};
 use super::{Rules, Severity};
 use crate::store::Store;
-use crate::web::{Answer, Frame, Html, Pages, Part, Sorry, Tile, Tone, Visitor, page};
+use crate::web::{Answer, Frame, Html, Pages, Part, Sorry, Tile, Tone, Visitor, page, see};
 
 /// How many incidents a page shows.
 const SHOWN: i64 = 200;
@@ -32,6 +34,7 @@ pub fn pages(store: Store, rules: Rules) -> Pages {
         .entry("/incidents", "Incidents")
         .route("/incidents", get(list))
         .route("/incidents/{code}", get(one))
+        .route("/incidents/{code}/ack", post(acknowledge))
         .route("/silences", get(silences::list).post(silences::add))
         .route("/silences/{id}/end", post(silences::end))
         .overview(move |visitor| overview(for_overview.clone(), visitor))
@@ -110,6 +113,28 @@ async fn one(State(has): State<Has>, Path(code): Path<String>, visitor: Visitor)
         frame: visitor.frame(format!("Incident {code}")),
         incidents,
     })
+}
+
+/// What whoever takes an incident on says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Taking {
+    note: String,
+}
+
+/// `POST /incidents/{code}/ack`: in the name of whoever is signed in.
+async fn acknowledge(
+    State((store, _)): State<Has>,
+    Path(code): Path<String>,
+    visitor: Visitor,
+    Form(taking): Form<Taking>,
+) -> Answer {
+    let by = (visitor.session.name.as_str(), taking.note.as_str());
+    match acknowledge::acknowledge(&store, &code, by, visitor.now).await? {
+        // Who was first stands on the page.
+        Acknowledging::Done | Acknowledging::Already(_) => see(&format!("/incidents/{code}")),
+        Acknowledging::NotOpen => Err(Sorry::missing("No open incident has this code.")),
+    }
 }
 
 #[derive(Template)]

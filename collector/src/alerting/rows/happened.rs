@@ -27,7 +27,7 @@ pub struct Happened {
     pub severity: Severity,
     /// The incident's host, if it is about one.
     pub host: Option<String>,
-    /// What happened: `opened`, `risen`, `repeated`, `resolved`, `silenced`, `silence over`,
+    /// What happened: `opened`, `risen`, `repeated`, `acknowledged`, `resolved`, `silenced`, `silence over`,
     /// `nobody told`; of a message `told`, `written`, `arrived`, `delayed`, `not told`, `failed`.
     pub event: String,
     /// `open` or `over`; of a message `delivered`, `written` (into the folder,

@@ -1,5 +1,6 @@
 //! The alerting room's tables, and what opens, joins and ends an incident in them.
 
+mod acknowledge;
 mod counted;
 mod happened;
 mod outbox;
@@ -17,6 +18,7 @@ use super::message::{Code, Kind, Message};
 use super::{Alert, Severity};
 use crate::store::{Schema, Tx};
 
+pub(super) use acknowledge::*;
 pub(super) use counted::*;
 pub(super) use happened::history;
 pub use happened::{Happened, after, last};
@@ -104,6 +106,11 @@ CREATE INDEX alerting_message_waits ON alerting_message (incident, contact, chan
         "
 ALTER TABLE alerting_message ADD COLUMN held_at BIGINT
 ",
+        "
+ALTER TABLE alerting_incident ADD COLUMN acked_at BIGINT;
+ALTER TABLE alerting_incident ADD COLUMN acked_by TEXT;
+ALTER TABLE alerting_incident ADD COLUMN ack_note TEXT
+",
     ],
 };
 
@@ -184,13 +191,16 @@ pub(super) async fn open_of_host(tx: &mut Tx, host: &str) -> sqlx::Result<Vec<St
     .await
 }
 
-/// Makes an incident more severe.
+/// Makes an incident more severe; whoever took it on took on something else.
 pub(super) async fn rise(tx: &mut Tx, incident: i64, to: Severity) -> sqlx::Result<()> {
-    sqlx::query("UPDATE alerting_incident SET severity = $1 WHERE id = $2")
-        .bind(to.rank())
-        .bind(incident)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(
+        "UPDATE alerting_incident SET severity = $1, acked_at = NULL, acked_by = NULL, \
+         ack_note = NULL WHERE id = $2",
+    )
+    .bind(to.rank())
+    .bind(incident)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

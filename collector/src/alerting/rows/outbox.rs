@@ -109,7 +109,7 @@ pub(in crate::alerting) async fn hasten(
 /// What [`reading::message`] reads; a condition follows.
 pub(super) const MESSAGES: &str = "SELECT i.key, i.code, i.severity AS incident_severity, i.host, i.subject, i.title, \
      i.detail, i.advice, i.since, i.opened_at, i.last_at, i.repeats, i.resolved_at, \
-     i.resolution, i.silenced_until, i.silenced_by, m.id AS message_id, m.incident, m.contact, \
+     i.resolution, i.silenced_until, i.silenced_by, i.acked_at, i.acked_by, i.ack_note, m.id AS message_id, m.incident, m.contact, \
      m.channel, m.address, m.kind, m.severity, m.state, m.attempts, m.asks, m.maybe, \
      m.created_at, m.done_at, m.sid, m.check_at, m.checks, \
      CAST(CASE WHEN EXISTS (SELECT 1 FROM alerting_message e WHERE e.incident = m.incident \

@@ -58,6 +58,7 @@ pub(super) fn incident(
         opened_at: time(row, "opened_at")?,
         last_at: time(row, "last_at")?,
         repeats: row.try_get("repeats")?,
+        acknowledged: super::acknowledged(row)?,
         silenced: silenced_until.map(Timestamp::from_micros).zip(silenced_by),
         resolved: resolved_at
             .map(|at| (Timestamp::from_micros(at), resolution.unwrap_or_default())),

@@ -218,7 +218,7 @@ pub(in crate::alerting) async fn elsewhere(
          SELECT m.incident, m.contact, $1, $2, 'opened', m.severity, 'pending', 0, 0, 0, $3, $3 \
          FROM alerting_message m JOIN alerting_incident i ON i.id = m.incident \
          WHERE m.summary = $4 AND m.kind <> 'resolved' AND m.severity > $5 \
-         AND i.resolved_at IS NULL AND NOT EXISTS (SELECT 1 FROM alerting_message o \
+         AND i.resolved_at IS NULL AND i.acked_at IS NULL AND NOT EXISTS (SELECT 1 FROM alerting_message o \
              WHERE o.incident = m.incident AND o.contact = m.contact AND o.channel = $1)",
     )
     .bind(summary.channel.other().name())

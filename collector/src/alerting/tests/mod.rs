@@ -1,5 +1,7 @@
 //! What people who are told rely on, with real databases and real conversations.
 
+mod acknowledged;
+mod asked;
 mod budget;
 mod config;
 mod crash;

@@ -60,15 +60,49 @@ async fn what_is_expected_is_silenced_and_told_again_from_the_page() {
 }
 
 #[tokio::test]
-async fn a_silence_that_makes_no_sense_is_refused_and_what_was_typed_stays() {
+async fn who_takes_an_incident_on_stands_on_its_page() {
     for store in testing::stores(&[SCHEMA, people::SCHEMA]).await {
         let browser = Browser::open(&store, pages(store.clone(), Rules::default())).await;
+        let mut tx = store.begin().await.unwrap();
+        let alert = brute_force(Severity::Critical);
+        raise(&mut tx, &alert, clock::now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let incidents = browser.read("/incidents").await;
+        let code = incidents.split("/incidents/").nth(1).unwrap();
+        let code = code.split('"').next().unwrap();
+        let path = format!("/incidents/{code}/ack");
+        let incident = browser.read(&format!("/incidents/{code}")).await;
+        assert!(
+            incident.contains(&format!("action=\"{path}\"")),
+            "{incident}"
+        );
+        let answer = browser.send(&path, "note=%3Cb%3Eon+it").await;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        let incident = browser.read(&format!("/incidents/{code}")).await;
+        let by = "<dt>Acknowledged</dt><dd>by ada, ";
+        assert!(
+            incident.contains(by) && incident.contains("&#60;b&#62;on it"),
+            "{incident}"
+        );
+        assert!(!incident.contains(&path), "once is enough");
+        let missing = browser.send("/incidents/W-0000/ack", "note=").await;
+        assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn a_silence_that_makes_no_sense_is_refused_and_what_was_typed_stays() {
+    for store in testing::stores(&[SCHEMA, people::SCHEMA]).await {
+        let rules =
+            Rules::default().knowing(|_, name| Box::pin(async move { Ok(name == "web-1") }));
+        let browser = Browser::open(&store, pages(store.clone(), rules)).await;
         for (form, why) in [
             ("reason=r&until=2h", "say what to silence"),
             ("host=web-1&until=2h", "say why"),
             ("host=web-1&reason=r&until=soon", "How long?"),
             ("host=web-1&reason=r&until=40d", "30 days at most"),
             ("host=web-1&reason=r&until=1000", "has passed"),
+            ("host=nope&reason=r&until=2h", "No host is called so"),
             ("group=nobody&reason=r&until=2h", "no such group"),
             ("room=cellar&reason=r&until=2h", "no such kind"),
         ] {
