@@ -70,6 +70,7 @@ pub(super) fn login_after(attack: &Attack, seen: &[Witness]) -> Alert {
     for (login, times) in tally(seen.iter().map(login)) {
         let _ = write!(detail, "\n{login}{}", repeated(times));
     }
+    detail.push_str("\nIf it was not the account's owner, end the session and lock the account.");
     Alert {
         key: login_after_key(*source),
         severity: Severity::Critical,
@@ -80,9 +81,7 @@ pub(super) fn login_after(attack: &Attack, seen: &[Witness]) -> Alert {
             place(&hosts)
         ),
         detail,
-        advice:
-            "Ask the account's owner; if it was not them, end the session and lock the account."
-                .to_owned(),
+        advice: "Ask the owner; if it was not them, end the session.".to_owned(),
         since: attack.since,
     }
 }
@@ -136,16 +135,15 @@ pub(super) fn elevation(
         title: format!("{name}: {who} failed {count} times to become {whom} ({tools})"),
         detail: format!(
             "{count} failures of {who} on {name} since {}.\nPrograms: {}\nAccounts asked for: {}\n\
-             Why: {}{doubt}",
+             Why: {}{doubt}\n\
+             If it was not {who}, somebody else is in their account: end its sessions and lock it. \
+             `watchward access --host {name} --user {who}` shows where it logged in from.",
             standing.since,
             list(&programs),
             list(&targets),
             list(&tally(seen.iter().map(|one| shown(&one.form, 40)))),
         ),
-        advice: format!(
-            "Ask {who}. If it was not them, somebody else is in their account: end its sessions and \
-             lock it. `watchward access --host {name} --user {who}` shows where it logged in from."
-        ),
+        advice: "Ask them; if it was somebody else, lock the account.".to_owned(),
         since: standing.since,
     }
 }

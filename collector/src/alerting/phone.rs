@@ -56,7 +56,7 @@ fn incident(message: &Message, now: Timestamp) -> String {
     let room = SMS.saturating_sub(head.len() + middle.len() + tail.len());
     let for_advice = advice
         .len()
-        .min(room.saturating_sub(what.len()).max(room / 3));
+        .min(room.saturating_sub(what.len()).max(room / 2));
     let what = cut(&what, room - for_advice);
     let text = format!("{head}{what}{middle}{}{tail}", cut(&advice, for_advice));
     text.replace("  ", " ")

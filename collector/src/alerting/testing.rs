@@ -3,7 +3,8 @@
 use watchward_protocol::time::Timestamp;
 
 use super::message::{Channel, Code, Incident, Kind, Message, State};
-use super::{Alert, email, kinds, phone, wording};
+use super::{Alert, email, kinds, phone, rows, wording};
+use crate::store::Store;
 
 /// The SMS and the subject of the email that tell of an alert, `W-7K3F`.
 pub fn told(alert: &Alert) -> [String; 2] {
@@ -15,6 +16,27 @@ pub fn told(alert: &Alert) -> [String; 2] {
 pub fn over(alert: &Alert, at: Timestamp, why: &str) -> [String; 2] {
     let message = message(alert, Some((at, wording::safe(why))));
     texts(&message, at)
+}
+
+/// What has been raised and is open still, the oldest first.
+pub async fn raised(store: &Store) -> Vec<Alert> {
+    let open = rows::incidents(store, &rows::Wanted::Open(1000)).await;
+    let alert = |incident: Incident| Alert {
+        key: incident.key,
+        severity: incident.severity,
+        host: incident.host,
+        title: incident.title,
+        detail: incident.detail,
+        advice: incident.advice,
+        since: incident.since,
+    };
+    open.unwrap().into_iter().rev().map(alert).collect()
+}
+
+/// The SMS that tell of what is open, the oldest first.
+pub async fn sms(store: &Store) -> Vec<String> {
+    let all = raised(store).await;
+    all.iter().map(|alert| told(alert)[0].clone()).collect()
 }
 
 /// Whether the budget knows the kind of incident that this key is of.

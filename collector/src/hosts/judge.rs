@@ -32,7 +32,7 @@ pub(super) fn silent(seen: &Seen, now: Timestamp) -> Alert {
             "Nothing was heard from {name} for {span}.\nThe host, its network or its agent is down; \
              what happens there meanwhile is reported when it is back."
         ),
-        advice: format!("Check that {name} is up and its watchward-agent runs."),
+        advice: "Check that it is up and its watchward-agent runs.".to_owned(),
         since: seen.last,
     }
 }

@@ -168,11 +168,9 @@ fn which(subjects: &[Subject<'_>]) -> String {
 
 fn advice(trouble: Trouble) -> &'static str {
     match trouble {
-        Trouble::New => "Ask who added it; if nobody did, take it out and see who has been there.",
+        Trouble::New => "Ask who added it; if nobody did, take it out and see who got in.",
         Trouble::NewTrust => "Ask who added it: it lets in whoever it signs or names.",
-        Trouble::HostKey => {
-            "If nobody changed it, somebody may stand in between, or the host is another."
-        }
+        Trouble::HostKey => "If nobody changed it: another host, or somebody in between.",
         Trouble::Widened => "Ask who took the limits away.",
         Trouble::Gone => "See that nobody is locked out who should not be.",
         Trouble::Weak => "Replace it by an Ed25519 key.",

@@ -9,8 +9,8 @@ use super::policy::Place;
 use super::rows::standing::Standing;
 use crate::alerting::{Alert, Severity};
 
-/// How long a title is at most, in characters.
-const TITLE: usize = 100;
+/// How long a title is at most, in characters, that an SMS has whole, with what to do.
+const TITLE: usize = 79;
 
 /// The key of the incident for logins from outside: one for each host, service, account and address.
 pub(super) fn key(seen: &Seen<'_>) -> String {
@@ -50,16 +50,16 @@ pub(super) fn outside(seen: &Seen<'_>, standing: &Standing) -> Alert {
             "\nThe line stood in a text file, where any local user of the host can write it.",
         );
     }
+    detail.push_str(
+        "\nIf it was right, permit the network. If not, end the session and lock the account.",
+    );
     Alert {
         key: standing.key.clone(),
         severity: Severity::Critical,
         host: Some(seen.heard.host.name.clone()),
         title: title(&format!("{host}: {user} logged in from {address}, outside")),
         detail,
-        advice:
-            "Ask the account's owner; if it was not them, end the session and lock the account. \
-            If it was right, permit the network."
-                .to_owned(),
+        advice: "Ask them; if it was not them, end the session.".to_owned(),
         since: standing.since,
     }
 }

@@ -234,7 +234,7 @@ async fn a_gap_is_an_incident_of_its_source_and_host() {
 }
 
 /// A failure of sudo, or a success, of alice on a host.
-fn sudo(host: u8, seq: u64, seconds: i64, form: &str) -> Heard<AccessEvent> {
+pub(super) fn sudo(host: u8, seq: u64, seconds: i64, form: &str) -> Heard<AccessEvent> {
     let mut heard = failure(host, seq, seconds, "192.0.2.7");
     let event = &mut heard.report;
     event.service = Service::Sudo;

@@ -4,6 +4,7 @@ mod flood;
 mod judged;
 mod listed;
 mod shared;
+mod texts;
 
 use watchward_protocol::access::{
     AccessEvent, Action, Certificate, Key, Outcome, Peer, Service, Trust, Tunnel, User,

@@ -1,6 +1,7 @@
 //! Who is silent: by the deadline, never before, and told once with its end.
 
 use super::*;
+use crate::alerting::testing::{over, raised, told};
 use crate::store::Kind;
 
 impl Room {
@@ -137,4 +138,24 @@ impl Room {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+#[tokio::test]
+async fn silence_is_told_with_since_when_and_what_to_do() {
+    let mut room = rooms().await.remove(0);
+    let name = "web-1.customers.eu-central.example.org";
+    let secret = room.token(name, at(900)).await;
+    room.enrol(&secret, name, at(0)).await.unwrap();
+    room.hear(at(30)).await;
+    assert!(room.hosts.look(at(91)).await.unwrap());
+    let alert = raised(&room.store).await.remove(0);
+    let text = "CRITICAL web-1.customers.eu-central.example.org is silent since 13:47 UTC. \
+        Check that it is up and its watchward-agent runs. W-7K3F";
+    let subject = "[CRITICAL] web-1.customers.eu-central.example.org is silent (W-7K3F)";
+    assert_eq!(told(&alert), [text, subject]);
+    assert_eq!(
+        over(&alert, at(300), "heard again after 4 minutes")[0],
+        "OVER web-1.customers.eu-central.example.org is silent, 13:47 to 13:51 UTC. \
+         heard again after 4 minutes. W-7K3F"
+    );
 }

@@ -5,6 +5,7 @@ mod logins;
 mod pages;
 mod shown;
 mod stands;
+mod texts;
 mod whole;
 
 use watchward_protocol::access::{Action, Outcome, Peer, Service, Trust, Tunnel, User};

@@ -76,7 +76,7 @@ async fn logins_join_for_an_account_and_an_address_and_end_when_it_is_quiet() {
         hear(&store, &more, &policy, at(8)).await;
         let all = incidents(&store).await;
         assert_eq!(all.len(), 3, "{all:?}");
-        assert!(all[0].3.ends_with("By: publickey"), "{}", all[0].3);
+        assert!(all[0].3.contains("\nBy: publickey\n"), "{}", all[0].3);
         assert!(all[0].3.contains(": 3\n"), "{}", all[0].3);
 
         assert_eq!(pass(&store, at(day)).await, 0, "not quiet for a day");

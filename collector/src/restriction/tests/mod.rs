@@ -5,6 +5,7 @@ mod permitted;
 mod planned;
 mod read;
 mod shown;
+mod texts;
 
 use futures_util::future::BoxFuture;
 use watchward_protocol::access::{Action, Outcome, Peer, Service, Trust, Tunnel, User};
