@@ -71,11 +71,11 @@ fn silenced(silence: Row<'_>) -> String {
 pub(crate) async fn acknowledge(
     collector: &Client,
     code: &str,
-    note: &str,
+    note: Option<String>,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
     let path = format!("/v1/incidents/{}/ack", encoded(code));
-    let body = json!({ "note": note, "author": silences::author() });
+    let body = json!({ "note": note.unwrap_or_default(), "author": silences::author() });
     let answer: Value = collector.post(&path, &body).await?;
     if screen.is_for_programs() {
         return Ok(screen.json(&answer)?);

@@ -69,7 +69,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Incidents {
             command: Some(Incidents::Ack { code, note }),
             ..
-        } => incidents::acknowledge(&collector, &code, &note, &mut screen).await,
+        } => incidents::acknowledge(&collector, &code, note, &mut screen).await,
         Command::Incidents {
             code: Some(code), ..
         } => incidents::one(&collector, &code, &mut screen).await,

@@ -181,8 +181,8 @@ pub(crate) enum Incidents {
         /// Its code, such as W-7K3F
         code: String,
         /// What whoever looks at it should know
-        #[arg(long, value_name = "TEXT", default_value = "")]
-        note: String,
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
     },
     /// Say who would be told of an incident, and by what
     Route {

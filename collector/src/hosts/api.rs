@@ -85,7 +85,9 @@ async fn list(
     };
     all.retain(|host| host.name == name && asked.state.is_none_or(|which| which.has(host)));
     if all.is_empty() {
-        return Err(Problem::missing("there is no such host of this name"));
+        return Err(Problem::missing(
+            "there is no host of this name, or not in this state",
+        ));
     }
     Ok(Json(all))
 }
