@@ -13,10 +13,6 @@ use crate::time::Timestamp;
 
 /// One thing that a host tells.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the largest is what nearly all that travels is"
-)]
 pub enum Report {
     /// What a check found.
     Health(HealthReport),

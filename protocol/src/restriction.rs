@@ -147,7 +147,7 @@ pub struct Probes {
 }
 
 /// A port of another host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Probe {
     /// Where that host is.
     pub address: IpAddr,

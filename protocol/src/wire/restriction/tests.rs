@@ -1,5 +1,6 @@
 //! What is ordered and told of restrictions comes back as it was; what makes no sense is refused.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -71,13 +72,11 @@ fn bans() -> impl Strategy<Value = Order> {
 }
 
 fn probe() -> impl Strategy<Value = Probe> {
-    (any::<(std::net::IpAddr, u16, bool)>(), ports()).prop_map(|((address, port, ssh), ports)| {
-        Probe {
-            address: address.to_canonical(),
-            transport: ports.transport,
-            port,
-            ssh,
-        }
+    (any::<(IpAddr, u16, bool)>(), ports()).prop_map(|((address, port, ssh), ports)| Probe {
+        address: address.to_canonical(),
+        transport: ports.transport,
+        port,
+        ssh,
     })
 }
 
@@ -89,8 +88,16 @@ fn probes() -> impl Strategy<Value = Order> {
 }
 
 fn news() -> impl Strategy<Value = News> {
+    let drift = any::<bool>().prop_map(|put_back| {
+        let what = "the table is gone".to_owned();
+        News::Drift(Drift { what, put_back })
+    });
+    prop_oneof![banned(), holding(), listening(), probed(), drift]
+}
+
+fn banned() -> impl Strategy<Value = News> {
     let lines = vec(vec(any::<u8>(), 0..40).prop_map(Foreign::from), 0..4);
-    let banned = (nets(), times(), any::<(u32, u32, u32)>(), lines).prop_map(
+    (nets(), times(), any::<(u32, u32, u32)>(), lines).prop_map(
         |(net, until, (tries, accounts, times), lines)| {
             News::Banned(Banned {
                 net,
@@ -102,34 +109,30 @@ fn news() -> impl Strategy<Value = News> {
                 lines,
             })
         },
-    );
-    let all = [
+    )
+}
+
+fn holding() -> impl Strategy<Value = News> {
+    let phases = [
         Phase::Open,
         Phase::Trial,
         Phase::Held,
         Phase::Refused,
         Phase::Undone,
     ];
-    let held =
-        ("[a-z]{1,9}", any::<(u64, std::net::IpAddr)>()).prop_map(|(name, (count, from))| {
-            GateHeld {
-                name,
-                mode: Mode::Enforce,
-                turned_away: count,
-                from: vec![from.to_canonical()],
-            }
-        });
+    let held = ("[a-z]{1,9}", any::<(u64, IpAddr)>()).prop_map(|(name, (count, from))| GateHeld {
+        name,
+        mode: Mode::Enforce,
+        turned_away: count,
+        from: vec![from.to_canonical()],
+    });
     let vetoed = nets().prop_map(|net| Vetoed {
         net,
         why: Veto::Vouched,
     });
-    let holding = (
-        select(all.to_vec()),
-        any::<(u64, u32, bool)>(),
-        vec(held, 0..3),
-        vec(vetoed, 0..3),
-    )
-        .prop_map(|(phase, (generation, bans, there), gates, vetoed)| {
+    let lists = (vec(held, 0..3), vec(vetoed, 0..3));
+    (select(phases.to_vec()), any::<(u64, u32, bool)>(), lists).prop_map(
+        |(phase, (generation, bans, there), (gates, vetoed))| {
             News::Holding(Holding {
                 enforcer: there.then(|| "0.1.0".to_owned()),
                 phase,
@@ -140,21 +143,29 @@ fn news() -> impl Strategy<Value = News> {
                 bans,
                 vetoed,
             })
-        });
+        },
+    )
+}
+
+fn listening() -> impl Strategy<Value = News> {
     let listener =
-        (any::<(std::net::IpAddr, u16)>(), ports()).prop_map(|((address, port), ports)| Listener {
+        (any::<(IpAddr, u16)>(), ports()).prop_map(|((address, port), ports)| Listener {
             transport: ports.transport,
             address: address.to_canonical(),
             port,
             program: Some("sshd".to_owned()),
         });
+    vec(listener, 0..4).prop_map(News::Listening)
+}
+
+fn probed() -> impl Strategy<Value = News> {
     let ends = [
         Reached::Open,
         Reached::Refused,
         Reached::Silent,
         Reached::Unreachable,
     ];
-    let probed = (probe(), select(ends.to_vec()), vec(any::<u8>(), 0..80)).prop_map(
+    (probe(), select(ends.to_vec()), vec(any::<u8>(), 0..80)).prop_map(
         |(probe, reached, banner)| {
             News::Probed(Probed {
                 probe,
@@ -164,13 +175,7 @@ fn news() -> impl Strategy<Value = News> {
                 from: Some(probe.address),
             })
         },
-    );
-    let drift = any::<bool>().prop_map(|put_back| {
-        let what = "the table is gone".to_owned();
-        News::Drift(Drift { what, put_back })
-    });
-    let listening = vec(listener, 0..4).prop_map(News::Listening);
-    prop_oneof![banned, holding, listening, probed, drift]
+    )
 }
 
 proptest! {

@@ -158,8 +158,8 @@ impl From<v1::Holding> for Holding {
     }
 }
 
-fn known(bytes: &Vec<u8>) -> Option<IpAddr> {
-    address(bytes).ok()
+fn known(bytes: impl AsRef<[u8]>) -> Option<IpAddr> {
+    address(bytes.as_ref()).ok()
 }
 
 impl From<GateHeld> for wire::Gate {
