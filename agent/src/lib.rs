@@ -6,8 +6,10 @@ pub mod findings;
 pub mod health;
 pub mod hosts;
 pub mod keys;
+pub mod restriction;
 pub mod spool;
 pub mod uplink;
+pub mod witness;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -73,6 +75,7 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         access,
         health,
         keys,
+        restriction,
     } = config;
     let directory = spool.directory.clone();
     let spool = Arc::new(spool::Spool::open(spool)?);
@@ -86,10 +89,17 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let (access_changes, access) = Live::new(access);
     let (health_changes, health) = Live::new(health);
     let (keys_changes, keys) = Live::new(keys);
+    let (restriction_changes, restriction) = Live::new(restriction);
+    let gatekeeper = restriction::Gatekeeper::new(restriction)?;
+    let (redial, redials) = uplink::redial();
 
     let positions = spool.positions()?;
     let (keep, find, stop) = (keeper.clone(), findings.clone(), tasks.stop());
-    tasks.start("access", access::run(access, positions, keep, find, stop));
+    let ends = (keep, gatekeeper.witness());
+    tasks.start("access", access::run(access, positions, ends, find, stop));
+    let (ends, wanted) = ((keeper.clone(), findings.clone()), ordered.clone());
+    let holding = gatekeeper.run(wanted, redial, ends, tasks.stop());
+    tasks.start("restriction", holding);
     let (keep, find) = (keeper.clone(), findings.clone());
     let checks = health::run(health, ordered.checks, keep, find, tasks.clone());
     tasks.start("health", checks);
@@ -97,20 +107,12 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let own = Arc::new(move || hosts::certificate(&identity).ok());
     let keep = keeper.clone();
     tasks.start("keys", keys::run(keys, keep, findings, own, tasks.stop()));
-    tasks.start(
-        "spool",
-        spool::run(
-            spool.clone(),
-            entries,
-            growing,
-            (tasks.stop(), tasks.pulse()),
-        ),
-    );
-    let ends = ((renewals, orders), tasks.stop(), tasks.pulse());
-    tasks.start(
-        "uplink",
-        uplink::run(uplink, spool, grown, standing.clone(), ends),
-    );
+    let ends = (tasks.stop(), tasks.pulse());
+    let writing = spool::run(spool.clone(), entries, growing, ends);
+    tasks.start("spool", writing);
+    let ends = ((renewals, redials, orders), tasks.stop(), tasks.pulse());
+    let talking = uplink::run(uplink, spool, grown, standing.clone(), ends);
+    tasks.start("uplink", talking);
     tasks.start(
         "renewal",
         hosts::renew(hosts.identity, standing, wishes, tasks.stop()),
@@ -121,6 +123,7 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         access: access_changes,
         health: health_changes,
         keys: keys_changes,
+        restriction: restriction_changes,
     })
 }
 
@@ -130,6 +133,7 @@ struct Reload {
     access: watch::Sender<Arc<access::Config>>,
     health: watch::Sender<Arc<health::Config>>,
     keys: watch::Sender<Arc<keys::Config>>,
+    restriction: watch::Sender<Arc<restriction::Config>>,
 }
 
 impl Reload {
@@ -141,6 +145,7 @@ impl Reload {
                 access,
                 health,
                 keys,
+                restriction,
                 spool: _,
                 hosts: _,
             }) => {
@@ -148,6 +153,7 @@ impl Reload {
                 self.access.send_replace(Arc::new(access));
                 self.health.send_replace(Arc::new(health));
                 self.keys.send_replace(Arc::new(keys));
+                self.restriction.send_replace(Arc::new(restriction));
                 tracing::info!(file = %file.display(), "read the configuration again");
             }
             Err(error) => {

@@ -1,20 +1,27 @@
 //! Where a source hands in what it read: kept with its position, and what it watches said once.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use watchward_protocol::hosts::{Finding, FindingState};
 use watchward_protocol::record::Report;
 
 use crate::findings::Findings;
 use crate::spool::{Ended, Entry, Keeper, Position};
+use crate::witness::Witness;
+
+/// While somebody waits for what happens, lines are gathered for so long at most.
+const EAGER: Duration = Duration::from_millis(2);
 
 /// What the sources of this room share.
 #[derive(Debug)]
 pub(super) struct Desk {
     /// How far each source has read.
     positions: HashMap<String, Vec<u8>>,
-    keeper: Keeper,
-    findings: Findings,
+    /// Nothing is kept at a desk that only shows.
+    keeper: Option<Keeper>,
+    findings: Option<Findings>,
+    witness: Witness,
     said: HashMap<String, (FindingState, String)>,
 }
 
@@ -26,9 +33,40 @@ impl Desk {
     ) -> Self {
         Self {
             positions,
-            keeper,
-            findings,
+            keeper: Some(keeper),
+            findings: Some(findings),
+            witness: Witness::default(),
             said: HashMap::new(),
+        }
+    }
+
+    /// Where what was read is only shown, and nothing kept: it is never behind for the disk.
+    pub(super) fn of_scout(positions: HashMap<String, Vec<u8>>, witness: Witness) -> Self {
+        Self {
+            positions,
+            keeper: None,
+            findings: None,
+            witness,
+            said: HashMap::new(),
+        }
+    }
+
+    /// How far all sources have read.
+    pub(super) fn positions(&self) -> &HashMap<String, Vec<u8>> {
+        &self.positions
+    }
+
+    /// From now on, shows what is handed in before it is kept.
+    pub(super) fn show_to(&mut self, witness: Witness) {
+        self.witness = witness;
+    }
+
+    /// How long lines may be gathered, if it is for so long otherwise.
+    pub(super) fn pause(&self, otherwise: Duration) -> Duration {
+        if self.witness.is_eager() {
+            otherwise.min(EAGER)
+        } else {
+            otherwise
         }
     }
 
@@ -44,6 +82,7 @@ impl Desk {
         source: &str,
         position: Vec<u8>,
     ) -> Result<(), Ended> {
+        self.witness.see(&reports);
         let entry = Entry {
             reports,
             position: Some(Position {
@@ -51,7 +90,10 @@ impl Desk {
                 bytes: position.clone(),
             }),
         };
-        self.keeper.keep(entry).await?;
+        match &self.keeper {
+            Some(keeper) => keeper.keep(entry).await?,
+            None => tokio::task::yield_now().await,
+        }
         self.positions.insert(source.to_owned(), position);
         Ok(())
     }
@@ -67,13 +109,16 @@ impl Desk {
 
     /// Says what is watched, if that is news.
     pub(super) fn say(&mut self, subject: &str, state: FindingState, detail: &str) {
+        let Some(findings) = &self.findings else {
+            return;
+        };
         let now = (state, detail.to_owned());
         if self.said.get(subject) == Some(&now) {
             return;
         }
         self.said.insert(subject.to_owned(), now);
         // Nobody listens any more when the program is ending.
-        let _ = self.findings.send(Finding {
+        let _ = findings.send(Finding {
             subject: subject.to_owned(),
             state,
             detail: detail.to_owned(),

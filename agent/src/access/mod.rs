@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::time::Duration;
 
+use tokio::time::sleep;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::access::Service;
@@ -10,6 +12,7 @@ use watchward_protocol::hosts::FindingState;
 
 use crate::findings::Findings;
 use crate::spool::{Ended, Keeper};
+use crate::witness::Witness;
 
 mod config;
 pub mod connection;
@@ -32,15 +35,19 @@ use desk::Desk;
 use journal::Journal;
 use logfile::Writer;
 
+/// How often it is looked whether what text logs say matters at once.
+const GLANCE: Duration = Duration::from_secs(5);
+
 /// Reads the sources that the configuration names until asked to stop; follows its reloads.
-/// `positions` is how far each source has read, as the spool kept it.
+/// `positions` is how far each source has read, as the spool kept it; what is read is shown to the
+/// witness before it is kept.
 ///
 /// # Errors
 /// The spool has ended.
 pub async fn run(
     mut config: Live<Config>,
     positions: HashMap<String, Vec<u8>>,
-    keeper: Keeper,
+    (keeper, witness): (Keeper, Witness),
     findings: Findings,
     stop: Stop,
 ) -> anyhow::Result<()> {
@@ -55,7 +62,7 @@ pub async fn run(
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = another(&mut config, &wanted) => {}
-            ended = read(&wanted, desk) => match ended? {},
+            ended = read(&wanted, desk, &witness) => match ended? {},
             ended = read_beside(&wanted, beside) => match ended? {},
         }
         desks.iter_mut().for_each(Desk::clear);
@@ -69,23 +76,28 @@ async fn another(config: &mut Live<Config>, wanted: &Config) {
     }
 }
 
-async fn read(config: &Config, desk: &mut Desk) -> Result<Infallible, Ended> {
+async fn read(config: &Config, desk: &mut Desk, witness: &Witness) -> Result<Infallible, Ended> {
     let journal = Journal::of_host(&config.services);
-    let files = || Writer::Syslog(config.services.clone());
     match config.source {
         Source::Auto => match journal.can_be_read().await {
-            Ok(()) => journal.follow(desk).await,
+            Ok(()) => {
+                desk.show_to(witness.clone());
+                journal.follow(desk).await
+            }
             Err(found) => {
                 let detail = format!("{}; text logs are read instead", found.why);
                 desk.say(journal::SUBJECT, found.state, &detail);
-                logfile::follow(&config.files, &files(), desk).await
+                read_files(config, desk, witness).await
             }
         },
-        Source::Journal => journal.follow(desk).await,
+        Source::Journal => {
+            desk.show_to(witness.clone());
+            journal.follow(desk).await
+        }
         Source::Files => {
             let detail = "not read: the configuration says source = \"files\"";
             desk.say(journal::SUBJECT, FindingState::Absent, detail);
-            logfile::follow(&config.files, &files(), desk).await
+            read_files(config, desk, witness).await
         }
         Source::Off => {
             let detail = "not read: the configuration says source = \"off\"";
@@ -93,6 +105,37 @@ async fn read(config: &Config, desk: &mut Desk) -> Result<Infallible, Ended> {
             std::future::pending().await
         }
     }
+}
+
+/// Reads text logs for the spool and, apart from that, for the witness: of a flood that comes in one
+/// write, only so much is read ahead of the disk as there is memory for.
+async fn read_files(
+    config: &Config,
+    desk: &mut Desk,
+    witness: &Witness,
+) -> Result<Infallible, Ended> {
+    desk.show_to(Witness::default());
+    let writer = Writer::Syslog(config.services.clone());
+    let beside = scout(config, desk.positions().clone(), witness);
+    tokio::select! {
+        ended = logfile::follow(&config.files, &writer, desk) => ended,
+        ended = beside => ended,
+    }
+}
+
+/// Shows what is written to text logs, from the time on when that matters to the witness.
+async fn scout(
+    config: &Config,
+    mut positions: HashMap<String, Vec<u8>>,
+    witness: &Witness,
+) -> Result<Infallible, Ended> {
+    while !witness.believes_text() {
+        positions.clear();
+        sleep(GLANCE).await;
+    }
+    let writer = Writer::Syslog(config.services.clone());
+    let mut desk = Desk::of_scout(positions, witness.clone());
+    logfile::follow(&config.files, &writer, &mut desk).await
 }
 
 /// Reads what OpenVPN's servers write to files of their own.

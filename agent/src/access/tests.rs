@@ -45,7 +45,8 @@ impl Bench {
         let (keeper, entries) = Keeper::new();
         let (findings, found) = mpsc::unbounded_channel();
         let (tasks, running) = tasks();
-        let reading = run(config, positions.clone(), keeper, findings, tasks.stop());
+        let ends = (keeper, Witness::default());
+        let reading = run(config, positions.clone(), ends, findings, tasks.stop());
         tasks.start("access", reading);
         Self {
             entries,

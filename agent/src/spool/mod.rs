@@ -151,7 +151,7 @@ async fn gather(
     until: Instant,
     stop: &Stop,
 ) {
-    const AT_ONCE: usize = 64;
+    const AT_ONCE: usize = 256;
     const REPORTS: usize = 4096;
     let mut reports = batch.iter().map(|entry| entry.reports.len()).sum::<usize>();
     let mut until = until;
@@ -171,11 +171,11 @@ async fn gather(
     }
 }
 
-/// What opens an account changes seldom, and is to be known within two seconds: it only takes along
-/// what else is there.
+/// What opens an account changes seldom, and is to be known within two seconds; whom a host shut out
+/// is to be shut out by all others within one. Both only take along what else is there.
 fn hurries(entry: &Entry) -> bool {
     let mut reports = entry.reports.iter();
-    reports.any(|report| matches!(report, Report::Keys(_)))
+    reports.any(|report| matches!(report, Report::Keys(_) | Report::Restriction(_)))
 }
 
 /// Makes a batch durable, however long the disk is full; sources wait meanwhile.

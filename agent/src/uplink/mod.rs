@@ -4,6 +4,7 @@ mod conversation;
 mod dial;
 mod enrol;
 mod orders;
+mod redial;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::spool::{Grown, Spool};
 
 pub use enrol::{Token, enrol};
 pub use orders::{Buckets, Ordered, Orders};
+pub use redial::{Redial, Wishes, redial};
 
 /// The table `[uplink]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,9 +154,10 @@ pub async fn run(
     spool: Arc<Spool>,
     mut grown: Grown,
     standing: Arc<Standing>,
-    ends: ((mpsc::Receiver<Renewal>, Orders), Stop, Pulse),
+    ends: ((mpsc::Receiver<Renewal>, Wishes, Orders), Stop, Pulse),
 ) -> anyhow::Result<()> {
-    let ((mut renewals, orders), stop, pulse) = ends;
+    let ((renewals, wishes, orders), stop, pulse) = ends;
+    let mut asked = (renewals, wishes);
     let mut failures = 0_u32;
     let mut told = false;
     while !stop.is_cancelled() {
@@ -168,7 +171,7 @@ pub async fn run(
                 stop: &stop,
                 pulse: &pulse,
             };
-            conversation::hold(line, &settings, sides, &mut grown, &mut renewals).await
+            conversation::hold(line, &settings, sides, &mut grown, &mut asked).await
         };
         match attempt.await {
             Ok(()) => (failures, told) = (0, false),

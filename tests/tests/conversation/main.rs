@@ -240,7 +240,8 @@ impl Agent {
                 (tasks.stop(), tasks.pulse()),
             ),
         );
-        let ends = ((renewals, orders), tasks.stop(), tasks.pulse());
+        let (_, redials) = uplink::redial();
+        let ends = ((renewals, redials, orders), tasks.stop(), tasks.pulse());
         let run = uplink::run(config, spool.clone(), grown, standing.clone(), ends);
         tasks.start("uplink", run);
         let renew =

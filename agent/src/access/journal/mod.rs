@@ -213,7 +213,7 @@ impl Journal {
             match reading.next().await {
                 Ok(Some(entries)) => {
                     reader.take(&entries, desk).await?;
-                    let pause = pace.after(reading.taken());
+                    let pause = desk.pause(pace.after(reading.taken()));
                     if !pause.is_zero() {
                         sleep(pause).await;
                     }

@@ -15,7 +15,7 @@ use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
 
 use super::orders::Orders;
-use super::{Config, Credentials, Renewal, Standing};
+use super::{Config, Credentials, Renewal, Standing, Wishes};
 use crate::spool::{Grown, Spool};
 
 /// How many records of a lane are on their way at most.
@@ -55,13 +55,14 @@ impl From<anyhow::Error> for Broken {
     }
 }
 
-/// Holds a conversation until it breaks, the agent's standing changes, or the program stops.
+/// Holds a conversation until it breaks, the agent's standing changes, a new one is wished for, or the
+/// program stops.
 pub(super) async fn hold(
     line: Channel,
     config: &Config,
     sides: Sides<'_>,
     grown: &mut Grown,
-    renewals: &mut mpsc::Receiver<Renewal>,
+    (renewals, wishes): &mut (mpsc::Receiver<Renewal>, Wishes),
 ) -> Result<(), Broken> {
     let mut client =
         v1::conversation_client::ConversationClient::new(line).max_decoding_message_size(FRAME);
@@ -98,6 +99,7 @@ pub(super) async fn hold(
                 }
                 kept |= matches!(message, v1::from_collector::Message::Ack(_));
                 progress.hear(message, sides)?;
+                wishes.prove();
             }
             room = outbound.reserve(), if beat_is_due || progress.wants_to_send(sides.spool) => {
                 let room = room.context("the conversation broke").map_err(broken)?;
@@ -116,6 +118,7 @@ pub(super) async fn hold(
             _ = grown.changed() => {}
             () = sides.pulse.due() => {}
             () = sides.standing.changed.notified() => return Ok(()),
+            () = wishes.wished() => return Ok(()),
             () = sides.stop.cancelled() => break,
         }
     }

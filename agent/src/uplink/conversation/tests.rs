@@ -16,6 +16,7 @@ use watchward_daemon::watchdog::Watchdog;
 use super::*;
 use crate::spool;
 use crate::uplink::orders::Orders;
+use crate::uplink::redial;
 
 type Replies = ReceiverStream<Result<v1::FromCollector, Status>>;
 
@@ -102,9 +103,11 @@ async fn talk(line: Channel) -> Broken {
         pulse: &Watchdog::of_unit().pulse(),
     };
     let (_hand, mut grown) = watch::channel(PerLane::default());
-    let (_wish, mut renewals) = mpsc::channel(1);
+    let (_wish, renewals) = mpsc::channel(1);
+    let (_redial, redials) = redial();
+    let mut asked = (renewals, redials);
     let config = Config::default();
-    let held = hold(line, &config, sides, &mut grown, &mut renewals).await;
+    let held = hold(line, &config, sides, &mut grown, &mut asked).await;
     held.expect_err("the collector has gone")
 }
 

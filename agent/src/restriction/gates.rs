@@ -1,0 +1,212 @@
+//! Gates that were ordered, on trial, confirmed, or taken back: what is to be done next. Pure.
+
+use watchward_enforcer as enforcer;
+use watchward_protocol::restriction::{GateHeld, Gates, Phase};
+
+use super::orders;
+
+/// How far the host is with the gates that were ordered.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    pub(super) phase: Phase,
+    pub(super) generation: u64,
+    /// Why it is so, where that has to be said.
+    pub(super) why: String,
+    /// The gates that hold.
+    pub(super) held: Vec<GateHeld>,
+    /// It is being proven that the collector can be reached.
+    proving: Option<Version>,
+    /// What came to nothing: it is not tried again by itself.
+    failed: Option<Version>,
+}
+
+/// Which gates, by their generation and digest.
+type Version = (u64, u64);
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing.
+    Rest,
+    /// Have these hold for a while.
+    Try(enforcer::Gates),
+    /// Have those before the trial hold again.
+    Back,
+    /// Prove that the collector can be reached, and confirm.
+    Prove,
+}
+
+const UNPROVEN: &str = "it was not confirmed in time over a new connection to the collector: those \
+    before hold again";
+
+impl Standing {
+    /// What is to be done next, so that what was ordered holds.
+    pub(super) fn next(&mut self, ordered: Option<&Gates>, held: &enforcer::Holding) -> Step {
+        let Some(ordered) = ordered else {
+            self.rests(held.generation, held.generation > 0, "");
+            return Step::Rest;
+        };
+        let wanted = orders::gates(ordered);
+        let version = (wanted.generation, wanted.digest());
+        if let Some(trial) = held.trial {
+            if (trial.generation, trial.digest) != version {
+                return Step::Back;
+            }
+            (self.phase, self.generation) = (Phase::Trial, trial.generation);
+            self.why.clear();
+            self.held = orders::held(ordered);
+            let proving = self.proving.replace(version) == Some(version);
+            return if proving { Step::Rest } else { Step::Prove };
+        }
+        if (held.generation, held.digest) == version {
+            self.rests(held.generation, !ordered.gates.is_empty(), &held.trouble);
+            self.held = orders::held(ordered);
+            return Step::Rest;
+        }
+        if self.proving.take() == Some(version) {
+            self.fails(version, Phase::Undone, UNPROVEN.to_owned());
+        }
+        if self.failed == Some(version) {
+            return Step::Rest;
+        }
+        if wanted.generation < held.generation {
+            let newer = held.generation;
+            let why = format!("generation {newer} of the policy holds already, which is newer");
+            self.fails(version, Phase::Refused, why);
+            return Step::Rest;
+        }
+        if !held.trouble.is_empty() {
+            (self.phase, self.generation) = (Phase::Refused, wanted.generation);
+            self.why.clone_from(&held.trouble);
+            return Step::Rest;
+        }
+        Step::Try(wanted)
+    }
+
+    /// The enforcer, or what it can be told, does not take these gates.
+    pub(super) fn refuse(&mut self, gates: &enforcer::Gates, why: String) {
+        let version = (gates.generation, gates.digest());
+        self.fails(version, Phase::Refused, why);
+    }
+
+    /// There is no enforcer.
+    pub(super) fn nobody(&mut self) {
+        *self = Self::default();
+    }
+
+    fn rests(&mut self, generation: u64, any: bool, why: &str) {
+        self.phase = if any { Phase::Held } else { Phase::Open };
+        self.generation = generation;
+        why.clone_into(&mut self.why);
+        (self.proving, self.failed) = (None, None);
+    }
+
+    fn fails(&mut self, version: Version, phase: Phase, why: String) {
+        (self.phase, self.generation, self.why) = (phase, version.0, why);
+        self.held.clear();
+        self.proving = None;
+        self.failed = Some(version);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use watchward_protocol::restriction::{Gate, Mode, Ports, Transport};
+
+    use super::*;
+
+    fn ordered(generation: u64, port: u16) -> Gates {
+        let ports = Ports {
+            transport: Transport::Tcp,
+            first: port,
+            last: port,
+        };
+        let gate = Gate {
+            name: "ssh".to_owned(),
+            mode: Mode::Enforce,
+            ports: vec![ports],
+            from: vec!["192.0.2.0/24".parse().unwrap()],
+            exceptions: Vec::new(),
+        };
+        Gates {
+            generation,
+            put_back: true,
+            gates: vec![gate],
+        }
+    }
+
+    /// What an enforcer holds that has these gates confirmed, or on trial.
+    fn holding(confirmed: Option<&Gates>, trial: Option<&Gates>) -> enforcer::Holding {
+        let digest = |gates: &Gates| orders::gates(gates).digest();
+        enforcer::Holding {
+            generation: confirmed.map_or(0, |gates| gates.generation),
+            digest: confirmed.map_or(0, digest),
+            trial: trial.map(|gates| enforcer::Trial {
+                generation: gates.generation,
+                digest: digest(gates),
+                seconds: 60,
+            }),
+            whole: true,
+            ..enforcer::Holding::default()
+        }
+    }
+
+    #[test]
+    fn gates_are_tried_proven_once_and_held() {
+        let (mut standing, gates) = (Standing::default(), ordered(1, 22));
+        let step = standing.next(Some(&gates), &holding(None, None));
+        assert_eq!(step, Step::Try(orders::gates(&gates)));
+        let trial = holding(None, Some(&gates));
+        assert_eq!(standing.next(Some(&gates), &trial), Step::Prove);
+        assert_eq!(standing.next(Some(&gates), &trial), Step::Rest);
+        assert_eq!((standing.phase, standing.generation), (Phase::Trial, 1));
+        let step = standing.next(Some(&gates), &holding(Some(&gates), None));
+        assert_eq!((step, standing.phase), (Step::Rest, Phase::Held));
+        assert_eq!(standing.held.len(), 1);
+    }
+
+    #[test]
+    fn what_was_not_confirmed_is_undone_and_not_tried_again_until_something_else_is_ordered() {
+        let (mut standing, gates) = (Standing::default(), ordered(2, 22));
+        let before = ordered(1, 22);
+        standing.next(Some(&gates), &holding(Some(&before), Some(&gates)));
+        let rolled_back = holding(Some(&before), None);
+        for _ in 0..2 {
+            assert_eq!(standing.next(Some(&gates), &rolled_back), Step::Rest);
+            assert_eq!((standing.phase, standing.generation), (Phase::Undone, 2));
+            assert!(standing.why.contains("new connection"), "{}", standing.why);
+        }
+        let another = ordered(3, 22);
+        let step = standing.next(Some(&another), &rolled_back);
+        assert_eq!(step, Step::Try(orders::gates(&another)));
+    }
+
+    #[test]
+    fn a_trial_from_before_a_restart_is_proven_and_one_of_other_gates_taken_back() {
+        let gates = ordered(2, 22);
+        let trial = holding(None, Some(&gates));
+        assert_eq!(Standing::default().next(Some(&gates), &trial), Step::Prove);
+        let other = ordered(2, 2222);
+        assert_eq!(Standing::default().next(Some(&other), &trial), Step::Back);
+    }
+
+    #[test]
+    fn an_older_order_that_is_said_again_changes_nothing() {
+        let (mut standing, newer) = (Standing::default(), ordered(5, 22));
+        let step = standing.next(Some(&ordered(4, 22)), &holding(Some(&newer), None));
+        assert_eq!((step, standing.phase), (Step::Rest, Phase::Refused));
+        assert!(standing.why.contains("generation 5"), "{}", standing.why);
+    }
+
+    #[test]
+    fn trouble_of_the_enforcer_is_waited_for() {
+        let (mut standing, gates) = (Standing::default(), ordered(1, 22));
+        let mut held = holding(None, None);
+        held.trouble = "the guard file is not root's".to_owned();
+        assert_eq!(standing.next(Some(&gates), &held), Step::Rest);
+        assert_eq!(standing.why, held.trouble);
+        held.trouble.clear();
+        let step = standing.next(Some(&gates), &held);
+        assert_eq!(step, Step::Try(orders::gates(&gates)));
+    }
+}
