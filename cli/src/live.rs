@@ -30,6 +30,7 @@ pub(crate) fn show(event: &Value, screen: &mut Screen) -> io::Result<()> {
         "message" => message(row, screen),
         "host" => host(row, screen),
         "key" => key(row, screen),
+        "ban" => ban(row, screen),
         "finding" => finding_line(row, screen),
         _ => return Ok(()),
     };
@@ -183,6 +184,21 @@ fn key(event: Row<'_>, screen: &Screen) -> String {
     parts.retain(|part| !part.is_empty() && part != "in ");
     let what = format!("{word}: {}", parts.join(" "));
     entry(screen, event, tone, "key", &what)
+}
+
+/// Who was shut out, by whose decision, why, and until when.
+fn ban(event: Row<'_>, screen: &Screen) -> String {
+    let mut parts = vec![event.text("net")];
+    let author = event.text("author");
+    if !author.is_empty() {
+        parts.push(format!("by {author}"));
+    }
+    parts.push(format!("until {}", event.moment("until")));
+    parts.push(format!("({})", event.text("reason")));
+    if !event.text("unspread").is_empty() {
+        parts.push("here only".to_owned());
+    }
+    entry(screen, event, Tone::Warn, "ban", &parts.join(" "))
 }
 
 fn entry(screen: &Screen, event: Row<'_>, tone: Tone, word: &str, what: &str) -> String {

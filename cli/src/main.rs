@@ -3,6 +3,7 @@
 mod access;
 mod args;
 mod backup;
+mod bans;
 mod client;
 mod config;
 mod health;
@@ -56,6 +57,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Hosts(asked) => hosts::run(&collector, asked, &mut screen).await,
         Command::Access(filter) => access::run(&collector, filter, &mut screen).await,
         Command::Networks => networks::run(&collector, &mut screen).await,
+        Command::Bans(asked) => bans::list(&collector, asked, &mut screen).await,
+        Command::Ban(command) => bans::run(&collector, command, &mut screen).await,
         Command::Health(asked) => health::run(&collector, asked, &mut screen).await,
         Command::Incidents {
             command:

@@ -8,7 +8,7 @@ use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
 /// A moment as people write it: `2026-11-21T03:04:05Z`, microseconds since 1970, or a span such as
-/// `24h`, counted back from now.
+/// `24h`, counted back from now, or from now on.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) enum Moment {
@@ -24,6 +24,14 @@ impl Moment {
         match self {
             Self::At(moment) => moment,
             Self::Ago(span) => now - span.duration(),
+        }
+    }
+
+    /// The moment, if it is now and a span counts forward.
+    pub(crate) fn after(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(moment) => moment,
+            Self::Ago(span) => now + span.duration(),
         }
     }
 }

@@ -35,7 +35,8 @@ pub struct Config {
     pub access: access::Config,
     /// When a check flaps, and how long measurements are kept.
     pub health: health::Config,
-    /// When logins from outside count as over. What is outside is in the policy.
+    /// When logins from outside count as over, and how long bans last. What is outside is in the
+    /// policy.
     pub restriction: restriction::Config,
     /// How long keys are remembered. What they have to be like is in the policy.
     pub keys: keys::Config,

@@ -48,6 +48,8 @@ const SCHEMAS: &[Schema] = &[
     access::SCHEMA,
     health::SCHEMA,
     restriction::SCHEMA,
+    restriction::BANS,
+    restriction::HELD,
     keys::SCHEMA,
 ];
 
@@ -77,6 +79,7 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
     thaw(&store, &hosts, now).await?;
     let people = People::new(store.clone(), followed.people);
     people.welcome(now).await?;
+    let (spread, bans) = restriction::Spread::open(&store, now).await?;
 
     let rooms = Arc::new(Rooms {
         hosts: hosts.clone(),
@@ -84,6 +87,7 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
         health: followed.health,
         restriction: followed.restriction,
         rules: followed.rules.clone(),
+        spread: spread.clone(),
         keys: followed.keys,
         key_rules: followed.key_rules.clone(),
         bell: Bell::default(),
@@ -93,7 +97,8 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
         Arc::new(hosts.clone()) as _,
         Arc::clone(&rooms) as _,
     );
-    let committing = intake::start(tasks, &intake, &hosts.trust(), followed.orders, parts).await?;
+    let orders = (followed.orders, bans);
+    let committing = intake::start(tasks, &intake, &hosts.trust(), orders, parts).await?;
     let shown = Shown {
         store,
         people,
@@ -101,6 +106,7 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
         alerting: (followed.alerting).knowing(|store, name| Box::pin(hosts::is_known(store, name))),
         rules: followed.rules,
         key_rules: followed.key_rules,
+        spread,
         bell: rooms.bell.clone(),
         web: followed.web.clone(),
         committing,
@@ -143,6 +149,8 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown) {
             tasks.stop(),
         ),
     );
+    let spread = rooms.spread.clone().run(store.clone(), tasks.stop());
+    tasks.start("bans", spread);
     tasks.start(
         "health",
         health::run(
@@ -178,7 +186,8 @@ async fn thaw(store: &Store, hosts: &Hosts, now: Timestamp) -> anyhow::Result<()
 /// Ends and forgets what rooms hold of a host that is revoked.
 async fn forget(tx: &mut Tx, host: HostId, now: Timestamp) -> sqlx::Result<()> {
     health::forget(tx, host, now).await?;
-    keys::forget(tx, host, now).await
+    keys::forget(tx, host, now).await?;
+    restriction::forget(tx, host, now).await
 }
 
 /// Hands what hosts told to the rooms that keep and judge it.
@@ -188,6 +197,7 @@ struct Rooms {
     health: Live<health::Config>,
     restriction: Live<restriction::Config>,
     rules: Live<restriction::Policy>,
+    spread: restriction::Spread,
     keys: Live<keys::Config>,
     key_rules: Live<keys::Policy>,
     bell: Bell,
@@ -219,7 +229,12 @@ impl intake::Rooms for Rooms {
             }
             Told::Gaps(heard) => access::absorb_gaps(tx, heard, &self.access.now(), now).await?,
             Told::Keys(heard) => keys::absorb(tx, heard, &self.key_rules.now(), now).await?,
-            Told::Restriction(_) => {}
+            Told::Restriction(heard) => {
+                let rules = (&*self.rules.now(), &*self.restriction.now());
+                if restriction::hear(tx, heard, rules, now).await? {
+                    self.spread.touch();
+                }
+            }
             Told::Health(heard) => health::absorb(tx, heard, &self.health.now(), now).await?,
         }
         Ok(())
@@ -227,5 +242,6 @@ impl intake::Rooms for Rooms {
 
     fn committed(&self) {
         self.bell.ring();
+        self.spread.committed();
     }
 }

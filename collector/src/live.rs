@@ -17,7 +17,7 @@ use watchward_daemon::tasks::Stop;
 
 use crate::store::Store;
 use crate::web::Problem;
-use crate::{access, alerting, health, hosts, keys};
+use crate::{access, alerting, health, hosts, keys, restriction};
 
 /// How often the rows that came are looked for.
 const GLANCE: Duration = Duration::from_millis(250);
@@ -63,6 +63,7 @@ struct Seen {
     alerting: i64,
     findings: i64,
     keys: i64,
+    bans: i64,
 }
 
 impl Watch {
@@ -75,6 +76,7 @@ impl Watch {
             alerting: alerting::last(&live.store).await?,
             findings: findings.last().map_or(0, |finding| finding.id),
             keys: keys::last(&live.store).await?,
+            bans: restriction::last_ban(&live.store).await?,
         };
         Ok(Self {
             store: live.store,
@@ -120,6 +122,10 @@ impl Watch {
         for change in keys::after(&self.store, self.seen.keys, HANDFUL).await? {
             self.seen.keys = change.id;
             self.tell("key", &change);
+        }
+        for ban in restriction::bans_after(&self.store, self.seen.bans, HANDFUL).await? {
+            self.seen.bans = ban.id;
+            self.tell("ban", &ban);
         }
         for happened in alerting::after(&self.store, self.seen.alerting, HANDFUL).await? {
             self.seen.alerting = happened.row;

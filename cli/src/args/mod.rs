@@ -1,6 +1,7 @@
 //! What can be asked: the command line.
 
 mod access;
+mod bans;
 mod keys;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use watchward_protocol::span::Span;
 
 pub(crate) use access::Access;
+pub(crate) use bans::{Ban, Bans};
 pub(crate) use keys::{KeyCommand, KeyState, Keys};
 
 /// Watch over your servers: who gets in, who tries to, and what is down.
@@ -46,6 +48,11 @@ pub(crate) enum Command {
     Access(Access),
     /// From where people may come, and who came from elsewhere
     Networks,
+    /// Who is shut out of every host, why, and until when
+    Bans(Bans),
+    /// Shut somebody out of every host, let them in again, or say until when
+    #[command(subcommand)]
+    Ban(Ban),
     /// What is up, down, flapping or unknown
     Health(Health),
     /// What opens each account, since when, and who used it last

@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 23] = [
+const KINDS: [Kind; 27] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -68,9 +68,29 @@ const KINDS: [Kind; 23] = [
         "keys that may do more",
     ),
     (
+        "restriction.ban-inside",
+        "ban of somebody of ours",
+        "bans of some of ours",
+    ),
+    (
+        "restriction.drift",
+        "restriction changed by a third hand",
+        "restrictions changed by a third hand",
+    ),
+    (
+        "restriction.listening",
+        "new service for everybody",
+        "new services for everybody",
+    ),
+    (
         "restriction.outside",
         "login from outside",
         "logins from outside",
+    ),
+    (
+        "restriction.unheld",
+        "host without its gates",
+        "hosts without their gates",
     ),
 ];
 

@@ -13,7 +13,6 @@ use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::{Stop, Tasks};
 use watchward_protocol::hosts::HostId;
-use watchward_protocol::order::{Order, Subject};
 use watchward_protocol::record::{Epoch, Gap, Lane, Record, Report};
 use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
@@ -22,7 +21,8 @@ use super::bearer::Bearer;
 use super::connection::Shown;
 use super::gather::{self, Arrival, Reply};
 use super::listen::Accepted;
-use super::{Host, Orders, Registry, rows};
+use super::saying::Saying;
+use super::{Buckets, Host, Orders, Registry, rows};
 use crate::store::Store;
 
 /// After this long without a word a connection is dead: agents give a sign of life far more often.
@@ -31,6 +31,9 @@ const SILENCE: Duration = Duration::from_secs(120);
 const REFUSAL: Duration = Duration::from_secs(1);
 /// The largest message.
 const FRAME: usize = 2 << 20;
+/// How many answers wait for an agent: all that it is ordered after it has connected, and room for
+/// what acknowledges, which does not wait.
+const ANSWERS: usize = 512;
 /// How many records travel together at most.
 const BATCH: usize = 512;
 
@@ -39,7 +42,7 @@ const BATCH: usize = 512;
 pub(super) struct Talk {
     pub(super) store: Store,
     pub(super) registry: Arc<dyn Registry>,
-    pub(super) orders: Live<Orders>,
+    pub(super) orders: (Live<Orders>, Live<Buckets>),
     pub(super) arrivals: mpsc::Sender<Arrival>,
     pub(super) tasks: Tasks,
     pub(super) current: Arc<Mutex<HashMap<HostId, Stop>>>,
@@ -69,7 +72,7 @@ impl v1::conversation_server::Conversation for Talk {
         request: Request<Streaming<v1::FromAgent>>,
     ) -> Result<Response<Self::ConverseStream>, Status> {
         let (bearer, host) = self.admit(&request).await?;
-        let (reply, outbound) = mpsc::channel(64);
+        let (reply, outbound) = mpsc::channel(ANSWERS);
         let talk = self.clone();
         self.tasks.start_passing("conversation", async move {
             talk.hold(host, bearer.expires, request.into_inner(), reply)
@@ -194,8 +197,8 @@ impl Talk {
         };
         let epoch = Epoch(hello.epoch);
         self.resume(host, epoch, reply).await?;
-        let (mut orders, mut said) = (self.orders.clone(), HashMap::new());
-        order(&orders, host, &mut said, reply).await?;
+        let mut orders = Saying::new(&self.orders);
+        orders.say(host, reply).await?;
         let version: String = hello.version.chars().take(64).collect();
         tracing::info!(host.id = %host.id, host.name, agent.version = version, "connected");
         loop {
@@ -209,7 +212,7 @@ impl Talk {
                     }
                 }
                 () = orders.changed() => {
-                    order(&orders, host, &mut said, reply).await?;
+                    orders.say(host, reply).await?;
                     continue;
                 }
                 () = reply.closed() => return Ok(()),
@@ -266,30 +269,6 @@ impl Talk {
         }
         Ok(())
     }
-}
-
-/// Orders what should hold on a host, as far as it has not been said.
-async fn order(
-    orders: &Live<Orders>,
-    host: &Host,
-    said: &mut HashMap<Subject, Order>,
-    reply: &Reply,
-) -> Result<(), Status> {
-    for order in orders.now().of(host) {
-        let subject = order.subject();
-        if said.get(&subject) == Some(&order) {
-            continue;
-        }
-        said.insert(subject, order.clone());
-        let order = v1::from_collector::Message::Order(order.into());
-        let message = v1::FromCollector {
-            message: Some(order),
-        };
-        let taken = tokio::time::timeout(SILENCE, reply.send(Ok(message))).await;
-        // An agent that has gone hears them when it comes again.
-        let _ = taken.map_err(|_| Status::deadline_exceeded("the agent takes no orders"))?;
-    }
-    Ok(())
 }
 
 /// The next message, or nothing when the agent has ended the conversation.

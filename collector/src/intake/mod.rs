@@ -1,6 +1,7 @@
 //! What comes in from the agents: known by their certificates, committed in groups, acknowledged.
 
 mod bearer;
+mod buckets;
 mod connection;
 mod conversation;
 mod enrolment;
@@ -8,6 +9,7 @@ mod gather;
 mod listen;
 pub(crate) mod position;
 mod rows;
+mod saying;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -32,6 +34,7 @@ use watchward_protocol::time::Timestamp;
 
 use crate::store::{Store, Tx};
 
+pub use buckets::Buckets;
 pub use position::Position;
 pub use rows::{SCHEMA, forget, prune};
 
@@ -311,7 +314,7 @@ pub async fn start(
     tasks: &Tasks,
     config: &Config,
     trust: &Trust,
-    orders: Live<Orders>,
+    orders: (Live<Orders>, Live<Buckets>),
     parts: (Store, Arc<dyn Registry>, Arc<dyn Rooms>),
 ) -> anyhow::Result<watch::Receiver<Option<Timestamp>>> {
     let (store, registry, rooms) = parts;

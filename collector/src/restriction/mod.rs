@@ -2,7 +2,9 @@
 
 mod alerts;
 mod api;
+mod bans;
 mod gates;
+mod held;
 mod judge;
 mod networks;
 mod pages;
@@ -20,6 +22,8 @@ use serde::{Deserialize, Serialize};
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::access::AccessEvent;
+use watchward_protocol::hosts::HostId;
+use watchward_protocol::restriction::{News, Restriction};
 use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
@@ -31,12 +35,16 @@ use judge::Seen;
 use rows::standing::{self, Standing};
 
 pub use api::{HostGate, Names, Network, Outside, Rule, Shown, Summary, routes, summary};
+pub use bans::{
+    Shown as Ban, Spread, after as bans_after, last as last_ban, measure, pages as ban_pages,
+    routes as ban_routes,
+};
 pub use networks::Networks;
 pub use pages::pages;
 pub use plan::{Change, Own, Plan, plan};
 pub use policy::{Policy, Table};
 pub use rows::listing::IS_OUTSIDE;
-pub use rows::{DEADLINES, SCHEMA};
+pub use rows::{DEADLINES, SCHEMA, ban::SCHEMA as BANS, held::SCHEMA as HELD};
 
 /// The table `[restriction]` of `collector.toml`. Who may come from where is in the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +54,38 @@ pub struct Config {
     pub keep: Span,
     /// When logins from outside count as over: so long after the last from that address.
     pub settle: Span,
+    /// Whether it is told when something newly listens on a host that can be reached from everywhere.
+    pub listening: bool,
+    /// How long somebody is shut out of all hosts when one of them has shut them out.
+    pub ban_first: Span,
+    /// How many times longer each time that they come again.
+    pub ban_factor: Factor,
+    /// How long at most.
+    pub ban_longest: Span,
+    /// How long it is remembered that somebody was shut out.
+    pub ban_again: Span,
+}
+
+/// How many times as much: 1 to 1000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Factor(u32);
+
+impl TryFrom<u32> for Factor {
+    type Error = &'static str;
+
+    fn try_from(factor: u32) -> Result<Self, Self::Error> {
+        match factor {
+            1..=1000 => Ok(Self(factor)),
+            _ => Err("expected how many times as much: 1 to 1000"),
+        }
+    }
+}
+
+impl From<Factor> for u32 {
+    fn from(factor: Factor) -> Self {
+        factor.0
+    }
 }
 
 impl Default for Config {
@@ -53,6 +93,11 @@ impl Default for Config {
         Self {
             keep: Span::days(400),
             settle: Span::days(1),
+            listening: true,
+            ban_first: Span::minutes(60),
+            ban_factor: Factor(4),
+            ban_longest: Span::days(7),
+            ban_again: Span::days(30),
         }
     }
 }
@@ -84,6 +129,44 @@ pub async fn absorb(
         tell(tx, key, &logins, config, now).await?;
     }
     Ok(())
+}
+
+/// Keeps what hosts tell of what they hold and whom they shut out, and tells of what is wrong. Says
+/// whether other hosts are to hear of it.
+///
+/// # Errors
+/// The database's.
+pub async fn hear(
+    tx: &mut Tx,
+    heard: &[Heard<Restriction>],
+    (policy, config): (&Policy, &Config),
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let mut causes = bans::Causes::new();
+    for Heard { host, report, .. } in heard {
+        if let News::Banned(banned) = &report.news {
+            let at = report.at.min(now);
+            let cause = bans::Cause { host, at, banned };
+            causes
+                .entry(bans::whom(banned.net))
+                .or_default()
+                .push(cause);
+        }
+    }
+    let changed = match causes.is_empty() {
+        true => false,
+        false => bans::absorb(tx, causes, (&policy.networks, config), now).await?,
+    };
+    held::absorb(tx, heard, config, now).await?;
+    Ok(changed)
+}
+
+/// Ends and forgets what is held of a host that is revoked.
+///
+/// # Errors
+/// The database's.
+pub async fn forget(tx: &mut Tx, host: HostId, now: Timestamp) -> sqlx::Result<()> {
+    held::forget(tx, host, now).await
 }
 
 /// Tells of logins from outside with one account from one address on one host.
@@ -125,6 +208,7 @@ pub async fn activate(tx: &mut Tx, config: &Config, now: Timestamp) -> sqlx::Res
         alerting::resolve(tx, key, ending, now).await?;
     }
     rows::prune(tx, now - config.keep.duration()).await?;
+    bans::activate(tx, config, now).await?;
     Ok(over.len())
 }
 

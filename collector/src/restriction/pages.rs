@@ -8,6 +8,7 @@ use watchward_daemon::config::Live;
 use super::api::{
     HostGate, Names, Network, Outside, Restriction, Summary, from_outside, gates, summary,
 };
+use super::held;
 use super::policy::Policy;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Tile, Tone, Visitor, page};
@@ -120,9 +121,11 @@ async fn about_host(room: Restriction, visitor: Visitor, host: String) -> anyhow
     let outside = from_outside(&room.store, Some(&host), visitor.now).await?;
     let gates = Gates(gates(&room.policy.now().table, &host, visitor.now));
     let outside = Section::of(&visitor, outside);
+    let of_host = Html::of(&OfHost { gates, outside })?;
+    let held = held::part(&room.store, &visitor, &host).await?;
     Ok(Part {
         tiles: Vec::new(),
-        body: Html::of(&OfHost { gates, outside })?,
+        body: of_host.and(&held),
     })
 }
 

@@ -23,6 +23,7 @@ pub(crate) struct Shown {
     pub(crate) alerting: alerting::Rules,
     pub(crate) rules: Live<restriction::Policy>,
     pub(crate) key_rules: Live<keys::Policy>,
+    pub(crate) spread: restriction::Spread,
     pub(crate) bell: Bell,
     pub(crate) web: Live<web::Config>,
     pub(crate) committing: watch::Receiver<Option<Timestamp>>,
@@ -37,6 +38,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         alerting,
         rules,
         key_rules,
+        spread,
         bell,
         web: _,
         committing: _,
@@ -53,6 +55,11 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
             rules.clone(),
             hosts::names,
         ))
+        .merge(restriction::ban_routes(
+            store.clone(),
+            rules.clone(),
+            spread.clone(),
+        ))
         .merge(keys)
         .merge(live::routes(store.clone(), stop))
         .merge(backup::routes(store.clone()))
@@ -68,6 +75,7 @@ fn measure(shown: &Shown) -> metrics::Measure {
         Box::pin(async move {
             hosts.measure().await?;
             alerting::measure(&store, now).await?;
+            restriction::measure(&store, now).await?;
             store.measure().await
         })
     })
@@ -103,6 +111,11 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
             store.clone(),
             shown.rules.clone(),
             hosts::names,
+        ))
+        .with(restriction::ban_pages(
+            store.clone(),
+            shown.rules.clone(),
+            shown.spread.clone(),
         ))
         .with(keys::pages(
             store.clone(),

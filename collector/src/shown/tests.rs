@@ -36,6 +36,10 @@ async fn every_path_but_those_that_say_so_needs_somebody_who_has_signed_in() {
             alerting: alerting::Rules::default(),
             rules: Live::fixed(restriction::Policy::default()),
             key_rules: Live::fixed(keys::Policy::default()),
+            spread: restriction::Spread::open(&store, clock::now())
+                .await
+                .unwrap()
+                .0,
             bell: Bell::default(),
             web: Live::fixed(web::Config::default()),
             committing: watch::channel(None).1,

@@ -24,6 +24,21 @@ impl Question {
         self.bind(value);
     }
 
+    /// Adds a condition around a value, such as `id IN (SELECT .. WHERE name = ` and `)`, if there
+    /// is one.
+    pub(crate) fn add_around<V>(
+        &mut self,
+        (before, after): (&'static str, &'static str),
+        value: Option<V>,
+    ) where
+        V: for<'v> sqlx::Encode<'v, sqlx::Any> + sqlx::Type<sqlx::Any>,
+    {
+        if value.is_some() {
+            self.add(before, value);
+            self.conditions.push_str(after);
+        }
+    }
+
     /// Adds a condition that needs no value, if there is one.
     pub(crate) fn add_fixed(&mut self, condition: Option<&'static str>) {
         let Some(condition) = condition else { return };

@@ -81,6 +81,14 @@ impl Caller {
         let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         account(&accounts, uid).unwrap_or_else(|| format!("uid {uid}"))
     }
+
+    /// Who stands behind it: root may ask for somebody else, as whoever uses `sudo` does.
+    pub fn for_whom(self, claimed: Option<String>) -> String {
+        match claimed {
+            Some(name) if self.is_root() && name != "root" => format!("{name} (as root)"),
+            _ => self.name(),
+        }
+    }
 }
 
 impl Connected<IncomingStream<'_, UnixListener>> for Caller {

@@ -131,6 +131,13 @@ impl Html {
     pub fn of(template: &impl Template) -> anyhow::Result<Self> {
         Ok(Self(template.render()?))
     }
+
+    /// This, and then the other.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.0.push_str(&other.0);
+        self
+    }
 }
 
 impl HtmlSafe for Html {}

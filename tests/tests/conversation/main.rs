@@ -7,6 +7,7 @@
     reason = "what holds the tests is a test too"
 )]
 
+mod bans;
 mod line;
 mod orders;
 mod stranger;
@@ -22,6 +23,7 @@ use watchward_agent::spool::{self, Spool};
 use watchward_agent::uplink;
 use watchward_collector::hosts::{self, Hosts};
 use watchward_collector::intake::{self, Host, Told};
+use watchward_collector::restriction::{self, Spread};
 use watchward_collector::store::{Store, Tx};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
@@ -32,7 +34,7 @@ use watchward_protocol::record::{Gap, Report};
 use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
-/// A collector with nothing but its trunk and its hosts.
+/// A collector with nothing but its trunk, its hosts and its bans.
 struct Collector {
     folder: TempDir,
     hosts: Hosts,
@@ -47,6 +49,7 @@ struct Collector {
 /// Notes what it is told.
 struct Notes {
     hosts: Hosts,
+    spread: Spread,
     heard: Arc<Mutex<Vec<(String, u64, Report)>>>,
 }
 
@@ -56,7 +59,7 @@ impl intake::Rooms for Notes {
         Ok(self.hosts.alive(tx, hosts, now).await?)
     }
 
-    async fn absorb(&self, _: &mut Tx, told: Told<'_>, _: Timestamp) -> Result<()> {
+    async fn absorb(&self, tx: &mut Tx, told: Told<'_>, now: Timestamp) -> Result<()> {
         match told {
             Told::Gaps(gaps) => {
                 let mut heard = self.heard.lock().unwrap();
@@ -65,17 +68,24 @@ impl intake::Rooms for Notes {
                     heard.push((gap.host.name.clone(), gap.seq, report));
                 }
             }
+            Told::Restriction(heard) => {
+                let rules = (&Default::default(), &Default::default());
+                if restriction::hear(tx, heard, rules, now).await? {
+                    self.spread.touch();
+                }
+            }
             Told::Behind(_)
             | Told::Access(_)
             | Told::Health(_)
             | Told::Doctors(_)
-            | Told::Keys(_)
-            | Told::Restriction(_) => {}
+            | Told::Keys(_) => {}
         }
         Ok(())
     }
 
-    fn committed(&self) {}
+    fn committed(&self) {
+        self.spread.committed();
+    }
 }
 
 fn address(of: std::net::SocketAddr) -> Result<uplink::Address> {
@@ -95,6 +105,9 @@ impl Collector {
             &[
                 intake::SCHEMA,
                 hosts::SCHEMA,
+                restriction::SCHEMA,
+                restriction::BANS,
+                restriction::HELD,
                 watchward_collector::alerting::SCHEMA,
             ],
         )
@@ -107,8 +120,10 @@ impl Collector {
         };
         let hosts = Hosts::open(store.clone(), Live::fixed(config), clock::now())?;
         let heard = Arc::default();
+        let (spread, bans) = Spread::open(&store, clock::now()).await?;
         let notes = Notes {
             hosts: hosts.clone(),
+            spread: spread.clone(),
             heard: Arc::clone(&heard),
         };
         let (tasks, running) = tasks();
@@ -117,16 +132,24 @@ impl Collector {
             enrolment: free_port().await?,
             ..intake::Config::default()
         };
-        let parts = (store, Arc::new(hosts.clone()) as _, Arc::new(notes) as _);
+        let parts = (
+            store.clone(),
+            Arc::new(hosts.clone()) as _,
+            Arc::new(notes) as _,
+        );
         let (orders, live) = Live::new(intake::Orders::new(|_| Vec::new()));
-        intake::start(&tasks, &config, &hosts.trust(), live, parts).await?;
+        intake::start(&tasks, &config, &hosts.trust(), (live, bans), parts).await?;
+        let spreading = spread.clone().run(store.clone(), tasks.stop());
+        tasks.start("bans", spreading);
         tasks.start("hosts", hosts.clone().run(Default::default(), tasks.stop()));
         let uplink = uplink::Config {
             collector: Some(address(config.listen)?),
             enrolment: Some(address(config.enrolment)?),
             ..uplink::Config::default()
         };
-        let routes = hosts::routes(hosts.clone());
+        let rules = Live::fixed(restriction::Policy::default());
+        let routes =
+            hosts::routes(hosts.clone()).merge(restriction::ban_routes(store, rules, spread));
         Ok(Self {
             folder,
             hosts,

@@ -112,10 +112,7 @@ pub(super) fn author(who: Who, claimed: Option<String>) -> String {
     let Some(Extension(ConnectInfo(caller))) = who else {
         return "unknown".to_owned();
     };
-    match claimed {
-        Some(name) if caller.is_root() && name != "root" => format!("{name} (as root)"),
-        _ => caller.name(),
-    }
+    caller.for_whom(claimed)
 }
 
 fn shown(silence: &Silence, now: watchward_protocol::time::Timestamp) -> Value {

@@ -1,7 +1,12 @@
 //! The room's tables: the only SQL.
 
+pub(super) mod ban;
+pub(super) mod bans;
+pub(super) mod held;
+pub(super) mod listener;
 pub(super) mod listing;
 pub(super) mod mark;
+pub(super) mod net;
 pub(super) mod standing;
 
 use watchward_protocol::time::Timestamp;

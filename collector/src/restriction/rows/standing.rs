@@ -53,6 +53,13 @@ pub(in crate::restriction) async fn keep(tx: &mut Tx, standing: &Standing) -> sq
     Ok(())
 }
 
+/// Has one end no more by itself.
+pub(in crate::restriction) async fn remove(tx: &mut Tx, key: &str) -> sqlx::Result<()> {
+    let removed = sqlx::query("DELETE FROM restriction_standing WHERE key = $1").bind(key);
+    removed.execute(&mut **tx).await?;
+    Ok(())
+}
+
 /// Takes those that are over out, some hundred at a time: their keys, and what is to be said.
 pub(in crate::restriction) async fn take_over(
     tx: &mut Tx,

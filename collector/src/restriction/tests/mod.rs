@@ -19,7 +19,7 @@ use crate::store::testing::{self, Fresh};
 
 /// An empty store of each kind.
 async fn stores() -> Vec<Fresh> {
-    testing::stores(&[SCHEMA, alerting::SCHEMA]).await
+    testing::stores(&[SCHEMA, BANS, HELD, alerting::SCHEMA]).await
 }
 
 /// So many seconds after the tests' beginning of time.

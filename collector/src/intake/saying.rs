@@ -1,0 +1,73 @@
+//! What a host is ordered in a conversation: everything at first, then what changes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::Status;
+use watchward_daemon::config::Live;
+use watchward_protocol::order::{Order, Subject};
+use watchward_protocol::wire::v1;
+
+use super::gather::Reply;
+use super::{Buckets, Host, Orders};
+
+/// After this long an agent that takes no orders is given up.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What should hold, and what of that was said.
+pub(super) struct Saying {
+    orders: Live<Orders>,
+    bans: Live<Buckets>,
+    said: HashMap<Subject, Order>,
+    shut: Option<Arc<Buckets>>,
+}
+
+impl Saying {
+    /// Nothing was said.
+    pub(super) fn new((orders, bans): &(Live<Orders>, Live<Buckets>)) -> Self {
+        Self {
+            orders: orders.clone(),
+            bans: bans.clone(),
+            said: HashMap::new(),
+            shut: None,
+        }
+    }
+
+    /// Waits until something else should hold.
+    pub(super) async fn changed(&mut self) {
+        tokio::select! {
+            () = self.orders.changed() => {}
+            () = self.bans.changed() => {}
+        }
+    }
+
+    /// Orders what should hold on a host, as far as it has not been said.
+    pub(super) async fn say(&mut self, host: &Host, reply: &Reply) -> Result<(), Status> {
+        for order in self.orders.now().of(host) {
+            let subject = order.subject();
+            if self.said.get(&subject) == Some(&order) {
+                continue;
+            }
+            self.said.insert(subject, order.clone());
+            send(order, reply).await?;
+        }
+        let bans = self.bans.now();
+        for bucket in bans.news(self.shut.as_deref()) {
+            send(Order::Bans(bucket.clone()), reply).await?;
+        }
+        self.shut = Some(bans);
+        Ok(())
+    }
+}
+
+async fn send(order: Order, reply: &Reply) -> Result<(), Status> {
+    let order = v1::from_collector::Message::Order(order.into());
+    let message = v1::FromCollector {
+        message: Some(order),
+    };
+    let taken = tokio::time::timeout(PATIENCE, reply.send(Ok(message))).await;
+    // An agent that has gone hears them when it comes again.
+    let _ = taken.map_err(|_| Status::deadline_exceeded("the agent takes no orders"))?;
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! What becomes of a ban that a host decided: whom it shuts out, for how long, and where. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ipnet::{IpNet, Ipv6Net};
+use watchward_protocol::restriction::Banned;
+use watchward_protocol::span::Span;
+use watchward_protocol::text::Foreign;
+use watchward_protocol::time::Timestamp;
+
+use crate::intake::Host;
+use crate::restriction::Config;
+use crate::restriction::networks::{Networks, canonical};
+
+/// The network that one customer of an IPv6 provider usually has; what is wider is never shut out
+/// by what hosts decide.
+const CUSTOMER: u8 = 56;
+/// The network of one IPv6 machine.
+const MACHINE: u8 = 64;
+/// How many /64 of a /56 are shut out at once until the whole /56 is.
+pub(super) const SEVERAL: i64 = 3;
+/// A named network that is at least as wide is the Internet, and nobody's own: IPv4, IPv6.
+const INTERNET: (u8, u8) = (7, 15);
+
+/// Why somebody was shut out: what one host told.
+#[derive(Clone, Debug)]
+pub(in crate::restriction) struct Cause<'a> {
+    pub(in crate::restriction) host: &'a Host,
+    pub(in crate::restriction) at: Timestamp,
+    pub(in crate::restriction) banned: &'a Banned,
+}
+
+/// What several hosts told of one network, the last of it last.
+pub(in crate::restriction) type Causes<'a> = BTreeMap<IpNet, Vec<Cause<'a>>>;
+
+/// Whom a host's ban is about, for all hosts: an IPv4 address, or at least the /64 of an IPv6 one.
+pub(in crate::restriction) fn whom(net: IpNet) -> IpNet {
+    match canonical(net.trunc()) {
+        IpNet::V6(net) if net.prefix_len() > MACHINE => widened(net, MACHINE),
+        net @ (IpNet::V4(_) | IpNet::V6(_)) => net,
+    }
+}
+
+/// The network of the customer that a /64 is probably of.
+pub(super) fn customer(net: &IpNet) -> Option<IpNet> {
+    match net {
+        IpNet::V6(net) if net.prefix_len() == MACHINE => Some(widened(*net, CUSTOMER)),
+        IpNet::V4(_) | IpNet::V6(_) => None,
+    }
+}
+
+fn widened(net: Ipv6Net, length: u8) -> IpNet {
+    let wide = Ipv6Net::new(net.addr(), length);
+    IpNet::V6(wide.map_or(net, |wide| wide.trunc()))
+}
+
+/// The name of a network that some of these addresses are in.
+pub(super) fn inside<'a>(net: &IpNet, networks: &'a Networks) -> Option<&'a str> {
+    let own = |known: &&IpNet| match known {
+        IpNet::V4(known) => known.prefix_len() > INTERNET.0,
+        IpNet::V6(known) => known.prefix_len() > INTERNET.1,
+    };
+    let meets = |known: &IpNet| known.contains(net) || net.contains(known);
+    let mut all = networks.all();
+    let found = all.find(|(_, set)| set.nets().iter().filter(own).any(meets));
+    found.map(|(name, _)| name.as_str())
+}
+
+/// Why a host's ban holds on that host alone, if it does.
+pub(super) fn unspread(net: &IpNet, networks: &Networks) -> Option<String> {
+    let wide = match net {
+        IpNet::V4(net) => net.prefix_len() < 32,
+        IpNet::V6(net) => net.prefix_len() < CUSTOMER,
+    };
+    if wide {
+        return Some("it is wider than a host may have others shut out".to_owned());
+    }
+    inside(net, networks).map(|name| format!("it is in the network {name}"))
+}
+
+/// Until when a ban holds that was decided then, the how manieth of the same: at least as long as
+/// the host says, and never longer than the longest.
+pub(super) fn until(at: Timestamp, (times, told): (i64, Timestamp), config: &Config) -> Timestamp {
+    let longest = config.ban_longest.duration();
+    let mut span = config.ban_first.duration().min(longest);
+    for _ in 1..times.min(64) {
+        span = span.saturating_mul(config.ban_factor.0).min(longest);
+    }
+    (at + span).max(told.min(at + longest))
+}
+
+/// Why, in words for people.
+pub(super) fn reason(banned: &Banned) -> String {
+    let accounts = match banned.accounts {
+        0 | 1 => String::new(),
+        many => format!(" with {many} accounts"),
+    };
+    let tries = match banned.tries {
+        1 => "1 try".to_owned(),
+        many => format!("{many} tries"),
+    };
+    format!("{tries}{accounts} in {}", rounded(banned.within))
+}
+
+/// A span in whole seconds.
+fn rounded(span: Duration) -> Span {
+    Span::seconds(span.as_secs().max(1))
+}
+
+/// Lines as they are kept: what a line has of line ends is only there to deceive.
+pub(super) fn evidence(lines: &[Foreign]) -> Vec<u8> {
+    let plain = |line: &Foreign| -> Vec<u8> {
+        let bytes = line.as_bytes().iter();
+        bytes
+            .map(|byte| if *byte == b'\n' { b' ' } else { *byte })
+            .collect()
+    };
+    let lines: Vec<_> = lines.iter().map(plain).collect();
+    lines.join(&b'\n')
+}
+
+#[cfg(test)]
+mod tests;

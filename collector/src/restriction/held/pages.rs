@@ -1,0 +1,69 @@
+//! What a host holds and what listens on it, on its page.
+
+use askama::Template;
+use watchward_protocol::restriction::{Phase, Veto};
+
+use super::judge::is_for_everybody;
+use crate::restriction::bans::why_not;
+use crate::restriction::rows::held::{self, Held};
+use crate::restriction::rows::listener::{self, Known};
+use crate::store::Store;
+use crate::web::{Frame, Html, Tone, Visitor};
+
+/// How many of those who were turned away are shown.
+const FEW: usize = 8;
+
+#[derive(Template)]
+#[template(path = "restriction/held.html")]
+struct Section {
+    frame: Frame,
+    held: Option<Held>,
+    listening: Vec<Known>,
+}
+
+/// What a host holds and what listens there; nothing if it told nothing of it.
+pub(in crate::restriction) async fn part(
+    store: &Store,
+    visitor: &Visitor,
+    host: &str,
+) -> anyhow::Result<Html> {
+    let section = Section {
+        frame: visitor.frame(""),
+        held: held::find(store, host).await?,
+        listening: listener::listening(store, host).await?,
+    };
+    match section.held.is_none() && section.listening.is_empty() {
+        true => Ok(Html::default()),
+        false => Html::of(&section),
+    }
+}
+
+impl Section {
+    fn phase(held: &Held) -> (Tone, &'static str) {
+        match (&held.enforcer, held.phase) {
+            (None, _) => (Tone::Warn, "no enforcer: nothing is held"),
+            (Some(_), Phase::Open) => (Tone::Dim, "no gates"),
+            (Some(_), Phase::Trial) => (Tone::Warn, "on trial"),
+            (Some(_), Phase::Held) => (Tone::Good, "held"),
+            (Some(_), Phase::Refused) => (Tone::Bad, "refused"),
+            (Some(_), Phase::Undone) => (Tone::Bad, "taken back"),
+        }
+    }
+
+    /// Some of whom a gate turned away.
+    fn few(gate: &held::Gate) -> String {
+        let all: Vec<_> = gate.from.iter().map(ToString::to_string).collect();
+        match all.get(..FEW) {
+            Some(few) if all.len() > FEW => format!("{} and others", few.join(", ")),
+            _ => all.join(", "),
+        }
+    }
+
+    fn why_not(why: &Veto) -> &'static str {
+        why_not(*why)
+    }
+
+    fn is_open(known: &Known) -> bool {
+        is_for_everybody(&known.listener)
+    }
+}

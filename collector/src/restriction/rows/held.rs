@@ -1,0 +1,228 @@
+//! What each host said last of what it holds, and how its probes ended.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use watchward_protocol::hosts::HostId;
+use watchward_protocol::restriction::{Holding, Mode, Phase, Probed, Reached, Transport, Veto};
+use watchward_protocol::time::Timestamp;
+
+use crate::intake::Host;
+use crate::store::bulk::{Bulk, without_nul};
+use crate::store::value::{code, sixteen, stamp, variant};
+use crate::store::{Schema, Store, Tx};
+
+/// The room's tables of what hosts hold, of what listens on them, and of what they see of others.
+/// `gates` and `vetoed` are JSON.
+pub const SCHEMA: Schema = Schema {
+    room: "held",
+    steps: &["CREATE TABLE restriction_host (
+            host {bytes} PRIMARY KEY, host_name TEXT NOT NULL, at BIGINT, enforcer TEXT,
+            phase BIGINT NOT NULL, generation BIGINT NOT NULL, why TEXT NOT NULL,
+            bans BIGINT NOT NULL, gates TEXT NOT NULL, vetoed TEXT NOT NULL, listening_at BIGINT);
+        CREATE TABLE restriction_listener (
+            host {bytes} NOT NULL, transport BIGINT NOT NULL, address {bytes} NOT NULL,
+            port BIGINT NOT NULL, program TEXT, first_at BIGINT NOT NULL, gone_at BIGINT,
+            PRIMARY KEY (host, transport, address, port));
+        CREATE TABLE restriction_probed (
+            host {bytes} NOT NULL, address {bytes} NOT NULL, transport BIGINT NOT NULL,
+            port BIGINT NOT NULL, ssh BIGINT NOT NULL, at BIGINT NOT NULL, reached BIGINT NOT NULL,
+            banner {bytes}, took_us BIGINT NOT NULL,
+            PRIMARY KEY (host, address, transport, port, ssh))"],
+};
+
+const PHASES: [Phase; 5] = [
+    Phase::Open,
+    Phase::Trial,
+    Phase::Held,
+    Phase::Refused,
+    Phase::Undone,
+];
+pub(super) const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
+const REACHED: [Reached; 4] = [
+    Reached::Open,
+    Reached::Refused,
+    Reached::Silent,
+    Reached::Unreachable,
+];
+
+/// A gate as a host holds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::restriction) struct Gate {
+    pub(in crate::restriction) name: String,
+    pub(in crate::restriction) mode: Mode,
+    pub(in crate::restriction) turned_away: u64,
+    pub(in crate::restriction) from: Vec<IpAddr>,
+}
+
+/// What a host said last.
+#[derive(Clone, Debug)]
+pub(in crate::restriction) struct Held {
+    pub(in crate::restriction) at: Timestamp,
+    pub(in crate::restriction) enforcer: Option<String>,
+    pub(in crate::restriction) phase: Phase,
+    pub(in crate::restriction) generation: i64,
+    pub(in crate::restriction) why: String,
+    pub(in crate::restriction) bans: i64,
+    pub(in crate::restriction) gates: Vec<Gate>,
+    pub(in crate::restriction) vetoed: Vec<(String, Veto)>,
+}
+
+/// Keeps what a host holds.
+pub(in crate::restriction) async fn keep(
+    tx: &mut Tx,
+    host: &Host,
+    holding: &Holding,
+    at: Timestamp,
+) -> sqlx::Result<()> {
+    let gates = holding.gates.iter().map(|gate| Gate {
+        name: gate.name.clone(),
+        mode: gate.mode,
+        turned_away: gate.turned_away,
+        from: gate.from.clone(),
+    });
+    let vetoed = holding.vetoed.iter();
+    let vetoed = vetoed.map(|veto| (veto.net.to_string(), veto.why));
+    sqlx::query(
+        "INSERT INTO restriction_host (host, host_name, at, enforcer, phase, generation, why, \
+         bans, gates, vetoed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         ON CONFLICT (host) DO UPDATE SET host_name = excluded.host_name, at = excluded.at, \
+         enforcer = excluded.enforcer, phase = excluded.phase, generation = excluded.generation, \
+         why = excluded.why, bans = excluded.bans, gates = excluded.gates, \
+         vetoed = excluded.vetoed",
+    )
+    .bind(host.id.as_bytes().to_vec())
+    .bind(host.name.as_str())
+    .bind(at.as_micros())
+    .bind(
+        holding
+            .enforcer
+            .as_deref()
+            .map(|it| without_nul(it).into_owned()),
+    )
+    .bind(code(&PHASES, &holding.phase))
+    .bind(holding.generation.cast_signed())
+    .bind(without_nul(&holding.why).into_owned())
+    .bind(i64::from(holding.bans))
+    .bind(json(&gates.collect::<Vec<_>>())?)
+    .bind(json(&vetoed.collect::<Vec<_>>())?)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a host told what listens; says whether that was the first time.
+pub(in crate::restriction) async fn hears_listeners(
+    tx: &mut Tx,
+    host: &Host,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let before: Option<Option<i64>> =
+        sqlx::query_scalar("SELECT listening_at FROM restriction_host WHERE host = $1")
+            .bind(host.id.as_bytes().to_vec())
+            .fetch_optional(&mut **tx)
+            .await?;
+    sqlx::query(
+        "INSERT INTO restriction_host (host, host_name, phase, generation, why, bans, gates, \
+         vetoed, listening_at) VALUES ($1, $2, 0, 0, '', 0, '[]', '[]', $3) \
+         ON CONFLICT (host) DO UPDATE SET listening_at = excluded.listening_at",
+    )
+    .bind(host.id.as_bytes().to_vec())
+    .bind(host.name.as_str())
+    .bind(now.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(before.flatten().is_none())
+}
+
+/// What a host of this name holds.
+pub(in crate::restriction) async fn find(store: &Store, host: &str) -> sqlx::Result<Option<Held>> {
+    let row = sqlx::query(
+        "SELECT at, enforcer, phase, generation, why, bans, gates, vetoed FROM restriction_host \
+         WHERE host_name = $1 AND at IS NOT NULL ORDER BY at DESC LIMIT 1",
+    )
+    .bind(host)
+    .fetch_optional(store.read())
+    .await?;
+    row.as_ref().map(held).transpose()
+}
+
+fn held(row: &AnyRow) -> sqlx::Result<Held> {
+    Ok(Held {
+        at: stamp(row.try_get("at")?),
+        enforcer: row.try_get("enforcer")?,
+        phase: variant(&PHASES, row.try_get("phase")?)?,
+        generation: row.try_get("generation")?,
+        why: row.try_get("why")?,
+        bans: row.try_get("bans")?,
+        gates: read(row.try_get("gates")?)?,
+        vetoed: read(row.try_get("vetoed")?)?,
+    })
+}
+
+/// What hosts will not do: the network, and the host's name.
+pub(in crate::restriction) async fn vetoes(
+    store: &Store,
+) -> sqlx::Result<Vec<(IpNet, String, Veto)>> {
+    let sql = "SELECT host_name, vetoed FROM restriction_host WHERE vetoed <> '[]'";
+    let rows: Vec<(String, String)> = sqlx::query_as(sql).fetch_all(store.read()).await?;
+    let mut all = Vec::new();
+    for (host, vetoed) in rows {
+        let vetoed: Vec<(String, Veto)> = read(vetoed)?;
+        let vetoed = vetoed.into_iter();
+        all.extend(vetoed.filter_map(|(net, why)| Some((net.parse().ok()?, host.clone(), why))));
+    }
+    Ok(all)
+}
+
+/// Keeps how probes ended, each the last time.
+pub(in crate::restriction) async fn probed(
+    tx: &mut Tx,
+    all: &[(HostId, Timestamp, &Probed)],
+) -> sqlx::Result<()> {
+    Bulk {
+        before: "INSERT INTO restriction_probed (host, address, transport, port, ssh, at, reached, \
+            banner, took_us) VALUES ",
+        columns: 9,
+        after: " ON CONFLICT (host, address, transport, port, ssh) DO UPDATE SET \
+            at = excluded.at, reached = excluded.reached, banner = excluded.banner, \
+            took_us = excluded.took_us",
+    }
+    .execute(tx, all, |(host, at, probed), values| {
+        let (probe, took) = (&probed.probe, probed.took.as_micros());
+        values
+            .bytes(&host.as_bytes()[..])
+            .bytes(&sixteen(probe.address)[..])
+            .number(code(&TRANSPORTS, &probe.transport))
+            .number(i64::from(probe.port))
+            .number(i64::from(probe.ssh))
+            .number(at.as_micros())
+            .number(code(&REACHED, &probed.reached))
+            .bytes(probed.banner.as_ref().map(|banner| banner.as_bytes()))
+            .number(i64::try_from(took).unwrap_or(i64::MAX));
+    })
+    .await
+}
+
+/// Forgets what a host told.
+pub(in crate::restriction) async fn forget(tx: &mut Tx, host: HostId) -> sqlx::Result<()> {
+    for sql in [
+        "DELETE FROM restriction_host WHERE host = $1",
+        "DELETE FROM restriction_probed WHERE host = $1",
+    ] {
+        let forgotten = sqlx::query(sql).bind(host.as_bytes().to_vec());
+        forgotten.execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+fn json(what: &impl Serialize) -> sqlx::Result<String> {
+    serde_json::to_string(what).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+fn read<T: for<'d> Deserialize<'d>>(text: String) -> sqlx::Result<T> {
+    serde_json::from_str(&text).map_err(|error| sqlx::Error::Decode(error.into()))
+}
