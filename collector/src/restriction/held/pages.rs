@@ -50,6 +50,11 @@ impl Section {
         }
     }
 
+    fn addresses(held: &Held) -> String {
+        let all = held.addresses.iter().map(ToString::to_string);
+        all.collect::<Vec<_>>().join(", ")
+    }
+
     /// Some of whom a gate turned away.
     fn few(gate: &held::Gate) -> String {
         let all: Vec<_> = gate.from.iter().map(ToString::to_string).collect();

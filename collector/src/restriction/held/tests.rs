@@ -42,6 +42,7 @@ fn whole() -> Holding {
     Holding {
         enforcer: Some("1.0".to_owned()),
         phase: Phase::Held,
+        addresses: vec!["198.51.100.7".parse().unwrap()],
         generation: 7,
         why: String::new(),
         gates: vec![GateHeld {
@@ -204,6 +205,7 @@ async fn of_each_probe_the_last_is_kept_and_a_revoked_host_is_forgotten() {
                     port: 22,
                     ssh: true,
                 },
+                from: Some("198.51.100.7".parse().unwrap()),
                 reached,
                 banner: Some("SSH-2.0-OpenSSH_9.2".into()),
                 took: Duration::from_millis(7),

@@ -16,21 +16,22 @@ use crate::store::value::{code, sixteen, stamp, variant};
 use crate::store::{Schema, Store, Tx};
 
 /// The room's tables of what hosts hold, of what listens on them, and of what they see of others.
-/// `gates` and `vetoed` are JSON.
+/// `gates`, `vetoed` and `addresses` are JSON.
 pub const SCHEMA: Schema = Schema {
     room: "held",
     steps: &["CREATE TABLE restriction_host (
             host {bytes} PRIMARY KEY, host_name TEXT NOT NULL, at BIGINT, enforcer TEXT,
             phase BIGINT NOT NULL, generation BIGINT NOT NULL, why TEXT NOT NULL,
-            bans BIGINT NOT NULL, gates TEXT NOT NULL, vetoed TEXT NOT NULL, listening_at BIGINT);
+            bans BIGINT NOT NULL, gates TEXT NOT NULL, vetoed TEXT NOT NULL,
+            addresses TEXT NOT NULL, listening_at BIGINT);
         CREATE TABLE restriction_listener (
             host {bytes} NOT NULL, transport BIGINT NOT NULL, address {bytes} NOT NULL,
             port BIGINT NOT NULL, program TEXT, first_at BIGINT NOT NULL, gone_at BIGINT,
             PRIMARY KEY (host, transport, address, port));
         CREATE TABLE restriction_probed (
             host {bytes} NOT NULL, address {bytes} NOT NULL, transport BIGINT NOT NULL,
-            port BIGINT NOT NULL, ssh BIGINT NOT NULL, at BIGINT NOT NULL, reached BIGINT NOT NULL,
-            banner {bytes}, took_us BIGINT NOT NULL,
+            port BIGINT NOT NULL, ssh BIGINT NOT NULL, source {bytes}, at BIGINT NOT NULL,
+            reached BIGINT NOT NULL, banner {bytes}, took_us BIGINT NOT NULL,
             PRIMARY KEY (host, address, transport, port, ssh))"],
 };
 
@@ -69,6 +70,7 @@ pub(in crate::restriction) struct Held {
     pub(in crate::restriction) bans: i64,
     pub(in crate::restriction) gates: Vec<Gate>,
     pub(in crate::restriction) vetoed: Vec<(String, Veto)>,
+    pub(in crate::restriction) addresses: Vec<IpAddr>,
 }
 
 /// Keeps what a host holds.
@@ -88,11 +90,11 @@ pub(in crate::restriction) async fn keep(
     let vetoed = vetoed.map(|veto| (veto.net.to_string(), veto.why));
     sqlx::query(
         "INSERT INTO restriction_host (host, host_name, at, enforcer, phase, generation, why, \
-         bans, gates, vetoed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         bans, gates, vetoed, addresses) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
          ON CONFLICT (host) DO UPDATE SET host_name = excluded.host_name, at = excluded.at, \
          enforcer = excluded.enforcer, phase = excluded.phase, generation = excluded.generation, \
          why = excluded.why, bans = excluded.bans, gates = excluded.gates, \
-         vetoed = excluded.vetoed",
+         vetoed = excluded.vetoed, addresses = excluded.addresses",
     )
     .bind(host.id.as_bytes().to_vec())
     .bind(host.name.as_str())
@@ -109,6 +111,7 @@ pub(in crate::restriction) async fn keep(
     .bind(i64::from(holding.bans))
     .bind(json(&gates.collect::<Vec<_>>())?)
     .bind(json(&vetoed.collect::<Vec<_>>())?)
+    .bind(json(&holding.addresses)?)
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -127,7 +130,7 @@ pub(in crate::restriction) async fn hears_listeners(
             .await?;
     sqlx::query(
         "INSERT INTO restriction_host (host, host_name, phase, generation, why, bans, gates, \
-         vetoed, listening_at) VALUES ($1, $2, 0, 0, '', 0, '[]', '[]', $3) \
+         vetoed, addresses, listening_at) VALUES ($1, $2, 0, 0, '', 0, '[]', '[]', '[]', $3) \
          ON CONFLICT (host) DO UPDATE SET listening_at = excluded.listening_at",
     )
     .bind(host.id.as_bytes().to_vec())
@@ -141,7 +144,8 @@ pub(in crate::restriction) async fn hears_listeners(
 /// What a host of this name holds.
 pub(in crate::restriction) async fn find(store: &Store, host: &str) -> sqlx::Result<Option<Held>> {
     let row = sqlx::query(
-        "SELECT at, enforcer, phase, generation, why, bans, gates, vetoed FROM restriction_host \
+        "SELECT at, enforcer, phase, generation, why, bans, gates, vetoed, addresses \
+         FROM restriction_host \
          WHERE host_name = $1 AND at IS NOT NULL ORDER BY at DESC LIMIT 1",
     )
     .bind(host)
@@ -160,6 +164,7 @@ fn held(row: &AnyRow) -> sqlx::Result<Held> {
         bans: row.try_get("bans")?,
         gates: read(row.try_get("gates")?)?,
         vetoed: read(row.try_get("vetoed")?)?,
+        addresses: read(row.try_get("addresses")?)?,
     })
 }
 
@@ -184,11 +189,11 @@ pub(in crate::restriction) async fn probed(
     all: &[(HostId, Timestamp, &Probed)],
 ) -> sqlx::Result<()> {
     Bulk {
-        before: "INSERT INTO restriction_probed (host, address, transport, port, ssh, at, reached, \
-            banner, took_us) VALUES ",
-        columns: 9,
+        before: "INSERT INTO restriction_probed (host, address, transport, port, ssh, source, at, \
+            reached, banner, took_us) VALUES ",
+        columns: 10,
         after: " ON CONFLICT (host, address, transport, port, ssh) DO UPDATE SET \
-            at = excluded.at, reached = excluded.reached, banner = excluded.banner, \
+            source = excluded.source, at = excluded.at, reached = excluded.reached, banner = excluded.banner, \
             took_us = excluded.took_us",
     }
     .execute(tx, all, |(host, at, probed), values| {
@@ -199,6 +204,7 @@ pub(in crate::restriction) async fn probed(
             .number(code(&TRANSPORTS, &probe.transport))
             .number(i64::from(probe.port))
             .number(i64::from(probe.ssh))
+            .bytes(probed.from.map(sixteen).as_ref().map(|from| &from[..]))
             .number(at.as_micros())
             .number(code(&REACHED, &probed.reached))
             .bytes(probed.banner.as_ref().map(|banner| banner.as_bytes()))
