@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use anyhow::{Context, bail, ensure};
 use serde_json::json;
 
-use crate::args::{Config, Policy};
+use crate::args::Config;
 use crate::screen::{Screen, safe};
 
 /// A program, how it is asked, and where its configuration lies.
@@ -45,10 +45,9 @@ pub(crate) fn run(command: Config, screen: &mut Screen) -> anyhow::Result<()> {
     checked.iter().try_for_each(|file| right(file, screen))
 }
 
-pub(crate) fn policy(command: Policy, screen: &mut Screen) -> anyhow::Result<()> {
-    let Policy::Check { file } = command;
-    check("watchward-collector", &["--check-policy"], &file)?;
-    right(&file, screen)
+pub(crate) fn policy(file: &Path, screen: &mut Screen) -> anyhow::Result<()> {
+    check("watchward-collector", &["--check-policy"], file)?;
+    right(file, screen)
 }
 
 fn right(file: &Path, screen: &mut Screen) -> anyhow::Result<()> {

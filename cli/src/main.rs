@@ -13,6 +13,7 @@ mod keys;
 mod live;
 mod networks;
 mod people;
+mod policy;
 mod row;
 mod screen;
 mod silences;
@@ -86,7 +87,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Backup { file } => backup::run(&collector, &file, &mut screen).await,
         Command::Live => live::run(&collector, &mut screen).await,
         Command::Config(command) => config::run(command, &mut screen),
-        Command::Policy(command) => config::policy(command, &mut screen),
+        Command::Policy(command) => policy::run(&collector, command, &mut screen).await,
         Command::Up(place) => up::run(place, &mut screen).await,
     }
 }

@@ -61,12 +61,20 @@ pub struct Policy {
 }
 
 impl Config {
+    /// Reads the configuration alone.
+    ///
+    /// # Errors
+    /// What makes no sense in it, and where.
+    pub fn alone(file: &Path) -> Result<Self, Invalid> {
+        watchward_daemon::config::read(file)
+    }
+
     /// Reads the configuration, and the policy that it names.
     ///
     /// # Errors
     /// Which of the two makes no sense, and where.
     pub fn read(file: &Path) -> Result<(Self, Policy), Invalid> {
-        let config: Self = watchward_daemon::config::read(file)?;
+        let config = Self::alone(file)?;
         let contacts = &config.alerting.contacts;
         let policy = match Policy::read(&config.policy.file, Some(contacts)) {
             Err(Invalid::Unreadable { error, .. }) if error.kind() == ErrorKind::NotFound => {
@@ -87,6 +95,19 @@ impl Policy {
     /// What makes no sense in it, and where.
     pub fn read(file: &Path, contacts: Option<&[alerting::Contact]>) -> Result<Self, Invalid> {
         watchward_daemon::config::read_whole(file, |policy: &mut Self| policy.join(contacts))
+    }
+
+    /// The same of a text that was read already, which errors name so.
+    ///
+    /// # Errors
+    /// What makes no sense in it, and where.
+    pub fn parse(
+        text: &str,
+        named: &Path,
+        contacts: &[alerting::Contact],
+    ) -> Result<Self, Invalid> {
+        let join = |policy: &mut Self| policy.join(Some(contacts));
+        watchward_daemon::config::parse(text, named, join)
     }
 
     /// Has each table look up what it names of others.

@@ -15,6 +15,7 @@ pub mod people;
 pub mod policy;
 mod reload;
 pub mod restriction;
+mod ruling;
 mod shown;
 pub mod store;
 pub mod web;
@@ -30,17 +31,18 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::time::Timestamp;
 
 use alerting::Bell;
-use config::{Config, Policy};
+use config::Config;
 use hosts::Hosts;
 use intake::{Host, Told};
 use people::People;
-use reload::Reload;
+use ruling::{Beginning, Ruling};
 use shown::Shown;
 use store::{Schema, Store, Tx, deadline};
 
 /// Every room's tables.
 const SCHEMAS: &[Schema] = &[
     store::timer::SCHEMA,
+    policy::versions::SCHEMA,
     intake::SCHEMA,
     people::SCHEMA,
     alerting::SCHEMA,
@@ -62,17 +64,19 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
     metrics::recorder();
     let (tasks, running) = tasks();
-    let reload = start(&tasks, Config::read(file)?).await?;
+    let ruling = start(&tasks, file).await?;
     drop(tasks);
-    service::run(signals, running, || reload.from(file)).await
+    service::run(signals, running, || ruling.wish()).await
 }
 
 /// Builds the rooms and joins them.
-async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Result<Reload> {
+async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
+    let config = Config::alone(file)?;
     let (intake, admin) = (config.intake.clone(), config.admin.clone());
     let store = Store::open(&config.store.url()?, SCHEMAS).await?;
     let now = clock::now();
-    let (followed, reload) = reload::follow(config, policy);
+    let beginning = Beginning::of(&store, &config, now).await?;
+    let (followed, hands) = reload::follow(config, beginning.policy());
     let hosts = Hosts::open(store.clone(), followed.hosts, now)?
         .on_revoke(|tx, host, now| Box::pin(forget(tx, host, now)))
         .reached_at(intake.doors());
@@ -92,6 +96,8 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
         key_rules: followed.key_rules.clone(),
         bell: Bell::default(),
     });
+    let ruled = (store.clone(), rooms.bell.clone());
+    let ruling = Ruling::new(ruled, file, beginning, hands, now);
     let parts = (
         store.clone(),
         Arc::new(hosts.clone()) as _,
@@ -110,13 +116,14 @@ async fn start(tasks: &Tasks, (config, policy): (Config, Policy)) -> anyhow::Res
         bell: rooms.bell.clone(),
         web: followed.web.clone(),
         committing,
+        ruling: ruling.clone(),
     };
     web::start_admin(tasks, &admin, shown::routes(&shown, tasks.stop()))?;
     shown::site(&shown, tasks.stop())
         .start(tasks, followed.web)
         .await?;
     go_on(tasks, &rooms, shown);
-    Ok(reload)
+    Ok(ruling)
 }
 
 /// Has every room do what time alone brings about.
@@ -165,6 +172,7 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown) {
     tasks.start("keys", keys::run(store, keys, bell.clone(), tasks.stop()));
     tasks.start("hosts", shown.hosts.run(bell.clone(), tasks.stop()));
     tasks.start("people", shown.people.run(tasks.stop()));
+    tasks.start("policy", shown.ruling.run(tasks.stop()));
     tasks.start("metrics", metrics::run(tasks.stop()));
 }
 

@@ -1,6 +1,5 @@
 //! The parts of the configuration that follow reloads, and the hands that change them.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -27,8 +26,9 @@ pub(crate) struct Followed {
     pub(crate) key_rules: Live<keys::Policy>,
 }
 
-/// Each part that follows reloads, and the hands that change them.
-pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
+/// Each part that follows reloads, and the hands that change them. The policy came into force
+/// `since`.
+pub(crate) fn follow(config: Config, (policy, since): (Policy, Timestamp)) -> (Followed, Reload) {
     let Policy {
         groups,
         networks,
@@ -46,7 +46,6 @@ pub(crate) fn follow(config: Config, policy: Policy) -> (Followed, Reload) {
     let (restriction_changes, restriction) = Live::new(config.restriction);
     let gates = rules.clone();
     let (rules_changes, rules) = Live::new(restriction::Policy::of(networks, rules));
-    let since = clock::now();
     let (orders_changes, orders) = Live::new(orders(checks, gates, since));
     let (keys_changes, keys) = Live::new(config.keys);
     let (key_rules_changes, key_rules) = Live::new(key_rules);
@@ -106,59 +105,48 @@ fn orders(checks: health::Policy, gates: restriction::Table, since: Timestamp) -
 }
 
 impl Reload {
-    /// Reads the file again, and the policy: if either is bad, neither changes anything. Where to
-    /// listen and what to keep things in changes at the next start.
-    pub(crate) fn from(&self, file: &Path) {
-        match Config::read(file) {
-            Ok((config, policy)) => {
-                let Policy {
-                    groups,
-                    networks,
-                    restriction: rules,
-                    health: checks,
-                    keys: key_rules,
-                    alerting: routes,
-                } = policy;
-                let Config {
-                    store: _,
-                    intake: _,
-                    admin: _,
-                    web,
-                    people,
-                    policy: _,
-                    alerting,
-                    hosts,
-                    access,
-                    health,
-                    restriction,
-                    keys,
-                } = config;
-                self.web.send_replace(Arc::new(web));
-                self.people.send_replace(Arc::new(people));
-                self.alerting.make(alerting, routes, groups);
-                self.hosts.send_replace(Arc::new(hosts));
-                self.access.send_replace(Arc::new(access));
-                self.health.send_replace(Arc::new(health));
-                self.restriction.send_replace(Arc::new(restriction));
-                let orders = orders(checks, rules.clone(), clock::now());
-                let rules = restriction::Policy::of(networks, rules);
-                self.rules.send_replace(Arc::new(rules));
-                self.orders.send_replace(Arc::new(orders));
-                self.keys.send_replace(Arc::new(keys));
-                self.key_rules.send_replace(Arc::new(key_rules));
-                measure(true);
-                tracing::info!(file = %file.display(), "read the configuration again");
-            }
-            Err(error) => {
-                measure(false);
-                tracing::error!(%error, "the new configuration is not used; the old one stays");
-            }
-        }
+    /// From now on this configuration counts. Where to listen and what to keep things in changes at
+    /// the next start.
+    pub(crate) fn configure(&self, config: Config) {
+        let Config {
+            store: _,
+            intake: _,
+            admin: _,
+            web,
+            people,
+            policy: _,
+            alerting,
+            hosts,
+            access,
+            health,
+            restriction,
+            keys,
+        } = config;
+        self.web.send_replace(Arc::new(web));
+        self.people.send_replace(Arc::new(people));
+        self.alerting.configure(alerting);
+        self.hosts.send_replace(Arc::new(hosts));
+        self.access.send_replace(Arc::new(access));
+        self.health.send_replace(Arc::new(health));
+        self.restriction.send_replace(Arc::new(restriction));
+        self.keys.send_replace(Arc::new(keys));
     }
-}
 
-/// Says for monitoring whether the configuration was right when it was last read.
-fn measure(right: bool) {
-    let right = f64::from(u8::from(right));
-    ::metrics::gauge!("watchward_config_last_reload_successful").set(right);
+    /// From now on this policy is in force, which came `since` then. Hosts hear their orders again.
+    pub(crate) fn rule(&self, policy: Policy, since: Timestamp) {
+        let Policy {
+            groups,
+            networks,
+            restriction: rules,
+            health: checks,
+            keys: key_rules,
+            alerting: routes,
+        } = policy;
+        let orders = orders(checks, rules.clone(), since);
+        self.alerting.rule(routes, groups);
+        let rules = restriction::Policy::of(networks, rules);
+        self.rules.send_replace(Arc::new(rules));
+        self.orders.send_replace(Arc::new(orders));
+        self.key_rules.send_replace(Arc::new(key_rules));
+    }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod bans;
 mod keys;
+mod policy;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use watchward_protocol::span::Span;
 pub(crate) use access::Access;
 pub(crate) use bans::{Ban, Bans};
 pub(crate) use keys::{KeyCommand, KeyState, Keys};
+pub(crate) use policy::{Bring, Policy};
 
 /// Watch over your servers: who gets in, who tries to, and what is down.
 #[derive(Debug, Parser)]
@@ -102,7 +104,7 @@ pub(crate) enum Command {
     /// Configuration files
     #[command(subcommand)]
     Config(Config),
-    /// What should hold, by groups of hosts
+    /// What should hold, by groups of hosts: what another policy would change, who loses access by it
     #[command(subcommand)]
     Policy(Policy),
     /// Try Watchward on this machine: a collector and an agent under one folder (what `make up` runs)
@@ -299,16 +301,6 @@ pub(crate) enum Config {
         /// The agent's file
         #[arg(long, value_name = "FILE")]
         agent: Option<PathBuf>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Policy {
-    /// Say whether a policy is right, and what is not
-    Check {
-        /// The policy's file
-        #[arg(default_value = "/etc/watchward/policy.toml")]
-        file: PathBuf,
     },
 }
 

@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 27] = [
+const KINDS: [Kind; 28] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -25,6 +25,11 @@ const KINDS: [Kind; 27] = [
         "access.unrecognised",
         "unknown log line",
         "unknown log lines",
+    ),
+    (
+        "collector.policy",
+        "policy that cannot be read",
+        "policies that cannot be read",
     ),
     ("health.down", "service down", "services down"),
     ("health.flapping", "check flapping", "checks flapping"),
@@ -146,7 +151,7 @@ mod tests {
     #[test]
     fn every_key_that_a_room_makes_is_of_a_kind_that_is_known() {
         let mut found = 0;
-        for room in ["access", "health", "hosts", "keys", "restriction"] {
+        for room in ["access", "health", "hosts", "keys", "restriction", "ruling"] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room);
             for path in sources(&folder) {
                 let text = fs::read_to_string(&path).unwrap();

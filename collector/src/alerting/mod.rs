@@ -309,8 +309,12 @@ impl Default for Rules {
 
 impl Changes {
     /// From now on the room goes by this.
-    pub fn make(&self, config: Config, routes: Routes, groups: Groups) {
+    pub fn configure(&self, config: Config) {
         self.config.send_replace(Arc::new(config));
+    }
+
+    /// From now on the room goes by this of the policy.
+    pub fn rule(&self, routes: Routes, groups: Groups) {
         self.routes.send_replace(Arc::new(routes));
         self.groups.send_replace(Arc::new(groups));
     }

@@ -23,6 +23,7 @@ mod groups;
 mod members;
 mod pattern;
 mod signature;
+pub mod versions;
 
 use std::path::PathBuf;
 
@@ -38,14 +39,19 @@ pub use signature::{NAMESPACE, NotSigners, Signers, Untrusted};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The file that says what should hold. While there is none, nothing is ruled.
+    /// The file that says what should hold: each change of it comes into force as a version. While
+    /// there is no version, nothing is ruled.
     pub file: PathBuf,
+    /// Who may sign policies, as ssh-keygen(1) describes it under ALLOWED SIGNERS. If it is named, a
+    /// policy that none of them has signed does not come into force.
+    pub signers: Option<PathBuf>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             file: PathBuf::from("/etc/watchward/policy.toml"),
+            signers: None,
         }
     }
 }

@@ -57,8 +57,10 @@ pub struct New {
     pub note: String,
     /// The policy.
     pub text: String,
-    /// Its signature, with who made it.
-    pub signed: Option<(String, String)>,
+    /// Its signature, as `ssh-keygen -Y sign` makes one.
+    pub signature: Option<String>,
+    /// Who made that, if it is known.
+    pub signer: Option<String>,
 }
 
 /// The SHA-256 of a policy, in hexadecimal digits.
@@ -78,14 +80,13 @@ pub async fn add(tx: &mut Tx, new: &New, now: Timestamp) -> sqlx::Result<Version
             .await?;
     // A clock that was put back makes no version older than the one before.
     let (number, earliest) = newest.map_or((1, 0), |(number, at)| (number + 1, at + 1_000_000));
-    let (signature, signer) = new.signed.clone().unzip();
     let version = Version {
         number,
         at: now.max(Timestamp::from_micros(earliest)),
         author: new.author.clone(),
         note: new.note.clone(),
         sha256: digest(&new.text),
-        signer,
+        signer: new.signer.clone(),
     };
     sqlx::query(
         "INSERT INTO policy_version (number, at, author, note, text, sha256, signature, signer) \
@@ -97,7 +98,7 @@ pub async fn add(tx: &mut Tx, new: &New, now: Timestamp) -> sqlx::Result<Version
     .bind(&version.note)
     .bind(&new.text)
     .bind(&version.sha256)
-    .bind(signature)
+    .bind(&new.signature)
     .bind(&version.signer)
     .execute(&mut **tx)
     .await?;

@@ -11,9 +11,10 @@ use watchward_protocol::time::Timestamp;
 use crate::alerting::Bell;
 use crate::hosts::Hosts;
 use crate::people::People;
+use crate::ruling::Ruling;
 use crate::store::Store;
 use crate::web::{self, Site};
-use crate::{access, alerting, backup, health, hosts, keys, live, metrics, restriction};
+use crate::{access, alerting, backup, health, hosts, keys, live, metrics, restriction, ruling};
 
 /// What rooms show, to the operator's command and to people.
 pub(crate) struct Shown {
@@ -27,6 +28,7 @@ pub(crate) struct Shown {
     pub(crate) bell: Bell,
     pub(crate) web: Live<web::Config>,
     pub(crate) committing: watch::Receiver<Option<Timestamp>>,
+    pub(crate) ruling: Ruling,
 }
 
 /// What the operator's command can ask.
@@ -42,6 +44,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         bell,
         web: _,
         committing: _,
+        ruling,
     } = shown;
     let keys = keys::routes(store.clone(), key_rules.clone(), bell.clone());
     let rooms = access::routes()
@@ -61,6 +64,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
             spread.clone(),
         ))
         .merge(keys)
+        .merge(ruling::routes(ruling.clone()))
         .merge(live::routes(store.clone(), stop))
         .merge(backup::routes(store.clone()))
         .merge(web::account_routes(people.clone()))
@@ -117,6 +121,7 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
             shown.rules.clone(),
             shown.spread.clone(),
         ))
+        .with(ruling::pages(shown.ruling.clone()))
         .with(keys::pages(
             store.clone(),
             shown.key_rules.clone(),

@@ -1,0 +1,165 @@
+//! What a policy would change, and who would lose access by it, for people.
+
+use serde_json::Value;
+
+use crate::row::Row;
+use crate::screen::{Screen, Tone, safe, safe_lines};
+
+/// What would come of a policy.
+pub(super) fn show(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+    if screen.is_for_programs() {
+        return Ok(screen.json(answer)?);
+    }
+    let all = Row::of(answer);
+    let (hosts, version) = (safe(&all.cell("hosts")), all.number("version"));
+    let now = match version {
+        None | Some(0) => "No policy is in force".to_owned(),
+        Some(version) => format!("Version {version} of the policy is in force"),
+    };
+    screen.line(&format!("{now}; hosts that are watched: {hosts}."))?;
+    if all.text("same") == "true" {
+        return Ok(screen.line("This one says the same: nothing would change.")?);
+    }
+    let tables = all.texts("tables");
+    if !tables.is_empty() {
+        let tables: Vec<_> = tables
+            .iter()
+            .map(|name| format!("[{}]", safe(name)))
+            .collect();
+        screen.line(&format!("Says something else in {}.", tables.join(", ")))?;
+    }
+    screen.line("")?;
+    changes(all, screen)?;
+    losing(all, screen)?;
+    words(all, screen)
+}
+
+fn changes(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
+    let changes: Vec<_> = all.list("changes").map(change).collect();
+    if changes.is_empty() {
+        return Ok(screen.line("No gate of any host would be another.")?);
+    }
+    screen.table(
+        [
+            "GATE",
+            "PORTS",
+            "NOW",
+            "THEN",
+            "HOSTS",
+            "MAY PASS THEN",
+            "MAY NOT PASS ANY MORE",
+        ],
+        &changes,
+    )?;
+    Ok(())
+}
+
+fn change(change: Row<'_>) -> [String; 7] {
+    let mode = |name| match change.text(name) {
+        none if none.is_empty() => "open".to_owned(),
+        mode => mode,
+    };
+    let list = |name| match change.texts(name) {
+        none if none.is_empty() => "-".to_owned(),
+        some => few(&some),
+    };
+    [
+        change.cell("service"),
+        list("ports"),
+        mode("before"),
+        mode("after"),
+        list("hosts"),
+        list("added"),
+        list("removed"),
+    ]
+}
+
+/// The first of many; all of them are in the JSON.
+fn few(all: &[String]) -> String {
+    const SHOWN: usize = 4;
+    match all.get(..SHOWN) {
+        Some(first) if all.len() > SHOWN => {
+            format!("{} and {} more", first.join(", "), all.len() - SHOWN)
+        }
+        _ => all.join(", "),
+    }
+}
+
+fn losing(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
+    let losing: Vec<_> = all.list("losing").map(login).collect();
+    screen.line("")?;
+    if losing.is_empty() {
+        let nobody = "Nobody who logged in within 90 days would lose access.";
+        return Ok(screen.line(nobody)?);
+    }
+    let many = losing.len();
+    let head = format!("WHO WOULD LOSE ACCESS, of those who logged in within 90 days: {many}");
+    let head = screen.paint(Tone::Bad, &head);
+    screen.line(&head)?;
+    screen.table(
+        [
+            "LAST LOGIN (UTC)",
+            "HOST",
+            "SERVICE",
+            "USER",
+            "ADDRESS",
+            "LOGINS",
+        ],
+        &losing,
+    )?;
+    Ok(())
+}
+
+fn login(came: Row<'_>) -> [String; 6] {
+    [
+        came.moment("last_at"),
+        came.cell("host"),
+        came.cell("service"),
+        came.cell("user"),
+        came.cell("address"),
+        came.cell("logins"),
+    ]
+}
+
+/// What is worth a word, and why it would not come into force.
+fn words(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
+    for notice in all.texts("notices") {
+        let notice = format!("Note: {}", safe(&notice));
+        screen.line("")?;
+        screen.line(&notice)?;
+    }
+    let objection = all.text("objection");
+    if !objection.is_empty() {
+        screen.line("")?;
+        let head = screen.paint(Tone::Bad, "It would not come into force:");
+        screen.line(&head)?;
+        screen.line(&safe_lines(&objection))?;
+    }
+    Ok(())
+}
+
+/// What came of it.
+pub(super) fn applied(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+    if screen.is_for_programs() {
+        return Ok(screen.json(answer)?);
+    }
+    let none = Value::Null;
+    let part = |name| Row::of(answer.get(name).unwrap_or(&none));
+    let (version, outlook) = (part("version"), part("outlook"));
+    let number = safe(&version.cell("number"));
+    if outlook.text("same") == "true" {
+        return Ok(screen.line(&format!("Version {number} says the same: nothing changes."))?);
+    }
+    changes(outlook, screen)?;
+    losing(outlook, screen)?;
+    for notice in outlook.texts("notices") {
+        screen.line("")?;
+        screen.line(&format!("Note: {}", safe(&notice)))?;
+    }
+    screen.line("")?;
+    let signed = match version.text("signer") {
+        none if none.is_empty() => String::new(),
+        signer => format!(", signed by {}", safe(&signer)),
+    };
+    Ok(screen.line(&format!("Version {number} is in force{signed}."))?)
+}

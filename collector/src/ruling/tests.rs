@@ -1,0 +1,418 @@
+//! Which version is in force, whoever brings it, on both databases.
+
+use std::process::Command;
+
+use super::apply::{Proposal, Refusal};
+use super::basis::Brought;
+use super::testing::Ground;
+use super::*;
+use crate::SCHEMAS;
+use crate::store::testing;
+use crate::web::testing::Browser;
+
+/// So many seconds after the tests' beginning of time, in January 2027.
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros((1_800_000_000 + seconds) * 1_000_000)
+}
+
+/// A policy with one network of this name.
+fn policy(name: &str) -> String {
+    format!("[networks]\n{name} = [\"192.0.2.0/24\"]\n")
+}
+
+const GATED: &str = "[groups]\nweb = [\"web-*\"]\n[networks]\noffice = [\"192.0.2.0/24\"]\n\
+    [[restriction.rules]]\ngroups = [\"web\"]\nservices = [\"ssh\"]\nfrom = [\"office\"]\n\
+    mode = \"enforce\"\n";
+
+fn proposal(text: &str) -> Proposal {
+    Proposal {
+        brought: Brought {
+            named: "new.toml".into(),
+            text: text.to_owned(),
+            signature: None,
+        },
+        author: "ada".to_owned(),
+        note: "why \u{202e}not".to_owned(),
+        ..Proposal::default()
+    }
+}
+
+async fn authors(store: &Store) -> Vec<(i64, String)> {
+    let all = versions::list(store, 100).await.unwrap();
+    all.into_iter()
+        .rev()
+        .map(|one| (one.number, one.author))
+        .collect()
+}
+
+fn listed(all: &[(i64, &str)]) -> Vec<(i64, String)> {
+    all.iter()
+        .map(|(number, author)| (*number, (*author).to_owned()))
+        .collect()
+}
+
+#[tokio::test]
+async fn only_a_changed_file_counts_so_that_a_start_undoes_nothing() {
+    for store in testing::stores(SCHEMAS).await {
+        let ground = Ground::new("");
+        let one = ground.start(&store, at(0)).await.unwrap();
+        assert_eq!((one.in_force(), one.networks()), (0, vec![]));
+        ground.write(&policy("office"));
+        assert!(one.ruling.take(at(1)).await);
+        one.ruling.look(at(1)).await.unwrap();
+        assert_eq!(
+            (one.in_force(), one.networks()),
+            (1, vec!["office".to_owned()])
+        );
+
+        let applied = one
+            .ruling
+            .apply(proposal(&policy("home")), at(2))
+            .await
+            .unwrap();
+        let shown = serde_json::to_value(applied).unwrap();
+        assert_eq!(shown["version"]["number"], 2);
+        assert_eq!(shown["version"]["note"], "why \\u{202e}not");
+        assert_eq!(one.networks(), ["home"], "at once");
+
+        let again = ground.start(&store, at(3)).await.unwrap();
+        assert_eq!(
+            (again.in_force(), again.networks()),
+            (2, vec!["home".to_owned()])
+        );
+        ground.write(&policy("vpn"));
+        let again = ground.start(&store, at(4)).await.unwrap();
+        assert_eq!(
+            (again.in_force(), again.networks()),
+            (3, vec!["vpn".to_owned()])
+        );
+        std::fs::remove_file(ground.path("policy.toml")).unwrap();
+        assert_eq!(ground.start(&store, at(5)).await.unwrap().in_force(), 3);
+        let expected = [(1, "policy.toml"), (2, "ada"), (3, "policy.toml")];
+        assert_eq!(authors(&store).await, listed(&expected));
+    }
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_file_changes_nothing() {
+    for store in testing::stores(SCHEMAS).await {
+        let ground = Ground::new("");
+        ground.write("networks = 7\n");
+        let first = ground.start(&store, at(0)).await.err().unwrap().to_string();
+        assert!(first.contains("line 1") && first.contains("^"), "{first}");
+
+        ground.write(&policy("office"));
+        let one = ground.start(&store, at(1)).await.unwrap();
+        ground.write(&policy("office").replace("/24", "/33"));
+        assert!(
+            one.ruling.take(at(2)).await,
+            "there is nothing to be tried again"
+        );
+        one.ruling.read_again(at(3)).await;
+        assert_eq!(
+            (one.in_force(), one.networks()),
+            (1, vec!["office".to_owned()])
+        );
+        let shown = api::standing(&one.ruling, 10).await.unwrap();
+        let trouble = shown.file_trouble.unwrap();
+        assert!(trouble.contains("line 2, column 10"), "{trouble}");
+        let again = ground.start(&store, at(4)).await.unwrap();
+        assert_eq!(again.in_force(), 1, "it goes on as before");
+
+        // And so does a mistake in the other file.
+        ground.write(&policy("vpn"));
+        ground.configure("people.idle = \"soon\"\n");
+        one.ruling.read_again(at(5)).await;
+        assert_eq!(one.in_force(), 1);
+        ground.configure("people.idle = \"1h\"\n");
+        one.ruling.read_again(at(6)).await;
+        assert_eq!(
+            (one.in_force(), one.networks()),
+            (2, vec!["vpn".to_owned()])
+        );
+        assert_eq!(one.followed.people.now().idle.to_string(), "1h");
+    }
+}
+
+#[tokio::test]
+async fn collectors_that_share_a_database_follow_the_newest() {
+    for store in testing::stores(SCHEMAS).await {
+        let (here, there) = (Ground::new(""), Ground::new(""));
+        here.write(&policy("office"));
+        let one = here.start(&store, at(0)).await.unwrap();
+        // This file was never looked at: it may be older than what is in force.
+        there.write(&policy("stale"));
+        let other = there.start(&store, at(1)).await.unwrap();
+        assert_eq!(other.networks(), ["office"]);
+        other
+            .ruling
+            .apply(proposal(&policy("home")), at(2))
+            .await
+            .unwrap();
+        one.ruling.look(at(3)).await.unwrap();
+        assert_eq!(
+            (one.in_force(), one.networks()),
+            (2, vec!["home".to_owned()])
+        );
+        there.write(&policy("fresh"));
+        assert!(other.ruling.take(at(4)).await);
+        one.ruling.look(at(5)).await.unwrap();
+        assert_eq!(
+            (one.in_force(), one.networks()),
+            (3, vec!["fresh".to_owned()])
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_be_read_leaves_the_one_before_in_force_and_is_told() {
+    for store in testing::stores(SCHEMAS).await {
+        let ground = Ground::new("");
+        ground.write(&policy("office"));
+        let one = ground.start(&store, at(0)).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        let newer = versions::New {
+            text: "[from_the_future]\n".to_owned(),
+            ..versions::New::default()
+        };
+        versions::add(&mut tx, &newer, at(1)).await.unwrap();
+        tx.commit().await.unwrap();
+        one.ruling.look(at(2)).await.unwrap();
+        assert_eq!(
+            (one.in_force(), one.networks()),
+            (1, vec!["office".to_owned()])
+        );
+        let again = ground.start(&store, at(3)).await.unwrap();
+        assert_eq!(
+            (again.in_force(), again.networks()),
+            (1, vec!["office".to_owned()])
+        );
+        let incidents = || async {
+            let all: Vec<(String, String, Option<i64>)> =
+                sqlx::query_as("SELECT title, detail, resolved_at FROM alerting_incident")
+                    .fetch_all(store.read())
+                    .await
+                    .unwrap();
+            all
+        };
+        let all = incidents().await;
+        let [(title, detail, None)] = &all[..] else {
+            panic!("{all:?}")
+        };
+        assert!(title.contains("version 2 cannot be read"), "{title}");
+        assert!(
+            detail.contains("version 2 of the policy: ") && detail.contains("line 1"),
+            "{detail}"
+        );
+
+        again
+            .ruling
+            .apply(proposal(&policy("home")), at(4))
+            .await
+            .unwrap();
+        assert_eq!(
+            (again.in_force(), again.networks()),
+            (3, vec!["home".to_owned()])
+        );
+        assert!(incidents().await[0].2.is_some(), "it is over");
+    }
+}
+
+#[tokio::test]
+async fn nobody_locks_themselves_out_unless_they_insist() {
+    for store in testing::stores(SCHEMAS).await {
+        for name in ["web-1", "db-1"] {
+            sqlx::query(
+                "INSERT INTO host (id, name, enrolled_at, version, system, seen_at, deadline, \
+                 silent, certificate_expires) VALUES ($1, $1, 0, '', '', 0, 0, 0, 0)",
+            )
+            .bind(name)
+            .execute(store.read())
+            .await
+            .unwrap();
+        }
+        let one = Ground::new("").start(&store, at(0)).await.unwrap();
+        let from = |address: &str| Proposal {
+            operator: Some(address.parse().unwrap()),
+            ..proposal(GATED)
+        };
+        let planned = one.ruling.plan(&from("203.0.113.7"), at(1)).await.unwrap();
+        let planned = serde_json::to_value(planned).unwrap();
+        assert_eq!(planned["shut_to_you"], serde_json::json!(["web-1"]));
+        assert_eq!(planned["changes"][0]["hosts"], serde_json::json!(["web-1"]));
+        assert_eq!(planned["tables"], serde_json::json!(["groups", "networks"]));
+        let refused = one
+            .ruling
+            .apply(from("203.0.113.7"), at(1))
+            .await
+            .unwrap_err();
+        let refused = refused.to_string();
+        for expected in [
+            "new.toml",
+            "line 7, column 13",
+            "^^^^^",
+            "--although-i-lose-access",
+        ] {
+            assert!(refused.contains(expected), "{expected}: {refused}");
+        }
+        assert_eq!(one.in_force(), 0);
+        one.ruling.apply(from("192.0.2.7"), at(2)).await.unwrap();
+        assert_eq!(one.in_force(), 1);
+        let again = one.ruling.apply(proposal(GATED), at(3)).await.unwrap();
+        assert_eq!(
+            serde_json::to_value(again).unwrap()["outlook"]["same"],
+            true
+        );
+        assert_eq!(one.in_force(), 1, "the same is no other version");
+        let insisting = Proposal {
+            although: true,
+            ..from("203.0.113.7")
+        };
+        one.ruling.back(Some(1), insisting, at(4)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn one_word_goes_back() {
+    for store in testing::stores(SCHEMAS).await {
+        let one = Ground::new("").start(&store, at(0)).await.unwrap();
+        let nothing = one
+            .ruling
+            .back(None, proposal(""), at(0))
+            .await
+            .unwrap_err();
+        assert!(matches!(nothing, Refusal::Missing(0)), "{nothing}");
+        for (second, name) in [(1, "office"), (2, "home"), (3, "vpn")] {
+            let new = proposal(&policy(name));
+            one.ruling.apply(new, at(second)).await.unwrap();
+        }
+        one.ruling.back(None, proposal(""), at(4)).await.unwrap();
+        assert_eq!(
+            (one.in_force(), one.networks()),
+            (4, vec!["home".to_owned()])
+        );
+        one.ruling.back(Some(1), proposal(""), at(5)).await.unwrap();
+        assert_eq!(
+            (one.in_force(), one.networks()),
+            (5, vec!["office".to_owned()])
+        );
+        let all = versions::list(&store, 1).await.unwrap();
+        assert!(
+            all[0].note.starts_with("back to version 1: why"),
+            "{:?}",
+            all[0]
+        );
+        let missing = one
+            .ruling
+            .back(Some(9), proposal(""), at(6))
+            .await
+            .unwrap_err();
+        assert_eq!(missing.to_string(), "there is no version 9 of the policy");
+    }
+}
+
+#[tokio::test]
+async fn where_policies_are_signed_no_other_comes_into_force() {
+    let ground = Ground::new("");
+    let key = ground.path("key");
+    let keygen = |words: &[&str]| {
+        let mut command = Command::new("ssh-keygen");
+        let done = command.args(words).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    let key_path = key.to_str().unwrap();
+    keygen(&["-q", "-t", "ed25519", "-N", "", "-f", key_path]);
+    let public = std::fs::read_to_string(ground.path("key.pub")).unwrap();
+    std::fs::write(ground.path("signers"), format!("ada@example.org {public}")).unwrap();
+    let sign = |text: &str| {
+        ground.write(text);
+        let _ = std::fs::remove_file(ground.path("policy.toml.sig"));
+        let file = ground.path("policy.toml");
+        let file = file.to_str().unwrap();
+        keygen(&[
+            "-q",
+            "-Y",
+            "sign",
+            "-n",
+            "watchward-policy",
+            "-f",
+            key_path,
+            file,
+        ]);
+        std::fs::read_to_string(ground.path("policy.toml.sig")).unwrap()
+    };
+    ground.configure(&format!("policy.signers = {:?}\n", ground.path("signers")));
+    for store in testing::stores(SCHEMAS).await {
+        sign(&policy("office"));
+        let one = ground.start(&store, at(0)).await.unwrap();
+        assert_eq!(
+            one.networks(),
+            ["office"],
+            "a signature may lie beside the file"
+        );
+        // The signature is of another text.
+        ground.write(&policy("home"));
+        assert!(one.ruling.take(at(1)).await);
+        one.ruling.look(at(1)).await.unwrap();
+        assert_eq!(one.networks(), ["office"]);
+
+        let unsigned = one
+            .ruling
+            .apply(proposal(&policy("vpn")), at(2))
+            .await
+            .unwrap_err();
+        assert!(unsigned.to_string().contains("is not signed"), "{unsigned}");
+        let mut signed = proposal(&policy("vpn"));
+        signed.brought.signature = Some(sign(&policy("vpn")));
+        one.ruling.apply(signed, at(3)).await.unwrap();
+        assert_eq!(one.networks(), ["vpn"]);
+        let signer = versions::list(&store, 1).await.unwrap().remove(0).signer;
+        assert_eq!(signer.as_deref(), Some("ada@example.org"));
+        one.ruling.back(None, proposal(""), at(4)).await.unwrap();
+        assert_eq!(
+            one.networks(),
+            ["office"],
+            "what was signed once may come back"
+        );
+    }
+}
+
+#[tokio::test]
+async fn hosts_hear_their_gates_again_when_an_exception_ends() {
+    let text = format!(
+        "{GATED}[[restriction.exceptions]]\ngroups = [\"web\"]\nservices = [\"ssh\"]\n\
+         from = [\"office\"]\nuntil = \"2027-01-15\"\nreason = \"the move\"\n"
+    );
+    for store in testing::stores(SCHEMAS).await {
+        let ground = Ground::new("");
+        ground.write(&text);
+        let one = ground.start(&store, at(0)).await.unwrap();
+        let first = one.followed.orders.now();
+        one.ruling.look(at(10)).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &one.followed.orders.now()));
+        one.ruling.look(at(2 * 86_400)).await.unwrap();
+        let second = one.followed.orders.now();
+        assert!(!Arc::ptr_eq(&first, &second));
+        one.ruling.look(at(3 * 86_400)).await.unwrap();
+        assert!(Arc::ptr_eq(&second, &one.followed.orders.now()));
+    }
+}
+
+#[tokio::test]
+async fn the_page_shows_every_version_with_its_author() {
+    for store in testing::stores(SCHEMAS).await {
+        let one = Ground::new("").start(&store, at(0)).await.unwrap();
+        let browser = Browser::open(&store, pages(one.ruling.clone())).await;
+        let page = browser.read("/policy").await;
+        assert!(page.contains("Nobody has brought a policy yet"), "{page}");
+        let mut new = proposal(&format!("# <b>\n{}", policy("office")));
+        new.author = "<i>ada".to_owned();
+        one.ruling.apply(new, at(1)).await.unwrap();
+        let page = browser.read("/policy").await;
+        for expected in ["in force", "&#60;i&#62;ada", "why", "href=\"/policy/1\""] {
+            assert!(page.contains(expected), "{expected}: {page}");
+        }
+        let page = browser.read("/policy/1").await;
+        assert!(page.contains("# &#60;b&#62;\n[networks]"), "{page}");
+    }
+}

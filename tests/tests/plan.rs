@@ -1,0 +1,109 @@
+//! The policy by the operator's hand: who would lose access is named before, and one word goes back.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use watchward_tests::programs;
+use watchward_tests::site::{Site, play};
+use watchward_tests::ssh;
+use watchward_tests::wait::{SOON, until_seen};
+
+const SHUT: &str = "
+[groups]
+web = [\"we*\"]
+[networks]
+office = [\"OFFICE\"]
+[[restriction.rules]]
+groups = [\"web\"]
+services = [\"ssh\"]
+from = [\"office\"]
+mode = \"enforce\"
+";
+
+#[test]
+fn who_would_lose_access_is_known_before_and_what_was_applied_stays() -> Result<()> {
+    play("a policy is planned and applied", "", |site| {
+        let (web, office) = (site.watched("web", "")?, site.boot("office")?);
+        let cafe = site.boot("cafe")?;
+        ssh::add_user(&web, "alice", "correct")?;
+        for from in [&office, &cafe, &cafe] {
+            assert!(ssh::password(from, &web, "alice", "correct")?);
+        }
+        let look = || site.collector.ask(&["networks"]);
+        until_seen("all three are known", SOON, look, |seen| {
+            seen["elsewhere"] == 3
+        })?;
+
+        let shut = site.collector.folder().join("shut.toml");
+        let text = SHUT.replace("OFFICE", &office.address().to_string());
+        fs::write(&shut, &text)?;
+        let shut = shut.to_string_lossy().into_owned();
+        let plan = site.collector.ask(&["policy", "plan", &shut])?;
+        let cafe = cafe.address().to_string();
+        let losing = ["host", "user", "address", "logins"].map(|it| &plan["losing"][0][it]);
+        let expected = [json!("web"), json!("alice"), json!(cafe), json!(2)];
+        assert_eq!(losing, expected.each_ref(), "{plan:#}");
+        assert_eq!(plan["losing"].as_array().map(Vec::len), Some(1), "{plan:#}");
+        assert_eq!(plan["changes"][0]["hosts"], json!(["web"]), "{plan:#}");
+        assert_eq!(site.collector.ask(&["networks"])?["gates"], json!([]));
+
+        let refused = apply_from(site, &cafe, &shut)?;
+        for words in ["line 7, column 13", "^^^", "--although-i-lose-access"] {
+            ensure!(refused.contains(words), "{words}: {refused}");
+        }
+        let words = ["policy", "apply", &shut, "--note", "the office alone"];
+        assert_eq!(site.collector.ask(&words)?["version"]["number"], 1);
+        let gate = &site.collector.ask(&["networks"])?["gates"][0];
+        assert_eq!([&gate["host"], &gate["mode"]], ["web", "enforce"]);
+        let same = site.collector.ask(&["policy", "apply", &shut])?;
+        assert_eq!(same["outlook"]["same"], true);
+        it_stays(site, &text)
+    })
+}
+
+/// What comes of an apply by somebody who has come by SSH from there.
+fn apply_from(site: &Site, address: &str, file: &str) -> Result<String> {
+    let done = Command::new(programs::path(programs::COMMAND)?)
+        .arg("--socket")
+        .arg(site.collector.folder().join("collector.sock"))
+        .args(["policy", "apply", file])
+        .env("SSH_CONNECTION", format!("{address} 50000 192.0.2.1 22"))
+        .output()?;
+    ensure!(!done.status.success(), "{done:?}");
+    Ok(String::from_utf8(done.stderr)?)
+}
+
+/// A change of the file counts at once, a start undoes nothing, and one word goes back.
+fn it_stays(site: &Site, applied: &str) -> Result<()> {
+    let look = || site.collector.ask(&["policy", "history"]);
+    let latest = |seen: &Value, number: i64| seen["in_force"] == number;
+    let text = |version: &[&str]| -> Result<Value> {
+        let words = [&["policy", "show"], version].concat();
+        Ok(site.collector.ask(&words)?["text"].clone())
+    };
+    let file = site.collector.folder().join("policy.toml");
+    fs::write(&file, "[groups]\ndb = [\"db-*\"]\n")?;
+    let seen = until_seen("the file counts at once", SOON, look, |seen| {
+        latest(seen, 2)
+    })?;
+    assert_eq!(seen["versions"][0]["author"], "policy.toml");
+    assert_eq!(seen["versions"][1]["note"], "the office alone");
+
+    site.collector.ask(&["policy", "rollback"])?;
+    assert_eq!(text(&[])?, applied);
+    site.collector.kill()?;
+    site.collector.start_again()?;
+    ensure!(latest(&look()?, 3), "a start undoes what was applied");
+    assert_eq!(text(&["2"])?, fs::read_to_string(&file)?);
+
+    fs::write(&file, "[groups]\ndb = 7\n")?;
+    let seen = until_seen("a mistake is shown", SOON, look, |seen| {
+        seen["file_trouble"].to_string().contains("line 2")
+    })?;
+    ensure!(latest(&seen, 3), "and changes nothing: {seen:#}");
+    let diff = site.collector.ask(&["policy", "diff", "2", "3"])?;
+    assert_eq!(diff["gone"], json!(["db = [\"db-*\"]"]));
+    Ok(())
+}
