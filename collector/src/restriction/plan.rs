@@ -77,7 +77,7 @@ pub async fn plan(
 }
 
 /// Whether somebody is shut out who is not now.
-fn loses((before, after): (&Table, &Table), came: &Came, now: Timestamp) -> bool {
+pub(super) fn loses((before, after): (&Table, &Table), came: &Came, now: Timestamp) -> bool {
     let what = (came.host.as_str(), came.service.name());
     after.shuts(what, came.address, now) && !before.shuts(what, came.address, now)
 }

@@ -103,6 +103,21 @@ impl Table {
         notices
     }
 
+    /// Rules that are about none of these hosts: their groups may have names to come, or mistakes.
+    pub fn idle(&self, hosts: &[String]) -> Vec<String> {
+        let idle = |rule: &&Rule| !hosts.iter().any(|host| rule.groups.has(host));
+        let notice = |rule: &Rule| {
+            let groups: Vec<_> = rule.groups.names().map(|name| name.as_str()).collect();
+            let services: Vec<_> = rule.services.names().map(|name| name.as_str()).collect();
+            format!(
+                "the rule for {} of {} is about no host that is watched now",
+                services.join(", "),
+                groups.join(", ")
+            )
+        };
+        self.rules.iter().filter(idle).map(notice).collect()
+    }
+
     /// When the next exception ends.
     pub fn next_end(&self, now: Timestamp) -> Option<Timestamp> {
         let ends = self.exceptions.iter().map(|one| one.until.end());

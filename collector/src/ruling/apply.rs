@@ -117,12 +117,14 @@ impl Ruling {
         });
         let version = held.standing.version.as_ref();
         let digest = versions::digest(&brought.text);
+        let mut notices = after.restriction.notices(now);
+        notices.extend(after.restriction.idle(&names));
         Ok(Outlook {
             version: version.map_or(0, |version| version.number),
             same: version.is_some_and(|version| version.sha256 == digest),
             hosts: names.len(),
             tables: tables(before, &after),
-            notices: after.restriction.notices(now),
+            notices,
             objection: (!objections.is_empty()).then(|| objections.join("\n")),
             shut_to_you: shut_to_you.unwrap_or_default(),
             plan,

@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use watchward_protocol::restriction::Gate;
 
 use super::*;
-use crate::restriction::plan::changes;
+use crate::restriction::plan::{changes, loses};
 use crate::restriction::policy::Place;
+use crate::restriction::rows::listing::Came;
+use crate::restriction::services::Service as Logged;
 
 /// A policy over a few addresses, so that much overlaps: networks, rules, exceptions.
 #[derive(Clone, Debug)]
@@ -94,6 +96,30 @@ impl Drawn {
     }
 }
 
+impl Drawn {
+    /// Whether SSH of a host is shut to an address on a day of January 2027: the rules read by
+    /// themselves.
+    fn shuts(&self, host: u8, address: Ipv4Addr, day: u8) -> bool {
+        let holds = |from: &[usize]| {
+            let mut nets = from.iter().flat_map(|at| &self.networks[*at]);
+            nets.any(|net| net.contains(&address))
+        };
+        let about = |hosts: &[u8], service: u8| hosts.contains(&host) && service == 0;
+        let rules: Vec<_> = self
+            .rules
+            .iter()
+            .filter(|(hosts, _, service)| about(hosts, *service))
+            .collect();
+        let mut excepted = self.exceptions.iter();
+        let excepted =
+            excepted.any(|(hosts, from, until)| about(hosts, 0) && day <= *until && holds(from));
+        self.enforce
+            && !rules.is_empty()
+            && !rules.iter().any(|(_, from, _)| holds(from))
+            && !excepted
+    }
+}
+
 /// Whether a host that holds this gate lets an address pass then.
 fn passes(gate: &Gate, address: IpAddr, now: Timestamp) -> bool {
     let mut exceptions = gate.exceptions.iter().filter(|one| now < one.until);
@@ -130,6 +156,31 @@ proptest! {
                 }
             }
         }
+    }
+
+    #[test]
+    fn whoever_a_policy_shuts_out_is_in_its_plan_and_nobody_else(
+        before in drawn(),
+        after in drawn(),
+        host in 0_u8..3,
+        low in 0_u8..70,
+        day in 1_u8..30,
+    ) {
+        let address = Ipv4Addr::new(10, 0, 0, low);
+        let midday = format!("2027-01-{day:02}T12:00:00Z").parse::<jiff::Timestamp>();
+        let now = Timestamp::from_micros(midday.unwrap().as_microsecond());
+        let came = Came {
+            host: format!("web-{host}"),
+            service: Logged::Ssh,
+            user: None,
+            address: address.into(),
+            count: 1,
+            first_at: now,
+            last_at: now,
+        };
+        let (old, new) = (before.read().table, after.read().table);
+        let expected = after.shuts(host, address, day) && !before.shuts(host, address, day);
+        prop_assert_eq!(loses((&old, &new), &came, now), expected);
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! Which version is in force, whoever brings it, on both databases.
 
-use std::process::Command;
+mod applied;
 
-use super::apply::{Proposal, Refusal};
+use super::apply::Proposal;
 use super::basis::Brought;
 use super::testing::Ground;
 use super::*;
 use crate::SCHEMAS;
 use crate::store::testing;
-use crate::web::testing::Browser;
 
 /// So many seconds after the tests' beginning of time, in January 2027.
 fn at(seconds: i64) -> Timestamp {
@@ -219,165 +218,6 @@ async fn a_version_that_cannot_be_read_leaves_the_one_before_in_force_and_is_tol
 }
 
 #[tokio::test]
-async fn nobody_locks_themselves_out_unless_they_insist() {
-    for store in testing::stores(SCHEMAS).await {
-        for name in ["web-1", "db-1"] {
-            sqlx::query(
-                "INSERT INTO host (id, name, enrolled_at, version, system, seen_at, deadline, \
-                 silent, certificate_expires) VALUES ($1, $1, 0, '', '', 0, 0, 0, 0)",
-            )
-            .bind(name)
-            .execute(store.read())
-            .await
-            .unwrap();
-        }
-        let one = Ground::new("").start(&store, at(0)).await.unwrap();
-        let from = |address: &str| Proposal {
-            operator: Some(address.parse().unwrap()),
-            ..proposal(GATED)
-        };
-        let planned = one.ruling.plan(&from("203.0.113.7"), at(1)).await.unwrap();
-        let planned = serde_json::to_value(planned).unwrap();
-        assert_eq!(planned["shut_to_you"], serde_json::json!(["web-1"]));
-        assert_eq!(planned["changes"][0]["hosts"], serde_json::json!(["web-1"]));
-        assert_eq!(planned["tables"], serde_json::json!(["groups", "networks"]));
-        let refused = one
-            .ruling
-            .apply(from("203.0.113.7"), at(1))
-            .await
-            .unwrap_err();
-        let refused = refused.to_string();
-        for expected in [
-            "new.toml",
-            "line 7, column 13",
-            "^^^^^",
-            "--although-i-lose-access",
-        ] {
-            assert!(refused.contains(expected), "{expected}: {refused}");
-        }
-        assert_eq!(one.in_force(), 0);
-        one.ruling.apply(from("192.0.2.7"), at(2)).await.unwrap();
-        assert_eq!(one.in_force(), 1);
-        let again = one.ruling.apply(proposal(GATED), at(3)).await.unwrap();
-        assert_eq!(
-            serde_json::to_value(again).unwrap()["outlook"]["same"],
-            true
-        );
-        assert_eq!(one.in_force(), 1, "the same is no other version");
-        let insisting = Proposal {
-            although: true,
-            ..from("203.0.113.7")
-        };
-        one.ruling.back(Some(1), insisting, at(4)).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn one_word_goes_back() {
-    for store in testing::stores(SCHEMAS).await {
-        let one = Ground::new("").start(&store, at(0)).await.unwrap();
-        let nothing = one
-            .ruling
-            .back(None, proposal(""), at(0))
-            .await
-            .unwrap_err();
-        assert!(matches!(nothing, Refusal::Missing(0)), "{nothing}");
-        for (second, name) in [(1, "office"), (2, "home"), (3, "vpn")] {
-            let new = proposal(&policy(name));
-            one.ruling.apply(new, at(second)).await.unwrap();
-        }
-        one.ruling.back(None, proposal(""), at(4)).await.unwrap();
-        assert_eq!(
-            (one.in_force(), one.networks()),
-            (4, vec!["home".to_owned()])
-        );
-        one.ruling.back(Some(1), proposal(""), at(5)).await.unwrap();
-        assert_eq!(
-            (one.in_force(), one.networks()),
-            (5, vec!["office".to_owned()])
-        );
-        let all = versions::list(&store, 1).await.unwrap();
-        assert!(
-            all[0].note.starts_with("back to version 1: why"),
-            "{:?}",
-            all[0]
-        );
-        let missing = one
-            .ruling
-            .back(Some(9), proposal(""), at(6))
-            .await
-            .unwrap_err();
-        assert_eq!(missing.to_string(), "there is no version 9 of the policy");
-    }
-}
-
-#[tokio::test]
-async fn where_policies_are_signed_no_other_comes_into_force() {
-    let ground = Ground::new("");
-    let key = ground.path("key");
-    let keygen = |words: &[&str]| {
-        let mut command = Command::new("ssh-keygen");
-        let done = command.args(words).output().unwrap();
-        assert!(done.status.success(), "{done:?}");
-    };
-    let key_path = key.to_str().unwrap();
-    keygen(&["-q", "-t", "ed25519", "-N", "", "-f", key_path]);
-    let public = std::fs::read_to_string(ground.path("key.pub")).unwrap();
-    std::fs::write(ground.path("signers"), format!("ada@example.org {public}")).unwrap();
-    let sign = |text: &str| {
-        ground.write(text);
-        let _ = std::fs::remove_file(ground.path("policy.toml.sig"));
-        let file = ground.path("policy.toml");
-        let file = file.to_str().unwrap();
-        keygen(&[
-            "-q",
-            "-Y",
-            "sign",
-            "-n",
-            "watchward-policy",
-            "-f",
-            key_path,
-            file,
-        ]);
-        std::fs::read_to_string(ground.path("policy.toml.sig")).unwrap()
-    };
-    ground.configure(&format!("policy.signers = {:?}\n", ground.path("signers")));
-    for store in testing::stores(SCHEMAS).await {
-        sign(&policy("office"));
-        let one = ground.start(&store, at(0)).await.unwrap();
-        assert_eq!(
-            one.networks(),
-            ["office"],
-            "a signature may lie beside the file"
-        );
-        // The signature is of another text.
-        ground.write(&policy("home"));
-        assert!(one.ruling.take(at(1)).await);
-        one.ruling.look(at(1)).await.unwrap();
-        assert_eq!(one.networks(), ["office"]);
-
-        let unsigned = one
-            .ruling
-            .apply(proposal(&policy("vpn")), at(2))
-            .await
-            .unwrap_err();
-        assert!(unsigned.to_string().contains("is not signed"), "{unsigned}");
-        let mut signed = proposal(&policy("vpn"));
-        signed.brought.signature = Some(sign(&policy("vpn")));
-        one.ruling.apply(signed, at(3)).await.unwrap();
-        assert_eq!(one.networks(), ["vpn"]);
-        let signer = versions::list(&store, 1).await.unwrap().remove(0).signer;
-        assert_eq!(signer.as_deref(), Some("ada@example.org"));
-        one.ruling.back(None, proposal(""), at(4)).await.unwrap();
-        assert_eq!(
-            one.networks(),
-            ["office"],
-            "what was signed once may come back"
-        );
-    }
-}
-
-#[tokio::test]
 async fn hosts_hear_their_gates_again_when_an_exception_ends() {
     let text = format!(
         "{GATED}[[restriction.exceptions]]\ngroups = [\"web\"]\nservices = [\"ssh\"]\n\
@@ -395,24 +235,5 @@ async fn hosts_hear_their_gates_again_when_an_exception_ends() {
         assert!(!Arc::ptr_eq(&first, &second));
         one.ruling.look(at(3 * 86_400)).await.unwrap();
         assert!(Arc::ptr_eq(&second, &one.followed.orders.now()));
-    }
-}
-
-#[tokio::test]
-async fn the_page_shows_every_version_with_its_author() {
-    for store in testing::stores(SCHEMAS).await {
-        let one = Ground::new("").start(&store, at(0)).await.unwrap();
-        let browser = Browser::open(&store, pages(one.ruling.clone())).await;
-        let page = browser.read("/policy").await;
-        assert!(page.contains("Nobody has brought a policy yet"), "{page}");
-        let mut new = proposal(&format!("# <b>\n{}", policy("office")));
-        new.author = "<i>ada".to_owned();
-        one.ruling.apply(new, at(1)).await.unwrap();
-        let page = browser.read("/policy").await;
-        for expected in ["in force", "&#60;i&#62;ada", "why", "href=\"/policy/1\""] {
-            assert!(page.contains(expected), "{expected}: {page}");
-        }
-        let page = browser.read("/policy/1").await;
-        assert!(page.contains("# &#60;b&#62;\n[networks]"), "{page}");
     }
 }
