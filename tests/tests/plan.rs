@@ -50,7 +50,7 @@ fn who_would_lose_access_is_known_before_and_what_was_applied_stays() -> Result<
         assert_eq!(site.collector.ask(&["networks"])?["gates"], json!([]));
 
         let refused = apply_from(site, &cafe, &shut)?;
-        for words in ["line 7, column 13", "^^^", "--although-i-lose-access"] {
+        for words in ["line 8, column 13", "^^^", "--although-i-lose-access"] {
             ensure!(refused.contains(words), "{words}: {refused}");
         }
         let words = ["policy", "apply", &shut, "--note", "the office alone"];

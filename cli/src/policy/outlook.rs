@@ -46,8 +46,8 @@ fn changes(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
             "NOW",
             "THEN",
             "HOSTS",
-            "MAY PASS THEN",
-            "MAY NOT PASS ANY MORE",
+            "PERMITTED THEN",
+            "NOT PERMITTED ANY MORE",
         ],
         &changes,
     )?;

@@ -78,8 +78,9 @@ pub async fn add(tx: &mut Tx, new: &New, now: Timestamp) -> sqlx::Result<Version
         sqlx::query_as("SELECT number, at FROM policy_version ORDER BY number DESC LIMIT 1")
             .fetch_optional(&mut **tx)
             .await?;
-    // A clock that was put back makes no version older than the one before.
-    let (number, earliest) = newest.map_or((1, 0), |(number, at)| (number + 1, at + 1_000_000));
+    // A clock that was put back makes no version older than the one before, nor too near to it for
+    // what hosts are ordered of the two to differ (`restriction/gates.rs`).
+    let (number, earliest) = newest.map_or((1, 0), |(number, at)| (number + 1, at + 10_000));
     let version = Version {
         number,
         at: now.max(Timestamp::from_micros(earliest)),

@@ -7,6 +7,9 @@ use watchward_protocol::time::Timestamp;
 use super::networks::Name;
 use super::policy::Table;
 
+/// How many ends of exceptions are counted: two versions lie further apart than that in time.
+const MOST_OVER: usize = 9_999;
+
 impl Table {
     /// What a host is to hold at that moment, as of the policy that came into force `since`.
     pub fn gates(&self, host: &str, since: Timestamp, now: Timestamp) -> Gates {
@@ -26,7 +29,7 @@ impl Table {
     fn generation(&self, since: Timestamp, now: Timestamp) -> u64 {
         let over = self.exceptions.iter().filter(|one| !one.holds(now)).count();
         let since = u64::try_from(since.as_micros()).unwrap_or(0);
-        since.saturating_add(u64::try_from(over).unwrap_or(0))
+        since.saturating_add(u64::try_from(over.min(MOST_OVER)).unwrap_or(0))
     }
 
     fn gate(&self, host: &str, service: &Name, now: Timestamp) -> Option<Gate> {

@@ -18,6 +18,9 @@ use crate::store::Store;
 /// How many accounts are looked through at most that somebody used.
 const LOOKED: i64 = 200_000;
 
+/// All that no network of a gate holds.
+const OTHERS: &str = "everybody else";
+
 /// What another policy would change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
@@ -39,7 +42,7 @@ pub struct Change {
     pub before: Option<&'static str>,
     /// What its mode would be; none: there would be no gate.
     pub after: Option<&'static str>,
-    /// From where it could be passed then and not now.
+    /// From where it could be passed then and not now; of a new gate, from where at all.
     pub added: Vec<String>,
     /// From where it can be passed now and not then.
     pub removed: Vec<String>,
@@ -112,20 +115,12 @@ fn change(before: Option<&Gate>, after: Option<&Gate>) -> Option<Change> {
         return None;
     }
     let some = after.or(before)?;
-    // Where there is no gate, everybody may pass.
-    let everywhere = ["0.0.0.0/0", "::/0"].map(|net| net.parse().ok());
-    let everywhere: Vec<IpNet> = everywhere.into_iter().flatten().collect();
-    let from = |gate: Option<&Gate>| gate.map_or(everywhere.clone(), |gate| gate.from.clone());
-    let (old, new) = (from(before), from(after));
-    let exceptions = |gate: Option<&Gate>| {
-        let all = gate.into_iter().flat_map(|gate| gate.exceptions.iter());
-        all.map(shown).collect::<Vec<_>>()
+    let (added, removed) = match (before, after) {
+        (Some(before), Some(after)) => moved(before, after),
+        // Before there was a gate everybody passed, and behind one that is gone everybody does.
+        (None, after) => (permitted(after), vec![OTHERS.to_owned()]),
+        (Some(_), None) => (vec![OTHERS.to_owned()], Vec::new()),
     };
-    let (old_for_a_while, new_for_a_while) = (exceptions(before), exceptions(after));
-    let mut added = without(&new, &old);
-    added.extend(missing(&old_for_a_while, &new_for_a_while));
-    let mut removed = without(&old, &new);
-    removed.extend(missing(&new_for_a_while, &old_for_a_while));
     Some(Change {
         service: some.name.clone(),
         ports: some.ports.iter().map(written).collect(),
@@ -135,6 +130,29 @@ fn change(before: Option<&Gate>, after: Option<&Gate>) -> Option<Change> {
         removed,
         hosts: Vec::new(),
     })
+}
+
+/// From where a gate can be passed after a change and not before, and the other way round.
+fn moved(before: &Gate, after: &Gate) -> (Vec<String>, Vec<String>) {
+    let (old, new) = (for_a_while(before), for_a_while(after));
+    let mut added = without(&after.from, &before.from);
+    added.extend(missing(&old, &new));
+    let mut removed = without(&before.from, &after.from);
+    removed.extend(missing(&new, &old));
+    (added, removed)
+}
+
+/// From where a gate can be passed.
+fn permitted(gate: Option<&Gate>) -> Vec<String> {
+    let of = |gate: &Gate| {
+        let from = gate.from.iter().map(ToString::to_string);
+        from.chain(for_a_while(gate)).collect()
+    };
+    gate.map(of).unwrap_or_default()
+}
+
+fn for_a_while(gate: &Gate) -> Vec<String> {
+    gate.exceptions.iter().map(shown).collect()
 }
 
 fn shown(exception: &Exception) -> String {
