@@ -51,6 +51,12 @@ impl Desk {
         }
     }
 
+    /// Whether nothing is kept here. Then each line is for itself: in a text log, whose lines anybody
+    /// can forge, nothing is gained by what others say of the same process.
+    pub(super) fn only_shows(&self) -> bool {
+        self.keeper.is_none()
+    }
+
     /// How far all sources have read.
     pub(super) fn positions(&self) -> &HashMap<String, Vec<u8>> {
         &self.positions

@@ -14,6 +14,7 @@ use watchward_protocol::record::Report;
 
 use super::*;
 use crate::spool::Entry;
+use crate::witness::Sees;
 
 /// Longer than anything takes here.
 const EVER: Duration = Duration::from_secs(60);
@@ -40,12 +41,37 @@ struct Bench {
     positions: HashMap<String, Vec<u8>>,
 }
 
+/// One who sees.
+struct Eyes(mpsc::UnboundedSender<Report>);
+
+impl Sees for Eyes {
+    fn see(&self, report: &Report) {
+        self.0.send(report.clone()).unwrap();
+    }
+
+    fn is_eager(&self) -> bool {
+        true
+    }
+
+    fn believes_text(&self) -> bool {
+        true
+    }
+}
+
 impl Bench {
     fn start(config: Live<Config>, positions: HashMap<String, Vec<u8>>) -> Self {
+        Self::seen_by(Witness::default(), config, positions)
+    }
+
+    fn seen_by(
+        witness: Witness,
+        config: Live<Config>,
+        positions: HashMap<String, Vec<u8>>,
+    ) -> Self {
         let (keeper, entries) = Keeper::new();
         let (findings, found) = mpsc::unbounded_channel();
         let (tasks, running) = tasks();
-        let ends = (keeper, Witness::default());
+        let ends = (keeper, witness);
         let reading = run(config, positions.clone(), ends, findings, tasks.stop());
         tasks.start("access", reading);
         Self {
@@ -263,5 +289,41 @@ async fn a_text_log_is_never_trusted_and_its_garbage_is_no_event() {
     }
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].trust, Trust::Text);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_flood_is_seen_to_its_end_while_the_spool_takes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("auth.log");
+    write(&log, &line(1));
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let witness = Witness::new(Arc::new(Eyes(sender)));
+    let config = Live::fixed(files(&[&log]));
+    let mut bench = Bench::seen_by(witness, config, HashMap::new());
+    bench.entry().await;
+    // All in the name of one process: such lines are forged, or a test's.
+    let flood: String = (0..20_000)
+        .map(|number| {
+            line(7).replace(
+                "192.0.2.7",
+                &format!("10.0.{}.{}", number / 250, number % 250),
+            )
+        })
+        .collect();
+    write(&log, &(flood + &line(9)));
+    let mut tries = 0;
+    loop {
+        let report = timeout(EVER, seen.recv()).await.unwrap().unwrap();
+        let Report::Access(event) = report else {
+            panic!("{report:?}")
+        };
+        assert!(event.attempt, "{event:?}");
+        tries += 1;
+        if event.peer.unwrap().port == Some(9) {
+            break;
+        }
+    }
+    assert_eq!(tries, 20_001);
     bench.stop().await;
 }

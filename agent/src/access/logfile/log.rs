@@ -125,7 +125,9 @@ impl Log {
         self.understand.begin();
         let mut events = Vec::new();
         let (writer, understand) = (&self.writer, &mut self.understand);
-        let mut line = |line: &[u8]| events.extend(understood(line, clock, writer, understand));
+        let alone = desk.only_shows();
+        let mut line =
+            |line: &[u8]| events.extend(understood(line, clock, writer, understand, alone));
         let progress = tail.advance(moment, buffer, &mut line)?;
         reports.extend(tail.gaps().into_iter().map(Report::Gap));
         reports.extend(events.into_iter().map(Report::Access));
@@ -225,12 +227,14 @@ fn open(path: &Path, source: &str, moment: Moment, desk: &Desk) -> io::Result<Op
 }
 
 /// What a line means, if one of the services wrote it. A line without a header may be anybody's:
-/// then it counts only if it is one that sshd is known to write.
+/// then it counts only if it is one that sshd is known to write. `alone`: whatever other lines of the
+/// same process say.
 fn understood(
     line: &[u8],
     clock: Clock,
     writer: &Writer,
     understand: &mut Understand,
+    alone: bool,
 ) -> Vec<AccessEvent> {
     let written = |service, at: Option<Timestamp>, pid, message| Written {
         service,
@@ -249,7 +253,9 @@ fn understood(
     let Some(service) = service.filter(|service| services.contains(service)) else {
         return Vec::new();
     };
-    let mut events = understand.line(&written(service, read.at, read.pid, read.message));
+    let pid = read.pid.filter(|_| !alone);
+    let mut events = understand.line(&written(service, read.at, pid, read.message));
+    events.iter_mut().for_each(|event| event.pid = read.pid);
     if read.program.is_none() {
         events.retain(|event| event.form != UNRECOGNISED);
     }
