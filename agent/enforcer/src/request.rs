@@ -52,7 +52,7 @@ pub enum Request {
     /// Everything that the kernel filters, of all tables. Answered with `Ruleset`, in parts, which
     /// together are lines, each a whole text of JSON as `nft -j` has it: one for each table of
     /// others; one for ours, whose sets are empty there; and one for each set of ours but the bans
-    /// (`never4`, `vouched4`, `turned4`, `trial`, and of IPv6). A gate's chain is named `old_0`, or
+    /// (`never4`, `vouched4`, `turned4`, and of IPv6). A gate's chain is named `old_0`, or
     /// `new_0` on trial, and so on in the order of the gates; its last rule counts whom it turned
     /// away, or would have, and `turned4` has some of them: an address and the port it went to.
     Ruleset,

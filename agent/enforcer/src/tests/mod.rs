@@ -1,5 +1,8 @@
 //! Frames: whatever is said is understood, and no bytes do harm.
 
+mod guard;
+mod kernel;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};

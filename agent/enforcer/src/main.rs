@@ -1,0 +1,28 @@
+//! `watchward-enforcer`: holds bans and gates in the kernel, and does nothing else.
+
+mod arguments;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run {
+            guard,
+            state,
+            socket,
+            peer,
+        } => watchward_enforcer::run(&guard, &state, &socket, peer.as_deref()),
+        Command::Check { guard } => watchward_enforcer::check(&guard),
+    };
+    let Err(error) = done else {
+        return ExitCode::SUCCESS;
+    };
+    // Standard error may be closed; there is nowhere else to say it.
+    let _ = writeln!(io::stderr(), "watchward-enforcer: {error}");
+    ExitCode::FAILURE
+}

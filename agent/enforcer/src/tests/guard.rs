@@ -1,0 +1,117 @@
+//! The guard file, and what it lets be.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use crate::budget::Budget;
+use crate::gates::{Gate, Gates, Mode, Ports, Protocol};
+use crate::guard::{Guard, read};
+use crate::judge::judge;
+
+const SHIPPED: &str = include_str!("../../../../config/guard.toml");
+
+#[test]
+fn the_shipped_file_says_what_counts_without_one() {
+    assert_eq!(Guard::parse(SHIPPED).unwrap(), Guard::default());
+    assert_eq!(Guard::parse("").unwrap(), Guard::default());
+}
+
+#[test]
+fn a_wrong_file_is_shown_with_line_and_caret() {
+    for (text, why) in [
+        ("never = []\nnevr = []\n", "unknown field `nevr`"),
+        ("[bans]\nlongest = \"soon\"\n", "no span of time"),
+        ("[bans]\nlongest = \"0s\"\n", "no span of time"),
+        ("[gates]\nports = [\"22\"]\n", "no port"),
+        ("[gates]\nports = [\"23-22/tcp\"]\n", "no port"),
+        ("never = [\"192.0.2.0/33\"]\n", "invalid"),
+    ] {
+        let said = Guard::parse(text).unwrap_err();
+        assert!(said.contains(why) && said.contains("^^"), "{text}: {said}");
+    }
+    for text in [
+        "[bans]\nwidest_ipv4 = 0",
+        "[bans]\nwidest_ipv6 = 16",
+        "[bans]\nmost = 4000000000",
+        "[gates]\nlongest_trial = \"2h\"",
+    ] {
+        assert!(Guard::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn only_what_root_alone_can_write_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("guard.toml");
+    assert!(read(&file).is_err(), "there is none");
+    fs::write(&file, "never = [\"192.0.2.0/24\"]").unwrap();
+    let by_root = read(&file).is_ok();
+    let mode = |mode| fs::Permissions::from_mode(mode);
+    fs::set_permissions(&file, mode(0o664)).unwrap();
+    assert!(read(&file).is_err());
+    fs::set_permissions(&file, mode(0o644)).unwrap();
+    assert_eq!(read(&file).is_ok(), by_root);
+    fs::set_permissions(folder.path(), mode(0o777)).unwrap();
+    assert!(read(&file).is_err(), "others can put another in its place");
+    fs::set_permissions(folder.path(), mode(0o755)).unwrap();
+    std::os::unix::fs::symlink(&file, folder.path().join("link")).unwrap();
+    assert!(read(&folder.path().join("link")).is_err());
+    assert!(read(folder.path()).is_err(), "a folder");
+}
+
+fn gates(generation: u64, port: u16, from: &str) -> Gates {
+    Gates {
+        generation,
+        put_back: true,
+        gates: vec![Gate {
+            name: "ssh".to_owned(),
+            ports: vec![Ports {
+                protocol: Protocol::Tcp,
+                first: port,
+                last: port,
+            }],
+            from: vec![from.parse().unwrap()],
+            exceptions: Vec::new(),
+            mode: Mode::Enforce,
+        }],
+    }
+}
+
+#[test]
+fn a_gate_that_nobody_who_came_in_could_pass_is_refused() {
+    let free = Guard::default();
+    let kept = Guard::parse("never = [\"198.51.100.0/24\"]").unwrap();
+    let vouched = ["192.0.2.7".parse().unwrap()];
+    let asked = |port, from, guard: &Guard, vouched: &[_]| {
+        judge(&gates(1, port, from), &Gates::default(), guard, vouched)
+    };
+    assert!(asked(22, "203.0.113.0/24", &free, &vouched).is_err());
+    assert!(asked(22, "192.0.2.0/24", &free, &vouched).is_ok());
+    assert!(asked(22, "203.0.113.0/24", &kept, &vouched).is_ok());
+    assert!(asked(22, "203.0.113.0/24", &free, &[]).is_ok());
+    assert!(asked(80, "203.0.113.0/24", &free, &vouched).is_ok());
+}
+
+#[test]
+fn gates_of_old_are_refused() {
+    let guard = Guard::default();
+    let confirmed = gates(5, 22, "192.0.2.0/24");
+    let asked = |gates: &Gates| judge(gates, &confirmed, &guard, &[]);
+    assert!(asked(&gates(4, 22, "192.0.2.0/24")).is_err());
+    assert!(asked(&gates(5, 22, "0.0.0.0/0")).is_err());
+    assert!(asked(&confirmed).is_ok());
+    assert!(asked(&gates(6, 22, "0.0.0.0/0")).is_ok());
+}
+
+#[test]
+fn a_budget_fills_again_with_time_and_never_beyond_a_minute() {
+    let mut budget = Budget::new();
+    let mut taken = |count: usize, seconds: u64| {
+        let now = Duration::from_secs(seconds);
+        (0..count).filter(|_| budget.take(60, now)).count()
+    };
+    assert_eq!(taken(100, 1000), 60);
+    assert_eq!(taken(100, 1010), 10);
+    assert_eq!(taken(100, 9000), 60);
+}
