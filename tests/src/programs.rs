@@ -8,6 +8,8 @@ use anyhow::{Result, ensure};
 pub const COLLECTOR: &str = "watchward-collector";
 /// The agent.
 pub const AGENT: &str = "watchward-agent";
+/// The enforcer beside the agent.
+pub const ENFORCER: &str = "watchward-enforcer";
 /// The operator's command.
 pub const COMMAND: &str = "watchward";
 

@@ -23,6 +23,27 @@ pub fn scenario(name: &str, play: impl FnOnce() -> Result<()>) -> Result<()> {
     }
 }
 
+/// Runs a scenario that needs no host but networks of its own, or says that it was skipped and why.
+pub fn with_networks(name: &str, play: impl FnOnce() -> Result<()>) -> Result<()> {
+    static OBSTACLE: OnceLock<Option<String>> = OnceLock::new();
+    let obstacle = OBSTACLE.get_or_init(|| try_networks().err().map(|error| one_line(&error)));
+    match obstacle {
+        None => play(),
+        Some(why) => {
+            skip(name, why);
+            Ok(())
+        }
+    }
+}
+
+fn try_networks() -> Result<()> {
+    ensure!(rustix::process::geteuid().is_root(), "not root");
+    let script = "command -v ip && unshare -n nft list ruleset";
+    let able = run(Command::new("bash").args(["-ec", script]));
+    able.context("no networks of their own, or no nftables; `make test` installs it")?;
+    Ok(())
+}
+
 /// Says something to the person who runs the tests, past the capture of the test harness.
 pub fn notice(text: &str) {
     let _nobody_reads = writeln!(std::io::stderr(), "watchward-tests: {text}");

@@ -1,0 +1,315 @@
+//! A host, somebody inside and somebody outside, each with a network stack of its own, and the enforcer.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests alone use it, with words of their own"
+)]
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use watchward_enforcer::{
+    Answer, Ban, Client, Gate, Gates, Holding, Mode, Ports, Protocol, Request,
+};
+use watchward_tests::programs;
+use watchward_tests::run::run;
+use watchward_tests::undo::{Folder, Undo};
+use watchward_tests::wait::{SOON, until};
+
+/// How long a connection may take to be made before it counts as shut. Longer makes tests slower,
+/// and what is open is tried again.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// Where somebody is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    Host,
+    Inside,
+    Outside,
+}
+
+/// The host's addresses, towards the inside and the outside.
+pub(crate) const HOST: [&str; 4] = [
+    "10.99.1.1",
+    "203.0.113.1",
+    "2001:db8:1::1",
+    "2001:db8:bad::1",
+];
+
+/// An address inside, and one outside.
+pub(crate) const INSIDE: &str = "10.99.1.2";
+pub(crate) const OUTSIDE: &str = "203.0.113.5";
+
+/// The host's gateway, which is inside.
+pub(crate) const GATEWAY: &str = "10.99.1.254";
+
+const BUILD: &str = r#"
+    for place in host inside outside; do
+        ip netns add $N-$place
+        ip -n $N-$place link set lo up
+    done
+    ip link add in netns $N-host type veth peer name eth netns $N-inside
+    ip link add out netns $N-host type veth peer name eth netns $N-outside
+    address() { ip -n $N-$1 addr add $3 dev $2 $4; }
+    address host in 10.99.1.1/24
+    address inside eth 10.99.1.2/24
+    address inside eth 10.99.1.254/24
+    address host out 203.0.113.1/24
+    for last in $(seq 2 40); do address outside eth 203.0.113.$last/24; done
+    address host in 2001:db8:1::1/64 nodad
+    address inside eth 2001:db8:1::2/64 nodad
+    address host out 2001:db8:bad::1/48 nodad
+    for net in 0 1 2; do address outside eth 2001:db8:bad:$net::2/48 nodad; done
+    for link in host:in inside:eth host:out outside:eth; do
+        ip -n $N-${link%:*} link set ${link#*:} up
+    done
+    ip -n $N-host route add default via 10.99.1.254
+"#;
+
+/// All of it; ends with this value.
+pub(crate) struct Ground {
+    name: String,
+    folder: Folder,
+    enforcer: Mutex<Option<Child>>,
+    _undo: Undo,
+}
+
+impl Ground {
+    /// The networks, with the enforcer running on the host and this in its guard file.
+    pub(crate) fn new(guard: &str) -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ww{}-{next}", std::process::id());
+        let gone = format!("for it in host inside outside; do ip netns del {name}-$it; done");
+        let undo = Undo::promise(gone)?;
+        run(Command::new("bash").args(["-ec", BUILD]).env("N", &name))?;
+        let ground = Self {
+            name,
+            folder: Folder::new("watchward-enforcer")?,
+            enforcer: Mutex::new(None),
+            _undo: undo,
+        };
+        ground.guard(guard)?;
+        ground.start()?;
+        Ok(ground)
+    }
+
+    /// Writes the guard file anew.
+    pub(crate) fn guard(&self, text: &str) -> Result<()> {
+        let (new, file) = (self.path("guard.new"), self.path("guard.toml"));
+        fs::write(&new, text)?;
+        Ok(fs::rename(new, file)?)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts the enforcer, and waits until it answers.
+    pub(crate) fn start(&self) -> Result<()> {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("log"))?;
+        let child = Command::new("ip")
+            .args(["netns", "exec", &format!("{}-host", self.name)])
+            .arg(programs::path(programs::ENFORCER)?)
+            .arg("run")
+            .args(["--guard".as_ref(), self.path("guard.toml").as_os_str()])
+            .args(["--state".as_ref(), self.folder.path().as_os_str()])
+            .args(["--socket".as_ref(), self.path("socket").as_os_str()])
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()?;
+        *self.enforcer.lock().unwrap() = Some(child);
+        let asked = until("the enforcer answers", SOON, || Ok(self.client().ok()));
+        asked.map(drop).with_context(|| self.log())
+    }
+
+    /// Ends it as nobody can prevent.
+    pub(crate) fn kill(&self) -> Result<()> {
+        if let Some(mut child) = self.enforcer.lock().unwrap().take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn client(&self) -> Result<Client> {
+        let mut client = Client::connect(&self.path("socket"))?;
+        client.ask(&Request::Hello)?;
+        Ok(client)
+    }
+
+    pub(crate) fn ask(&self, request: Request) -> Result<Answer> {
+        self.client()?.ask(&request).with_context(|| self.log())
+    }
+
+    /// Asks for something, and it is done.
+    pub(crate) fn done(&self, request: Request) -> Result<()> {
+        let answer = self.ask(request)?;
+        ensure!(answer == Answer::Done, "{answer:?}: {}", self.log());
+        Ok(())
+    }
+
+    pub(crate) fn holding(&self) -> Result<Holding> {
+        let Answer::Holding(holding) = self.ask(Request::Hello)? else {
+            bail!("it does not say what it holds");
+        };
+        Ok(holding)
+    }
+
+    /// Tries gates and confirms them.
+    pub(crate) fn gates(&self, gates: Gates) -> Result<()> {
+        let generation = gates.generation;
+        self.done(Request::Try { gates, seconds: 60 })?;
+        self.done(Request::Confirm { generation })
+    }
+
+    /// Runs a line of shell where somebody is.
+    pub(crate) fn sh(&self, place: Place, script: &str) -> Result<String> {
+        let space = self.space(place);
+        run(Command::new("ip").args(["netns", "exec", &space, "bash", "-ec", script]))
+    }
+
+    fn space(&self, place: Place) -> String {
+        let place = match place {
+            Place::Host => "host",
+            Place::Inside => "inside",
+            Place::Outside => "outside",
+        };
+        format!("{}-{place}", self.name)
+    }
+
+    /// Does something on the network of somebody. A socket stays on the network it was made on.
+    fn there<T: Send>(&self, place: Place, act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let space = File::open(format!("/run/netns/{}", self.space(place)))?;
+        let there = move || {
+            move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network))?;
+            act()
+        };
+        thread::scope(|scope| scope.spawn(there).join().expect("it does not panic"))
+    }
+
+    /// A server on the host that says back what it is told, until the test ends.
+    pub(crate) fn serve(&self, port: u16) -> Result<()> {
+        let listener = self.there(Place::Host, || Ok(TcpListener::bind(("::", port))?))?;
+        thread::spawn(move || {
+            for mut connection in listener.incoming().flatten() {
+                thread::spawn(move || {
+                    let mut byte = [0];
+                    while matches!(connection.read(&mut byte), Ok(1)) {
+                        if connection.write_all(&byte).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        Ok(())
+    }
+
+    /// Connects from an address to an address.
+    pub(crate) fn connect(
+        &self,
+        place: Place,
+        from: &str,
+        to: &str,
+        port: u16,
+    ) -> Result<Option<TcpStream>> {
+        let (from, to): (IpAddr, IpAddr) = (from.parse()?, to.parse()?);
+        self.there(place, move || {
+            let family = match from {
+                IpAddr::V4(_) => AddressFamily::INET,
+                IpAddr::V6(_) => AddressFamily::INET6,
+            };
+            let socket = socket(family, SocketType::STREAM, None)?;
+            bind(&socket, &SocketAddr::new(from, 0))?;
+            for way in [Timeout::Send, Timeout::Recv] {
+                set_socket_timeout(&socket, way, Some(PATIENCE))?;
+            }
+            let connected = connect(&socket, &SocketAddr::new(to, port));
+            Ok(connected.is_ok().then(|| TcpStream::from(socket)))
+        })
+    }
+
+    /// Whether a connection can be made at the first try.
+    pub(crate) fn open(&self, place: Place, from: &str, to: &str, port: u16) -> Result<bool> {
+        Ok(self.connect(place, from, to, port)?.is_some())
+    }
+
+    /// Waits until a connection can be made, or cannot.
+    pub(crate) fn until_open(&self, place: Place, from: &str, to: &str, open: bool) -> Result<()> {
+        let what = format!("from {from} to {to} it is open: {open}");
+        let look = || Ok((self.open(place, from, to, 22)? == open).then_some(()));
+        until(&what, SOON, look).with_context(|| self.log())
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        self.kill().expect("a child can be ended");
+    }
+}
+
+/// Whether somebody reaches port 22 of the host by IPv4 at the first try.
+pub(crate) fn is_open(ground: &Ground, from: &str) -> Result<bool> {
+    match from.starts_with("203.0.113.") {
+        true => ground.open(Place::Outside, from, HOST[1], 22),
+        false => ground.open(Place::Inside, from, HOST[0], 22),
+    }
+}
+
+/// Whether a connection still carries anything.
+pub(crate) fn alive(connection: &mut TcpStream) -> bool {
+    connection.write_all(b"x").is_ok() && matches!(connection.read(&mut [0]), Ok(1))
+}
+
+pub(crate) fn bans<'a>(nets: impl IntoIterator<Item = &'a str>, seconds: u32) -> Request {
+    let ban = |net: &str| Ban {
+        net: net.parse().unwrap(),
+        seconds,
+    };
+    Request::Ban(nets.into_iter().map(ban).collect())
+}
+
+/// One gate, to port 22.
+pub(crate) fn gates<'a>(
+    generation: u64,
+    mode: Mode,
+    from: impl IntoIterator<Item = &'a str>,
+) -> Gates {
+    let port = Ports {
+        protocol: Protocol::Tcp,
+        first: 22,
+        last: 22,
+    };
+    Gates {
+        generation,
+        put_back: true,
+        gates: vec![Gate {
+            name: "ssh".to_owned(),
+            ports: vec![port],
+            from: from.into_iter().map(|net| net.parse().unwrap()).collect(),
+            exceptions: Vec::new(),
+            mode,
+        }],
+    }
+}

@@ -1,0 +1,314 @@
+//! Gates: who passes, what is tried and not confirmed, and what is seen of them while they change.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use watchward_enforcer::{Answer, Change, Exception, Gates, Mode, Request};
+use watchward_tests::ready::with_networks;
+use watchward_tests::wait::{SOON, until, until_seen};
+
+use super::ground::{Ground, HOST, INSIDE, OUTSIDE, Place, alive, gates, is_open};
+
+const FAR: u64 = 4_000_000_000;
+
+#[test]
+fn a_gate_lets_in_whom_it_should_and_nobody_else() -> Result<()> {
+    with_networks("gates", || {
+        let ground = Ground::new("never = [\"203.0.113.30/32\"]")?;
+        ground.serve(22)?;
+        ground.serve(80)?;
+        ground.until_open(Place::Outside, OUTSIDE, HOST[1], true)?;
+        ground.until_open(Place::Inside, INSIDE, HOST[0], true)?;
+        let mut standing = ground
+            .connect(Place::Outside, OUTSIDE, HOST[1], 22)?
+            .expect("open");
+
+        let mut some = gates(1, Mode::Watch, ["10.99.1.0/24", "2001:db8:1::/64"]);
+        some.gates[0].exceptions = vec![
+            Exception {
+                net: "203.0.113.20/32".parse()?,
+                until: FAR,
+            },
+            Exception {
+                net: "203.0.113.21/32".parse()?,
+                until: 1_000_000_000,
+            },
+        ];
+        ground.gates(some.clone())?;
+        ensure!(is_open(&ground, OUTSIDE)?, "it only watches");
+        let turned = ground.sh(Place::Host, "nft list set inet watchward turned4")?;
+        ensure!(turned.contains("203.0.113.5 . 22"), "{turned}");
+
+        (some.generation, some.gates[0].mode) = (2, Mode::Enforce);
+        ground.gates(some)?;
+        ensure!(
+            !alive(&mut standing),
+            "a connection still talks through the gate"
+        );
+        for (from, open) in [
+            (INSIDE, true),
+            (OUTSIDE, false),
+            ("203.0.113.20", true),
+            ("203.0.113.21", false),
+            ("203.0.113.30", true),
+        ] {
+            assert_eq!(is_open(&ground, from)?, open, "{from}");
+        }
+        ensure!(ground.open(Place::Inside, "2001:db8:1::2", HOST[2], 22)?);
+        ensure!(!ground.open(Place::Outside, "2001:db8:bad::2", HOST[3], 22)?);
+        ensure!(
+            ground.open(Place::Outside, OUTSIDE, HOST[1], 80)?,
+            "another port"
+        );
+        let address = OUTSIDE.parse()?;
+        ground.done(Request::Vouch {
+            address,
+            seconds: 60,
+        })?;
+        ensure!(
+            is_open(&ground, OUTSIDE)?,
+            "somebody came in with a key from there"
+        );
+
+        Ok(())
+    })
+}
+
+#[test]
+fn gates_are_there_again_after_a_restart_of_the_host() -> Result<()> {
+    with_networks("gates from the disk", || {
+        let ground = Ground::new("never = []")?;
+        ground.serve(22)?;
+        ground.gates(gates(2, Mode::Enforce, ["10.99.1.0/24"]))?;
+        ground.kill()?;
+        ground.sh(Place::Host, "nft flush ruleset")?;
+        ensure!(is_open(&ground, "203.0.113.6")?, "there are no gates");
+        ground.start()?;
+        ensure!(!is_open(&ground, "203.0.113.6")?);
+        ensure!(is_open(&ground, INSIDE)?);
+        assert_eq!(ground.holding()?.generation, 2);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_not_confirmed_is_undone_by_the_kernel_alone() -> Result<()> {
+    with_networks("commit-confirmed", || {
+        let ground = Ground::new("never = []")?;
+        ground.serve(22)?;
+        ground.gates(gates(1, Mode::Enforce, ["10.99.1.0/24"]))?;
+        let attempt = |generation, net| Request::Try {
+            gates: gates(generation, Mode::Enforce, [net]),
+            seconds: 4,
+        };
+        ground.done(attempt(2, "203.0.113.0/24"))?;
+        ensure!(is_open(&ground, OUTSIDE)? && !is_open(&ground, INSIDE)?);
+        ground.kill()?;
+        ground.until_open(Place::Inside, INSIDE, HOST[0], true)?;
+        ensure!(!is_open(&ground, OUTSIDE)?, "the old gates hold");
+
+        ground.start()?;
+        let mut agent = ground.client()?;
+        ground.done(attempt(2, "203.0.113.0/24"))?;
+        let trial = ground.holding()?.trial.context("nothing is on trial")?;
+        assert_eq!(trial.generation, 2);
+        assert_eq!(agent.wait()?, Change::RolledBack { generation: 2 });
+        ensure!(is_open(&ground, INSIDE)? && !is_open(&ground, OUTSIDE)?);
+        let late = ground.ask(Request::Confirm { generation: 2 })?;
+        ensure!(matches!(late, Answer::Refused(_)), "{late:?}");
+
+        ground.done(attempt(3, "203.0.113.0/24"))?;
+        ground.done(Request::Back)?;
+        ensure!(is_open(&ground, INSIDE)? && !is_open(&ground, OUTSIDE)?);
+        for (generation, seconds) in [(0, 60), (1, 60), (4, 301), (4, 0)] {
+            let gates = gates(generation, Mode::Enforce, ["203.0.113.0/24"]);
+            let answer = ground.ask(Request::Try { gates, seconds })?;
+            ensure!(
+                matches!(answer, Answer::Refused(_)),
+                "{generation} {seconds}: {answer:?}"
+            );
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn gates_that_the_guard_forbids_or_that_lock_out_are_refused() -> Result<()> {
+    with_networks("refused gates", || {
+        let ground = Ground::new("[gates]\nports = [\"22/tcp\"]\n")?;
+        let attempt = |gates| ground.ask(Request::Try { gates, seconds: 60 });
+        let mut web = gates(1, Mode::Enforce, ["10.99.1.0/24"]);
+        web.gates[0].ports[0].last = 23;
+        let answer = attempt(web)?;
+        ensure!(
+            matches!(&answer, Answer::Refused(why) if why.contains("ssh")),
+            "{answer:?}"
+        );
+        let nobody = gates(1, Mode::Enforce, []);
+        assert_eq!(
+            attempt(nobody.clone())?,
+            Answer::Done,
+            "the trial is for that"
+        );
+        ground.done(Request::Back)?;
+        let address = OUTSIDE.parse()?;
+        ground.done(Request::Vouch {
+            address,
+            seconds: 60,
+        })?;
+        let answer = attempt(nobody)?;
+        ensure!(
+            matches!(&answer, Answer::Refused(why) if why.contains("key")),
+            "{answer:?}"
+        );
+        assert_eq!(
+            attempt(gates(1, Mode::Enforce, ["203.0.113.0/24"]))?,
+            Answer::Done
+        );
+        Ok(())
+    })
+}
+
+/// A thousand networks: all that a prober comes from but the last, or with it.
+fn thousand(generation: u64, with: &'static str) -> Gates {
+    let seed = generation * 7 % 50;
+    let nets: Vec<String> = (0..1000)
+        .map(|it| format!("172.{}.{}.0/25", 16 + (it + seed) / 256 % 16, it % 256))
+        .collect();
+    let nets = nets.iter().map(String::as_str).chain([with]);
+    gates(generation, Mode::Enforce, nets)
+}
+
+#[test]
+fn a_thousand_networks_change_with_no_instant_of_open_or_shut() -> Result<()> {
+    with_networks("no instant", || {
+        let ground = Ground::new("never = []")?;
+        ground.serve(22)?;
+        ground.until_open(Place::Inside, INSIDE, HOST[0], true)?;
+        ground.gates(thousand(1, "10.99.1.0/24"))?;
+        ground.until_open(Place::Inside, INSIDE, HOST[0], true)?;
+        ensure!(!is_open(&ground, OUTSIDE)?);
+        let (over, asked) = (
+            AtomicBool::new(false),
+            [AtomicU32::new(0), AtomicU32::new(0)],
+        );
+        let probe = |from: &str, which: usize| -> Result<u32> {
+            let mut seen = 0;
+            while !over.load(Ordering::Relaxed) {
+                seen += u32::from(is_open(&ground, from)?);
+                asked[which].fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(seen)
+        };
+        let (inside, outside) = thread::scope(|scope| {
+            let inside = scope.spawn(|| probe(INSIDE, 0));
+            // Whoever is shut out waits long: many of them, so that each instant is seen.
+            let outside: Vec<_> = (5..25)
+                .map(|last| scope.spawn(move || probe(&format!("203.0.113.{last}"), 1)))
+                .collect();
+            let change = || -> Result<()> {
+                for generation in 2..40 {
+                    ground.gates(thousand(generation, "10.99.1.0/24"))?;
+                    if generation % 4 == 0 {
+                        let gates = thousand(generation + 1, "10.99.1.0/24");
+                        ground.done(Request::Try { gates, seconds: 60 })?;
+                        ground.done(Request::Back)?;
+                    }
+                }
+                until("all have probed", SOON, || {
+                    let enough = asked.iter().all(|it| it.load(Ordering::Relaxed) > 100);
+                    Ok(enough.then_some(()))
+                })
+            };
+            let changed = change();
+            over.store(true, Ordering::Relaxed);
+            let inside = inside.join().expect("it does not panic");
+            let outside: Result<Vec<u32>> = outside
+                .into_iter()
+                .map(|it| it.join().expect("it does not panic"))
+                .collect();
+            changed.map(|()| (inside, outside))
+        })?;
+        assert_eq!(outside?.iter().sum::<u32>(), 0, "it was open for a moment");
+        assert_eq!(
+            inside?,
+            asked[0].load(Ordering::Relaxed),
+            "it was shut for a moment"
+        );
+        // Had a packet been dropped, it would have been sent again.
+        let turned = ground.sh(Place::Host, "nft list set inet watchward turned4")?;
+        ensure!(
+            turned.contains("203.0.113.5 . 22") && !turned.contains(INSIDE),
+            "{turned}"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn killed_at_any_step_the_old_gates_hold_or_the_new() -> Result<()> {
+    with_networks("killed at any step", || {
+        let ground = Ground::new("never = []")?;
+        ground.serve(22)?;
+        ground.gates(thousand(1, "10.99.1.0/24"))?;
+        let (mut seen, mut last) = ([0, 0], 1);
+        for (round, generation) in (0..40).zip(2..) {
+            let (done, is_done) = mpsc::channel();
+            thread::scope(|scope| {
+                let ground = &ground;
+                scope.spawn(move || {
+                    let with = if generation % 2 == 0 {
+                        "203.0.113.0/24"
+                    } else {
+                        "10.99.1.0/24"
+                    };
+                    let _killed = ground.gates(thousand(generation, with));
+                    done.send(())
+                });
+                // From before the first step to behind the last one.
+                let _either = is_done.recv_timeout(Duration::from_millis(round * 3));
+                ground.kill()
+            })?;
+            let held = chains(&ground)?;
+            for chain in &held {
+                ensure!(chain.len() == 1001 || chain.is_empty(), "{}", chain.len());
+            }
+            ground.start()?;
+            let now = ground.holding()?;
+            ensure!([generation, last].contains(&now.generation), "{now:?}");
+            last = now.generation;
+            seen[usize::from(now.generation == generation)] += 1;
+            let inside = now.generation % 2 == 1;
+            let look = || Ok((is_open(&ground, INSIDE)?, is_open(&ground, OUTSIDE)?));
+            until_seen("one of both holds", SOON, look, |it| {
+                *it == (inside, !inside)
+            })?;
+        }
+        ensure!(
+            seen.iter().all(|it| *it > 0),
+            "{seen:?}: every time the same step"
+        );
+        Ok(())
+    })
+}
+
+/// The networks that the chains of both slots let pass.
+fn chains(ground: &Ground) -> Result<Vec<Vec<Value>>> {
+    let table = ground.sh(Place::Host, "nft -j list table inet watchward")?;
+    let table: Value = serde_json::from_str(&table)?;
+    let rules = table.get("nftables").and_then(Value::as_array);
+    let rules = rules.context("no list")?;
+    let of = |chain: &str| -> Vec<Value> {
+        let of = |it: &&Value| it.pointer("/rule/chain").is_some_and(|it| it == chain);
+        let nets = |it: &Value| it.pointer("/rule/expr/0/match/right/set").cloned();
+        let sets = rules.iter().filter(of).filter_map(nets);
+        sets.filter_map(|it| it.as_array().cloned())
+            .flatten()
+            .collect()
+    };
+    Ok(vec![of("old_0"), of("new_0")])
+}
