@@ -4,7 +4,7 @@
 
 help:
 	@echo 'make up      builds Watchward and runs it on this host, with a live view'
-	@echo 'make build   builds the three programs into target/release'
+	@echo 'make build   builds the programs into target/release'
 	@echo 'make deb     builds Debian packages into target/packages'
 	@echo 'make tarball builds programs that run with glibc 2.28 and later, and packs them'
 	@echo 'make test    installs what the tests need from Debian, and runs everything'
@@ -20,8 +20,8 @@ up:
 # The agent has a profile of its own, to be small.
 build:
 	cargo build --release -p watchward-collector -p watchward
-	cargo build --profile agent -p watchward-agent
-	@ln -f $(TARGET)/agent/watchward-agent $(TARGET)/release/watchward-agent
+	cargo build --profile agent -p watchward-agent -p watchward-enforcer
+	@ln -f $(TARGET)/agent/watchward-agent $(TARGET)/agent/watchward-enforcer $(TARGET)/release/
 
 # Built where the oldest Debian runs that they are for.
 deb: build

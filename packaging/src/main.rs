@@ -1,4 +1,4 @@
-//! `watchward-manuals`: writes man pages and shell completions of the three programs into a folder.
+//! `watchward-manuals`: writes man pages and shell completions of the programs into a folder.
 //!
 //! The command lines are read from the programs' own sources, so that the programs need not carry
 //! what writes a manual.
@@ -14,6 +14,8 @@ mod collector;
 )]
 #[path = "../../cli/src/args/mod.rs"]
 mod command;
+#[path = "../../agent/enforcer/src/arguments.rs"]
+mod enforcer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,6 +40,7 @@ fn write(folder: &Path) -> anyhow::Result<()> {
     let programs = [
         ("watchward", "1", command::Args::command()),
         ("watchward-agent", "8", agent::Arguments::command()),
+        ("watchward-enforcer", "8", enforcer::Arguments::command()),
         ("watchward-collector", "8", collector::Arguments::command()),
     ];
     for (name, section, command) in programs {
@@ -92,6 +95,7 @@ mod tests {
             "man1/watchward-token-create.1",
             "man8/watchward-agent-enroll.8",
             "man8/watchward-collector.8",
+            "man8/watchward-enforcer-run.8",
         ] {
             let text = fs::read_to_string(folder.path().join("man").join(page)).unwrap();
             assert!(text.contains(".SH SYNOPSIS"), "{page}: {text}");
