@@ -159,6 +159,7 @@ fn describe() {
     let gauges = [
         ("watchward_agents_connected", "Agents that are connected."),
         ("watchward_hosts", "Hosts by state: heard, silent, revoked."),
+        ("watchward_bans", "Bans that hold on all hosts."),
         ("watchward_incidents_open", "Open incidents by severity."),
         (
             "watchward_outbox_messages",

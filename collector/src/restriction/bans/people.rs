@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use watchward_protocol::restriction::bucket;
 use watchward_protocol::time::Timestamp;
 
+use super::judge;
 use super::wish::{self, NewBan, Unfit};
 use crate::restriction::networks::Networks;
 use crate::restriction::rows::ban::{self, New};
@@ -78,6 +79,7 @@ pub(super) async fn lift(
     let mut told = ended.clone();
     // A host may hold what the collector has not heard of yet.
     told.push(whom);
+    told.extend(judge::customer(&whom));
     told.sort_unstable();
     told.dedup();
     bans::lift(&mut tx, &told, now).await?;

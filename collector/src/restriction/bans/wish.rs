@@ -93,7 +93,7 @@ impl NewBan {
             },
         };
         refuse(format!(
-            "{net} {but}: say that it is to be shut out even so"
+            "{net} {but}: if it is meant so, say `--even-so`, or tick that on the page"
         ))
     }
 }

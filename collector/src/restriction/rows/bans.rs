@@ -218,35 +218,49 @@ pub(in crate::restriction) async fn ordered(
         values.number(i64::from(*bucket)).number(since.as_micros());
     });
     let lifted: Vec<_> = lifted.await?.iter().map(dated).collect::<Result<_, _>>()?;
-    let whole = |bucket: &u8| of(*bucket, &held, &lifted);
+    let (mut held, mut lifted) = (by_bucket(held), by_bucket(lifted));
+    let whole = |bucket: &u8| {
+        let (held, lifted) = (held.remove(bucket), lifted.remove(bucket));
+        of(
+            *bucket,
+            held.unwrap_or_default(),
+            lifted.unwrap_or_default(),
+        )
+    };
     Ok(buckets.iter().map(whole).collect())
 }
 
-type Dated = (u8, IpNet, Timestamp);
+type Dated = (IpNet, Timestamp);
 
-fn dated(row: &AnyRow) -> sqlx::Result<Dated> {
+fn dated(row: &AnyRow) -> sqlx::Result<(u8, Dated)> {
     let bucket: i64 = row.try_get(0)?;
     let bucket = u8::try_from(bucket).map_err(|error| sqlx::Error::Decode(error.into()))?;
-    Ok((bucket, net(row)?, stamp(row.try_get(3)?)))
+    Ok((bucket, (net(row)?, stamp(row.try_get(3)?))))
+}
+
+fn by_bucket(all: Vec<(u8, Dated)>) -> BTreeMap<u8, Vec<Dated>> {
+    let mut buckets: BTreeMap<u8, Vec<Dated>> = BTreeMap::new();
+    for (bucket, one) in all {
+        buckets.entry(bucket).or_default().push(one);
+    }
+    buckets
 }
 
 /// One bucket, in order; of what is too much for one the latest are left.
-fn of(bucket: u8, held: &[Dated], lifted: &[Dated]) -> Bans {
-    let latest = |all: &[Dated]| -> Vec<(IpNet, Timestamp)> {
-        let own = all.iter().filter(|(its, ..)| *its == bucket);
-        let mut own: Vec<_> = own.map(|(_, net, at)| (*net, *at)).collect();
-        own.sort_unstable_by_key(|(net, at)| (std::cmp::Reverse(*at), *net));
-        own.truncate(MOST_BANS);
-        own.sort_unstable();
-        own
+fn of(bucket: u8, held: Vec<Dated>, lifted: Vec<Dated>) -> Bans {
+    let latest = |mut all: Vec<Dated>| {
+        all.sort_unstable_by_key(|(net, at)| (std::cmp::Reverse(*at), *net));
+        all.truncate(MOST_BANS);
+        all.sort_unstable();
+        all
     };
-    let bans = latest(held);
-    let holds = |net: &IpNet| bans.binary_search_by_key(net, |(net, _)| *net).is_ok();
+    let held = latest(held);
+    let holds = |net: &IpNet| held.binary_search_by_key(net, |(net, _)| *net).is_ok();
     let lifted = latest(lifted).into_iter().filter(|(net, _)| !holds(net));
     Bans {
         bucket,
         lifted: lifted.map(|(net, at)| Lift { net, at }).collect(),
-        bans: bans
+        bans: held
             .iter()
             .map(|(net, until)| Ban {
                 net: *net,
