@@ -4,6 +4,7 @@
 use watchward_protocol::time::Timestamp;
 
 use super::basis::{Basis, Brought};
+use crate::config::Policy;
 use crate::policy::versions::{self, New, Version};
 use crate::store::Store;
 
@@ -35,7 +36,7 @@ pub(super) async fn take(
     let newest = newest.map(|newest| newest.version);
     let new = match brought {
         Some(brought) if counts(&brought, &digest, (before.is_some(), newest.as_ref())) => {
-            Some(new(basis, brought, now)?)
+            new(basis, brought, (newest.as_ref(), now))?
         }
         Some(_) => None,
         None => {
@@ -76,15 +77,29 @@ fn counts(brought: &Brought, digest: &str, (known, newest): (bool, Option<&Versi
     known
 }
 
-fn new(basis: &Basis, brought: Brought, now: Timestamp) -> anyhow::Result<New> {
+/// The version that the file brings. None, if somebody has applied a policy and the file rules nothing:
+/// a package that brings another example is no wish to open every gate.
+fn new(
+    basis: &Basis,
+    brought: Brought,
+    (newest, now): (Option<&Version>, Timestamp),
+) -> anyhow::Result<Option<New>> {
     let policy = basis.read(&brought.text, &brought.named)?;
+    let applied = newest.is_some_and(|newest| newest.author != AUTHOR);
+    if applied && policy == Policy::default() {
+        tracing::warn!(
+            file = %brought.named.display(),
+            "the policy's file rules nothing, and what was applied stays; to rule nothing, apply it"
+        );
+        return Ok(None);
+    }
     basis.spares(&policy, &brought)?;
     let signer = basis.signer(&brought, now)?;
-    Ok(New {
+    Ok(Some(New {
         author: AUTHOR.to_owned(),
         note: String::new(),
         signature: signer.is_some().then_some(brought.signature).flatten(),
         text: brought.text,
         signer,
-    })
+    }))
 }

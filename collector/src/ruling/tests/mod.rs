@@ -93,6 +93,38 @@ async fn only_a_changed_file_counts_so_that_a_start_undoes_nothing() {
 }
 
 #[tokio::test]
+async fn a_package_that_brings_another_example_opens_no_gate() {
+    let shipped = include_str!("../../../../config/policy.toml");
+    for store in testing::stores(SCHEMAS).await {
+        let ground = Ground::new("");
+        ground.write(shipped);
+        let one = ground.start(&store, at(0)).await.unwrap();
+        assert_eq!(one.in_force(), 1);
+        let applied = proposal(&policy("office"));
+        one.ruling.apply(applied, at(1)).await.unwrap();
+        ground.write(&format!("# Another example.\n{shipped}"));
+        let again = ground.start(&store, at(2)).await.unwrap();
+        assert_eq!(
+            (again.in_force(), again.networks()),
+            (2, vec!["office".to_owned()])
+        );
+        ground.write(&policy("vpn"));
+        let again = ground.start(&store, at(3)).await.unwrap();
+        assert_eq!(again.networks(), ["vpn"], "what rules something counts");
+        ground.write(shipped);
+        let again = ground.start(&store, at(4)).await.unwrap();
+        assert_eq!(
+            again.in_force(),
+            4,
+            "and so does the end of what the file ruled"
+        );
+        let empty = proposal("");
+        again.ruling.apply(empty, at(5)).await.unwrap();
+        assert_eq!(again.in_force(), 5);
+    }
+}
+
+#[tokio::test]
 async fn a_mistake_in_the_file_changes_nothing() {
     for store in testing::stores(SCHEMAS).await {
         let ground = Ground::new("");
