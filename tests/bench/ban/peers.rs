@@ -8,8 +8,6 @@ use watchward_tests::host::Host;
 use watchward_tests::run::run;
 use watchward_tests::wait::{SOON, until};
 
-use super::LOG;
-
 /// One that is measured.
 #[derive(Clone, Copy)]
 pub(super) enum Peer {
@@ -81,10 +79,8 @@ impl Peer {
             Self::Watchward => watchward(host, programs)?,
         }
         until("it watches the log", SOON * 2, || {
-            let watching = host.try_sh(&format!(
-                "ls -l /proc/[0-9]*/fd 2>/dev/null | grep -qE '{LOG}|inotify'"
-            ))?;
-            Ok(watching.then_some(()))
+            let script = "ls -l /proc/[0-9]*/fd 2>/dev/null | grep -qE 'auth.log|inotify'";
+            Ok(host.try_sh(script)?.then_some(()))
         })
     }
 }
@@ -119,4 +115,49 @@ fn watchward(host: &Host, programs: &Path) -> Result<()> {
     Ok(())
 }
 
-const WATCHWARD: &str = "false";
+const WATCHWARD: &str = r#"
+    mkdir -p /etc/watchward /srv/ww /run/watchward-enforcer
+    : > /etc/watchward/guard.toml
+    cat > /srv/ww/collector.toml <<'EOF'
+[store]
+database = "sqlite:///srv/ww/collector.db"
+[hosts]
+authority = "/srv/ww/authority.pem"
+[admin]
+socket = "/srv/ww/collector.sock"
+[web]
+listen = "127.0.0.1:0"
+[alerting]
+folder = "/srv/ww/messages"
+[intake]
+listen = "127.0.0.1:7443"
+enrolment = "127.0.0.1:7444"
+EOF
+    cat > /srv/ww/agent.toml <<'EOF'
+[uplink]
+collector = "127.0.0.1:7443"
+[spool]
+directory = "/srv/ww/spool"
+[hosts]
+identity = "/srv/ww/identity.json"
+[access]
+source = "files"
+files = ["/var/log/auth.log"]
+[restriction]
+trust_text = true
+EOF
+    run() { systemd-run -q --unit="$1" "${@:2}"; }
+    ask() { watchward --socket /srv/ww/collector.sock "$@"; }
+    run ww-collector watchward-collector --config /srv/ww/collector.toml
+    for turn in $(seq 100); do ask hosts > /dev/null && break; sleep 0.1; done
+    token=$(ask token create web-1 --json | sed -n 's/.*"token": *"\([^"]*\)".*/\1/p')
+    watchward-agent enroll --config /srv/ww/agent.toml --name web-1 "$token"
+    systemctl stop ww-collector
+    run ww-enforcer watchward-enforcer run --state /srv/ww
+    run ww-agent watchward-agent run --config /srv/ww/agent.toml
+    for turn in $(seq 100); do
+        nft list table inet watchward > /dev/null && ls -l /proc/[0-9]*/fd | grep -q auth.log && exit
+        sleep 0.1
+    done
+    exit 1
+"#;
