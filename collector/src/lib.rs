@@ -103,8 +103,13 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
         Arc::new(hosts.clone()) as _,
         Arc::clone(&rooms) as _,
     );
-    let orders = (followed.orders, bans);
-    let committing = intake::start(tasks, &intake, &hosts.trust(), orders, parts).await?;
+    let (errands_changes, errands) = Live::new(intake::Errands::default());
+    let wanted = intake::Wanted {
+        orders: followed.orders,
+        bans,
+        errands,
+    };
+    let committing = intake::start(tasks, &intake, &hosts.trust(), wanted, parts).await?;
     let shown = Shown {
         store,
         people,
@@ -122,6 +127,15 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
     shown::site(&shown, tasks.stop())
         .start(tasks, followed.web)
         .await?;
+    tasks.start(
+        "probes",
+        restriction::run_probes(
+            shown.store.clone(),
+            (rooms.rules.clone(), rooms.restriction.clone()),
+            (errands_changes, rooms.bell.clone()),
+            tasks.stop(),
+        ),
+    );
     go_on(tasks, &rooms, shown);
     Ok(ruling)
 }

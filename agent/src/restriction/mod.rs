@@ -30,6 +30,7 @@ mod gates;
 mod holding;
 mod listeners;
 mod orders;
+mod probes;
 mod recent;
 mod teller;
 mod watcher;
@@ -91,6 +92,7 @@ impl Gatekeeper {
     ) -> anyhow::Result<()> {
         let (teller, told) = Teller::new(findings);
         let listening = listeners::watch(teller.reports());
+        let probing = probes::run(ordered.probes.clone(), keeper.clone(), stop.clone());
         let room = Room {
             config: self.config,
             ordered,
@@ -111,6 +113,7 @@ impl Gatekeeper {
             () = stop.cancelled() => Ok(()),
             () = room.run() => Ok(()),
             () = listening => Ok(()),
+            ended = probing => ended,
             ended = teller::keep(told, keeper) => Ok(ended?),
         }
     }

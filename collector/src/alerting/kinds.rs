@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 28] = [
+const KINDS: [Kind; 30] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -78,9 +78,19 @@ const KINDS: [Kind; 28] = [
         "bans of some of ours",
     ),
     (
+        "restriction.blocked",
+        "gate shut to who may pass",
+        "gates shut to who may pass",
+    ),
+    (
         "restriction.drift",
         "restriction changed by a third hand",
         "restrictions changed by a third hand",
+    ),
+    (
+        "restriction.leak",
+        "gate open to who should not pass",
+        "gates open to who should not pass",
     ),
     (
         "restriction.listening",

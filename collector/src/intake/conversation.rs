@@ -10,7 +10,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 use watchward_daemon::clock;
-use watchward_daemon::config::Live;
 use watchward_daemon::tasks::{Stop, Tasks};
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::record::{Epoch, Gap, Lane, Record, Report};
@@ -22,7 +21,7 @@ use super::connection::Shown;
 use super::gather::{self, Arrival, Reply};
 use super::listen::Accepted;
 use super::saying::Saying;
-use super::{Buckets, Host, Orders, Registry, rows};
+use super::{Host, Registry, Wanted, rows};
 use crate::store::Store;
 
 /// After this long without a word a connection is dead: agents give a sign of life far more often.
@@ -42,7 +41,7 @@ const BATCH: usize = 512;
 pub(super) struct Talk {
     pub(super) store: Store,
     pub(super) registry: Arc<dyn Registry>,
-    pub(super) orders: (Live<Orders>, Live<Buckets>),
+    pub(super) wanted: Wanted,
     pub(super) arrivals: mpsc::Sender<Arrival>,
     pub(super) tasks: Tasks,
     pub(super) current: Arc<Mutex<HashMap<HostId, Stop>>>,
@@ -197,7 +196,7 @@ impl Talk {
         };
         let epoch = Epoch(hello.epoch);
         self.resume(host, epoch, reply).await?;
-        let mut orders = Saying::new(&self.orders);
+        let mut orders = Saying::new(self.wanted.clone());
         orders.say(host, reply).await?;
         let version: String = hello.version.chars().take(64).collect();
         tracing::info!(host.id = %host.id, host.name, agent.version = version, "connected");

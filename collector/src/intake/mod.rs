@@ -5,6 +5,7 @@ mod buckets;
 mod connection;
 mod conversation;
 mod enrolment;
+mod errands;
 mod gather;
 mod listen;
 pub(crate) mod position;
@@ -19,7 +20,6 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use watchward_daemon::config::Live;
 use watchward_daemon::service;
 use watchward_daemon::tasks::Tasks;
 use watchward_daemon::tls::Identity;
@@ -35,8 +35,10 @@ use watchward_protocol::time::Timestamp;
 use crate::store::{Store, Tx};
 
 pub use buckets::Buckets;
+pub use errands::Errands;
 pub use position::Position;
 pub use rows::{SCHEMA, forget, prune};
+pub use saying::Wanted;
 
 /// The table `[intake]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -314,7 +316,7 @@ pub async fn start(
     tasks: &Tasks,
     config: &Config,
     trust: &Trust,
-    orders: (Live<Orders>, Live<Buckets>),
+    wanted: Wanted,
     parts: (Store, Arc<dyn Registry>, Arc<dyn Rooms>),
 ) -> anyhow::Result<watch::Receiver<Option<Timestamp>>> {
     let (store, registry, rooms) = parts;
@@ -330,7 +332,7 @@ pub async fn start(
     let talk = conversation::Talk {
         store: store.clone(),
         registry: registry.clone(),
-        orders,
+        wanted,
         arrivals,
         tasks: tasks.clone(),
         current: Arc::default(),

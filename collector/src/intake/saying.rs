@@ -10,25 +10,34 @@ use watchward_protocol::order::{Order, Subject};
 use watchward_protocol::wire::v1;
 
 use super::gather::Reply;
-use super::{Buckets, Host, Orders};
+use super::{Buckets, Errands, Host, Orders};
 
 /// After this long an agent that takes no orders is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// What should hold on hosts, as it changes.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// What each host is ordered of its own.
+    pub orders: Live<Orders>,
+    /// Who is shut out of all of them.
+    pub bans: Live<Buckets>,
+    /// What each is to try of others.
+    pub errands: Live<Errands>,
+}
+
 /// What should hold, and what of that was said.
 pub(super) struct Saying {
-    orders: Live<Orders>,
-    bans: Live<Buckets>,
+    wanted: Wanted,
     said: HashMap<Subject, Order>,
     shut: Option<Arc<Buckets>>,
 }
 
 impl Saying {
     /// Nothing was said.
-    pub(super) fn new((orders, bans): &(Live<Orders>, Live<Buckets>)) -> Self {
+    pub(super) fn new(wanted: Wanted) -> Self {
         Self {
-            orders: orders.clone(),
-            bans: bans.clone(),
+            wanted,
             said: HashMap::new(),
             shut: None,
         }
@@ -36,15 +45,23 @@ impl Saying {
 
     /// Waits until something else should hold.
     pub(super) async fn changed(&mut self) {
+        let Wanted {
+            orders,
+            bans,
+            errands,
+        } = &mut self.wanted;
         tokio::select! {
-            () = self.orders.changed() => {}
-            () = self.bans.changed() => {}
+            () = orders.changed() => {}
+            () = bans.changed() => {}
+            () = errands.changed() => {}
         }
     }
 
     /// Orders what should hold on a host, as far as it has not been said.
     pub(super) async fn say(&mut self, host: &Host, reply: &Reply) -> Result<(), Status> {
-        for order in self.orders.now().of(host) {
+        let mut wanted = self.wanted.orders.now().of(host);
+        wanted.push(Order::Probes(self.wanted.errands.now().of(host.id)));
+        for order in wanted {
             let subject = order.subject();
             if self.said.get(&subject) == Some(&order) {
                 continue;
@@ -52,7 +69,7 @@ impl Saying {
             self.said.insert(subject, order.clone());
             send(order, reply).await?;
         }
-        let bans = self.bans.now();
+        let bans = self.wanted.bans.now();
         for bucket in bans.news(self.shut.as_deref()) {
             send(Order::Bans(bucket.clone()), reply).await?;
         }

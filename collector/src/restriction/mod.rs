@@ -15,6 +15,7 @@ mod services;
 mod sound;
 #[cfg(test)]
 mod tests;
+mod vantage;
 
 use std::collections::BTreeMap;
 
@@ -45,6 +46,7 @@ pub use plan::{Change, Own, Plan, plan};
 pub use policy::{Policy, Table};
 pub use rows::listing::IS_OUTSIDE;
 pub use rows::{DEADLINES, SCHEMA, ban::SCHEMA as BANS, held::SCHEMA as HELD};
+pub use vantage::run as run_probes;
 
 /// The table `[restriction]` of `collector.toml`. Who may come from where is in the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +66,8 @@ pub struct Config {
     pub ban_longest: Span,
     /// How long it is remembered that somebody was shut out.
     pub ban_again: Span,
+    /// How often hosts try the gates of others, from inside and from outside.
+    pub probe_every: Span,
 }
 
 /// How many times as much: 1 to 1000.
@@ -98,6 +102,7 @@ impl Default for Config {
             ban_factor: Factor(4),
             ban_longest: Span::days(7),
             ban_again: Span::days(30),
+            probe_every: Span::minutes(5),
         }
     }
 }

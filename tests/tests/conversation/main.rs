@@ -138,7 +138,12 @@ impl Collector {
             Arc::new(notes) as _,
         );
         let (orders, live) = Live::new(intake::Orders::new(|_| Vec::new()));
-        intake::start(&tasks, &config, &hosts.trust(), (live, bans), parts).await?;
+        let wanted = intake::Wanted {
+            orders: live,
+            bans,
+            errands: Live::fixed(intake::Errands::default()),
+        };
+        intake::start(&tasks, &config, &hosts.trust(), wanted, parts).await?;
         let spreading = spread.clone().run(store.clone(), tasks.stop());
         tasks.start("bans", spreading);
         tasks.start("hosts", hosts.clone().run(Default::default(), tasks.stop()));

@@ -43,7 +43,7 @@ const PHASES: [Phase; 5] = [
     Phase::Undone,
 ];
 pub(super) const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
-const REACHED: [Reached; 4] = [
+pub(super) const REACHED: [Reached; 4] = [
     Reached::Open,
     Reached::Refused,
     Reached::Silent,
@@ -229,6 +229,6 @@ fn json(what: &impl Serialize) -> sqlx::Result<String> {
     serde_json::to_string(what).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
-fn read<T: for<'d> Deserialize<'d>>(text: String) -> sqlx::Result<T> {
+pub(super) fn read<T: for<'d> Deserialize<'d>>(text: String) -> sqlx::Result<T> {
     serde_json::from_str(&text).map_err(|error| sqlx::Error::Decode(error.into()))
 }

@@ -8,6 +8,7 @@ pub(super) mod listing;
 pub(super) mod mark;
 pub(super) mod net;
 pub(super) mod standing;
+pub(super) mod vantage;
 
 use watchward_protocol::time::Timestamp;
 

@@ -4,6 +4,7 @@ mod kept;
 mod permitted;
 mod planned;
 mod read;
+mod seen;
 mod shown;
 mod texts;
 

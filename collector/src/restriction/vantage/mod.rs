@@ -1,0 +1,141 @@
+//! Whether gates are really shut: hosts try those of others, from inside and from outside.
+
+mod alerts;
+mod judge;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use watchward_daemon::clock;
+use watchward_daemon::config::Live;
+use watchward_daemon::tasks::Stop;
+use watchward_protocol::restriction::Probes;
+use watchward_protocol::time::Timestamp;
+
+use super::rows::standing::{self, Standing};
+use super::rows::vantage::{self as rows, Seen};
+use super::{Config, Policy};
+use crate::alerting::{self, Bell};
+use crate::intake::Errands;
+use crate::store::{Store, Tx};
+use judge::{Said, judge};
+use plan::{Site, plan};
+
+/// How often it is looked at what hosts saw.
+const LOOK: Duration = Duration::from_secs(5);
+/// So long after it was seen last, something is over.
+const OVER: Duration = Duration::from_secs(30);
+/// So long after a probe it says nothing any more: hosts repeat what they saw each hour.
+const STALE: Duration = Duration::from_secs(2 * 3600);
+
+/// Plans who tries what, and judges what they saw, until told to stop.
+///
+/// # Errors
+/// None.
+pub async fn run(
+    store: Store,
+    (mut policy, config): (Live<Policy>, Live<Config>),
+    (errands, bell): (watch::Sender<Arc<Errands>>, Bell),
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let mut changed_at = clock::now();
+    loop {
+        let now = clock::now();
+        let rules = (&*policy.now(), &*config.now(), changed_at);
+        match activate(&store, rules, now).await {
+            Ok((plan, told)) => {
+                errands.send_if_modified(|known| {
+                    let differs = **known != plan;
+                    if differs {
+                        *known = Arc::new(plan);
+                    }
+                    differs
+                });
+                if told {
+                    bell.ring();
+                }
+            }
+            Err(error) => tracing::error!(%error, "cannot judge what hosts see of each other"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = policy.changed() => changed_at = clock::now(),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// Who is to try what now; tells of what is not as it should be, and whether there was something.
+pub(super) async fn activate(
+    store: &Store,
+    (policy, config, changed_at): (&Policy, &Config, Timestamp),
+    now: Timestamp,
+) -> sqlx::Result<(Errands, bool)> {
+    let known = rows::sites(store).await?;
+    let sites: Vec<Site> = known
+        .into_iter()
+        .map(|(id, name, addresses)| Site {
+            id,
+            gates: policy.table.gates(&name, now, now).gates,
+            name,
+            addresses,
+        })
+        .collect();
+    let every = config.probe_every;
+    // Time enough for gates to be taken, and for each probe to be made once after that.
+    let settle = (changed_at, every.duration() * 2);
+    let mut told = false;
+    for seen in rows::seen(store, now - STALE).await? {
+        let target = sites
+            .iter()
+            .find(|site| site.addresses.contains(&seen.probed.probe.address));
+        let Some(target) = target else { continue };
+        let said = judge(target, &seen.probed, settle, now);
+        if matches!(said, Said::Leaks | Said::Blocks) {
+            let mut tx = store.begin().await?;
+            told |= tell(&mut tx, policy, (target, &seen, said), now).await?;
+            tx.commit().await?;
+        }
+    }
+    let plan = plan(&sites, now).into_iter().map(|(host, probes)| {
+        let probes = probes.into_iter().collect();
+        (host, Arc::new(Probes { every, probes }))
+    });
+    Ok((Errands::new(plan.collect()), told))
+}
+
+/// Tells of it once, and has it stand until it is seen no more.
+async fn tell(
+    tx: &mut Tx,
+    policy: &Policy,
+    (target, seen, said): (&Site, &Seen, Said),
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let Some(alert) = alerts::of(policy, (target, seen, said), now) else {
+        return Ok(false);
+    };
+    let known = standing::find(tx, &alert.key).await?;
+    if known
+        .as_ref()
+        .is_some_and(|known| known.over_at >= now + OVER / 2)
+    {
+        return Ok(false);
+    }
+    let is_new = known.is_none();
+    if is_new {
+        alerting::raise(tx, &alert, now).await?;
+    }
+    let standing = Standing {
+        since: alert.since,
+        key: alert.key,
+        count: 1,
+        over_at: now + OVER,
+        ending: "It is seen no more.".to_owned(),
+    };
+    standing::keep(tx, &standing).await?;
+    Ok(is_new)
+}
