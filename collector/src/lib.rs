@@ -23,6 +23,7 @@ pub mod web;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::service::{self, Signals};
@@ -127,21 +128,12 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
     shown::site(&shown, tasks.stop())
         .start(tasks, followed.web)
         .await?;
-    tasks.start(
-        "probes",
-        restriction::run_probes(
-            shown.store.clone(),
-            (rooms.rules.clone(), rooms.restriction.clone()),
-            (errands_changes, rooms.bell.clone()),
-            tasks.stop(),
-        ),
-    );
-    go_on(tasks, &rooms, shown);
+    go_on(tasks, &rooms, shown, errands_changes);
     Ok(ruling)
 }
 
 /// Has every room do what time alone brings about.
-fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown) {
+fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown, errands: watch::Sender<Arc<intake::Errands>>) {
     let (store, bell) = (shown.store, &rooms.bell);
     tasks.start(
         "alerting",
@@ -172,6 +164,10 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown) {
     );
     let spread = rooms.spread.clone().run(store.clone(), tasks.stop());
     tasks.start("bans", spread);
+    let rules = (rooms.rules.clone(), rooms.restriction.clone());
+    let ends = (errands, bell.clone());
+    let probes = restriction::run_probes(store.clone(), rules, ends, tasks.stop());
+    tasks.start("probes", probes);
     tasks.start(
         "health",
         health::run(

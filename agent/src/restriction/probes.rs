@@ -172,10 +172,13 @@ async fn udp(probe: Probe) -> Reached {
 }
 
 fn failed(error: &io::Error) -> Reached {
-    match error.kind() {
-        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Reached::Refused,
-        ErrorKind::TimedOut => Reached::Silent,
-        _ => Reached::Unreachable,
+    let is = |kind| error.kind() == kind;
+    if is(ErrorKind::ConnectionRefused) || is(ErrorKind::ConnectionReset) {
+        Reached::Refused
+    } else if is(ErrorKind::TimedOut) {
+        Reached::Silent
+    } else {
+        Reached::Unreachable
     }
 }
 
