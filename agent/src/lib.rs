@@ -6,6 +6,7 @@ pub mod findings;
 pub mod health;
 pub mod hosts;
 pub mod keys;
+pub mod reach;
 pub mod restriction;
 pub mod spool;
 pub mod uplink;
@@ -105,12 +106,15 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     tasks.start("health", checks);
     let identity = hosts.identity.clone();
     let own = Arc::new(move || hosts::certificate(&identity).ok());
-    let keep = keeper.clone();
-    tasks.start("keys", keys::run(keys, keep, findings, own, tasks.stop()));
+    let asking = answer(tasks, keys, own, (keeper.clone(), findings));
     let ends = (tasks.stop(), tasks.pulse());
     let writing = spool::run(spool.clone(), entries, growing, ends);
     tasks.start("spool", writing);
-    let ends = ((renewals, redials, orders), tasks.stop(), tasks.pulse());
+    let ends = (
+        (renewals, redials, (orders, asking)),
+        tasks.stop(),
+        tasks.pulse(),
+    );
     let talking = uplink::run(uplink, spool, grown, standing.clone(), ends);
     tasks.start("uplink", talking);
     tasks.start(
@@ -125,6 +129,21 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         keys: keys_changes,
         restriction: restriction_changes,
     })
+}
+
+/// Starts what tells of keys, and what answers whether an account could get in, which asks there too.
+fn answer(
+    tasks: &Tasks,
+    keys: Live<keys::Config>,
+    own: keys::Certificate,
+    (keep, findings): (spool::Keeper, findings::Findings),
+) -> mpsc::Sender<uplink::Asked> {
+    let (asking, asked) = mpsc::channel(1);
+    let (of_keys, keys_asked) = mpsc::channel(1);
+    let ends = (own, keys_asked);
+    tasks.start("keys", keys::run(keys, keep, findings, ends, tasks.stop()));
+    tasks.start("reach", reach::run(asked, of_keys, tasks.stop()));
+    asking
 }
 
 /// The hands that change a running agent's configuration.

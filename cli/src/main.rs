@@ -14,6 +14,7 @@ mod live;
 mod networks;
 mod people;
 mod policy;
+mod reach;
 mod row;
 mod screen;
 mod silences;
@@ -57,6 +58,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Token(command) => token::run(&collector, command, &mut screen).await,
         Command::Hosts(asked) => hosts::run(&collector, asked, &mut screen).await,
         Command::Access(filter) => access::run(&collector, filter, &mut screen).await,
+        Command::Can(asked) => reach::run(&collector, asked, &mut screen).await,
         Command::Networks => networks::run(&collector, &mut screen).await,
         Command::Bans(asked) => bans::list(&collector, asked, &mut screen).await,
         Command::Ban(command) => bans::run(&collector, command, &mut screen).await,

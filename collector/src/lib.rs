@@ -110,7 +110,8 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
         bans,
         errands,
     };
-    let committing = intake::start(tasks, &intake, &hosts.trust(), wanted, parts).await?;
+    let trust = hosts.trust();
+    let (committing, questions) = intake::start(tasks, &intake, &trust, wanted, parts).await?;
     let shown = Shown {
         store,
         people,
@@ -123,11 +124,11 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
         web: followed.web.clone(),
         committing,
         ruling: ruling.clone(),
+        questions,
     };
     web::start_admin(tasks, &admin, shown::routes(&shown, tasks.stop()))?;
-    shown::site(&shown, tasks.stop())
-        .start(tasks, followed.web)
-        .await?;
+    let site = shown::site(&shown, tasks.stop());
+    site.start(tasks, followed.web).await?;
     go_on(tasks, &rooms, shown, errands_changes);
     Ok(ruling)
 }

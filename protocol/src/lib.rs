@@ -6,6 +6,7 @@ pub mod health;
 pub mod hosts;
 pub mod keys;
 pub mod order;
+pub mod reach;
 pub mod record;
 pub mod restriction;
 pub mod span;

@@ -18,7 +18,7 @@ const COLLECTOR: &[&[&str]] = &[
 ];
 const AGENT: &[&[&str]] = &[
     &["main", "lib", "config"],
-    &["access", "health", "hosts", "keys", "restriction"],
+    &["access", "health", "hosts", "keys", "reach", "restriction"],
     &["uplink"],
     &["spool"],
 ];

@@ -1,10 +1,12 @@
 //! The agent and the reader beside it: a socket of the agent's, on which the reader tells what it sees.
 //!
 //! The reader may read every file and has no network; the agent has the network and may read
-//! nothing. All that passes between them are reports, each with its length before it.
+//! nothing. What passes between them are reports, each with its length before it; and, where the
+//! agent asks whether an account could get in, the question and its answer.
 
 use std::convert::Infallible;
 use std::fs::{self, Permissions};
+use std::future::pending;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use rustix::process::{getegid, geteuid};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -25,11 +27,15 @@ use watchward_protocol::wire;
 
 use super::config::Config;
 use super::desk::Desk;
+use super::entry;
 use super::reader::{self, Word};
 use crate::spool::Ended;
+use crate::uplink::Asked;
 
 /// The largest report that is taken, in bytes.
 const LARGEST: u32 = 2 << 20;
+/// In the length of what a reader says: it is the answer to a question.
+const ANSWER: u32 = 1 << 31;
 /// Between an attempt to meet and the next.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long an agent waits for its reader before it says that there is none.
@@ -38,7 +44,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SLOWEST: Duration = Duration::from_secs(60);
 
 /// The agent's side: takes what a reader says, one reader after the other.
-pub(super) async fn hear(config: &Config, desk: &mut Desk) -> Result<Infallible, Ended> {
+pub(super) async fn hear(
+    config: &Config,
+    desk: &mut Desk,
+    questions: &mut mpsc::Receiver<Asked>,
+) -> Result<Infallible, Ended> {
     loop {
         let listener = match listen(&config.socket) {
             Ok(listener) => listener,
@@ -68,7 +78,7 @@ pub(super) async fn hear(config: &Config, desk: &mut Desk) -> Result<Infallible,
                     continue;
                 }
             };
-            if let Err(error) = conversation(stream, config, desk).await? {
+            if let Err(error) = conversation(stream, config, (desk, questions)).await? {
                 desk.miss(
                     FindingState::Failing,
                     &format!("the reader has gone: {error:#}"),
@@ -93,21 +103,25 @@ fn listen(socket: &Path) -> anyhow::Result<UnixListener> {
 
 /// Takes what one reader says, until it goes.
 async fn conversation(
-    mut stream: UnixStream,
+    stream: UnixStream,
     config: &Config,
-    desk: &mut Desk,
+    (desk, questions): (&mut Desk, &mut mpsc::Receiver<Asked>),
 ) -> Result<anyhow::Result<()>, Ended> {
     if let Err(error) = is_reader(&stream) {
         return Ok(Err(error));
     }
     // At each full look it says again what it watches.
     let silence = config.interval.duration() * 2 + SLOWEST * 2;
+    let (mut reading, mut writing) = stream.into_split();
     let (mouth, mut ear) = mpsc::channel(1);
+    let (heard, mut answers) = mpsc::channel(1);
     let receiving = async move {
         loop {
-            let word = timeout(silence, receive(&mut stream)).await;
+            let word = timeout(silence, receive(&mut reading)).await;
             let word = word.context("it has said nothing for too long").flatten();
             match word {
+                // One that comes when nobody waits for it is nobody's.
+                Ok(Word::Answer(answer)) => drop(heard.try_send(answer)),
                 Ok(word) => {
                     if mouth.send(word).await.is_err() {
                         return Ok(());
@@ -117,7 +131,26 @@ async fn conversation(
             }
         }
     };
-    let (received, taken) = tokio::join!(receiving, desk.take(&mut ear));
+    let asking = async {
+        while let Some(asked) = questions.recv().await {
+            while answers.try_recv().is_ok() {}
+            let question = framed(0, &wire::encode_question(&asked.question))?;
+            writing.write_all(&question).await?;
+            let answer = timeout(PATIENCE, answers.recv()).await;
+            if let Ok(Some(answer)) = answer {
+                // Whoever asked may have gone.
+                let _ = asked.answer.send(answer);
+            }
+        }
+        pending::<anyhow::Result<()>>().await
+    };
+    let received = async {
+        tokio::select! {
+            received = receiving => received,
+            ended = asking => ended,
+        }
+    };
+    let (received, taken) = tokio::join!(received, desk.take(&mut ear));
     taken.map(|()| received)
 }
 
@@ -132,15 +165,11 @@ fn is_reader(stream: &UnixStream) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn receive(stream: &mut UnixStream) -> anyhow::Result<Word> {
-    let size = stream.read_u32().await.context("the connection broke")?;
-    ensure!(size <= LARGEST, "it says {size} bytes at once");
-    let mut bytes = Vec::new();
-    let mut whole = stream.take(size.into());
-    let read = timeout(SLOWEST, whole.read_to_end(&mut bytes))
-        .await
-        .context("it stopped in the middle")??;
-    ensure!(u32::try_from(read) == Ok(size), "the connection broke");
+async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<Word> {
+    let (kind, bytes) = frame(stream).await?;
+    if kind == ANSWER {
+        return Ok(Word::Answer(wire::decode_answer(&bytes)?));
+    }
     match wire::decode(&bytes)?.report {
         Report::Keys(keys) => Ok(Word::Keys(keys)),
         Report::Doctor(Doctor { mut findings, .. }) => match findings.pop() {
@@ -151,6 +180,20 @@ async fn receive(stream: &mut UnixStream) -> anyhow::Result<Word> {
             bail!("it speaks of something else than keys")
         }
     }
+}
+
+/// What comes next, and whether it is an answer.
+async fn frame(stream: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<(u32, Vec<u8>)> {
+    let size = stream.read_u32().await.context("the connection broke")?;
+    let (kind, size) = (size & ANSWER, size & !ANSWER);
+    ensure!(size <= LARGEST, "it says {size} bytes at once");
+    let mut bytes = Vec::new();
+    let mut whole = stream.take(size.into());
+    let read = timeout(SLOWEST, whole.read_to_end(&mut bytes))
+        .await
+        .context("it stopped in the middle")??;
+    ensure!(u32::try_from(read) == Ok(size), "the connection broke");
+    Ok((kind, bytes))
 }
 
 /// The reader's side: goes to the agent, tells everything, and what changes from then on; again
@@ -201,9 +244,13 @@ async fn once(config: &Config) -> anyhow::Result<Infallible> {
         bail!("nothing more can be read")
     };
     let broken = async {
-        // The agent says nothing: whatever is read is its end.
-        let _gone = ear.read(&mut [0]).await;
-        bail!("the agent has gone")
+        loop {
+            let (_, asked) = frame(&mut ear).await.context("the agent has gone")?;
+            let question = wire::decode_question(&asked)?;
+            let answer = entry::answer(config, &question).await;
+            // Who speaks has gone with the connection.
+            let _ = mouth.send(Word::Answer(answer)).await;
+        }
     };
     tokio::select! {
         read = reader::read(config, &mouth) => Ok(read?),
@@ -224,6 +271,7 @@ fn is_agent(stream: &UnixStream, socket: &Path) -> anyhow::Result<()> {
 
 fn bytes(word: Word) -> anyhow::Result<Vec<u8>> {
     let report = match word {
+        Word::Answer(answer) => return framed(ANSWER, &wire::encode_answer(answer)),
         Word::Keys(keys) => Report::Keys(keys),
         Word::Finding(finding) => Report::Doctor(Doctor {
             findings: vec![finding],
@@ -237,9 +285,14 @@ fn bytes(word: Word) -> anyhow::Result<Vec<u8>> {
         boot: [0; 16],
         report,
     });
+    framed(0, &body)
+}
+
+/// With its length and kind before it.
+fn framed(kind: u32, body: &[u8]) -> anyhow::Result<Vec<u8>> {
     let size = u32::try_from(body.len())
         .ok()
         .filter(|size| *size <= LARGEST);
-    let size = size.context("a report is too large to be told")?;
-    Ok([&size.to_be_bytes()[..], &body].concat())
+    let size = size.context("a report is too large to be told")? | kind;
+    Ok([&size.to_be_bytes()[..], body].concat())
 }

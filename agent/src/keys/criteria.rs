@@ -182,6 +182,17 @@ impl Block {
 }
 
 impl Connection {
+    /// The same from this address, to this port where it is said.
+    pub(super) fn from(mut self, from: IpAddr, port: Option<u16>) -> Self {
+        let [address, host, _, to, _] = &mut self.0;
+        *address = Some(from.to_string());
+        *host = Some(from.to_string());
+        if let Some(port) = port {
+            *to = Some(port.to_string());
+        }
+        self
+    }
+
     /// What `sshd -T -C` is asked for somebody who connects so.
     pub(super) fn question(&self, user: &str) -> String {
         let [address, host, at, port, domain] = &self.0;

@@ -59,6 +59,8 @@ impl Desk {
     pub(super) async fn hear(&mut self, word: Word) -> Result<(), Ended> {
         match word {
             Word::Finding(finding) => self.say(finding),
+            // It goes to whoever asked.
+            Word::Answer(_) => {}
             Word::Keys(keys) => {
                 if !matches!(keys.holder, Holder::Host(_)) {
                     return self.keep(keys).await;

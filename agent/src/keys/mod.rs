@@ -7,6 +7,7 @@ mod child;
 mod config;
 mod criteria;
 mod desk;
+mod entry;
 mod holding;
 mod inventory;
 mod known;
@@ -34,6 +35,7 @@ use watchward_protocol::hosts::FindingState;
 
 use crate::findings::Findings;
 use crate::spool::{Ended, Keeper};
+use crate::uplink::Asked;
 
 pub use config::{Config, Reader};
 pub use desk::Certificate;
@@ -47,7 +49,7 @@ pub async fn run(
     mut config: Live<Config>,
     keeper: Keeper,
     findings: Findings,
-    certificate: Certificate,
+    (certificate, mut questions): (Certificate, mpsc::Receiver<Asked>),
     stop: Stop,
 ) -> anyhow::Result<()> {
     let mut desk = Desk::new(keeper, findings, certificate);
@@ -56,7 +58,7 @@ pub async fn run(
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = another(&mut config, &wanted) => {}
-            ended = follow(&wanted, &mut desk) => match ended? {},
+            ended = follow(&wanted, &mut desk, &mut questions) => match ended? {},
         }
     }
 }
@@ -77,7 +79,11 @@ async fn another(config: &mut Live<Config>, wanted: &Config) {
     }
 }
 
-async fn follow(config: &Config, desk: &mut Desk) -> Result<Infallible, Ended> {
+async fn follow(
+    config: &Config,
+    desk: &mut Desk,
+    questions: &mut mpsc::Receiver<Asked>,
+) -> Result<Infallible, Ended> {
     let root = rustix::process::geteuid().is_root();
     match (config.reader, root) {
         (Reader::Off, _) => {
@@ -92,12 +98,13 @@ async fn follow(config: &Config, desk: &mut Desk) -> Result<Infallible, Ended> {
             tokio::select! {
                 // Who reads ends only when nobody listens.
                 _ = reader::read(config, &mouth) => Err(Ended),
+                () = entry::serve(config, questions) => Err(Ended),
                 taken = desk.take(&mut ear) => {
                     taken?;
                     pending().await
                 }
             }
         }
-        (Reader::Beside, _) | (Reader::Auto, false) => beside::hear(config, desk).await,
+        (Reader::Beside, _) | (Reader::Auto, false) => beside::hear(config, desk, questions).await,
     }
 }

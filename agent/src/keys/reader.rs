@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use watchward_daemon::clock;
 use watchward_protocol::hosts::{Finding, FindingState};
 use watchward_protocol::keys::Keys;
+use watchward_protocol::reach::Answer;
 use watchward_protocol::text::Foreign;
 
 use super::config::Config;
@@ -42,6 +43,8 @@ pub(super) enum Word {
     Keys(Keys),
     /// What is watched, and what is not.
     Finding(Finding),
+    /// What is answered to the last question.
+    Answer(Answer),
 }
 
 /// Nobody listens any more.

@@ -1,6 +1,7 @@
 //! Asks the host's sshd what applies to each account, and for connections that it tells apart.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +14,9 @@ use super::child;
 use super::criteria::Connection;
 use super::layout::Layout;
 use super::settings::Settings;
+
+/// Where a host key is given to it.
+const INPUT: &str = "/dev/stdin";
 
 /// Where sshd reads its configuration, unless its packager wants it otherwise.
 const CONFIGURATION: &str = "/etc/ssh/sshd_config";
@@ -60,6 +64,18 @@ impl Said {
     /// What applies to an account. None: there is no sshd.
     pub(super) fn of(&self, account: &Account) -> Option<&Answer> {
         self.own.get(&account.name).or(self.general.as_ref())
+    }
+
+    /// The same for everybody.
+    pub(super) fn of_one(always: Arc<Settings>) -> Self {
+        Self {
+            general: Some(Answer {
+                always,
+                sometimes: Vec::new(),
+                doubt: None,
+            }),
+            ..Self::default()
+        }
     }
 
     /// Asks: once, or once for each account if the configuration makes a difference between them;
@@ -159,6 +175,26 @@ impl Said {
     }
 }
 
+/// What sshd writes of one account that comes from an address to a port, and what it may mean by more
+/// than that.
+///
+/// # Errors
+/// It does not answer.
+pub(super) async fn say(
+    sshd: &Path,
+    name: &str,
+    (address, port): (IpAddr, Option<u16>),
+) -> anyhow::Result<(Vec<u8>, Vec<String>)> {
+    let layout = tokio::task::spawn_blocking(|| Layout::read(Path::new(CONFIGURATION))).await?;
+    let unknown = layout.criteria.unknown.iter();
+    let doubts = unknown.map(|it| format!("sshd's configuration is not looked into as to {it}"));
+    let doubts = doubts.collect();
+    let connection = layout.criteria.usual().from(address, port);
+    let (asking, _) = Asking::begin(sshd, (connection.clone(), Vec::new())).await?;
+    let said = asking.say(&["-C", &connection.question(name)]).await?;
+    Ok((said, doubts))
+}
+
 /// How many questions are asked at once.
 const AT_ONCE: usize = 4;
 
@@ -220,21 +256,25 @@ impl<'a> Asking<'a> {
     }
 
     async fn ask(&self, more: &[&str]) -> anyhow::Result<Settings> {
-        const INPUT: &str = "/dev/stdin";
-        let mut arguments = vec!["-T"];
-        let key = self.key.as_deref();
-        if key.is_some() {
-            arguments.extend(["-h", INPUT]);
-        }
-        arguments.extend(more);
-        let said = child::run(self.sshd, &arguments, key.unwrap_or_default().as_bytes()).await?;
+        let said = self.say(more).await?;
         let mut settings = Settings::read(&said);
-        if key.is_some() {
+        if self.key.is_some() {
             settings.host_keys.retain(|path| path != Path::new(INPUT));
             if settings.host_keys.is_empty() {
                 settings.host_keys = Settings::default().host_keys;
             }
         }
         Ok(settings)
+    }
+
+    /// What it writes.
+    async fn say(&self, more: &[&str]) -> anyhow::Result<Vec<u8>> {
+        let mut arguments = vec!["-T"];
+        let key = self.key.as_deref();
+        if key.is_some() {
+            arguments.extend(["-h", INPUT]);
+        }
+        arguments.extend(more);
+        child::run(self.sshd, &arguments, key.unwrap_or_default().as_bytes()).await
     }
 }

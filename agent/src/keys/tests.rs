@@ -33,7 +33,13 @@ impl Agent {
         let (findings, found) = mpsc::unbounded_channel();
         let stop = Stop::new();
         let live = Live::fixed(config.clone());
-        let running = run(live, keeper, findings, Arc::new(|| None), stop.clone());
+        let running = run(
+            live,
+            keeper,
+            findings,
+            (Arc::new(|| None), mpsc::channel(1).1),
+            stop.clone(),
+        );
         let agent = Self {
             config,
             kept,

@@ -4,6 +4,7 @@ mod conversation;
 mod dial;
 mod enrol;
 mod orders;
+mod questions;
 mod redial;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use crate::spool::{Grown, Spool};
 
 pub use enrol::{Token, enrol};
 pub use orders::{Buckets, Ordered, Orders};
+pub use questions::Asked;
 pub use redial::{Redial, Wishes, redial};
 
 /// The table `[uplink]`.
@@ -145,6 +147,13 @@ pub struct Renewal {
     pub answer: oneshot::Sender<anyhow::Result<Credentials>>,
 }
 
+/// Wishes for certificates, and where orders and questions go.
+pub type Ends = (
+    mpsc::Receiver<Renewal>,
+    Wishes,
+    (Orders, mpsc::Sender<Asked>),
+);
+
 /// Talks to the collector until told to stop; what the spool holds waits while it cannot.
 ///
 /// # Errors
@@ -154,9 +163,9 @@ pub async fn run(
     spool: Arc<Spool>,
     mut grown: Grown,
     standing: Arc<Standing>,
-    ends: ((mpsc::Receiver<Renewal>, Wishes, Orders), Stop, Pulse),
+    ends: (Ends, Stop, Pulse),
 ) -> anyhow::Result<()> {
-    let ((renewals, wishes, orders), stop, pulse) = ends;
+    let ((renewals, wishes, (orders, asking)), stop, pulse) = ends;
     let mut asked = (renewals, wishes);
     let mut failures = 0_u32;
     let mut told = false;
@@ -168,6 +177,7 @@ pub async fn run(
                 spool: &spool,
                 standing: &standing,
                 orders: &orders,
+                asking: &asking,
                 stop: &stop,
                 pulse: &pulse,
             };

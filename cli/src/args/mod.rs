@@ -2,6 +2,7 @@
 
 mod access;
 mod bans;
+mod can;
 mod keys;
 mod policy;
 
@@ -13,6 +14,7 @@ use watchward_protocol::span::Span;
 
 pub(crate) use access::Access;
 pub(crate) use bans::{Ban, Bans};
+pub(crate) use can::Can;
 pub(crate) use keys::{KeyCommand, KeyState, Keys};
 pub(crate) use policy::{Bring, Policy};
 
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     /// Shut somebody out of every host, let them in again, or say until when
     #[command(subcommand)]
     Ban(Ban),
+    /// Whether an account could get in to a host from an address, and why
+    Can(Can),
     /// What is up, down, flapping or unknown
     Health(Health),
     /// What opens each account, since when, and who used it last

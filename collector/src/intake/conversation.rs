@@ -20,6 +20,7 @@ use super::bearer::Bearer;
 use super::connection::Shown;
 use super::gather::{self, Arrival, Reply};
 use super::listen::Accepted;
+use super::questions::Questions;
 use super::saying::Saying;
 use super::{Host, Registry, Wanted, rows};
 use crate::store::Store;
@@ -44,6 +45,7 @@ pub(super) struct Talk {
     pub(super) wanted: Wanted,
     pub(super) arrivals: mpsc::Sender<Arrival>,
     pub(super) tasks: Tasks,
+    pub(super) questions: Questions,
     pub(super) current: Arc<Mutex<HashMap<HostId, Stop>>>,
 }
 
@@ -198,6 +200,7 @@ impl Talk {
         self.resume(host, epoch, reply).await?;
         let mut orders = Saying::new(self.wanted.clone());
         orders.say(host, reply).await?;
+        let mut asked = self.questions.attend(&host.name);
         let version: String = hello.version.chars().take(64).collect();
         tracing::info!(host.id = %host.id, host.name, agent.version = version, "connected");
         loop {
@@ -214,12 +217,14 @@ impl Talk {
                     orders.say(host, reply).await?;
                     continue;
                 }
+                () = asked.say(reply) => continue,
                 () = reply.closed() => return Ok(()),
                 () = stop.cancelled() => return Err(Status::unavailable("the collector is ending")),
             };
             let Some(message) = message else {
                 return Ok(());
             };
+            asked.hear(&message);
             let mut backlog = None;
             let (lane, records) = match message {
                 v1::from_agent::Message::Batch(batch) => records(batch)?,
@@ -227,18 +232,18 @@ impl Talk {
                     backlog = beat.into();
                     (Lane::Access, Vec::new())
                 }
+                v1::from_agent::Message::Answer(_) => continue,
                 v1::from_agent::Message::Hello(_) => {
                     return Err(Status::invalid_argument("hello was said before"));
                 }
             };
-            let (host, reply) = (host.clone(), reply.clone());
             let arrival = Arrival {
-                host,
+                host: host.clone(),
                 epoch,
                 lane,
                 records,
                 backlog,
-                reply,
+                reply: reply.clone(),
             };
             let taken = self.arrivals.send(arrival).await;
             taken.map_err(|_| Status::unavailable("the collector is ending"))?;

@@ -9,6 +9,7 @@ mod errands;
 mod gather;
 mod listen;
 pub(crate) mod position;
+mod questions;
 mod rows;
 mod saying;
 
@@ -37,6 +38,7 @@ use crate::store::{Store, Tx};
 pub use buckets::Buckets;
 pub use errands::Errands;
 pub use position::Position;
+pub use questions::{Questions, Unanswered};
 pub use rows::{SCHEMA, forget, prune};
 pub use saying::Wanted;
 
@@ -307,8 +309,11 @@ pub struct Trust {
     pub authorities: String,
 }
 
+/// Since when something of what came is being committed, while it is.
+pub type Committing = watch::Receiver<Option<Timestamp>>;
+
 /// Listens, and takes in what hosts tell until told to stop. Says since when some of that is being
-/// committed, while it is.
+/// committed, and hands over what asks the hosts.
 ///
 /// # Errors
 /// An address cannot be listened on.
@@ -318,7 +323,7 @@ pub async fn start(
     trust: &Trust,
     wanted: Wanted,
     parts: (Store, Arc<dyn Registry>, Arc<dyn Rooms>),
-) -> anyhow::Result<watch::Receiver<Option<Timestamp>>> {
+) -> anyhow::Result<(Committing, Questions)> {
     let (store, registry, rooms) = parts;
     let (arrivals, arrived) = mpsc::channel(64);
     let bind = async |address: SocketAddr| {
@@ -336,7 +341,9 @@ pub async fn start(
         arrivals,
         tasks: tasks.clone(),
         current: Arc::default(),
+        questions: Questions::default(),
     };
+    let questions = talk.questions.clone();
     let (commits, committing) = watch::channel(None);
     let signs = (tasks.pulse(), commits);
     tasks.start("intake", gather::run(store, rooms, arrived, signs));
@@ -348,5 +355,5 @@ pub async fn start(
         "enrolment",
         enrolment::serve(enrolment.accept(tasks), registry, tasks.stop()),
     );
-    Ok(committing)
+    Ok((committing, questions))
 }

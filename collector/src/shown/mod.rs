@@ -10,6 +10,7 @@ use watchward_protocol::time::Timestamp;
 
 use crate::alerting::Bell;
 use crate::hosts::Hosts;
+use crate::intake::Questions;
 use crate::people::People;
 use crate::ruling::Ruling;
 use crate::store::Store;
@@ -29,6 +30,7 @@ pub(crate) struct Shown {
     pub(crate) web: Live<web::Config>,
     pub(crate) committing: watch::Receiver<Option<Timestamp>>,
     pub(crate) ruling: Ruling,
+    pub(crate) questions: Questions,
 }
 
 /// What the operator's command can ask.
@@ -45,6 +47,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         web: _,
         committing: _,
         ruling,
+        questions,
     } = shown;
     let keys = keys::routes(store.clone(), key_rules.clone(), bell.clone());
     let rooms = access::routes()
@@ -63,6 +66,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
             rules.clone(),
             spread.clone(),
         ))
+        .merge(restriction::reach(questions.clone(), rules.clone()))
         .merge(keys)
         .merge(ruling::routes(ruling.clone()))
         .merge(live::routes(store.clone(), stop))

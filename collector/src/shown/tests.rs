@@ -44,6 +44,7 @@ async fn every_path_but_those_that_say_so_needs_somebody_who_has_signed_in() {
             web: Live::fixed(web::Config::default()),
             committing: watch::channel(None).1,
             ruling: ruling::testing::idle(&store).await,
+            questions: Questions::default(),
         };
         let site = site(&shown, Stop::new());
         let (paths, open) = site.paths();

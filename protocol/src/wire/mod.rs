@@ -5,6 +5,7 @@ mod health;
 mod hosts;
 mod keys;
 mod order;
+mod reach;
 mod record;
 mod restriction;
 #[cfg(test)]
@@ -25,6 +26,9 @@ pub mod v1 {
 }
 
 pub use order::{decode_order, encode_order, order};
+pub use reach::{
+    answer, ask, decode_answer, decode_question, encode_answer, encode_question, question, reply,
+};
 pub use record::{decode, encode};
 
 use std::net::IpAddr;

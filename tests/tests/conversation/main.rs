@@ -269,7 +269,12 @@ impl Agent {
             ),
         );
         let (_, redials) = uplink::redial();
-        let ends = ((renewals, redials, orders), tasks.stop(), tasks.pulse());
+        let (asking, _asked) = tokio::sync::mpsc::channel(1);
+        let ends = (
+            (renewals, redials, (orders, asking)),
+            tasks.stop(),
+            tasks.pulse(),
+        );
         let run = uplink::run(config, spool.clone(), grown, standing.clone(), ends);
         tasks.start("uplink", run);
         let renew =

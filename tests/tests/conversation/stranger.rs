@@ -130,7 +130,7 @@ impl Talk {
                 Message::Resume(resume) if resume.lane() == v1::Lane::Access => {
                     return Ok(Err(resume.after));
                 }
-                Message::Ack(_) | Message::Resume(_) | Message::Order(_) => {}
+                Message::Ack(_) | Message::Resume(_) | Message::Order(_) | Message::Ask(_) => {}
             }
         }
     }

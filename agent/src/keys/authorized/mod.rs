@@ -131,6 +131,15 @@ pub fn certificate(line: &[u8]) -> Option<Certified> {
     })
 }
 
+/// From where a line with these options counts; none: from everywhere.
+///
+/// # Errors
+/// They are no options that sshd takes, or not whole.
+pub fn from(options: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+    let read = options::read(options, &TimeZone::UTC)?;
+    Ok(read.from)
+}
+
 /// What is to be read of a line: to its first NUL, as C does, and not if it is a comment.
 fn text(line: &[u8]) -> Option<&[u8]> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);

@@ -15,8 +15,9 @@ pub(super) struct Options {
     pub(super) principals: Option<Vec<Foreign>>,
     /// Until when the line counts.
     pub(super) not_after: Option<Timestamp>,
+    /// From where the line counts.
+    pub(super) from: Option<Vec<u8>>,
     command: bool,
-    from: bool,
 }
 
 /// Why sshd refuses a line with such options.
@@ -135,7 +136,11 @@ impl Options {
     fn take(&mut self, name: &[u8], value: &[u8], zone: &TimeZone) -> Result<(), Refused> {
         match name {
             b"command" => once(&mut self.command, "command= stands there twice"),
-            b"from" => once(&mut self.from, "from= stands there twice"),
+            b"from" => {
+                once(&mut self.from.is_some(), "from= stands there twice")?;
+                self.from = Some(value.to_vec());
+                Ok(())
+            }
             b"principals" => {
                 once(
                     &mut self.principals.is_some(),

@@ -15,6 +15,7 @@ use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
 
 use super::orders::Orders;
+use super::questions::{Asked, Questions};
 use super::{Config, Credentials, Renewal, Standing, Wishes};
 use crate::spool::{Grown, Spool};
 
@@ -35,6 +36,7 @@ pub(super) struct Sides<'a> {
     pub(super) spool: &'a Spool,
     pub(super) standing: &'a Standing,
     pub(super) orders: &'a Orders,
+    pub(super) asking: &'a mpsc::Sender<Asked>,
     pub(super) stop: &'a Stop,
     pub(super) pulse: &'a Pulse,
 }
@@ -77,7 +79,7 @@ pub(super) async fn hold(
     let mut inbound = inbound
         .context("the collector refuses to talk")?
         .into_inner();
-    let mut progress = Progress::default();
+    let (mut progress, mut questions) = (Progress::default(), Questions::new(sides.asking));
     let (began, mut heard, mut kept) = (Instant::now(), false, false);
     let (mut beat, mut beat_is_due) = (tokio::time::interval(config.beat.duration()), false);
     loop {
@@ -98,21 +100,22 @@ pub(super) async fn hold(
                     tracing::info!("connected");
                 }
                 kept |= matches!(message, v1::from_collector::Message::Ack(_));
+                questions.hear(&message);
                 progress.hear(message, sides)?;
                 wishes.prove();
             }
-            room = outbound.reserve(), if beat_is_due || progress.wants_to_send(sides.spool) => {
+            room = outbound.reserve(), if questions.are_ready() || beat_is_due || progress.wants_to_send(sides.spool) => {
                 let room = room.context("the conversation broke").map_err(broken)?;
-                if std::mem::take(&mut beat_is_due) {
-                    let backlog = sides.spool.backlog(clock::now()).map_err(broken)?;
-                    room.send(wrap(v1::from_agent::Message::Beat(backlog.into())));
-                } else if let Some(batch) = progress.next(sides.spool).map_err(broken)? {
-                    room.send(wrap(v1::from_agent::Message::Batch(batch)));
+                let first = questions.take();
+                let next = progress.message(first, &mut beat_is_due, sides.spool);
+                if let Some(message) = next.map_err(broken)? {
+                    room.send(wrap(message));
                 }
             }
             Some(renewal) = renewals.recv() => {
                 sides.pulse.waiting(renew(&mut client, renewal, config)).await;
             }
+            () = questions.answered() => {}
             // Before the next batch, however many wait: it says how many do.
             _ = beat.tick() => beat_is_due = true,
             _ = grown.changed() => {}
@@ -223,6 +226,8 @@ impl Progress {
         let spool = sides.spool;
         match message {
             v1::from_collector::Message::Order(order) => sides.orders.hear(order),
+            // Who asks is heard before.
+            v1::from_collector::Message::Ask(_) => {}
             v1::from_collector::Message::Resume(resume) => {
                 let lane = Lane::try_from(resume.lane())?;
                 let kept_at = Timestamp::from_micros(resume.kept_at);
@@ -245,6 +250,24 @@ impl Progress {
             }
         }
         Ok(())
+    }
+
+    /// What is said next: an answer, a sign of life, or some of what the collector lacks.
+    fn message(
+        &mut self,
+        answer: Option<v1::Answer>,
+        beat_is_due: &mut bool,
+        spool: &Spool,
+    ) -> anyhow::Result<Option<v1::from_agent::Message>> {
+        if let Some(answer) = answer {
+            return Ok(Some(v1::from_agent::Message::Answer(answer)));
+        }
+        if std::mem::take(beat_is_due) {
+            let backlog = spool.backlog(clock::now())?;
+            return Ok(Some(v1::from_agent::Message::Beat(backlog.into())));
+        }
+        let batch = self.next(spool)?;
+        Ok(batch.map(v1::from_agent::Message::Batch))
     }
 
     fn wants_to_send(&self, spool: &Spool) -> bool {

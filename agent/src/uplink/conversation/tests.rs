@@ -99,6 +99,7 @@ async fn talk(line: Channel) -> Broken {
         spool: &spool,
         standing: &standing,
         orders: &orders,
+        asking: &mpsc::channel(1).0,
         stop: &stop,
         pulse: &Watchdog::of_unit().pulse(),
     };

@@ -1,0 +1,185 @@
+//! Questions to hosts that are connected: one at a time for each, answered within 15 seconds or not at all.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use watchward_protocol::reach::{Answer, Question};
+use watchward_protocol::wire::{self, v1};
+
+use super::gather::Reply;
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Asks hosts. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Questions(Arc<Mutex<Rooms>>);
+
+/// The hosts that are connected, by name.
+type Rooms = HashMap<String, mpsc::Sender<Asked>>;
+
+/// A question, and where its answer goes.
+type Asked = (Question, oneshot::Sender<Answer>);
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// Nobody of this name is there.
+    #[error("is not connected to this collector")]
+    Away,
+    /// Somebody else asks it.
+    #[error("is answering another question: ask again in a moment")]
+    Busy,
+    /// It said nothing: its agent may be older.
+    #[error("did not answer within 15 seconds: its agent may be of an older version")]
+    Late,
+}
+
+impl Questions {
+    /// Asks a host by its name.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn ask(&self, host: &str, question: Question) -> Result<Answer, Unanswered> {
+        let room = self.rooms().get(host).cloned();
+        let room = room.ok_or(Unanswered::Away)?;
+        let (answer, answered) = oneshot::channel();
+        room.try_send((question, answer))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => Unanswered::Busy,
+                mpsc::error::TrySendError::Closed(_) => Unanswered::Away,
+            })?;
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(Unanswered::Away),
+            Err(_) => Err(Unanswered::Late),
+        }
+    }
+
+    /// A host has come: what is asked of it from now on.
+    pub(super) fn attend(&self, host: &str) -> Attending {
+        let (room, inbox) = mpsc::channel(1);
+        self.rooms().insert(host.to_owned(), room.clone());
+        Attending {
+            questions: self.clone(),
+            host: host.to_owned(),
+            room,
+            inbox,
+            waiting: None,
+            last: 0,
+        }
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, Rooms> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is asked of one host, while its conversation lasts.
+#[derive(Debug)]
+pub(super) struct Attending {
+    questions: Questions,
+    host: String,
+    room: mpsc::Sender<Asked>,
+    inbox: mpsc::Receiver<Asked>,
+    waiting: Option<oneshot::Sender<Answer>>,
+    last: u64,
+}
+
+impl Attending {
+    /// Waits for the next question, and says it.
+    pub(super) async fn say(&mut self, reply: &Reply) {
+        let message = Some(self.next().await);
+        // An agent that has gone answers nothing.
+        let _ = reply.try_send(Ok(v1::FromCollector { message }));
+    }
+
+    /// Waits for the next question, while none waits for an answer.
+    async fn next(&mut self) -> v1::from_collector::Message {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.closed().await;
+            self.waiting = None;
+        }
+        let Some((question, answer)) = self.inbox.recv().await else {
+            return pending().await;
+        };
+        self.last += 1;
+        self.waiting = Some(answer);
+        v1::from_collector::Message::Ask(wire::ask(self.last, &question))
+    }
+
+    /// Takes an answer; one to an older question is nobody's.
+    pub(super) fn hear(&mut self, message: &v1::from_agent::Message) {
+        let v1::from_agent::Message::Answer(answer) = message else {
+            return;
+        };
+        if answer.id != self.last {
+            return;
+        }
+        if let Some(waiting) = self.waiting.take() {
+            // Whoever asked may have gone.
+            let _ = waiting.send(wire::answer(answer.clone()));
+        }
+    }
+}
+
+impl Drop for Attending {
+    fn drop(&mut self) {
+        let mut rooms = self.questions.rooms();
+        if rooms
+            .get(&self.host)
+            .is_some_and(|room| room.same_channel(&self.room))
+        {
+            rooms.remove(&self.host);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use watchward_protocol::reach::{Could, Step, Verdict};
+    use watchward_protocol::restriction::Transport;
+
+    use super::*;
+
+    fn question() -> Question {
+        Question {
+            account: "zoe".into(),
+            address: [192, 0, 2, 1].into(),
+            transport: Transport::Tcp,
+            port: Some(22),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_is_there_answers_and_others_do_not() {
+        let questions = Questions::default();
+        assert_eq!(questions.ask("db", question()).await, Err(Unanswered::Away));
+        let mut db = questions.attend("db");
+        let yes = Answer::of(vec![Step::new("sshd", Verdict::Permits, "so it is")]);
+        let answering = async {
+            let v1::from_collector::Message::Ask(ask) = db.next().await else {
+                panic!("another message");
+            };
+            for id in [ask.id + 1, ask.id] {
+                let answer = wire::reply(id, yes.clone());
+                db.hear(&v1::from_agent::Message::Answer(answer));
+            }
+        };
+        let (answer, ()) = tokio::join!(questions.ask("db", question()), answering);
+        assert_eq!(answer.map(|it| it.could), Ok(Could::Yes));
+        assert_eq!(questions.ask("db", question()).await, Err(Unanswered::Late));
+        let newer = questions.attend("db");
+        drop(db);
+        assert_eq!(
+            questions.ask("db", question()).await,
+            Err(Unanswered::Late),
+            "the newer stays"
+        );
+        drop(newer);
+        assert_eq!(questions.ask("db", question()).await, Err(Unanswered::Away));
+    }
+}
