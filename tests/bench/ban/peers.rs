@@ -154,9 +154,11 @@ EOF
     watchward-agent enroll --config /srv/ww/agent.toml --name web-1 "$token"
     systemctl stop ww-collector
     run ww-enforcer watchward-enforcer run --state /srv/ww
+    for turn in $(seq 100); do [ -S /run/watchward-enforcer/socket ] && break; sleep 0.1; done
     run ww-agent watchward-agent run --config /srv/ww/agent.toml
     for turn in $(seq 100); do
-        nft list table inet watchward > /dev/null && ls -l /proc/[0-9]*/fd | grep -q auth.log && exit
+        # Twice: for the judge, who reads ahead once the enforcer is there, and for the spool.
+        [ "$(ls -l /proc/[0-9]*/fd | grep -c auth.log)" -ge 2 ] && exit
         sleep 0.1
     done
     exit 1
