@@ -21,10 +21,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use watchward_agent::spool::{self, Spool};
 use watchward_agent::uplink;
+use watchward_collector::alerting;
 use watchward_collector::hosts::{self, Hosts};
 use watchward_collector::intake::{self, Host, Told};
 use watchward_collector::restriction::{self, Spread};
-use watchward_collector::store::{Store, Tx};
+use watchward_collector::store::{Schema, Store, Tx};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::{Running, Tasks, tasks};
@@ -92,6 +93,16 @@ fn address(of: std::net::SocketAddr) -> Result<uplink::Address> {
     of.to_string().try_into().map_err(anyhow::Error::msg)
 }
 
+/// What is kept.
+const TABLES: &[Schema] = &[
+    intake::SCHEMA,
+    hosts::SCHEMA,
+    restriction::SCHEMA,
+    restriction::BANS,
+    restriction::HELD,
+    alerting::SCHEMA,
+];
+
 async fn free_port() -> Result<std::net::SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
 }
@@ -100,18 +111,7 @@ impl Collector {
     async fn start(certificate_life: Span) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let url = format!("sqlite://{}", folder.path().join("db").display());
-        let store = Store::open(
-            &url,
-            &[
-                intake::SCHEMA,
-                hosts::SCHEMA,
-                restriction::SCHEMA,
-                restriction::BANS,
-                restriction::HELD,
-                watchward_collector::alerting::SCHEMA,
-            ],
-        )
-        .await?;
+        let store = Store::open(&url, TABLES).await?;
         let authority = folder.path().join("authority.pem");
         let config = hosts::Config {
             authority,
