@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod cgroup;
 pub mod collector;
+pub mod enforcer;
 pub mod host;
 pub mod mail;
 pub mod mime;

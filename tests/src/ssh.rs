@@ -37,6 +37,12 @@ pub fn add_key(from: &Host, user: &str, to: &Host) -> Result<String> {
         .to_owned())
 }
 
+/// Whether sshd can be reached at all: a connection is made, and nothing said.
+pub fn reaches(from: &Host, to: &Host) -> Result<bool> {
+    let knock = format!("timeout 2 bash -c '</dev/tcp/{}/22'", to.address());
+    from.try_sh(&knock)
+}
+
 /// Whether the password opens the account; one connection, one try.
 pub fn password(from: &Host, to: &Host, user: &str, password: &str) -> Result<bool> {
     from.try_sh(&format!(

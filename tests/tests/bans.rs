@@ -3,19 +3,13 @@
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result};
+use serde_json::json;
 use watchward_tests::agent;
+use watchward_tests::enforcer;
 use watchward_tests::host::Host;
-use watchward_tests::programs;
-use watchward_tests::site::play;
+use watchward_tests::site::{Site, play};
 use watchward_tests::ssh::{self, Attack};
 use watchward_tests::wait::{SOON, until};
-
-const UNIT: &str = "[Service]
-Type=notify
-ExecStart=/usr/local/bin/watchward-enforcer run
-RuntimeDirectory=watchward-enforcer
-StateDirectory=watchward-enforcer
-";
 
 #[test]
 fn an_attacker_is_cut_off_and_who_is_guarded_or_came_in_by_key_is_not() -> Result<()> {
@@ -25,7 +19,7 @@ fn an_attacker_is_cut_off_and_who_is_guarded_or_came_in_by_key_is_not() -> Resul
         ssh::add_user(&web, "alice", "correct")?;
         ssh::allow_many_tries(&web)?;
         ssh::add_key(&home, "alice", &web)?;
-        enforce(&web, &format!("never = [\"{}/32\"]\n", office.address()))?;
+        enforcer::start(&web, &format!("never = [\"{}/32\"]\n", office.address()))?;
         site.watch(&web, "")?;
         let log = || agent::log(&web);
 
@@ -55,27 +49,68 @@ fn an_attacker_is_cut_off_and_who_is_guarded_or_came_in_by_key_is_not() -> Resul
             })?;
         }
         until("the attacker is shut out", SOON, || {
-            Ok((!reaches(&cafe, &web)?).then_some(()))
+            Ok((!ssh::reaches(&cafe, &web)?).then_some(()))
         })
         .with_context(log)?;
         assert_eq!(connections(&web, &cafe)?, 0, "what stood is cut, too");
         for friend in [&office, &home] {
-            assert!(reaches(friend, &web)?, "{}: {}", friend.name(), log());
+            assert!(ssh::reaches(friend, &web)?, "{}: {}", friend.name(), log());
         }
         assert!(ssh::key(&home, &web, "alice")?);
         Ok(())
     })
 }
 
-/// Puts the enforcer on a host and starts it, with this guard file.
-fn enforce(host: &Host, guard: &str) -> Result<()> {
-    let program = std::fs::read(programs::path(programs::ENFORCER)?)?;
-    host.write("/usr/local/bin/watchward-enforcer", &program, 0o755)?;
-    let unit = "/etc/systemd/system/watchward-enforcer.service";
-    host.write(unit, UNIT.as_bytes(), 0o644)?;
-    host.write("/etc/watchward/guard.toml", guard.as_bytes(), 0o644)?;
-    host.sh("systemctl daemon-reload; systemctl start watchward-enforcer")
-        .map(drop)
+#[test]
+fn whoever_attacks_one_host_is_shut_out_of_another_until_the_ban_is_lifted() -> Result<()> {
+    play("a ban holds on all hosts", "", |site| {
+        let (web, db) = (guarded(site, "web")?, guarded(site, "db")?);
+        let (cafe, office) = (site.boot("cafe")?, site.boot("office")?);
+        ssh::allow_many_tries(&web)?;
+        assert!(ssh::reaches(&cafe, &db)?);
+        let attack = Attack {
+            users: 1,
+            connections: 1,
+            tries: 6,
+        };
+        let _running = attack.begin(&cafe, &web)?;
+        let held = format!(
+            "nft list set inet watchward banned4_32 | grep -qF {}",
+            cafe.address()
+        );
+        let logs = || format!("{}\n{}", agent::log(&web), enforcer::log(&db));
+        until("the other host holds it", SOON, || {
+            Ok(db.try_sh(&held)?.then_some(()))
+        })
+        .with_context(logs)?;
+        for host in [&web, &db] {
+            assert!(!ssh::reaches(&cafe, host)?, "{}", host.name());
+            assert!(ssh::reaches(&office, host)?, "{}", host.name());
+        }
+        let bans = site.collector.list(&["bans"])?;
+        assert_eq!(bans.len(), 1, "{bans:#?}");
+        assert_eq!(bans[0]["net"], format!("{}/32", cafe.address()));
+        assert_eq!(bans[0]["hosts"], json!(["web"]));
+
+        let whom = cafe.address().to_string();
+        let lift = ["ban", "lift", &whom, "--reason", "our own scanner"];
+        site.collector.ask(&lift)?;
+        for host in [&web, &db] {
+            until("it is let in again", SOON, || {
+                Ok(ssh::reaches(&cafe, host)?.then_some(()))
+            })
+            .with_context(logs)?;
+        }
+        Ok(())
+    })
+}
+
+/// A watched host that shuts out whom it should.
+fn guarded(site: &Site, name: &str) -> Result<Host> {
+    let host = site.boot(name)?;
+    enforcer::start(&host, "never = []\n")?;
+    site.watch(&host, "")?;
+    Ok(host)
 }
 
 /// A connection to sshd that says no word, until it is dropped.
@@ -104,11 +139,4 @@ fn connections(host: &Host, with: &Host) -> Result<usize> {
         with.address()
     ))?;
     Ok(seen.lines().count())
-}
-
-fn reaches(from: &Host, to: &Host) -> Result<bool> {
-    from.try_sh(&format!(
-        "timeout 2 bash -c '</dev/tcp/{}/22'",
-        to.address()
-    ))
 }

@@ -2,6 +2,7 @@
 //! removing, and the units as they are shipped.
 
 mod backup;
+mod enforcer;
 mod ground;
 mod shipped;
 mod tarball;

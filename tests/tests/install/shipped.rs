@@ -134,7 +134,7 @@ fn everything_works_from_inside_the_units() -> Result<()> {
 }
 
 /// As its file stands, and as systemd has loaded it.
-fn is_tight(host: &Host, unit: &str) -> Result<()> {
+pub(crate) fn is_tight(host: &Host, unit: &str) -> Result<()> {
     let file = format!("/usr/lib/systemd/system/{unit}.service");
     for asked in [format!("--offline=true {file}"), format!("{unit}.service")] {
         let said = host.sh(&format!("systemd-analyze security --no-pager {asked}"))?;

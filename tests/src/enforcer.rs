@@ -1,0 +1,37 @@
+//! Runs an enforcer on a booted host, beside an agent that is root's.
+
+use std::fs;
+
+use anyhow::Result;
+
+use crate::host::Host;
+use crate::programs;
+
+const UNIT: &str = "[Service]
+Type=notify
+ExecStart=/usr/local/bin/watchward-enforcer run
+RuntimeDirectory=watchward-enforcer
+StateDirectory=watchward-enforcer
+";
+
+/// Puts it on a host and starts it, with this guard file.
+pub fn start(host: &Host, guard: &str) -> Result<()> {
+    let program = fs::read(programs::path(programs::ENFORCER)?)?;
+    host.write("/usr/local/bin/watchward-enforcer", &program, 0o755)?;
+    let unit = "/etc/systemd/system/watchward-enforcer.service";
+    host.write(unit, UNIT.as_bytes(), 0o644)?;
+    host.write("/etc/watchward/guard.toml", guard.as_bytes(), 0o644)?;
+    host.sh("systemctl daemon-reload; systemctl start watchward-enforcer")
+        .map(drop)
+}
+
+/// What it has logged, and what it has in the kernel.
+pub fn log(host: &Host) -> String {
+    let words = "journalctl -u watchward-enforcer --no-pager -o cat -n 60
+        nft list table inet watchward || true";
+    format!(
+        "the enforcer's log on {} ends with, and the kernel has:\n{}",
+        host.name(),
+        host.sh(words).unwrap_or_default()
+    )
+}

@@ -1,0 +1,195 @@
+//! Room `restriction`: gates on booted hosts, from the policy to the kernel, and back.
+
+use std::fs;
+use std::net::Ipv4Addr;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use watchward_tests::agent;
+use watchward_tests::enforcer;
+use watchward_tests::host::Host;
+use watchward_tests::site::{Site, play};
+use watchward_tests::ssh;
+use watchward_tests::wait::{SOON, until};
+
+/// Lets no new connection to the collector be made; one that stands goes on.
+const CUT: &str = "nft add table ip cut
+    nft 'add chain ip cut out { type filter hook output priority 0; }'
+    nft add rule ip cut out 'tcp dport 7443 tcp flags & (syn | ack) == syn drop'";
+
+#[test]
+fn ssh_is_shut_to_others_and_one_word_opens_it_again() -> Result<()> {
+    play("gates are held", "", |site| {
+        let (web, office) = (guarded(site, "web")?, site.boot("office")?);
+        let cafe = site.boot("cafe")?;
+        ssh::add_user(&web, "alice", "correct")?;
+        let rule = |mode| rule(office.address(), "ssh", mode);
+        apply(site, &rule("watch"))?;
+        until("who would be turned away is counted", SOON, || {
+            ensure!(ssh::reaches(&cafe, &web)?, "it only watches");
+            Ok(counted(&web, &cafe)?.then_some(()))
+        })
+        .with_context(|| logs(&web))?;
+        ensure!(ssh::reaches(&office, &web)? && !counted(&web, &office)?);
+
+        apply(site, &rule("enforce"))?;
+        until_confirmed(&web, &office)?;
+        assert!(!ssh::reaches(&cafe, &web)?, "{}", logs(&web));
+        assert!(ssh::password(&office, &web, "alice", "correct")?);
+
+        web.sh("nft flush ruleset")?;
+        let put_back = ["web: its restrictions were changed, put back"];
+        site.told_until("people hear of it", |told| told.of(&put_back) == (1, 1))
+            .with_context(|| logs(&web))?;
+        until_confirmed(&web, &office)?;
+        assert!(!ssh::reaches(&cafe, &web)?, "{}", logs(&web));
+        assert!(ssh::reaches(&office, &web)?, "{}", logs(&web));
+
+        site.collector.ask(&["policy", "rollback"])?;
+        until("it is open again", SOON, || {
+            Ok(ssh::reaches(&cafe, &web)?.then_some(()))
+        })
+        .with_context(|| logs(&web))?;
+        assert!(ssh::password(&cafe, &web, "alice", "correct")?);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_cannot_be_confirmed_is_taken_back_and_people_hear_of_it() -> Result<()> {
+    play("gates are taken back", "", |site| {
+        let (web, office) = (guarded(site, "web")?, site.boot("office")?);
+        let cafe = site.boot("cafe")?;
+        let taken_back = |times| {
+            let words = ["[WARNING] web took its gates back"];
+            site.told_until("people hear of it", |told| told.of(&words).0 == times)
+                .with_context(|| logs(&web))
+        };
+        web.sh(CUT)?;
+        apply(site, &rule(office.address(), "ssh", "enforce"))?;
+        until("they are tried", SOON, || {
+            Ok((!ssh::reaches(&cafe, &web)?).then_some(()))
+        })?;
+        until("those before hold again", SOON, || {
+            Ok(ssh::reaches(&cafe, &web)?.then_some(()))
+        })
+        .with_context(|| logs(&web))?;
+        web.sh("nft delete table ip cut")?;
+        taken_back(1)?;
+
+        // The ports that the host itself calls others from: the answers of the collector are shut out.
+        let wide = format!(
+            "[restriction.services]\nwide = [\"tcp/32768-60999\"]\n{}",
+            rule(office.address(), "wide", "enforce")
+        );
+        apply(site, &wide)?;
+        taken_back(2)?;
+        ensure!(ssh::reaches(&cafe, &web)?);
+
+        apply(site, &rule(office.address(), "ssh", "enforce"))?;
+        until_confirmed(&web, &office)?;
+        ensure!(!ssh::reaches(&cafe, &web)?);
+        until_over(site, &["web took its gates back"])
+    })
+}
+
+#[test]
+fn a_gate_that_somebody_opened_is_seen_by_another_host() -> Result<()> {
+    let settings = "restriction.probe_every = \"1s\"\nrestriction.settle = \"1s\"";
+    play("probes", settings, |site| {
+        let (web, office) = (guarded(site, "web")?, site.boot("office")?);
+        let cafe = site.watched("cafe", "")?;
+        let rule = rule(office.address(), "ssh", "enforce");
+        let told_alone = rule.replace("[restriction]\n", "[restriction]\nput_back = false\n");
+        apply(site, &told_alone)?;
+        until_confirmed(&web, &office)?;
+        until("the gate is tried", SOON, || {
+            Ok(counted(&web, &cafe)?.then_some(()))
+        })
+        .with_context(|| logs(&web))?;
+
+        web.sh("nft flush ruleset")?;
+        let open = format!("web: ssh is open to cafe ({})", cafe.address());
+        site.told_until("it is seen", |told| told.of(&[&open]) == (1, 1))
+            .with_context(|| logs(&web))?;
+        let all = site.collector.incidents()?;
+        let changed = "web: its restrictions were changed, not put back";
+        for words in [&open, changed] {
+            let found = |one: &&Value| one["title"].to_string().contains(words);
+            let found = all.iter().find(found);
+            ensure!(
+                found.is_some_and(|one| one["severity"] == "critical"),
+                "{words}: {all:#?}"
+            );
+        }
+        ensure!(ssh::reaches(&cafe, &web)?, "it was put back");
+
+        apply(site, &rule)?;
+        until_confirmed(&web, &office)?;
+        until_over(site, &[&open, changed])?;
+        let bans = site.collector.list(&["bans"])?;
+        ensure!(
+            bans.is_empty(),
+            "who tries a gate attacks nobody: {bans:#?}"
+        );
+        Ok(())
+    })
+}
+
+/// A watched host that holds gates, each for a short trial.
+fn guarded(site: &Site, name: &str) -> Result<Host> {
+    let host = site.boot(name)?;
+    enforcer::start(&host, "never = []\n")?;
+    site.watch(&host, "[restriction]\ntrial = \"15s\"\n")?;
+    Ok(host)
+}
+
+/// Who may pass to a service of the host `web`.
+fn rule(from: Ipv4Addr, service: &str, mode: &str) -> String {
+    format!(
+        "[groups]\nweb = [\"we*\"]\n[networks]\noffice = [\"{from}\"]\n[restriction]\n\
+         [[restriction.rules]]\ngroups = [\"web\"]\nservices = [\"{service}\"]\n\
+         from = [\"office\"]\nmode = \"{mode}\"\n"
+    )
+}
+
+fn apply(site: &Site, policy: &str) -> Result<()> {
+    let file = site.collector.folder().join("applied.toml");
+    fs::write(&file, policy)?;
+    let file = file.to_string_lossy();
+    site.collector.ask(&["policy", "apply", &file]).map(drop)
+}
+
+/// Waits until no incident is open that says any of this.
+fn until_over(site: &Site, words: &[&str]) -> Result<()> {
+    let open = |one: &Value| {
+        let title = one["title"].as_str().unwrap_or_default();
+        one["resolved_at"].is_null() && words.iter().any(|words| title.contains(words))
+    };
+    site.incidents_until("it is over", |all| !all.iter().any(open))
+}
+
+/// Waits until the kernel has a gate before SSH that this host may pass, and no trial.
+fn until_confirmed(host: &Host, from: &Host) -> Result<()> {
+    let gate = format!(
+        "nft list chain inet watchward old | grep -q 'dport 22 jump old_0' &&
+         nft list chain inet watchward old_0 | grep -q 'saddr.* {} .*return' &&
+         nft list chain inet watchward old_0 | grep -q drop &&
+         ! nft list set inet watchward trial | grep -q elements",
+        from.address()
+    );
+    until("the gates are confirmed", SOON, || {
+        Ok(host.try_sh(&gate)?.then_some(()))
+    })
+    .with_context(|| logs(host))
+}
+
+/// Whether the kernel has counted that this one is not to pass, or would not be.
+fn counted(host: &Host, from: &Host) -> Result<bool> {
+    let turned = host.sh("nft list set inet watchward turned4")?;
+    Ok(turned.contains(&format!("{} . 22", from.address())))
+}
+
+fn logs(host: &Host) -> String {
+    format!("{}\n{}", agent::log(host), enforcer::log(host))
+}
