@@ -302,8 +302,8 @@ fn is_possible(line: &str) -> bool {
         ]),
         has(&["ip6 ", "ipv6"]),
     );
-    let (tcp, udp) = (has(&["tcp"]), has(&["udp", "icmp"]));
+    let (tcp, udp, icmp) = (has(&["tcp"]), has(&["udp"]), has(&["icmp"]));
     let cut = line.contains("goto") && line.contains("return");
-    let contradicts = v4 && v6 || tcp && udp;
+    let contradicts = v4 && v6 || tcp && (udp || icmp) || udp && icmp;
     !contradicts && !cut
 }
