@@ -51,7 +51,9 @@ pub(super) fn drift(host: &Host, drift: &Drift, at: Timestamp) -> Alert {
 
 /// A host does not hold the gates that were ordered.
 pub(super) fn unheld(host: &Host, holding: &Holding, at: Timestamp) -> Alert {
-    let (name, generation) = (shown(host), holding.generation);
+    // Generations are made of the moment in which their policy came into force.
+    let since = i64::try_from(holding.generation).unwrap_or(i64::MAX);
+    let (name, since) = (shown(host), Timestamp::from_micros(since));
     let then = match holding.phase {
         Phase::Undone => "took its gates back, because nobody confirmed them",
         Phase::Open | Phase::Trial | Phase::Held | Phase::Refused => "refused its gates",
@@ -62,9 +64,7 @@ pub(super) fn unheld(host: &Host, holding: &Holding, at: Timestamp) -> Alert {
         severity: Severity::Warning,
         host: Some(host.name.clone()),
         title: cut(&format!("{name} {then}"), TITLE),
-        detail: format!(
-            "{name} {then}: version {generation} of the policy does not hold there.\n{why}"
-        ),
+        detail: format!("{name} {then}: the policy of {since} does not hold there.\n{why}"),
         advice: "Read why on the host's page; then change the policy, or the host's guard file."
             .to_owned(),
         since: at,

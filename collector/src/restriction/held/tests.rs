@@ -152,12 +152,19 @@ async fn a_host_that_refuses_its_gates_is_told_of() {
     for store in stores().await {
         let undone = Holding {
             phase: Phase::Undone,
+            generation: 1_767_229_445_000_001,
             why: "the collector could not be reached".to_owned(),
             ..whole()
         };
         tell(&store, News::Holding(undone), at(0)).await;
         let title = "web-1 took its gates back, because nobody confirmed them";
         assert_eq!(incidents(&store).await, [(title.to_owned(), 1, true)]);
+        let detail: String = sqlx::query_scalar("SELECT detail FROM alerting_incident")
+            .fetch_one(store.read())
+            .await
+            .unwrap();
+        let policy = "the policy of 2026-01-01T01:04:05Z does not hold there";
+        assert!(detail.contains(policy), "{detail}");
         tell(&store, News::Holding(whole()), at(1)).await;
         assert!(!incidents(&store).await[0].2);
     }
