@@ -1,6 +1,7 @@
 //! Bans that hosts decided: kept, joined, made longer and wider, and told of where they may be wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use watchward_protocol::hosts::HostId;
@@ -8,23 +9,24 @@ use watchward_protocol::restriction::bucket;
 use watchward_protocol::time::Timestamp;
 
 use super::alerts;
-use super::judge::{self, Cause, Causes, SEVERAL};
+use super::judge::{self, Cause, Causes, Ours, SEVERAL};
+use super::people::is_ours;
 use crate::alerting;
 use crate::restriction::Config;
 use crate::restriction::networks::Networks;
 use crate::restriction::rows::ban::{self, New};
-use crate::restriction::rows::standing;
+use crate::restriction::rows::{held, standing};
 use crate::store::Tx;
 
 /// How many bans that hold everywhere one host may have decided: what is beyond holds on it alone,
 /// so that no host can have everybody shut out of all others.
-const MOST_OF_A_HOST: i64 = 50_000;
+const MOST_OF_A_HOST: i64 = 5_000;
 
 /// Keeps what hosts decided, and has it hold everywhere; says whether hosts are to hear of it.
 pub(in crate::restriction) async fn absorb(
     tx: &mut Tx,
     mut causes: Causes<'_>,
-    rules: (&Networks, &Config),
+    (networks, config): (&Networks, &Config),
     now: Timestamp,
 ) -> sqlx::Result<bool> {
     ban::expire(tx, now).await?;
@@ -37,16 +39,20 @@ pub(in crate::restriction) async fn absorb(
     if causes.is_empty() {
         return Ok(false);
     }
-    let known = Known::load(tx, &causes, rules.1, now).await?;
+    let known = Known::load(tx, &causes, config, now).await?;
+    let ours = Ours {
+        networks,
+        addresses: &known.ours,
+    };
     let judged = causes
         .iter()
-        .map(|(net, causes)| known.judge(net, causes, rules, now));
+        .map(|(net, causes)| known.judge(net, causes, (ours, config), now));
     let judged: Vec<_> = judged.flatten().collect();
     let numbers = ban::begin(tx, &judged).await?;
     decided(tx, &causes, &numbers).await?;
     let mut changed: BTreeSet<u8> = known.changed(&judged).map(|new| bucket(&new.net)).collect();
-    changed.extend(customers(tx, &judged, rules, now).await?);
-    tell(tx, &judged, rules.0, now).await?;
+    changed.extend(customers(tx, &judged, (ours, config), now).await?);
+    tell(tx, &judged, ours, now).await?;
     let any = !changed.is_empty();
     ban::turn(tx, changed).await?;
     Ok(any)
@@ -58,6 +64,8 @@ struct Known {
     before: BTreeMap<IpNet, i64>,
     /// Hosts whose bans hold on them alone, because there are so many.
     beyond: BTreeSet<HostId>,
+    /// Addresses of ours, and whose each is.
+    ours: BTreeMap<IpAddr, String>,
 }
 
 impl Known {
@@ -75,7 +83,12 @@ impl Known {
                 beyond.insert(host);
             }
         }
+        let homes = held::homes(tx).await?.into_iter();
+        let homes = homes.map(|(address, host)| (address, format!("the host {host}")));
+        let own = nets.iter().filter(|net| is_ours(net));
+        let own = own.map(|net| (net.addr(), "this collector".to_owned()));
         Ok(Self {
+            ours: homes.chain(own).collect(),
             standing: ban::standing(tx, &nets).await?,
             before: ban::before(tx, &nets, now - config.ban_again.duration()).await?,
             beyond,
@@ -87,7 +100,7 @@ impl Known {
         &self,
         net: &IpNet,
         causes: &[Cause<'_>],
-        (networks, config): (&Networks, &Config),
+        (ours, config): (Ours<'_>, &Config),
         now: Timestamp,
     ) -> Option<New> {
         let (first, last) = (causes.first()?, causes.last()?);
@@ -122,7 +135,7 @@ impl Known {
             tries,
             accounts: accounts.unwrap_or(0),
             evidence: judge::evidence(&last.banned.lines),
-            unspread: judge::unspread(net, networks).or(beyond),
+            unspread: ours.unspread(net).or(beyond),
             holds: until > now,
         })
     }
@@ -161,7 +174,7 @@ async fn decided(
 async fn customers(
     tx: &mut Tx,
     judged: &[New],
-    (networks, config): (&Networks, &Config),
+    (ours, config): (Ours<'_>, &Config),
     now: Timestamp,
 ) -> sqlx::Result<Vec<u8>> {
     let of = |new: &New| Some((judge::customer(&new.net)?, new.clone()));
@@ -172,7 +185,7 @@ async fn customers(
     let mut new = Vec::new();
     for (net, of) in wide {
         let count = ban::count_within(tx, &net, of.net.prefix_len()).await?;
-        if count < SEVERAL || judge::inside(&net, networks).is_some() {
+        if count < SEVERAL || ours.whose(&net).is_some() {
             continue;
         }
         new.push(New {
@@ -195,18 +208,12 @@ async fn customers(
 }
 
 /// Tells of bans that hit somebody of ours: they hold on their host alone.
-async fn tell(
-    tx: &mut Tx,
-    judged: &[New],
-    networks: &Networks,
-    now: Timestamp,
-) -> sqlx::Result<()> {
+async fn tell(tx: &mut Tx, judged: &[New], ours: Ours<'_>, now: Timestamp) -> sqlx::Result<()> {
     for new in judged.iter().filter(|new| new.holds) {
-        let inside = judge::inside(&new.net, networks).zip(new.host.as_ref());
-        let Some((name, (id, host))) = inside else {
+        let Some((whose, (id, host))) = ours.whose(&new.net).zip(new.host.as_ref()) else {
             continue;
         };
-        let alert = alerts::inside(new, (*id, host), name);
+        let alert = alerts::inside(new, (*id, host), &whose);
         alerting::raise(tx, &alert, now).await?;
         let standing = standing::Standing {
             key: alert.key,

@@ -118,7 +118,7 @@ pub(super) async fn pin(
 
 /// Whether an address of this machine is in a network: the kernel is asked from where it would
 /// speak to it. Nothing is sent.
-fn is_ours(net: &IpNet) -> bool {
+pub(super) fn is_ours(net: &IpNet) -> bool {
     let any = match net {
         IpNet::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
         IpNet::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),

@@ -133,3 +133,21 @@ async fn a_new_policy_is_given_time() {
         assert_eq!(raised(&store).await.len(), 1);
     }
 }
+
+#[tokio::test]
+async fn what_nobody_asked_for_and_whose_address_two_hosts_have_says_nothing() {
+    for store in stores().await {
+        two(&store).await;
+        told(&store, (3, "web-3"), at_home("198.51.100.99"), at(0)).await;
+        // Of another address than it has, and then of one that another host has as well.
+        told(&store, (3, "web-3"), saw(Reached::Open), at(5)).await;
+        look(&store, 10).await;
+        assert!(raised(&store).await.is_empty());
+        told(&store, (4, "docker"), at_home(TARGET), at(20)).await;
+        told(&store, (2, "db-1"), saw(Reached::Open), at(21)).await;
+        let tried = look(&store, 25).await.of(HostId::from_bytes([2; 16]));
+        let target: std::net::IpAddr = TARGET.parse().unwrap();
+        assert!(tried.probes.iter().all(|probe| probe.address != target));
+        assert!(raised(&store).await.is_empty());
+    }
+}

@@ -6,6 +6,8 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +15,8 @@ use tokio::sync::watch;
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
-use watchward_protocol::restriction::Probes;
+use watchward_protocol::hosts::HostId;
+use watchward_protocol::restriction::{Probe, Probes};
 use watchward_protocol::time::Timestamp;
 
 use super::rows::standing::{self, Standing};
@@ -85,15 +88,16 @@ pub(super) async fn activate(
             addresses,
         })
         .collect();
+    let sites = apart(sites);
+    let plan = plan(&sites, now);
     let every = config.probe_every;
     // Time enough for gates to be taken, and for each probe to be made once after that.
     let settle = (changed_at, every.duration() * 2);
     let mut told = false;
     for seen in rows::seen(store, now - STALE).await? {
-        let target = sites
-            .iter()
-            .find(|site| site.addresses.contains(&seen.probed.probe.address));
-        let Some(target) = target else { continue };
+        let Some(target) = asked(&sites, &plan, &seen) else {
+            continue;
+        };
         let said = judge(target, &seen.probed, settle, now);
         if matches!(said, Said::Leaks | Said::Blocks) {
             let mut tx = store.begin().await?;
@@ -101,11 +105,48 @@ pub(super) async fn activate(
             tx.commit().await?;
         }
     }
-    let plan = plan(&sites, now).into_iter().map(|(host, probes)| {
+    let plan = plan.into_iter().map(|(host, probes)| {
         let probes = probes.into_iter().collect();
         (host, Arc::new(Probes { every, probes }))
     });
     Ok((Errands::new(plan.collect()), told))
+}
+
+/// Whom a probe tried, if it was asked for and came from where the host says that it is. Beware: a
+/// host may say of another what it likes.
+fn asked<'a>(
+    sites: &'a [Site],
+    plan: &HashMap<HostId, BTreeSet<Probe>>,
+    seen: &Seen,
+) -> Option<&'a Site> {
+    let probe = &seen.probed.probe;
+    let vantage = sites.iter().find(|site| site.id == seen.host)?;
+    let from = seen.probed.from?;
+    let was = plan.get(&seen.host)?.contains(probe) && vantage.addresses.contains(&from);
+    let mut targets = sites.iter().filter(|_| was);
+    targets.find(|site| site.addresses.contains(&probe.address))
+}
+
+/// The same without addresses that two hosts have: those of bridges inside, and those that somebody
+/// only says are theirs.
+fn apart(mut sites: Vec<Site>) -> Vec<Site> {
+    let mut count: HashMap<IpAddr, usize> = HashMap::new();
+    for address in sites.iter().flat_map(|site| &site.addresses) {
+        *count.entry(*address).or_default() += 1;
+    }
+    for site in &mut sites {
+        let own = |address: &IpAddr| count.get(address) == Some(&1) && !is_inside(*address);
+        site.addresses.retain(own);
+    }
+    sites
+}
+
+/// Whether it is usually of a bridge for containers inside of one host.
+fn is_inside(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => matches!(address.octets(), [172, 17, ..]),
+        IpAddr::V6(_) => false,
+    }
 }
 
 /// Tells of it once, and has it stand until it is seen no more.

@@ -1,6 +1,7 @@
 //! What becomes of a ban that a host decided: whom it shuts out, for how long, and where. Pure.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
@@ -55,6 +56,36 @@ fn widened(net: Ipv6Net, length: u8) -> IpNet {
     IpNet::V6(wide.map_or(net, |wide| wide.trunc()))
 }
 
+/// Those whom no host may have others shut out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ours<'a> {
+    /// Networks that have a name.
+    pub(super) networks: &'a Networks,
+    /// Addresses of hosts and of the collector, and whose each is.
+    pub(super) addresses: &'a BTreeMap<IpAddr, String>,
+}
+
+impl Ours<'_> {
+    /// Who of ours some of these addresses are: `in the network office`, `the host web-1`.
+    pub(super) fn whose(&self, net: &IpNet) -> Option<String> {
+        let within = self.addresses.range(net.network()..=net.broadcast());
+        let first = within.map(|(_, whose)| whose.clone()).next();
+        first.or_else(|| inside(net, self.networks).map(|name| format!("in the network {name}")))
+    }
+
+    /// Why a host's ban holds on that host alone, if it does.
+    pub(super) fn unspread(&self, net: &IpNet) -> Option<String> {
+        let wide = match net {
+            IpNet::V4(net) => net.prefix_len() < 32,
+            IpNet::V6(net) => net.prefix_len() < CUSTOMER,
+        };
+        if wide {
+            return Some("it is wider than a host may have others shut out".to_owned());
+        }
+        self.whose(net).map(|whose| format!("it is {whose}"))
+    }
+}
+
 /// The name of a network that some of these addresses are in.
 pub(super) fn inside<'a>(net: &IpNet, networks: &'a Networks) -> Option<&'a str> {
     let own = |known: &&IpNet| match known {
@@ -65,18 +96,6 @@ pub(super) fn inside<'a>(net: &IpNet, networks: &'a Networks) -> Option<&'a str>
     let mut all = networks.all();
     let found = all.find(|(_, set)| set.nets().iter().filter(own).any(meets));
     found.map(|(name, _)| name.as_str())
-}
-
-/// Why a host's ban holds on that host alone, if it does.
-pub(super) fn unspread(net: &IpNet, networks: &Networks) -> Option<String> {
-    let wide = match net {
-        IpNet::V4(net) => net.prefix_len() < 32,
-        IpNet::V6(net) => net.prefix_len() < CUSTOMER,
-    };
-    if wide {
-        return Some("it is wider than a host may have others shut out".to_owned());
-    }
-    inside(net, networks).map(|name| format!("it is in the network {name}"))
 }
 
 /// Until when a ban holds that was decided then, the how manieth of the same: at least as long as

@@ -72,7 +72,29 @@ fn who_is_in_a_network_of_ours_is_shut_out_nowhere_else() {
             Some("it is wider than a host may have others shut out"),
         ),
     ] {
-        assert_eq!(unspread(&net(whom), &networks).as_deref(), why, "{whom}");
+        let ours = Ours {
+            networks: &networks,
+            addresses: &BTreeMap::new(),
+        };
+        assert_eq!(ours.unspread(&net(whom)).as_deref(), why, "{whom}");
+    }
+}
+
+#[test]
+fn nor_is_a_host_of_ours_or_the_collector() {
+    let networks = Networks::default();
+    let addresses = ["198.51.100.7", "2001:db8:1:2::7"].map(|it| it.parse().unwrap());
+    let addresses = addresses.map(|it: IpAddr| (it, "the host web-1".to_owned()));
+    let ours = Ours {
+        networks: &networks,
+        addresses: &addresses.into(),
+    };
+    for whom in ["198.51.100.7/32", "2001:db8:1:2::/64", "2001:db8:1::/56"] {
+        let why = ours.unspread(&net(whom));
+        assert_eq!(why.as_deref(), Some("it is the host web-1"), "{whom}");
+    }
+    for whom in ["198.51.100.8/32", "2001:db8:1:3::/64"] {
+        assert_eq!(ours.unspread(&net(whom)), None, "{whom}");
     }
 }
 
