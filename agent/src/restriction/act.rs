@@ -172,25 +172,29 @@ impl Room {
 
     /// Takes what was ordered of bans.
     pub(super) fn order_bans(&mut self) {
-        let ordered = self.ordered.bans.borrow_and_update().clone();
         let mut all = Asked::default();
-        for (number, bans) in &ordered {
-            if !self.holding.order(bans) {
-                continue;
-            }
-            let mut judge = self.watcher.judge();
-            bans.lifted.iter().for_each(|lifted| judge.lift(lifted));
-            drop(judge);
-            self.reconcile(*number, &mut all);
+        for number in self.ordered_anew() {
+            self.reconcile(number, &mut all);
         }
         self.ask(all);
     }
 
+    /// The buckets that are others than before. What was lifted in them is lifted here too.
+    fn ordered_anew(&mut self) -> Vec<u8> {
+        let ordered = self.ordered.bans.borrow_and_update().clone();
+        let mut anew = Vec::new();
+        for (number, bans) in &ordered {
+            if self.holding.order(bans) {
+                let mut judge = self.watcher.judge();
+                bans.lifted.iter().for_each(|lifted| judge.lift(lifted));
+                anew.push(*number);
+            }
+        }
+        anew
+    }
+
     fn reconcile_all(&mut self) {
-        let ordered = self.ordered.bans.borrow().clone();
-        ordered.values().for_each(|bans| {
-            self.holding.order(bans);
-        });
+        self.ordered_anew();
         let mut all = Asked::default();
         for number in 0..=u8::MAX {
             self.reconcile(number, &mut all);
