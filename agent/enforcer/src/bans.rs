@@ -58,6 +58,8 @@ impl Shape {
 pub(crate) struct Bans {
     until: BTreeMap<IpNet, Duration>,
     shapes: BTreeSet<Shape>,
+    /// When room was made last.
+    made_room: Option<Duration>,
 }
 
 impl Bans {
@@ -66,6 +68,7 @@ impl Bans {
         Self {
             until: BTreeMap::new(),
             shapes: BTreeSet::from(Shape::USUAL),
+            made_room: None,
         }
     }
 
@@ -101,6 +104,15 @@ impl Bans {
     /// Forgets those that have ended.
     pub(crate) fn forget(&mut self, now: Duration) {
         self.until.retain(|_, until| *until > now);
+    }
+
+    /// Forgets those that have ended, but not twice in a second: all of them are looked at.
+    pub(crate) fn make_room(&mut self, now: Duration) {
+        let just = |at: Duration| now < at + Duration::from_secs(1);
+        if !self.made_room.is_some_and(just) {
+            self.made_room = Some(now);
+            self.forget(now);
+        }
     }
 
     /// The first so many behind this one.

@@ -4,6 +4,14 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+/// What the host's clock shows, in microseconds since 1970: as generations of gates are counted.
+pub(crate) fn shown() -> u64 {
+    let time = clock_gettime(ClockId::Realtime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let rest = u64::try_from(time.tv_nsec).unwrap_or_default() / 1000;
+    seconds.saturating_mul(1_000_000).saturating_add(rest)
+}
+
 /// How long the machine has run, not counting its sleep: as the kernel counts the time of bans.
 pub(crate) fn now() -> Duration {
     let time = clock_gettime(ClockId::Monotonic);

@@ -142,7 +142,7 @@ impl Hand {
         }
         let most = usize::try_from(guard.bans.most.min(MOST_EVER)).unwrap_or_default();
         if self.bans.count() + more >= most {
-            self.bans.forget(now);
+            self.bans.make_room(now);
         }
         if self.bans.count() + more >= most {
             return Some(Veto::Full);
@@ -205,7 +205,13 @@ impl Hand {
     fn attempt(&mut self, gates: Gates, seconds: u32) -> Result<(), String> {
         let now = clock::now();
         let vouched: Vec<IpAddr> = self.protected.vouched(now).map(|(it, _)| it).collect();
-        judge::judge(&gates, &self.confirmed, &self.guarded.guard, &vouched)?;
+        judge::judge(
+            &gates,
+            &self.confirmed,
+            &self.guarded.guard,
+            &vouched,
+            clock::shown(),
+        )?;
         if gates == self.confirmed {
             return self.back();
         }

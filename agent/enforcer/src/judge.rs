@@ -5,12 +5,18 @@ use std::net::IpAddr;
 use crate::gates::{Gate, Gates, Mode, Ports};
 use crate::guard::Guard;
 
-/// Why these gates may not be, if they may not.
+/// How far a generation may lie ahead of what the host's clock shows, in microseconds: one day. Were
+/// there no end, one of the far future would keep out all that come later.
+const AHEAD: u64 = 24 * 3600 * 1_000_000;
+
+/// Why these gates may not be, if they may not, while the host's clock shows `now` (microseconds
+/// since 1970).
 pub(crate) fn judge(
     gates: &Gates,
     confirmed: &Gates,
     guard: &Guard,
     vouched: &[IpAddr],
+    now: u64,
 ) -> Result<(), String> {
     if gates.generation < confirmed.generation {
         return Err(format!(
@@ -20,6 +26,12 @@ pub(crate) fn judge(
     }
     if gates.generation == confirmed.generation && gates != confirmed {
         return Err("other gates of the same generation are confirmed".to_owned());
+    }
+    if gates != confirmed && gates.generation > now.saturating_add(AHEAD) {
+        return Err(format!(
+            "generation {} lies in the future; is this host's clock right?",
+            gates.generation
+        ));
     }
     for gate in &gates.gates {
         let name = &gate.name;

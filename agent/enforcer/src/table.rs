@@ -149,7 +149,8 @@ fn inbound(text: &mut String, shapes: &BTreeSet<Shape>) {
     for shape in shapes {
         add(&format!("{} @{} counter drop", masked(*shape), shape.set()));
     }
-    add("fib daddr type local goto gates");
+    // Servers that listen at any address hear also what is sent to many.
+    add("fib daddr type { local, anycast, broadcast, multicast } goto gates");
     rule(text, "gates", "meta l4proto @trial goto new");
     rule(text, "gates", "goto old");
 }

@@ -60,6 +60,9 @@ fn only_what_root_alone_can_write_is_read() {
     assert!(read(folder.path()).is_err(), "a folder");
 }
 
+/// What the host's clock shows.
+const NOW: u64 = 1_800_000_000_000_000;
+
 fn gates(generation: u64, port: u16, from: &str) -> Gates {
     Gates {
         generation,
@@ -84,7 +87,13 @@ fn a_gate_that_nobody_who_came_in_could_pass_is_refused() {
     let kept = Guard::parse("never = [\"198.51.100.0/24\"]").unwrap();
     let vouched = ["192.0.2.7".parse().unwrap()];
     let asked = |port, from, guard: &Guard, vouched: &[_]| {
-        judge(&gates(1, port, from), &Gates::default(), guard, vouched)
+        judge(
+            &gates(1, port, from),
+            &Gates::default(),
+            guard,
+            vouched,
+            NOW,
+        )
     };
     assert!(asked(22, "203.0.113.0/24", &free, &vouched).is_err());
     assert!(asked(22, "192.0.2.0/24", &free, &vouched).is_ok());
@@ -97,11 +106,28 @@ fn a_gate_that_nobody_who_came_in_could_pass_is_refused() {
 fn gates_of_old_are_refused() {
     let guard = Guard::default();
     let confirmed = gates(5, 22, "192.0.2.0/24");
-    let asked = |gates: &Gates| judge(gates, &confirmed, &guard, &[]);
+    let asked = |gates: &Gates| judge(gates, &confirmed, &guard, &[], NOW);
     assert!(asked(&gates(4, 22, "192.0.2.0/24")).is_err());
     assert!(asked(&gates(5, 22, "0.0.0.0/0")).is_err());
     assert!(asked(&confirmed).is_ok());
     assert!(asked(&gates(6, 22, "0.0.0.0/0")).is_ok());
+}
+
+#[test]
+fn gates_of_the_far_future_are_refused() {
+    let guard = Guard::default();
+    let asked = |generation, confirmed: &Gates| {
+        let gates = gates(generation, 22, "192.0.2.0/24");
+        judge(&gates, confirmed, &guard, &[], NOW)
+    };
+    let day = 24 * 3600 * 1_000_000;
+    assert!(asked(NOW + day, &Gates::default()).is_ok());
+    for generation in [NOW + day + 1, u64::MAX] {
+        let why = asked(generation, &Gates::default()).unwrap_err();
+        assert!(why.contains("clock"), "{why}");
+    }
+    let held = gates(NOW + 2 * day, 22, "192.0.2.0/24");
+    assert!(asked(held.generation, &held).is_ok(), "they hold already");
 }
 
 #[test]

@@ -42,6 +42,21 @@ fn a_ban_holds_whom_it_names_until_it_ends() {
 }
 
 #[test]
+fn room_is_made_once_a_second() {
+    let mut bans = Bans::new();
+    let mut left = |ended: &str, later: u64| {
+        let now = NOW + Duration::from_millis(later);
+        bans.put(net(ended), now);
+        bans.make_room(now);
+        bans.count()
+    };
+    assert_eq!(left("192.0.2.1/32", 0), 0);
+    assert_eq!(left("192.0.2.2/32", 0), 1);
+    assert_eq!(left("192.0.2.3/32", 999), 2);
+    assert_eq!(left("192.0.2.4/32", 1000), 0);
+}
+
+#[test]
 fn a_set_of_each_shape_is_looked_into_with_its_mask() {
     let shapes = BTreeSet::from([
         Shape::of(&net("192.0.2.0/24")),
@@ -52,6 +67,7 @@ fn a_set_of_each_shape_is_looked_into_with_its_mask() {
         "add set inet watchward banned4_24 { type ipv4_addr; flags timeout; size ",
         "inbound ip saddr & 255.255.255.0 @banned4_24 counter drop",
         "inbound ip6 saddr & ffff:ffff:ffff:ff00:: @banned6_56 counter drop",
+        "inbound fib daddr type { local, anycast, broadcast, multicast } goto gates",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
