@@ -39,29 +39,48 @@ pub(crate) fn judge(
         if !gate.ports.iter().all(may) {
             return Err(format!("the guard file does not let {name} have a gate"));
         }
-        if shuts_out_everybody(gate, guard, vouched) {
-            return Err(format!(
-                "nobody who came in with a key lately could pass {name}"
-            ));
-        }
     }
-    Ok(())
+    match shuts_out_everybody(&gates.gates, guard, vouched) {
+        Some(why) => Err(why),
+        None => Ok(()),
+    }
 }
 
-/// Who is vouched for passes any gate, but not for long.
-fn shuts_out_everybody(gate: &Gate, guard: &Guard, vouched: &[IpAddr]) -> bool {
-    let to_sign_in = |ports: &Ports| {
-        let behind = |it: &Ports| {
-            it.protocol == ports.protocol && it.first <= ports.last && ports.first <= it.last
-        };
-        guard.gates.signing_in.iter().any(|it| behind(&it.0))
+/// Why nobody could sign in through these gates, if nobody could. Who is vouched for passes any gate,
+/// but not for long: one of them must pass all gates at once.
+fn shuts_out_everybody(gates: &[Gate], guard: &Guard, vouched: &[IpAddr]) -> Option<String> {
+    if !guard.never.is_empty() {
+        return None;
+    }
+    let shut = |gate: &&Gate| gate.mode == Mode::Enforce && to_sign_in(gate, guard);
+    let shut: Vec<&Gate> = gates.iter().filter(shut).collect();
+    let to_nobody = |gate: &&&Gate| gate.from.is_empty() && gate.exceptions.is_empty();
+    if let Some(gate) = shut.iter().find(to_nobody) {
+        return Some(format!(
+            "{} would let nobody in at all, also not with a key",
+            gate.name
+        ));
+    }
+    let passes = |it: &&IpAddr| {
+        shut.iter()
+            .all(|gate| gate.from.iter().any(|net| net.contains(*it)))
     };
-    let pass = |address: &IpAddr| gate.from.iter().any(|net| net.contains(address));
-    gate.mode == Mode::Enforce
-        && gate.ports.iter().any(to_sign_in)
-        && guard.never.is_empty()
-        && !vouched.is_empty()
-        && !vouched.iter().any(pass)
+    if vouched.is_empty() || vouched.iter().any(|it| passes(&it)) {
+        return None;
+    }
+    let names: Vec<&str> = shut.iter().map(|gate| gate.name.as_str()).collect();
+    Some(format!(
+        "nobody who came in with a key lately could pass {}",
+        names.join(" and ")
+    ))
+}
+
+fn to_sign_in(gate: &Gate, guard: &Guard) -> bool {
+    let common = |one: &Ports, other: &Ports| {
+        one.protocol == other.protocol && one.first <= other.last && other.first <= one.last
+    };
+    let behind = |ports: &Ports| guard.gates.signing_in.iter().any(|it| common(&it.0, ports));
+    gate.ports.iter().any(behind)
 }
 
 fn within(ports: &Ports, all: &Ports) -> bool {

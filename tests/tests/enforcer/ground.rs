@@ -8,7 +8,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -247,6 +247,16 @@ impl Ground {
             }
             let connected = connect(&socket, &SocketAddr::new(to, port));
             Ok(connected.is_ok().then(|| TcpStream::from(socket)))
+        })
+    }
+
+    /// Sends a packet of UDP from outside to everybody there.
+    pub(crate) fn broadcast(&self, from: &str, port: u16) -> Result<()> {
+        self.there(Place::Outside, || {
+            let socket = UdpSocket::bind((from, 0))?;
+            socket.set_broadcast(true)?;
+            socket.send_to(b"x", ("203.0.113.255", port))?;
+            Ok(())
         })
     }
 

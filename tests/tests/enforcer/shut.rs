@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use watchward_enforcer::{Answer, Change, Exception, Gates, Mode, Request};
+use watchward_enforcer::{Answer, Change, Exception, Gates, Mode, Protocol, Request};
 use watchward_tests::ready::with_networks;
 use watchward_tests::wait::{SOON, until, until_seen};
 
@@ -75,6 +75,21 @@ fn a_gate_lets_in_whom_it_should_and_nobody_else() -> Result<()> {
         );
 
         Ok(())
+    })
+}
+
+#[test]
+fn what_is_sent_to_everybody_meets_gates_too() -> Result<()> {
+    with_networks("broadcast", || {
+        let ground = Ground::new("never = []")?;
+        let mut some = gates(1, Mode::Enforce, ["10.99.1.0/24"]);
+        some.gates[0].ports[0].protocol = Protocol::Udp;
+        ground.gates(some)?;
+        until("it is turned away", SOON, || {
+            ground.broadcast(OUTSIDE, 22)?;
+            let turned = ground.sh(Place::Host, "nft list set inet watchward turned4")?;
+            Ok(turned.contains("203.0.113.5 . 22").then_some(()))
+        })
     })
 }
 
@@ -149,11 +164,13 @@ fn gates_that_the_guard_forbids_or_that_lock_out_are_refused() -> Result<()> {
             "{answer:?}"
         );
         let nobody = gates(1, Mode::Enforce, []);
-        assert_eq!(
-            attempt(nobody.clone())?,
-            Answer::Done,
-            "the trial is for that"
+        let answer = attempt(nobody.clone())?;
+        ensure!(
+            matches!(&answer, Answer::Refused(why) if why.contains("nobody")),
+            "{answer:?}"
         );
+        let others = gates(1, Mode::Enforce, ["10.99.1.0/24"]);
+        assert_eq!(attempt(others)?, Answer::Done, "the trial is for that");
         ground.done(Request::Back)?;
         let address = OUTSIDE.parse()?;
         ground.done(Request::Vouch {

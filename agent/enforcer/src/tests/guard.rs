@@ -1,8 +1,12 @@
 //! The guard file, and what it lets be.
 
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use crate::budget::Budget;
 use crate::gates::{Gate, Gates, Mode, Ports, Protocol};
@@ -100,6 +104,30 @@ fn a_gate_that_nobody_who_came_in_could_pass_is_refused() {
     assert!(asked(22, "203.0.113.0/24", &kept, &vouched).is_ok());
     assert!(asked(22, "203.0.113.0/24", &free, &[]).is_ok());
     assert!(asked(80, "203.0.113.0/24", &free, &vouched).is_ok());
+}
+
+proptest! {
+    /// Whatever is accepted lets somebody in who came in before, through all of its gates.
+    #[test]
+    fn somebody_who_came_in_passes_all_gates_that_are_accepted(
+        shut in vec((any::<bool>(), vec(0..3_u8, 0..3), any::<bool>()), 0..4),
+        came in vec(0..3_u8, 0..3),
+    ) {
+        let mut all = Gates { generation: 1, ..Gates::default() };
+        for (enforce, from, web) in &shut {
+            let mut gate = gates(1, if *web { 80 } else { 22 }, "192.0.2.0/24").gates.remove(0);
+            gate.from = from.iter().map(|it| format!("192.0.{it}.0/24").parse().unwrap()).collect();
+            gate.mode = if *enforce { Mode::Enforce } else { Mode::Watch };
+            all.gates.push(gate);
+        }
+        let vouched: Vec<IpAddr> = came.iter().map(|it| IpAddr::from([192, 0, *it, 7])).collect();
+        let asked = judge(&all, &Gates::default(), &Guard::default(), &vouched, NOW);
+        let counts = || shut.iter().filter(|(enforce, _, web)| *enforce && !*web);
+        let passes = |it: &u8| counts().all(|(_, from, _)| from.contains(it));
+        let some_may = counts().all(|(_, from, _)| !from.is_empty());
+        let expected = some_may && (came.is_empty() || came.iter().any(passes));
+        prop_assert_eq!(asked.is_ok(), expected, "{:?}", asked);
+    }
 }
 
 #[test]
