@@ -46,6 +46,11 @@ pub enum Part {
     Renews,
     /// A try that failed; a second such line of the same story tells of the same try.
     Fails,
+    /// A handshake that failed: a try only of whoever has answered, for the first packet of UDP can
+    /// come in anybody's name.
+    Breaks,
+    /// A handshake in which nobody answered in time.
+    Lapses,
     /// Somebody got in.
     Succeeds,
     /// What was let in before has ended: or, if nothing was, that somebody got in.

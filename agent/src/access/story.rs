@@ -10,7 +10,7 @@ use watchward_protocol::access::{
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::openvpn::Reading;
+use super::openvpn::{self, Reading};
 use super::said::{Part, Said};
 
 /// How many stories are remembered; beyond it the one that began first is forgotten.
@@ -49,6 +49,9 @@ struct Story {
     tunnel: Tunnel,
     method: Option<&'static str>,
     failed: bool,
+    /// Whether a certificate or a password was seen: who only began may be anybody.
+    answered: bool,
+    by_tcp: bool,
     opened: bool,
     ended: Option<Timestamp>,
 }
@@ -63,7 +66,10 @@ impl Stories {
         }
         let story = self.entry(key);
         if said.part == Part::Begins || story.is_over(said) {
-            *story = Story::default();
+            *story = Story {
+                by_tcp: story.by_tcp && said.part == Part::Begins,
+                ..Story::default()
+            };
         }
         story.learn(said);
         fill(event, said);
@@ -167,6 +173,8 @@ impl Story {
         self.tunnel.v4 = said.tunnel.v4.or(self.tunnel.v4);
         self.tunnel.v6 = said.tunnel.v6.or(self.tunnel.v6);
         self.method = said.method.or(self.method);
+        self.answered |= said.method.is_some();
+        self.by_tcp |= said.form == openvpn::TCP;
     }
 
     /// Adds to an event what only earlier lines said.
@@ -205,6 +213,14 @@ impl Story {
     fn count(&mut self, said: &Said<'_>, at: Timestamp, several: bool) -> bool {
         match said.part {
             Part::Fails => !(std::mem::replace(&mut self.failed, true) && several),
+            Part::Breaks => {
+                let somebody = self.answered || self.by_tcp;
+                somebody && !std::mem::replace(&mut self.failed, true)
+            }
+            Part::Lapses => {
+                self.answered = false;
+                false
+            }
             Part::Succeeds => {
                 self.failed = false;
                 !(std::mem::replace(&mut self.opened, true) && several)
@@ -241,6 +257,8 @@ impl Story {
             Part::Begins
             | Part::Renews
             | Part::Fails
+            | Part::Breaks
+            | Part::Lapses
             | Part::Succeeds
             | Part::Exits
             | Part::Ends

@@ -30,6 +30,15 @@ fn begins(text: &[u8]) -> Option<Said<'_>> {
     socket(place).map(|_| connection("connection", Part::Begins))
 }
 
+/// `TCP connection established with [AF_INET]192.0.2.7:41234`, before the client has a prefix.
+pub(super) fn by_tcp(line: &[u8]) -> Option<Said<'_>> {
+    let place = line.strip_prefix(b"TCP connection established with ")?;
+    let (action, outcome) = (Action::Connection, Outcome::Unknown);
+    let mut said = Said::new(super::TCP, action, outcome, Part::Begins);
+    said.peer = Some(socket(place)?);
+    Some(said)
+}
+
 /// `[NAME] Peer Connection Initiated with [AF_INET]192.0.2.7:41234`. Beware: it comes before the
 /// password is looked at.
 fn initiated<'a>(message: &Message<'a>) -> Option<Said<'a>> {

@@ -7,7 +7,7 @@ use crate::access::cursor::{between, first};
 use crate::access::said::{Part, Said};
 
 /// How a line starts that says that somebody was turned away.
-const TRIES: [(&[u8], &str); 17] = [
+const TRIES: [(&[u8], &str); 16] = [
     (
         b"TLS Auth Error: Auth Username/Password verification failed for peer",
         "wrong-password",
@@ -54,7 +54,6 @@ const TRIES: [(&[u8], &str); 17] = [
         b"PUSH: No NCP or OCC cipher data received from peer",
         "no-common-cipher",
     ),
-    (b"TLS Error: TLS handshake failed", "handshake-failed"),
 ];
 
 /// What one packet says. A packet of UDP can come in anybody's name, so none of these is a try that
@@ -94,6 +93,11 @@ pub(super) fn parse(text: &[u8]) -> Option<Said<'_>> {
             said
         });
     }
+    if text.starts_with(b"TLS Error: TLS handshake failed") {
+        let mut said = Said::failed("handshake-failed");
+        said.part = Part::Breaks;
+        return Some(said);
+    }
     if let Some(rest) = text.strip_prefix(b"TLS Error: TLS key negotiation failed to occur within ")
     {
         // Whoever sent the first packet may have been somebody else.
@@ -102,7 +106,7 @@ pub(super) fn parse(text: &[u8]) -> Option<Said<'_>> {
             "no-handshake",
             Action::Connection,
             Outcome::Failure,
-            Part::Tells,
+            Part::Lapses,
         );
         return seconds.0.iter().all(u8::is_ascii_digit).then_some(said);
     }

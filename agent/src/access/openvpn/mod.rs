@@ -25,6 +25,9 @@ use place::prefixes;
 /// twenty of them.
 pub const NOTICE: &str = "notice";
 
+/// The form of a line that says that a connection of TCP has come: whoever is there is there.
+pub const TCP: &str = "tcp-connection";
+
 /// The longest prefix that OpenVPN writes whole; a longer one may have been cut in its address.
 const LONGEST_PREFIX: usize = 254;
 
@@ -81,6 +84,9 @@ pub fn parse(line: &[u8]) -> Line<'_> {
             name: prefix.name,
             said,
         });
+    }
+    if let Some(said) = control::by_tcp(line).filter(|_| readings.is_empty() && !unknown) {
+        readings.push(Reading { name: None, said });
     }
     if readings.is_empty()
         && let Some(said) = failure::of_packet(line)

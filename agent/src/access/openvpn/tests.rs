@@ -144,7 +144,10 @@ fn why_somebody_was_not_let_in() {
             "TLS Error: Auth Username/Password was not provided by peer",
             "no-password",
         ),
-        ("TLS Error: TLS handshake failed", "handshake-failed"),
+        (
+            "TLS Error: Certificate verification failed",
+            "certificate-refused",
+        ),
         ("VERIFY EKU ERROR", "certificate-purpose"),
         ("VERIFY SCRIPT ERROR: depth=0, OU=x", "refused-by-script"),
         (
@@ -172,7 +175,7 @@ fn a_packet_counts_against_nobody_for_it_may_come_in_anybodys_name() {
         let expected = "bad-hmac Failure Beside 192.0.2.7 5 cn=- user=- - -";
         assert_eq!(shown(line), [expected], "{line}");
     }
-    let expected = "no-handshake Failure Tells 192.0.2.7 5 cn=- user=- - -";
+    let expected = "no-handshake Failure Lapses 192.0.2.7 5 cn=- user=- - -";
     let line = "192.0.2.7:5 TLS Error: TLS key negotiation failed to occur within 60 seconds (check your network connectivity)";
     assert_eq!(shown(line), [expected]);
 }
@@ -190,7 +193,7 @@ fn addresses_are_understood_as_each_release_writes_them() {
         ("a/b/192.0.2.7:5 peer-id=3", "192.0.2.7 5"),
     ] {
         let shown = shown(&format!("{prefix} TLS Error: TLS handshake failed"));
-        let start = format!("handshake-failed Failure Fails {expected} ");
+        let start = format!("handshake-failed Failure Breaks {expected} ");
         assert!(
             shown[0].starts_with(&start) && shown.len() == 1,
             "{prefix}: {shown:?}"

@@ -129,6 +129,11 @@ impl Understand {
         let said = self.stories.choose(|peer| key(written, peer), readings);
         Some(match said {
             Some(said) if said.form == openvpn::NOTICE => return None,
+            Some(said) if said.form == openvpn::TCP => {
+                // Only its story has to know.
+                self.told(written, Some(said));
+                return None;
+            }
             Some(said) => self.told(written, Some(said)),
             None => AccessEvent {
                 form: "tampered".to_owned(),

@@ -136,6 +136,35 @@ fn a_refused_client_is_one_failure_with_the_first_reason_and_had_no_session() {
 }
 
 #[test]
+fn a_handshake_that_failed_counts_only_against_whoever_has_answered() {
+    // One packet of UDP in anybody's name leads to all of these.
+    let stranger = [
+        "192.0.2.7:5 TLS: Initial packet from [AF_INET]192.0.2.7:5, sid=1 2",
+        "192.0.2.7:5 TLS Error: TLS key negotiation failed to occur within 60 seconds (check your network connectivity)",
+        "192.0.2.7:5 TLS Error: TLS handshake failed",
+        "192.0.2.7:5 SIGUSR1[soft,tls-error] received, client-instance restarting",
+    ];
+    let events = story(Service::OpenVpn, Some(7), &[stranger, stranger].concat());
+    assert_eq!(tries(&events), [""; 0]);
+    assert_eq!(events[2].outcome, Outcome::Failure);
+    let known = [&ADA[..3], &stranger[1..3]].concat();
+    let events = story(Service::OpenVpn, Some(7), &known);
+    assert_eq!(
+        tries(&events),
+        [""; 0],
+        "in the name of a client that is in"
+    );
+
+    let answered = [&ADA[..2], &stranger[2..]].concat();
+    let events = story(Service::OpenVpn, Some(7), &answered);
+    assert_eq!(tries(&events), ["handshake-failed"]);
+    let tcp = ["TCP connection established with [AF_INET]192.0.2.7:5"];
+    let events = story(Service::OpenVpn, Some(7), &[&tcp[..], &stranger].concat());
+    assert_eq!(tries(&events), ["handshake-failed"]);
+    assert_eq!(events.len(), 4, "that it is TCP is no event");
+}
+
+#[test]
 fn what_a_server_says_about_itself_is_no_event() {
     let lines = [
         "Initialization Sequence Completed",
