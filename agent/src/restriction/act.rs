@@ -19,6 +19,8 @@ use super::holding::Asked;
 const MOST_AWAITED: usize = 65_536;
 /// How many addresses are vouched for at most.
 const MOST_VOUCHED: usize = 4096;
+/// Who was vouched for so lately is not again.
+const VOUCHED_LATELY: Duration = Duration::from_secs(60);
 
 impl Room {
     pub(super) async fn hear(&mut self, word: Word) {
@@ -118,27 +120,30 @@ impl Room {
         let (now, span) = (clock::now(), self.config.now().vouch.duration());
         let until = now + span;
         let known = self.vouched.get(&address);
-        if known.is_some_and(|known| known.since(now) > span / 4 * 3) {
+        let lately = span.saturating_sub(VOUCHED_LATELY.min(span / 4));
+        if known.is_some_and(|known| known.since(now) > lately) {
             return;
         }
         if self.vouched.len() >= MOST_VOUCHED {
             self.vouched.retain(|_, until| *until > now);
         }
-        if self.vouched.len() < MOST_VOUCHED {
+        // What is remembered is said again to the next enforcer.
+        if let Ok(true) = self.say_vouched(address, until).await
+            && self.vouched.len() < MOST_VOUCHED
+        {
             self.vouched.insert(address, until);
         }
-        // It is said again to the next enforcer.
-        let _heard = self.say_vouched(address, until).await;
     }
 
-    async fn say_vouched(&mut self, address: IpAddr, until: Timestamp) -> Result<(), Gone> {
+    /// Whether the enforcer does so.
+    async fn say_vouched(&mut self, address: IpAddr, until: Timestamp) -> Result<bool, Gone> {
         let left = until.since(clock::now()).as_secs();
         let seconds = u32::try_from(left).unwrap_or(u32::MAX);
         let answer = self.hand.ask(Request::Vouch { address, seconds }).await?;
-        if let Answer::Refused(why) = answer {
+        if let Answer::Refused(why) = &answer {
             tracing::debug!(%address, why, "the enforcer lets nobody vouch for it");
         }
-        Ok(())
+        Ok(matches!(answer, Answer::Done))
     }
 
     async fn change(&mut self, change: Change) {

@@ -88,7 +88,7 @@ impl Judge {
     ) -> Option<Verdict> {
         let address = event.peer?.address.to_canonical();
         if opens_by_key(event) {
-            self.forgive(address);
+            self.suspend(address, now);
             return Some(Verdict::Vouch(address));
         }
         if !config.bans || !counts(event, config) || is_nobody(address) {
@@ -117,10 +117,19 @@ impl Judge {
         }
     }
 
-    fn forgive(&mut self, address: IpAddr) {
+    /// Its bans stand no longer. What it tried, and that it was shut out, is not forgotten: who has a
+    /// key of some account may still guess the password of another.
+    fn suspend(&mut self, address: IpAddr, now: Timestamp) {
         let net = customer(address);
-        self.suspects.forget(&net);
-        self.former.remove(&net);
+        let wide = wider(&net).map(IpNet::from);
+        for net in [Some(address.into()), Some(net), wide]
+            .into_iter()
+            .flatten()
+        {
+            if let Some(ban) = self.former.get_mut(&net) {
+                ban.until = ban.until.min(now);
+            }
+        }
     }
 
     fn fail(

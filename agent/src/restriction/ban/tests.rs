@@ -144,7 +144,7 @@ fn what_is_long_ago_counts_no_more_and_old_lines_are_no_news() {
 }
 
 #[test]
-fn each_further_ban_lasts_longer_until_the_longest_and_a_login_by_key_forgives() {
+fn each_further_ban_lasts_longer_until_the_longest() {
     let mut judge = Judge::new();
     let (mut now, mut spans) = (NOON, Vec::new());
     for _ in 0..8 {
@@ -153,14 +153,25 @@ fn each_further_ban_lasts_longer_until_the_longest_and_a_login_by_key_forgives()
         now = banned.until;
     }
     assert_eq!(spans, [10, 40, 160, 640, 2560, 10_080, 10_080, 10_080]);
-    let mut login = failed([192, 0, 2, 7], now);
+}
+
+#[test]
+fn a_login_by_key_ends_a_ban_and_is_no_pass_for_guessing() {
+    let (mut judge, config) = (Judge::new(), Config::default());
+    let mut login = failed([192, 0, 2, 7], NOON);
     login.outcome = Outcome::Success;
     login.method = Some("publickey".to_owned());
     let vouched = Some(Verdict::Vouch([192, 0, 2, 7].into()));
-    assert_eq!(judge.see(&login, &Config::default(), now), vouched);
-    assert_eq!(fails(&mut judge, "192.0.2.7", now).times, 1);
+    for _ in 0..4 {
+        assert_eq!(judge.see(&with(|_| {}), &config, NOON), None);
+    }
+    assert_eq!(judge.see(&login, &config, NOON), vouched);
+    let first = banned(judge.see(&with(|_| {}), &config, NOON));
+    assert_eq!(judge.see(&login, &config, NOON), vouched);
+    assert_eq!(judge.stands(&first.net, NOON), None);
+    assert_eq!(fails(&mut judge, "192.0.2.7", NOON).times, 2);
     login.trust = Trust::Text;
-    assert_eq!(judge.see(&login, &Config::default(), now), None);
+    assert_eq!(judge.see(&login, &config, NOON), None);
 }
 
 #[test]

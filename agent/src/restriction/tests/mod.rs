@@ -246,6 +246,17 @@ async fn where_somebody_came_in_by_key_is_vouched_for_once() {
 }
 
 #[tokio::test]
+async fn what_the_enforcer_refused_to_vouch_for_is_said_again() {
+    let mut bench = Bench::start(Some(|enforcer| enforcer.refuses = 1));
+    let vouch = |request| matches!(request, Request::Vouch { .. }).then_some(());
+    for _ in 0..2 {
+        bench.witness.see(&[event(Outcome::Success, "publickey")]);
+        bench.asked(vouch).await;
+    }
+    bench.stop().await;
+}
+
+#[tokio::test]
 async fn an_enforcer_that_comes_is_told_what_should_hold_and_keeps_what_nobody_spoke_of() {
     let old = ["198.51.100.1/32", "198.51.100.2/32", "198.51.100.3/32"];
     let held = |enforcer: &mut StandIn| {

@@ -17,6 +17,8 @@ pub(super) struct StandIn {
     gates: Option<said::Gates>,
     pub(super) bans: BTreeSet<IpNet>,
     pub(super) never: Vec<IpNet>,
+    /// How many it does not let anybody vouch for.
+    pub(super) refuses: usize,
     /// What it says after its first answer.
     pub(super) unasked: Vec<Change>,
     asked: mpsc::UnboundedSender<Request>,
@@ -41,6 +43,7 @@ impl StandIn {
             gates: None,
             bans: BTreeSet::new(),
             never: Vec::new(),
+            refuses: 0,
             unasked: Vec::new(),
             asked,
         }
@@ -88,6 +91,10 @@ impl StandIn {
             Request::Back => {
                 self.holding.trial = None;
                 Answer::Done
+            }
+            Request::Vouch { .. } if self.refuses > 0 => {
+                self.refuses -= 1;
+                Answer::Refused("not now".to_owned())
             }
             Request::Vouch { .. } | Request::Cut(_) | Request::Ruleset => Answer::Done,
         }
