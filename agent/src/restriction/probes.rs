@@ -30,6 +30,10 @@ const AT_ONCE: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What has not changed is told again after so long.
 const AGAIN: Duration = Duration::from_secs(3600);
+/// What was tried so lately is not tried again for another order.
+const LATELY: Duration = Duration::from_secs(10);
+/// The shortest time between two rounds.
+const LEAST: Duration = Duration::from_secs(30);
 /// Who we are, for whoever reads the other end's log: RFC 4253, section 4.2.
 const GREETING: &[u8] = b"SSH-2.0-Watchward_probe\r\n";
 /// The longest greeting, in bytes, by the same section.
@@ -40,21 +44,39 @@ const LONGEST: u64 = 255;
 /// # Errors
 /// The spool has ended.
 pub(super) async fn run(
-    mut ordered: watch::Receiver<Option<Arc<Probes>>>,
+    ordered: watch::Receiver<Option<Arc<Probes>>>,
     keeper: Keeper,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let mut told = HashMap::new();
+    follow(ordered, is_of_another, keeper, stop).await
+}
+
+async fn follow(
+    mut ordered: watch::Receiver<Option<Arc<Probes>>>,
+    may: fn(IpAddr) -> bool,
+    keeper: Keeper,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let (mut told, mut tried) = (Told::new(), Tried::new());
     loop {
         let wanted = ordered.borrow_and_update().clone();
-        let round = async {
-            let Some(wanted) = wanted else {
-                return std::future::pending().await;
-            };
+        if let Some(wanted) = &wanted {
             told.retain(|probe, _| wanted.probes.contains(probe));
-            round(&wanted.probes, &mut told, &keeper).await?;
-            tokio::time::sleep(wanted.every.duration()).await;
-            Ok::<_, Ended>(())
+            tried.retain(|_, at| at.elapsed() < LATELY);
+            let probes = wanted.probes.iter().copied();
+            let due = probes.filter(|probe| may(probe.address) && !tried.contains_key(probe));
+            let due: VecDeque<Probe> = due.collect();
+            let other = || ordered.has_changed().unwrap_or(false);
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                done = round(due, (&mut told, &mut tried), &keeper, other) => done?,
+            }
+        }
+        let rest = async {
+            match &wanted {
+                Some(wanted) => tokio::time::sleep(wanted.every.duration().max(LEAST)).await,
+                None => std::future::pending().await,
+            }
         };
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -64,22 +86,40 @@ pub(super) async fn run(
                     return Ok(());
                 }
             }
-            done = round => done?,
+            () = rest => {}
         }
     }
 }
 
+/// Whether it may be another host: nobody has this one try its own services, or all that are near.
+fn is_of_another(address: IpAddr) -> bool {
+    let near = match address.to_canonical() {
+        IpAddr::V4(four) => four.is_link_local() || four.is_broadcast(),
+        IpAddr::V6(six) => six.is_unicast_link_local(),
+    };
+    let address = address.to_canonical();
+    !near && !address.is_loopback() && !address.is_unspecified() && !address.is_multicast()
+}
+
 /// What was told of a probe last, and when.
 type Told = HashMap<Probe, (Reached, Option<Foreign>, Instant)>;
+/// When a probe was tried last.
+type Tried = HashMap<Probe, Instant>;
 
-/// Tries each once, and tells what is news.
-async fn round(probes: &[Probe], told: &mut Told, keeper: &Keeper) -> Result<(), Ended> {
-    let mut waiting: VecDeque<Probe> = probes.iter().copied().collect();
+/// Tries each once, and tells what is news; where there is another order, only what is begun.
+async fn round(
+    mut waiting: VecDeque<Probe>,
+    (told, tried): (&mut Told, &mut Tried),
+    keeper: &Keeper,
+    other: impl Fn() -> bool,
+) -> Result<(), Ended> {
     let mut trying = JoinSet::new();
     loop {
         while trying.len() < AT_ONCE
+            && (trying.is_empty() || !other())
             && let Some(probe) = waiting.pop_front()
         {
+            tried.insert(probe, Instant::now());
             trying.spawn(attempt(probe));
         }
         let Some(ended) = trying.join_next().await else {
@@ -91,11 +131,13 @@ async fn round(probes: &[Probe], told: &mut Told, keeper: &Keeper) -> Result<(),
         let same = known.is_some_and(|(reached, banner, at)| {
             (reached, banner) == (&now.0, &now.1) && at.elapsed() < AGAIN
         });
-        if same {
-            continue;
+        if !same {
+            told.insert(probed.probe, now);
+            keeper.keep(entry(probed)).await?;
         }
-        told.insert(probed.probe, now);
-        keeper.keep(entry(probed)).await?;
+        if trying.is_empty() && other() {
+            return Ok(());
+        }
     }
 }
 
@@ -198,115 +240,4 @@ fn any(like: IpAddr) -> SocketAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::net::TcpListener;
-    use watchward_protocol::span::Span;
-
-    use super::*;
-
-    fn probe(address: SocketAddr, ssh: bool) -> Probe {
-        Probe {
-            address: address.ip(),
-            transport: Transport::Tcp,
-            port: address.port(),
-            ssh,
-        }
-    }
-
-    async fn server(says: &'static [u8]) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                stream.write_all(says).await.unwrap();
-                let mut heard = Vec::new();
-                let _gone = stream.read_to_end(&mut heard).await;
-                assert!(heard.is_empty() || heard == GREETING, "{heard:?}");
-            }
-        });
-        serving.detach_all();
-        address
-    }
-
-    #[tokio::test]
-    async fn an_open_gate_is_told_with_its_greeting() {
-        let address = server(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\nmore").await;
-        let probed = attempt(probe(address, true)).await;
-        assert_eq!(probed.reached, Reached::Open);
-        let banner = probed.banner.unwrap();
-        assert_eq!(banner.as_bytes(), b"SSH-2.0-OpenSSH_9.2p1 Debian-2");
-        assert_eq!(probed.from, Some(address.ip()));
-        let probed = attempt(probe(address, false)).await;
-        assert_eq!((probed.reached, probed.banner), (Reached::Open, None));
-    }
-
-    #[tokio::test]
-    async fn a_greeting_without_end_is_not_read_for_ever() {
-        let address = server(&[b'x'; 4096]).await;
-        let probed = attempt(probe(address, true)).await;
-        assert_eq!(probed.banner.unwrap().as_bytes().len(), 255);
-    }
-
-    #[tokio::test]
-    async fn a_port_where_nobody_listens_refuses_by_tcp_and_by_udp() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        let tcp = probe(address, true);
-        assert_eq!(attempt(tcp).await.reached, Reached::Refused);
-        let udp = Probe {
-            transport: Transport::Udp,
-            ..tcp
-        };
-        assert_eq!(attempt(udp).await.reached, Reached::Refused);
-    }
-
-    #[tokio::test]
-    async fn what_has_not_changed_is_told_once() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let probes = [probe(listener.local_addr().unwrap(), false)];
-        let (keeper, mut kept) = Keeper::new();
-        let mut told = Told::new();
-        round(&probes, &mut told, &keeper).await.unwrap();
-        round(&probes, &mut told, &keeper).await.unwrap();
-        drop(listener);
-        round(&probes, &mut told, &keeper).await.unwrap();
-        drop(keeper);
-        let mut reached = Vec::new();
-        while let Some(entry) = kept.recv().await {
-            for report in entry.reports {
-                if let Report::Restriction(told) = report
-                    && let News::Probed(probed) = told.news
-                {
-                    reached.push(probed.reached);
-                }
-            }
-        }
-        assert_eq!(reached, [Reached::Open, Reached::Refused]);
-    }
-
-    #[tokio::test]
-    async fn another_order_is_followed_at_once() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (orders, ordered) = watch::channel(None);
-        let (keeper, mut kept) = Keeper::new();
-        let stop = Stop::new();
-        let mut running = JoinSet::new();
-        running.spawn(run(ordered, keeper, stop.clone()));
-        for transport in [Transport::Tcp, Transport::Udp] {
-            let probe = Probe {
-                transport,
-                ..probe(listener.local_addr().unwrap(), false)
-            };
-            orders.send_replace(Some(Arc::new(Probes {
-                every: Span::days(1),
-                probes: vec![probe],
-            })));
-            let entry = timeout(Duration::from_secs(30), kept.recv()).await;
-            assert!(entry.unwrap().is_some());
-        }
-        stop.cancel();
-        running.join_next().await.unwrap().unwrap().unwrap();
-    }
-}
+mod tests;
