@@ -23,6 +23,8 @@ use crate::{clock, judge};
 /// Whoever acts. What it does with time is in `upkeep`.
 pub(crate) struct Hand {
     pub(crate) guarded: Guarded,
+    /// The agent's user.
+    pub(crate) agent: Option<u32>,
     pub(crate) protected: Protected,
     pub(crate) kernel: Kernel,
     pub(crate) sockets: Sockets,
@@ -100,6 +102,7 @@ impl Hand {
     }
 
     fn ban(&mut self, bans: &[Ban], now: Duration) -> Vec<Verdict> {
+        self.look_at_peers(now);
         let (mut granted, mut fresh) = (Vec::new(), Vec::new());
         let verdicts = bans.iter().map(|ban| {
             if let Some(veto) = self.veto(&ban.net, fresh.len(), now) {
@@ -195,8 +198,9 @@ impl Hand {
     fn vouch(&mut self, address: IpAddr, seconds: u32, now: Duration) -> Result<(), String> {
         let longest = self.guarded.guard.bans.longest_vouch.seconds();
         let left = Duration::from_secs(seconds.clamp(1, longest).into());
-        if !self.protected.vouch(address, now + left, now) {
-            return Err("too many addresses are vouched for".to_owned());
+        if let Some(gone) = self.protected.vouch(address, now + left, now) {
+            // If it cannot be taken out, it has just ended, or does so by itself.
+            let _gone = self.kernel.take(&[kernel::vouch(gone, left)]);
         }
         let put = self.kernel.put(&[kernel::vouch(address, left)], false);
         put.map_err(|error| error.to_string())
@@ -267,6 +271,10 @@ impl Hand {
     }
 
     fn cut(&mut self, net: &IpNet, now: Duration) -> Result<(), String> {
+        if !self.guarded.guard.narrow_enough(net) {
+            return Err(Veto::TooWide.to_string());
+        }
+        self.look_at_peers(now);
         match self.protected.veto(net, now) {
             None => self.end(|peer| net.contains(&peer)).map_err(unable),
             Some(veto) => Err(veto.to_string()),

@@ -38,7 +38,7 @@ pub use request::{Ban, Request};
 /// The kernel lets nobody change its rules here, or the socket cannot be made.
 pub fn run(guard: &Path, state: &Path, socket: &Path, peer: Option<&str>) -> io::Result<()> {
     let agent = peer.map(user).transpose()?;
-    serve::serve(hand::Hand::begin(guard, state)?, socket, agent)
+    serve::serve(hand::Hand::begin(guard, state, agent)?, socket, agent)
 }
 
 /// Says whether the guard file is right.

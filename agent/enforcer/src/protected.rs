@@ -39,8 +39,11 @@ pub(crate) struct Protected {
     nets: Vec<(IpNet, Veto)>,
     vouched: BTreeMap<IpAddr, Duration>,
     collectors: Vec<IpAddr>,
-    /// The agent's connections at the last look.
-    seen: Vec<[u8; 48]>,
+    /// The agent's connections at the last look, with their peers.
+    seen: Vec<([u8; 48], IpAddr)>,
+    /// Whom the agent spoke to when bans came last, and when that was.
+    peers: Vec<IpAddr>,
+    looked: Option<Duration>,
     routes: Routes,
 }
 
@@ -51,6 +54,8 @@ impl Protected {
             vouched: BTreeMap::new(),
             collectors: Vec::new(),
             seen: Vec::new(),
+            peers: Vec::new(),
+            looked: None,
             routes,
         }
     }
@@ -76,7 +81,6 @@ impl Protected {
         nets.extend(self.routes.own()?.into_iter().map(one(Veto::Own)));
         nets.extend(self.routes.gateways()?.into_iter().map(one(Veto::Gateway)));
         nets.extend(resolvers().map(one(Veto::Dns)));
-        nets.extend(self.collectors.iter().copied().map(one(Veto::Collector)));
         self.nets = nets;
         Ok(())
     }
@@ -84,27 +88,53 @@ impl Protected {
     /// Looks whom the agent speaks to. The collector is who it still speaks to at the next look, over
     /// the same connection: checks and probes are short.
     pub(crate) fn find_collector(&mut self, sockets: &mut Sockets, agent: u32) -> io::Result<()> {
-        let of_agent = sockets.find(|it| it.user == agent && !it.peer.is_loopback())?;
-        let stayed = of_agent.iter().filter(|it| self.seen.contains(&it.id));
-        for peer in stayed.map(|it| it.peer) {
-            if !self.collectors.contains(&peer) {
-                self.collectors.push(peer);
+        let now_seen = of_agent(sockets, agent)?;
+        let stayed = now_seen.iter().filter(|it| self.seen.contains(it));
+        for (_, peer) in stayed {
+            if !self.collectors.contains(peer) {
+                self.collectors.push(*peer);
             }
         }
         let over = self.collectors.len().saturating_sub(MOST_COLLECTORS);
         self.collectors.drain(..over);
-        self.seen = of_agent.into_iter().map(|it| it.id).collect();
+        self.seen = now_seen;
         Ok(())
     }
 
-    /// Vouches for an address; false where too many are vouched for.
-    pub(crate) fn vouch(&mut self, address: IpAddr, until: Duration, now: Duration) -> bool {
-        self.vouched.retain(|_, until| *until > now);
-        let room = self.vouched.len() < MOST_VOUCHED || self.vouched.contains_key(&address);
-        if room {
-            self.vouched.insert(address, until);
+    /// Looks whom the agent speaks to just now, unless it has just been looked: after a start, bans
+    /// come before anybody is known for the collector, and its own address may be among them.
+    pub(crate) fn find_peers(
+        &mut self,
+        sockets: &mut Sockets,
+        agent: u32,
+        now: Duration,
+    ) -> io::Result<()> {
+        let just = |at: Duration| now < at + Duration::from_secs(1);
+        if !self.looked.is_some_and(just) {
+            let seen = of_agent(sockets, agent)?;
+            self.peers = seen.into_iter().map(|(_, peer)| peer).collect();
+            self.looked = Some(now);
         }
-        room
+        Ok(())
+    }
+
+    /// Vouches for an address. Where there are too many, it comes in the place of the one that ends
+    /// first, which is given back.
+    pub(crate) fn vouch(
+        &mut self,
+        address: IpAddr,
+        until: Duration,
+        now: Duration,
+    ) -> Option<IpAddr> {
+        self.vouched.retain(|_, until| *until > now);
+        let full = self.vouched.len() >= MOST_VOUCHED && !self.vouched.contains_key(&address);
+        let first = self.vouched.iter().min_by_key(|(_, until)| **until);
+        let first = first.map(|(it, _)| *it).filter(|_| full);
+        if let Some(first) = first {
+            self.vouched.remove(&first);
+        }
+        self.vouched.insert(address, until);
+        first
     }
 
     /// The addresses that are vouched for, with what is left of their time.
@@ -120,14 +150,21 @@ impl Protected {
     pub(crate) fn veto(&self, net: &IpNet, now: Duration) -> Option<Veto> {
         let touches = |it: &IpNet| it.contains(net) || net.contains(it);
         let found = self.nets.iter().find(|(it, _)| touches(it));
+        let speaks = || {
+            let seen = self.seen.iter().map(|(_, peer)| peer);
+            let mut all = self.collectors.iter().chain(&self.peers).chain(seen);
+            all.any(|it| net.contains(it))
+        };
         let vouched = || self.vouched(now).any(|(it, _)| net.contains(&it));
         found
             .map(|(_, why)| *why)
+            .or_else(|| speaks().then_some(Veto::Collector))
             .or_else(|| vouched().then_some(Veto::Vouched))
     }
 
     /// The networks that pass every gate and every ban. Own addresses come from elsewhere only
-    /// forged, and those that are reserved have no business here.
+    /// forged, and those that are reserved have no business here. Whom the agent speaks to is only
+    /// never banned: else whoever has the agent could let anybody in.
     pub(crate) fn never(&self) -> impl Iterator<Item = IpNet> {
         let pass = self
             .nets
@@ -135,6 +172,12 @@ impl Protected {
             .filter(|(_, why)| !matches!(why, Veto::Own | Veto::Reserved));
         pass.map(|(net, _)| *net)
     }
+}
+
+/// The agent's connections with others, and their peers.
+fn of_agent(sockets: &mut Sockets, agent: u32) -> io::Result<Vec<([u8; 48], IpAddr)>> {
+    let found = sockets.find(|it| it.user == agent && !it.peer.is_loopback())?;
+    Ok(found.into_iter().map(|it| (it.id, it.peer)).collect())
 }
 
 fn resolvers() -> impl Iterator<Item = IpAddr> {

@@ -47,7 +47,7 @@ pub(crate) fn serve(mut hand: Hand, socket: &Path, agent: Option<u32>) -> io::Re
     loop {
         let now = clock::now();
         if now >= round {
-            hand.look_around(agent);
+            hand.look_around();
             round = now + ROUND;
         }
         hand.end_trial();

@@ -29,7 +29,7 @@ const PUT_BACK_PER_MINUTE: u32 = 30;
 
 impl Hand {
     /// Takes up what the kernel and the disk have.
-    pub(crate) fn begin(guard: &Path, state: &Path) -> io::Result<Self> {
+    pub(crate) fn begin(guard: &Path, state: &Path, agent: Option<u32>) -> io::Result<Self> {
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
         let kept = Kept::in_folder(state);
         let confirmed = kept.read().unwrap_or_else(|error| {
@@ -49,6 +49,7 @@ impl Hand {
         }
         let mut hand = Self {
             guarded: Guarded::new(guard.to_owned()),
+            agent,
             protected,
             bans: kernel.bans(now)?,
             kernel,
@@ -201,12 +202,21 @@ impl Hand {
         }
     }
 
+    /// Looks whom the agent speaks to.
+    pub(crate) fn look_at_peers(&mut self, now: Duration) {
+        let (protected, sockets) = (&mut self.protected, &mut self.sockets);
+        let found = self.agent.map(|it| protected.find_peers(sockets, it, now));
+        if let Some(Err(error)) = found {
+            warn(format_args!("the collector is not found: {error}"));
+        }
+    }
+
     /// What is due from time to time.
-    pub(crate) fn look_around(&mut self, agent: Option<u32>) {
+    pub(crate) fn look_around(&mut self) {
         self.look_at_guard();
-        if let Some(Err(error)) =
-            agent.map(|it| self.protected.find_collector(&mut self.sockets, it))
-        {
+        let (protected, sockets) = (&mut self.protected, &mut self.sockets);
+        let found = self.agent.map(|it| protected.find_collector(sockets, it));
+        if let Some(Err(error)) = found {
             warn(format_args!("the collector is not found: {error}"));
         }
         self.look_at_addresses();

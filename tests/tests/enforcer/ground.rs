@@ -83,6 +83,7 @@ const BUILD: &str = r#"
 pub(crate) struct Ground {
     name: String,
     folder: Folder,
+    agent: Option<&'static str>,
     enforcer: Mutex<Option<Child>>,
     _undo: Undo,
 }
@@ -90,6 +91,11 @@ pub(crate) struct Ground {
 impl Ground {
     /// The networks, with the enforcer running on the host and this in its guard file.
     pub(crate) fn new(guard: &str) -> Result<Self> {
+        Self::new_with(guard, None)
+    }
+
+    /// So that this user counts as the agent's.
+    pub(crate) fn new_with(guard: &str, agent: Option<&'static str>) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("ww{}-{next}", std::process::id());
@@ -99,6 +105,7 @@ impl Ground {
         let ground = Self {
             name,
             folder: Folder::new("watchward-enforcer")?,
+            agent,
             enforcer: Mutex::new(None),
             _undo: undo,
         };
@@ -131,6 +138,7 @@ impl Ground {
             .args(["--guard".as_ref(), self.path("guard.toml").as_os_str()])
             .args(["--state".as_ref(), self.folder.path().as_os_str()])
             .args(["--socket".as_ref(), self.path("socket").as_os_str()])
+            .args(self.agent.iter().flat_map(|it| ["--peer", it]))
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()?;

@@ -161,6 +161,27 @@ fn nobody_is_banned_from_where_somebody_came_in_with_a_key() -> Result<()> {
         }
         let cut = Request::Cut("203.0.113.9/32".parse()?);
         ensure!(matches!(ground.ask(cut)?, Answer::Refused(_)));
+        let wide = Request::Cut("198.51.0.0/16".parse()?);
+        ensure!(matches!(ground.ask(wide)?, Answer::Refused(_)));
+        Ok(())
+    })
+}
+
+#[test]
+fn whom_the_agent_speaks_to_is_not_banned_and_passes_no_gate() -> Result<()> {
+    with_networks("the agent's peers", || {
+        let ground = Ground::new_with("never = []", Some("root"))?;
+        ground.serve(22)?;
+        ground.until_open(Place::Outside, "203.0.113.9", HOST[1], true)?;
+        let connection = ground.connect(Place::Outside, "203.0.113.9", HOST[1], 22)?;
+        let mut standing = connection.expect("it was open");
+        ensure!(alive(&mut standing));
+        let wanted = ["203.0.113.9/32", "203.0.113.8/30", "203.0.113.20/32"];
+        let said = verdicts(&ground, &wanted)?;
+        let vetoed = Verdict::Vetoed(Veto::Collector);
+        assert_eq!(said, [vetoed, vetoed, Verdict::Done]);
+        ground.gates(gates(1, Mode::Enforce, ["10.99.1.0/24"]))?;
+        ensure!(!ground.open(Place::Outside, "203.0.113.9", HOST[1], 22)?);
         Ok(())
     })
 }

@@ -12,6 +12,8 @@ use crate::budget::Budget;
 use crate::gates::{Gate, Gates, Mode, Ports, Protocol};
 use crate::guard::{Guard, read};
 use crate::judge::judge;
+use crate::netlink::routes::Routes;
+use crate::protected::Protected;
 
 const SHIPPED: &str = include_str!("../../../../config/guard.toml");
 
@@ -156,6 +158,24 @@ fn gates_of_the_far_future_are_refused() {
     }
     let held = gates(NOW + 2 * day, 22, "192.0.2.0/24");
     assert!(asked(held.generation, &held).is_ok(), "they hold already");
+}
+
+#[test]
+fn the_last_who_came_in_takes_the_place_of_whoever_ends_first() {
+    let mut protected = Protected::new(Routes::open().unwrap());
+    let address = |last: u32| IpAddr::from((0xc633_6400 + last).to_be_bytes());
+    let mut vouch = |last, seconds: u64| {
+        let until = Duration::from_secs(1000 + seconds);
+        protected.vouch(address(last), until, Duration::from_secs(1000))
+    };
+    for last in 0..256 {
+        assert_eq!(vouch(last, if last == 7 { 50 } else { 60 }), None);
+    }
+    assert_eq!(vouch(9, 70), None, "it is there already");
+    assert_eq!(vouch(300, 60), Some(address(7)));
+    let now = Duration::from_secs(1000);
+    assert!(protected.veto(&address(7).into(), now).is_none());
+    assert!(protected.veto(&address(300).into(), now).is_some());
 }
 
 #[test]
