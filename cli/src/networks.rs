@@ -107,6 +107,7 @@ fn gates(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
             gate.cell("service"),
             gate.texts("ports").join(", "),
             gate.cell("mode"),
+            gate.cell("held"),
             from.join(", "),
         ]
     };
@@ -115,7 +116,14 @@ fn gates(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
         return Ok(());
     }
     screen.table(
-        ["HOST", "GATE", "PORTS", "MODE", "MAY BE PASSED FROM"],
+        [
+            "HOST",
+            "GATE",
+            "PORTS",
+            "MODE",
+            "HOST SAYS",
+            "MAY BE PASSED FROM",
+        ],
         &gates,
     )?;
     Ok(screen.line("")?)

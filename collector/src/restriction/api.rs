@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::access::Outcome;
+use watchward_protocol::restriction::Phase;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::policy::{Policy, Table};
+use super::rows::held::{self, Held};
 use super::rows::listing::{self, Came, Kept, OUTSIDE, Wanted};
 use super::services::written;
 use crate::asked::{Addresses, Moment};
@@ -112,6 +114,8 @@ pub struct HostGate {
     pub ports: Vec<String>,
     /// Whether it is shut to others, or only watched.
     pub mode: &'static str,
+    /// Whether the host holds it: `held`, or why not.
+    pub held: &'static str,
     /// The networks that may pass, as the policy names them.
     pub from: Vec<String>,
     /// The networks that may pass for a while, with their last day and why.
@@ -146,7 +150,7 @@ pub async fn summary(
     (policy, hosts): (&Policy, Names),
     now: Timestamp,
 ) -> sqlx::Result<Summary> {
-    let hosts = hosts(store).await?;
+    let (hosts, all_held) = (hosts(store).await?, held::all(store).await?);
     let table = &policy.table;
     let logins = listing::logins(store, now - COUNTED).await?;
     let count = |from: &dyn Fn(IpAddr) -> bool| -> i64 {
@@ -170,7 +174,7 @@ pub async fn summary(
             .collect(),
         gates: hosts
             .iter()
-            .flat_map(|host| gates(table, host, now))
+            .flat_map(|host| gates(table, (host, all_held.get(host)), now))
             .collect(),
         outside: from_outside(store, None, now).await?,
     })
@@ -214,8 +218,29 @@ impl Exception {
     }
 }
 
-/// The gates of a host.
-pub(super) fn gates(table: &Table, host: &str, now: Timestamp) -> Vec<HostGate> {
+/// Whether a host holds a gate as it was ordered; if not, why not.
+fn is_held(service: &str, mode: &str, held: Option<&Held>) -> &'static str {
+    let Some(held) = held else {
+        return "nothing heard";
+    };
+    let mut gates = held.gates.iter();
+    let same = gates.any(|gate| gate.name == service && gate.mode.name() == mode);
+    match (&held.enforcer, held.phase) {
+        (None, _) => "no enforcer",
+        (Some(_), Phase::Trial) => "on trial",
+        (Some(_), Phase::Refused) => "refused",
+        (Some(_), Phase::Undone) => "taken back",
+        (Some(_), Phase::Held) if same => "held",
+        (Some(_), Phase::Held | Phase::Open) => "not held yet",
+    }
+}
+
+/// The gates of a host, which holds this.
+pub(super) fn gates(
+    table: &Table,
+    (host, held): (&str, Option<&Held>),
+    now: Timestamp,
+) -> Vec<HostGate> {
     let gate = |service: &super::networks::Name| {
         let rules: Vec<_> = table.about(host, service.as_str()).collect();
         let mode = rules.first()?.mode.name();
@@ -231,6 +256,7 @@ pub(super) fn gates(table: &Table, host: &str, now: Timestamp) -> Vec<HostGate> 
             service: service.to_string(),
             ports: table.services.ports(service).iter().map(written).collect(),
             mode,
+            held: is_held(service.as_str(), mode, held),
             from,
             exceptions: exceptions.collect(),
         })

@@ -10,6 +10,7 @@ use super::api::{
 };
 use super::held;
 use super::policy::Policy;
+use super::rows;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Tile, Tone, Visitor, page};
 
@@ -119,7 +120,9 @@ async fn overview(room: Restriction, visitor: Visitor) -> anyhow::Result<Part> {
 
 async fn about_host(room: Restriction, visitor: Visitor, host: String) -> anyhow::Result<Part> {
     let outside = from_outside(&room.store, Some(&host), visitor.now).await?;
-    let gates = Gates(gates(&room.policy.now().table, &host, visitor.now));
+    let holds = rows::held::find(&room.store, &host).await?;
+    let policy = room.policy.now();
+    let gates = Gates(gates(&policy.table, (&host, holds.as_ref()), visitor.now));
     let outside = Section::of(&visitor, outside);
     let of_host = Html::of(&OfHost { gates, outside })?;
     let held = held::part(&room.store, &visitor, &host).await?;

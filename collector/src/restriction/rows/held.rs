@@ -1,5 +1,6 @@
 //! What each host said last of what it holds, and how its probes ended.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -152,6 +153,18 @@ pub(in crate::restriction) async fn find(store: &Store, host: &str) -> sqlx::Res
     .fetch_optional(store.read())
     .await?;
     row.as_ref().map(held).transpose()
+}
+
+/// What every host holds, by its name.
+pub(in crate::restriction) async fn all(store: &Store) -> sqlx::Result<HashMap<String, Held>> {
+    let rows = sqlx::query(
+        "SELECT host_name, at, enforcer, phase, generation, why, bans, gates, vetoed, addresses \
+         FROM restriction_host WHERE at IS NOT NULL ORDER BY at",
+    )
+    .fetch_all(store.read())
+    .await?;
+    let one = |row: &AnyRow| Ok((row.try_get("host_name")?, held(row)?));
+    rows.iter().map(one).collect()
 }
 
 fn held(row: &AnyRow) -> sqlx::Result<Held> {

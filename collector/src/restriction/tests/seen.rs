@@ -11,7 +11,7 @@ use crate::restriction::vantage;
 const TARGET: &str = "192.0.2.1";
 const STRANGER: &str = "203.0.113.9";
 
-async fn told(store: &Store, (host, name): (u8, &str), news: News, now: Timestamp) {
+pub(super) async fn told(store: &Store, (host, name): (u8, &str), news: News, now: Timestamp) {
     let heard = Heard {
         host: Host {
             id: HostId::from_bytes([host; 16]),

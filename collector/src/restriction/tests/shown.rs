@@ -1,6 +1,7 @@
 //! The page of networks, as somebody sees it who has signed in.
 
 use watchward_daemon::clock;
+use watchward_protocol::restriction::{GateHeld, Holding, Mode, Phase};
 
 use super::*;
 use crate::people;
@@ -13,7 +14,7 @@ async fn open(store: &Store, policy: Policy) -> Browser {
 #[tokio::test]
 async fn the_page_shows_networks_rules_and_who_came_from_outside() {
     let policy = read(OFFICE).unwrap();
-    for store in testing::stores(&[SCHEMA, alerting::SCHEMA, people::SCHEMA]).await {
+    for store in testing::stores(&[SCHEMA, HELD, alerting::SCHEMA, people::SCHEMA]).await {
         let now = clock::now();
         let mut stranger = login(1, 0, "203.0.113.7");
         stranger.report.at = now;
@@ -41,7 +42,7 @@ async fn the_page_shows_networks_rules_and_who_came_from_outside() {
 
 #[tokio::test]
 async fn without_a_policy_the_page_says_so() {
-    for store in testing::stores(&[SCHEMA, alerting::SCHEMA, people::SCHEMA]).await {
+    for store in testing::stores(&[SCHEMA, HELD, alerting::SCHEMA, people::SCHEMA]).await {
         let browser = open(&store, Policy::default()).await;
         let page = browser.read("/networks").await;
         assert!(page.contains("Nobody has logged in from outside"), "{page}");
@@ -52,19 +53,41 @@ async fn without_a_policy_the_page_says_so() {
 #[tokio::test]
 async fn the_page_shows_the_gates_of_each_host_with_their_exceptions() {
     let policy = read(GATED).unwrap();
-    for store in testing::stores(&[SCHEMA, alerting::SCHEMA, people::SCHEMA]).await {
+    for store in testing::stores(&[SCHEMA, HELD, alerting::SCHEMA, people::SCHEMA]).await {
         let browser = open(&store, policy.clone()).await;
         let page = browser.read("/networks").await;
         let (_, gates) = page.split_once("id=\"gates\"").unwrap();
         for expected in [
             "web-1",
             "tcp/22",
-            ">shut<",
+            ">ordered shut: nothing heard<",
             "office",
             "home until 2999-12-31: &#60;i&#62;the move",
         ] {
             assert!(gates.contains(expected), "{expected}: {gates}");
         }
         assert!(!gates.contains("db-1"), "no rule is about it: {gates}");
+        for (phase, expected) in [
+            (Phase::Held, ">shut<"),
+            (Phase::Refused, ">ordered shut: refused<"),
+        ] {
+            seen::told(&store, (1, "web-1"), holds(phase), at(0)).await;
+            let page = browser.read("/networks").await;
+            assert!(page.contains(expected), "{expected}: {page}");
+        }
     }
+}
+
+fn holds(phase: Phase) -> News {
+    News::Holding(Holding {
+        enforcer: Some("1.0".to_owned()),
+        phase,
+        gates: vec![GateHeld {
+            name: "ssh".to_owned(),
+            mode: Mode::Enforce,
+            turned_away: 0,
+            from: Vec::new(),
+        }],
+        ..Holding::default()
+    })
 }
