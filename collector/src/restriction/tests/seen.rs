@@ -127,9 +127,9 @@ async fn a_new_policy_is_given_time() {
         told(&store, (2, "db-1"), saw(Reached::Open), at(5)).await;
         let policy = read(GATED).unwrap();
         let rules = (&policy, &Config::default(), at(0));
-        vantage::activate(&store, rules, at(599)).await.unwrap();
+        vantage::activate(&store, rules, at(639)).await.unwrap();
         assert!(raised(&store).await.is_empty());
-        vantage::activate(&store, rules, at(600)).await.unwrap();
+        vantage::activate(&store, rules, at(640)).await.unwrap();
         assert_eq!(raised(&store).await.len(), 1);
     }
 }

@@ -30,6 +30,8 @@ use plan::{Site, plan};
 
 /// How often it is looked at what hosts saw.
 const LOOK: Duration = Duration::from_secs(5);
+/// Hosts make no round sooner than half a minute after the one before, and wait for what is silent.
+const LEAST: Duration = Duration::from_secs(40);
 /// So long after it was seen last, something is over.
 const OVER: Duration = Duration::from_secs(30);
 /// So long after a probe it says nothing any more: hosts repeat what they saw each hour.
@@ -92,7 +94,7 @@ pub(super) async fn activate(
     let plan = plan(&sites, now);
     let every = config.probe_every;
     // Time enough for gates to be taken, and for each probe to be made once after that.
-    let settle = (changed_at, every.duration() * 2);
+    let settle = (changed_at, every.duration() * 2 + LEAST);
     let mut told = false;
     for seen in rows::seen(store, now - STALE).await? {
         let Some(target) = asked(&sites, &plan, &seen) else {
