@@ -104,8 +104,8 @@ pub(super) async fn hold(
                 progress.hear(message, sides)?;
                 wishes.prove();
             }
-            room = outbound.reserve(), if questions.are_ready() || beat_is_due || progress.wants_to_send(sides.spool) => {
-                let room = room.context("the conversation broke").map_err(broken)?;
+            // Once nothing can be said, there may still be something to hear, and then the end.
+            Ok(room) = outbound.reserve(), if questions.are_ready() || beat_is_due || progress.wants_to_send(sides.spool) => {
                 let first = questions.take();
                 let next = progress.message(first, &mut beat_is_due, sides.spool);
                 if let Some(message) = next.map_err(broken)? {
