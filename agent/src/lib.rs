@@ -91,7 +91,7 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let (health_changes, health) = Live::new(health);
     let (keys_changes, keys) = Live::new(keys);
     let (restriction_changes, restriction) = Live::new(restriction);
-    let gatekeeper = restriction::Gatekeeper::new(restriction)?;
+    let gatekeeper = restriction::Gatekeeper::new(restriction, &directory)?;
     let (redial, redials) = uplink::redial();
 
     let positions = spool.positions()?;

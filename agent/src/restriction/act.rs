@@ -13,7 +13,8 @@ use super::Room;
 use super::ban;
 use super::enforcer::{Gone, Word};
 use super::gates::Step;
-use super::holding::Asked;
+use super::holding::{self, Asked};
+use super::orders;
 
 /// How many decided bans wait to be told at most.
 const MOST_AWAITED: usize = 65_536;
@@ -27,7 +28,7 @@ impl Room {
         match word {
             Word::Here => self.begin().await,
             Word::Gone(why, nobody) => self.end(&why, nobody),
-            Word::Decided(ban::Verdict::Ban(banned)) => self.decided(banned),
+            Word::Decided(ban::Verdict::Ban(banned, from)) => self.decided(banned, from),
             Word::Decided(ban::Verdict::Vouch(address)) => self.vouch(address).await,
             Word::Judged(bans, verdicts) => self.judged(&bans, &verdicts),
             Word::Changed(change) => self.change(change).await,
@@ -91,29 +92,37 @@ impl Room {
         self.glance();
     }
 
-    fn decided(&mut self, banned: Banned) {
+    fn decided(&mut self, banned: Banned, from: IpAddr) {
         if self.awaited.len() < MOST_AWAITED {
-            self.awaited.insert(banned.net, banned);
+            self.awaited.insert(banned.net, (banned, from));
         }
     }
 
     fn judged(&mut self, bans: &[Ban], verdicts: &[Verdict]) {
         let now = clock::now();
+        let mut narrower = Vec::new();
         for (ban, verdict) in bans.iter().zip(verdicts) {
-            self.holding.judged(ban, *verdict, now);
-            let Some(banned) = self.awaited.remove(&ban.net) else {
-                continue;
-            };
-            match verdict {
-                Verdict::Done => {
+            let awaited = self.awaited.remove(&ban.net);
+            match (verdict, awaited) {
+                (Verdict::Done, Some((banned, _))) => {
                     tracing::info!(net = %banned.net, tries = banned.tries, "shut out");
                     self.teller.tell(News::Banned(banned), now);
                 }
-                Verdict::Vetoed(why) => {
+                (Verdict::Vetoed(why), Some((banned, from))) => {
                     tracing::info!(net = %banned.net, %why, "not shut out");
+                    let for_somebody = orders::is_for_somebody(*why);
+                    let narrow = || self.watcher.judge().narrow(&ban.net, from, now);
+                    if let Some(net) = for_somebody.then(narrow).flatten() {
+                        narrower.push(holding::ban(net, banned.until, now));
+                        self.awaited.insert(net, (Banned { net, ..banned }, from));
+                        continue;
+                    }
                 }
+                (Verdict::Done | Verdict::Vetoed(_), None) => {}
             }
+            self.holding.judged(ban, *verdict, now);
         }
+        self.hand.ban(&narrower);
     }
 
     async fn vouch(&mut self, address: IpAddr) {

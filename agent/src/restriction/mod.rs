@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ mod enforcer;
 mod gates;
 mod holding;
 mod listeners;
+mod memory;
 mod orders;
 mod probes;
 mod recent;
@@ -38,6 +40,7 @@ mod watcher;
 pub use config::{Config, Factor, OutOfRange, Tries};
 use enforcer::{Hand, Word};
 use holding::Holding;
+use memory::Memory;
 use teller::Teller;
 use watcher::Watcher;
 
@@ -53,22 +56,27 @@ const ABSENT: Duration = Duration::from_secs(60);
 pub struct Gatekeeper {
     config: Live<Config>,
     watcher: Arc<Watcher>,
+    memory: Memory,
     hand: Hand,
     words: mpsc::UnboundedReceiver<Word>,
 }
 
 impl Gatekeeper {
-    /// A gatekeeper who looks for the enforcer from now on.
+    /// A gatekeeper who looks for the enforcer from now on, and keeps in this folder whom this host
+    /// shut out by itself.
     ///
     /// # Errors
     /// The operating system has no thread to give.
-    pub fn new(config: Live<Config>) -> anyhow::Result<Self> {
+    pub fn new(config: Live<Config>, folder: &Path) -> anyhow::Result<Self> {
         let (sender, words) = mpsc::unbounded_channel();
         let hand = Hand::start(&config.now().socket, sender.clone())?;
-        let watcher = Arc::new(Watcher::new(config.clone(), hand.clone(), sender));
+        let longest = config.now().longest.duration();
+        let (former, memory) = Memory::open(folder, longest, clock::now())?;
+        let watcher = Watcher::new(config.clone(), former, hand.clone(), sender);
         Ok(Self {
             config,
-            watcher,
+            watcher: Arc::new(watcher),
+            memory,
             hand,
             words,
         })
@@ -97,6 +105,7 @@ impl Gatekeeper {
             config: self.config,
             ordered,
             watcher: self.watcher,
+            memory: self.memory,
             hand: self.hand,
             words: self.words,
             redial,
@@ -124,6 +133,7 @@ struct Room {
     config: Live<Config>,
     ordered: Ordered,
     watcher: Arc<Watcher>,
+    memory: Memory,
     hand: Hand,
     words: mpsc::UnboundedReceiver<Word>,
     redial: Redial,
@@ -135,8 +145,8 @@ struct Room {
     hello: Option<said::Holding>,
     /// Since when there is none.
     gone: Option<Instant>,
-    /// Who was decided to be shut out, and is not yet.
-    awaited: HashMap<IpNet, Banned>,
+    /// Who was decided to be shut out, and is not yet; from where it was tried last.
+    awaited: HashMap<IpNet, (Banned, IpAddr)>,
     vouched: HashMap<IpAddr, Timestamp>,
     teller: Teller,
 }
@@ -156,6 +166,8 @@ impl Room {
                 _ = looks.tick() => self.look().await,
                 _ = glances.tick() => self.glance(),
             }
+            let notes = self.watcher.judge().notes();
+            self.memory.note(notes);
         }
     }
 

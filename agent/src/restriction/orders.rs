@@ -54,6 +54,23 @@ pub(super) fn held(ordered: &Gates) -> Vec<GateHeld> {
     held.collect()
 }
 
+/// Whether somebody is not shut out only for the sake of somebody else in the same network.
+pub(super) fn is_for_somebody(veto: enforcer::Veto) -> bool {
+    match veto {
+        enforcer::Veto::Own
+        | enforcer::Veto::Gateway
+        | enforcer::Veto::Dns
+        | enforcer::Veto::Collector
+        | enforcer::Veto::Guard
+        | enforcer::Veto::Vouched
+        | enforcer::Veto::TooWide => true,
+        enforcer::Veto::OverBudget
+        | enforcer::Veto::Full
+        | enforcer::Veto::Reserved
+        | enforcer::Veto::Unable => false,
+    }
+}
+
 /// Why the enforcer does not shut somebody out, in the words of the contract.
 pub(super) fn veto(veto: enforcer::Veto) -> Veto {
     match veto {

@@ -1,14 +1,16 @@
 //! What the room sees of the access log, before it is kept: judged at once, and banned at once.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ipnet::IpNet;
 use tokio::sync::mpsc::UnboundedSender;
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::record::Report;
 
-use super::ban::{Judge, Verdict};
+use super::ban::{Former, Judge, Verdict};
 use super::config::Config;
 use super::enforcer::{Hand, Word};
 use super::holding::ban;
@@ -26,11 +28,17 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(config: Live<Config>, hand: Hand, words: UnboundedSender<Word>) -> Self {
+    /// One who knows what this host decided before.
+    pub(super) fn new(
+        config: Live<Config>,
+        former: HashMap<IpNet, Former>,
+        hand: Hand,
+        words: UnboundedSender<Word>,
+    ) -> Self {
         let armed = AtomicBool::new(config.now().socket.exists());
         Self {
             config,
-            judge: Mutex::new(Judge::new()),
+            judge: Mutex::new(Judge::new(former)),
             hand,
             words,
             armed,
@@ -59,7 +67,7 @@ impl Sees for Watcher {
         let verdict = self.judge().see(event, &self.config.now(), now);
         let Some(verdict) = verdict else { return };
         let decided = match &verdict {
-            Verdict::Ban(banned) => Some(ban(banned.net, banned.until, now)),
+            Verdict::Ban(banned, _) => Some(ban(banned.net, banned.until, now)),
             Verdict::Vouch(_) => None,
         };
         // First, so that what became of it is heard after it. Nobody listens any more when the

@@ -2,41 +2,49 @@
 //!
 //! What counts is a failed try that the server itself told of, with an address that is pinned to its
 //! connection. One customer is an IPv4 address or a /64 of IPv6; where several /64 of one /56 had to
-//! be shut out it is the /56, and never more.
+//! be shut out, or tried too often together, it is the /56, and never more. Where somebody in a
+//! network must not be shut out, whoever tries from there is shut out alone.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv6Net};
 use watchward_protocol::access::{AccessEvent, Action, Outcome, Trust};
 use watchward_protocol::restriction::{Banned, Lift};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::config::Config;
-use super::recent::Recent;
+use former::Formers;
+use suspects::{Limit, Suspects, TooMany, Try};
+
+mod former;
+mod suspects;
+
+pub(super) use former::{Former, MOST as MOST_FORMER, Note};
 
 /// How many customers with failed tries are remembered for sure.
 const MOST_SUSPECTS: usize = 32_768;
-/// How many bans are remembered.
-const MOST_FORMER: usize = 131_072;
+/// And how many /56 of them.
+const MOST_WIDE: usize = 8_192;
 /// How many lines are remembered, whoever they are of, to be told with a ban.
 const MOST_LINES: usize = 256;
 /// How many lines are told with a ban, and how much of each.
 const TOLD_LINES: usize = 5;
 const LONGEST_LINE: usize = 512;
-/// So many /64 of one /56 are shut out before the /56 is.
+/// So many /64 of one /56 are shut out before the /56 is. It is as well when so many of them at least
+/// made so many times too many tries together, each of them fewer than too many.
 const SEVERAL: usize = 3;
-/// How often it is looked which former bans can be forgotten, while there is no room for more.
-const PRUNE: Duration = Duration::from_secs(60);
+/// How many networks with somebody in them who must not be shut out are remembered, and for how long.
+const MOST_SHARED: usize = 4_096;
+const SHARED: Duration = Duration::from_secs(3600);
 
 /// What follows from a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Somebody is to be shut out.
-    Ban(Banned),
+    /// Somebody is to be shut out, who tried from here last.
+    Ban(Banned, IpAddr),
     /// Somebody came in by key from here, and is not to be.
     Vouch(IpAddr),
 }
@@ -44,38 +52,24 @@ pub(super) enum Verdict {
 /// Remembers who failed, and decides.
 #[derive(Debug)]
 pub(super) struct Judge {
-    suspects: Recent<IpNet, Vec<Try>>,
-    former: HashMap<IpNet, Former>,
+    suspects: Suspects,
+    /// The same by /56.
+    wide: Suspects,
+    former: Formers,
+    /// Networks that cannot be shut out for the sake of somebody in them; until when that is believed.
+    shared: HashMap<IpNet, Timestamp>,
     lines: VecDeque<(IpNet, Foreign)>,
-    pruned: Timestamp,
-}
-
-/// A failed try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Try {
-    at: Timestamp,
-    /// Tells accounts apart.
-    account: u32,
-    /// The process where the try was with a key: a client offers all that it has, one after the
-    /// other.
-    offering: Option<u32>,
-}
-
-/// A ban that stands, or stood.
-#[derive(Clone, Copy, Debug)]
-struct Former {
-    times: u32,
-    since: Timestamp,
-    until: Timestamp,
 }
 
 impl Judge {
-    pub(super) fn new() -> Self {
+    /// One who knows what was decided before.
+    pub(super) fn new(former: HashMap<IpNet, Former>) -> Self {
         Self {
-            suspects: Recent::new(MOST_SUSPECTS),
-            former: HashMap::new(),
+            suspects: Suspects::new(MOST_SUSPECTS),
+            wide: Suspects::new(MOST_WIDE),
+            former: Formers::recalled(former),
+            shared: HashMap::new(),
             lines: VecDeque::new(),
-            pruned: Timestamp::default(),
         }
     }
 
@@ -94,13 +88,13 @@ impl Judge {
         if !config.bans || !counts(event, config) || is_nobody(address) {
             return None;
         }
-        self.fail(address, event, config, now).map(Verdict::Ban)
+        let banned = self.fail(address, event, config, now)?;
+        Some(Verdict::Ban(banned, address))
     }
 
     /// The bans of its own that stand.
     pub(super) fn standing(&self, now: Timestamp) -> impl Iterator<Item = (IpNet, Timestamp)> {
-        let standing = self.former.iter().filter(move |(_, ban)| ban.until > now);
-        standing.map(|(net, ban)| (*net, ban.until))
+        self.former.standing(now)
     }
 
     /// Until when a ban of its own stands.
@@ -111,24 +105,45 @@ impl Judge {
 
     /// Somebody lifted a ban: the one of before then is as if it had never been.
     pub(super) fn lift(&mut self, lifted: &Lift) {
-        let before = |ban: &Former| ban.since <= lifted.at;
-        if self.former.get(&lifted.net).is_some_and(before) {
-            self.former.remove(&lifted.net);
+        let known = self.former.get(&lifted.net);
+        if known.is_some_and(|ban| ban.since <= lifted.at) {
+            self.former.take(&lifted.net);
         }
+    }
+
+    /// Nobody can shut this network out, for the sake of somebody in it. Says whom to shut out
+    /// instead, if that is fewer and has the one who tried from here in it.
+    pub(super) fn narrow(&mut self, net: &IpNet, from: IpAddr, now: Timestamp) -> Option<IpNet> {
+        let length = if net.prefix_len() < 64 { 64 } else { 128 };
+        let IpAddr::V6(address) = from else {
+            return None;
+        };
+        let narrower = IpNet::from(part(address, length));
+        if !net.contains(&narrower) || *net == narrower {
+            return None;
+        }
+        let ban = self.former.take(net)?;
+        self.former.put(narrower, ban, Duration::MAX);
+        if self.shared.len() >= MOST_SHARED {
+            self.shared.retain(|_, until| *until > now);
+        }
+        if self.shared.len() < MOST_SHARED {
+            self.shared.insert(*net, now + SHARED);
+        }
+        Some(narrower)
+    }
+
+    /// What changed of its own bans, for whoever keeps them.
+    pub(super) fn notes(&mut self) -> Vec<Note> {
+        self.former.notes()
     }
 
     /// Its bans stand no longer. What it tried, and that it was shut out, is not forgotten: who has a
     /// key of some account may still guess the password of another.
     fn suspend(&mut self, address: IpAddr, now: Timestamp) {
-        let net = customer(address);
-        let wide = wider(&net).map(IpNet::from);
-        for net in [Some(address.into()), Some(net), wide]
-            .into_iter()
-            .flatten()
-        {
-            if let Some(ban) = self.former.get_mut(&net) {
-                ban.until = ban.until.min(now);
-            }
+        let net = IpNet::from(address);
+        for net in around(&net).chain([net]) {
+            self.former.end(net, now);
         }
     }
 
@@ -139,63 +154,61 @@ impl Judge {
         config: &Config,
         now: Timestamp,
     ) -> Option<Banned> {
-        let (net, within) = (customer(address), config.within.duration());
+        let (net, within) = (self.customer(address, now), config.within.duration());
         // What lies in the log since longer is old news; what it says of times to come is not so.
         let at = event.at.min(now);
         if now.since(at) > within || self.is_out(&net, now) {
             return None;
         }
         self.remember(net, event);
-        let long_ago = now - within;
-        let lately = |one: &Try| one.at > long_ago;
-        let often = |tries: &Vec<Try>| tries.len() > 1 && tries.last().is_some_and(lately);
-        let tries = self.suspects.touch(net, often);
-        note(tries, Try::of(event, at), config.tries.count());
-        let (first, last) = (tries.first()?.at, tries.last()?.at);
-        if tries.len() < config.tries.count() || last.since(first) > within {
-            return None;
-        }
-        let mut accounts: Vec<u32> = tries.iter().map(|one| one.account).collect();
-        accounts.sort_unstable();
-        accounts.dedup();
-        let banned = Banned {
-            net,
-            until: now,
-            tries: number(tries.len()),
-            accounts: number(accounts.len()),
-            within: last.since(first),
-            times: 1,
-            lines: self.lines_of(&net),
+        let one = Try::of(event, address, at);
+        let limit = Limit {
+            tries: config.tries.count(),
+            parts: 1,
+            within,
         };
+        let together = Limit {
+            tries: limit.tries * SEVERAL,
+            parts: SEVERAL,
+            within,
+        };
+        let alone = self.suspects.fail(net, one, limit, now);
+        let wide = self.wider(&net, now);
+        let wide = wide.and_then(|wide| Some((wide, self.wide.fail(wide, one, together, now)?)));
+        let alone = alone.map(|too_many| (self.widened(net, now), too_many));
+        let (whom, too_many) = wide.or(alone)?;
         self.suspects.forget(&net);
-        Some(self.ban(banned, config, now))
+        self.wide.forget(&whom);
+        Some(self.ban(whom, (net, too_many), config, now))
     }
 
-    /// Says whom it concerns, for how long, and remembers it.
-    fn ban(&mut self, banned: Banned, config: &Config, now: Timestamp) -> Banned {
-        let net = self.widened(banned.net, now);
+    /// Says for how long, and remembers it.
+    fn ban(
+        &mut self,
+        whom: IpNet,
+        (net, why): (IpNet, TooMany),
+        config: &Config,
+        now: Timestamp,
+    ) -> Banned {
         let times = |net: &IpNet| self.times(net, config, now);
-        let times = times(&net).max(times(&banned.net)).saturating_add(1);
+        let times = times(&whom).max(times(&net)).saturating_add(1);
         let factor = config.factor.number().saturating_pow(times - 1);
         let span = config.first.duration().saturating_mul(factor);
-        let until = now + span.min(config.longest.duration());
-        self.make_room(config, now);
-        if self.former.len() < MOST_FORMER {
-            let since = now;
-            self.former.insert(
-                net,
-                Former {
-                    times,
-                    since,
-                    until,
-                },
-            );
-        }
-        Banned {
-            net,
-            until,
+        let (since, until) = (now, now + span.min(config.longest.duration()));
+        let ban = Former {
             times,
-            ..banned
+            since,
+            until,
+        };
+        self.former.put(whom, ban, config.longest.duration());
+        Banned {
+            net: whom,
+            until,
+            tries: why.tries,
+            accounts: why.accounts,
+            within: why.within,
+            times,
+            lines: self.lines_of(&whom),
         }
     }
 
@@ -208,30 +221,43 @@ impl Judge {
 
     /// Whether it is shut out already, or what it is a part of.
     fn is_out(&self, net: &IpNet, now: Timestamp) -> bool {
-        self.stands(net, now).is_some()
-            || wider(net).is_some_and(|wide| self.stands(&wide.into(), now).is_some())
+        let mut nets = around(net).chain([*net]);
+        nets.any(|net| self.stands(&net, now).is_some())
+    }
+
+    /// What one customer of a provider has; where others have a part of that, the address.
+    fn customer(&self, address: IpAddr, now: Timestamp) -> IpNet {
+        let IpAddr::V6(six) = address else {
+            return address.into();
+        };
+        let net = IpNet::from(part(six, 64));
+        match self.is_shared(&net, now) {
+            true => address.into(),
+            false => net,
+        }
+    }
+
+    /// Whether there is somebody in it who must not be shut out.
+    fn is_shared(&self, net: &IpNet, now: Timestamp) -> bool {
+        self.shared.get(net).is_some_and(|until| *until > now)
+    }
+
+    /// The /56 of a customer's /64.
+    fn wider(&self, net: &IpNet, now: Timestamp) -> Option<IpNet> {
+        let wide = around(net).find(|_| net.prefix_len() == 64)?;
+        (!self.is_shared(&wide, now)).then_some(wide)
     }
 
     /// Its /56, where several others of that are shut out.
     fn widened(&self, net: IpNet, now: Timestamp) -> IpNet {
-        let Some(wide) = wider(&net) else { return net };
-        let parts = wide.subnets(64).into_iter().flatten();
-        let out = parts.filter(|part| self.stands(&(*part).into(), now).is_some());
-        if out.take(SEVERAL - 1).count() < SEVERAL - 1 {
+        let Some(wide) = self.wider(&net, now) else {
             return net;
-        }
-        wide.into()
-    }
-
-    fn make_room(&mut self, config: &Config, now: Timestamp) {
-        if self.former.len() < MOST_FORMER || now.since(self.pruned) < PRUNE {
-            return;
-        }
-        self.pruned = now;
-        let longest = config.longest.duration();
-        self.former.retain(|_, ban| now.since(ban.until) <= longest);
-        if self.former.len() >= MOST_FORMER {
-            self.former.retain(|_, ban| ban.until > now);
+        };
+        let parts = wide.subnets(64).into_iter().flatten();
+        let out = parts.filter(|part| self.stands(part, now).is_some());
+        match out.take(SEVERAL - 1).count() < SEVERAL - 1 {
+            true => net,
+            false => wide,
         }
     }
 
@@ -245,45 +271,12 @@ impl Judge {
     }
 
     fn lines_of(&self, net: &IpNet) -> Vec<Foreign> {
-        let of = self.lines.iter().rev().filter(|(whose, _)| whose == net);
+        let of = self.lines.iter().rev();
+        let of = of.filter(|(whose, _)| net.contains(whose));
         let mut lines: Vec<_> = of.take(TOLD_LINES).map(|(_, line)| line.clone()).collect();
         lines.reverse();
         lines
     }
-}
-
-impl Try {
-    fn of(event: &AccessEvent, at: Timestamp) -> Self {
-        let mut hasher = DefaultHasher::new();
-        event
-            .user
-            .as_ref()
-            .map(|user| user.name.as_bytes())
-            .hash(&mut hasher);
-        let by_key = event.method.as_deref().is_some_and(is_key);
-        Self {
-            at,
-            account: u32::from_le_bytes(half(hasher.finish())),
-            offering: event.pid.filter(|_| by_key),
-        }
-    }
-}
-
-fn half(hash: u64) -> [u8; 4] {
-    let [a, b, c, d, ..] = hash.to_le_bytes();
-    [a, b, c, d]
-}
-
-/// Puts a try where it belongs in time, of which the last so many are kept.
-fn note(tries: &mut Vec<Try>, one: Try, most: usize) {
-    let offered = |known: &Try| known.offering.is_some() && known.offering == one.offering;
-    if tries.iter().any(offered) {
-        return;
-    }
-    let place = tries.partition_point(|known| known.at <= one.at);
-    tries.insert(place, one);
-    let beyond = tries.len().saturating_sub(most);
-    tries.drain(..beyond);
 }
 
 /// A login with a key, as the server itself tells it.
@@ -315,25 +308,20 @@ fn is_nobody(address: IpAddr) -> bool {
     address.is_loopback() || address.is_unspecified() || address.is_multicast()
 }
 
-/// What one customer of a provider has.
-fn customer(address: IpAddr) -> IpNet {
-    match address {
-        IpAddr::V4(address) => Ipv4Net::from(address).into(),
-        IpAddr::V6(address) => {
-            let first = address.to_bits() & !u128::from(u64::MAX);
-            Ipv6Net::new_assert(Ipv6Addr::from_bits(first), 64).into()
-        }
-    }
+/// The network of this length that an address is in.
+fn part(address: Ipv6Addr, length: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(address, length).trunc()
 }
 
-/// The /56 of a /64.
-fn wider(net: &IpNet) -> Option<Ipv6Net> {
-    let IpNet::V6(net) = net else { return None };
-    (net.prefix_len() > 56).then(|| Ipv6Net::new_assert(net.addr(), 56).trunc())
-}
-
-fn number(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
+/// The networks that an IPv6 one is a part of and that may be shut out with it.
+fn around(net: &IpNet) -> impl Iterator<Item = IpNet> + use<> {
+    let net = *net;
+    let wider = [56, 64].into_iter();
+    let wider = wider.filter(move |length| *length < net.prefix_len());
+    wider.filter_map(move |length| match net {
+        IpNet::V4(_) => None,
+        IpNet::V6(net) => Some(part(net.addr(), length).into()),
+    })
 }
 
 #[cfg(test)]

@@ -106,20 +106,21 @@ impl Holding {
             return Asked::default();
         };
         bucket.held.retain(|_, until| *until > now);
-        let Some(ordered) = bucket.ordered.clone() else {
-            return Asked::default();
-        };
         let mut wanted: HashMap<IpNet, Timestamp> = HashMap::new();
-        for ban in ordered.bans.iter().filter(|ban| ban.until > now) {
+        let ordered = bucket.ordered.iter().flat_map(|ordered| &ordered.bans);
+        for ban in ordered.filter(|ban| ban.until > now) {
             let until = own(&ban.net).map_or(ban.until, |until| until.max(ban.until));
             wanted.insert(ban.net.trunc(), until);
+        }
+        vetoed.retain(|net, _| of(net) != number || wanted.contains_key(net) || own(net).is_some());
+        if bucket.ordered.is_none() {
+            return Asked::default();
         }
         let gone = bucket.held.keys().filter(|net| !wanted.contains_key(net));
         let unbans: Vec<IpNet> = gone.filter(|net| own(net).is_none()).copied().collect();
         for net in &unbans {
             bucket.held.remove(net);
         }
-        vetoed.retain(|net, _| of(net) != number || wanted.contains_key(net) || own(net).is_some());
         let lacking = wanted.into_iter().filter(|(net, until)| {
             let held = bucket.held.get(net);
             let stands = |(_, at): &(Veto, Timestamp)| now.since(*at) < STANDS;

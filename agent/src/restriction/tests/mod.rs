@@ -18,6 +18,7 @@ use super::*;
 use crate::spool;
 use crate::uplink::{Buckets, redial};
 
+mod own;
 mod stand_in;
 
 use stand_in::{StandIn, listens};
@@ -42,8 +43,13 @@ struct Bench {
 impl Bench {
     /// A room, and an enforcer if there is to be one.
     fn start(change: Option<fn(&mut StandIn)>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), change)
+    }
+
+    /// The same, where there may be something from before.
+    fn start_in(folder: tempfile::TempDir, change: Option<fn(&mut StandIn)>) -> Self {
         let socket = folder.path().join("socket");
+        let _of_before = std::fs::remove_file(&socket);
         let (sender, asked) = mpsc::unbounded_channel();
         if let Some(change) = change {
             let socket = listens(&socket);
@@ -55,7 +61,7 @@ impl Bench {
             socket,
             ..Config::default()
         };
-        let gatekeeper = Gatekeeper::new(Live::fixed(config)).unwrap();
+        let gatekeeper = Gatekeeper::new(Live::fixed(config), folder.path()).unwrap();
         let witness = gatekeeper.witness();
         let (gates, ordered_gates) = watch::channel(None);
         let (bans, ordered_bans) = watch::channel(Buckets::new());
@@ -141,13 +147,18 @@ impl Bench {
         });
     }
 
-    async fn stop(self) {
+    /// What it leaves behind.
+    async fn stop(self) -> tempfile::TempDir {
         self.running.drain(EVER).await;
-        drop(self.folder);
+        self.folder
     }
 }
 
 fn event(outcome: Outcome, method: &str) -> Report {
+    event_of([192, 0, 2, 7].into(), outcome, method)
+}
+
+fn event_of(address: IpAddr, outcome: Outcome, method: &str) -> Report {
     Report::Access(AccessEvent {
         at: clock::now(),
         service: Service::Sshd,
@@ -161,7 +172,7 @@ fn event(outcome: Outcome, method: &str) -> Report {
         }),
         target: None,
         peer: Some(Peer {
-            address: [192, 0, 2, 7].into(),
+            address,
             port: None,
         }),
         tunnel: Tunnel::default(),
@@ -197,32 +208,6 @@ const ATTACKER: &str = "192.0.2.7/32";
 
 fn failures() -> Vec<Report> {
     vec![event(Outcome::Failure, "password"); 5]
-}
-
-#[tokio::test]
-async fn who_fails_too_often_is_shut_out_and_told_of_until_somebody_lifts_that() {
-    let mut bench = Bench::start(Some(|_| {}));
-    bench.witness.see(&failures());
-    assert_eq!(bench.asked(bans).await, nets(&[ATTACKER]));
-    let banned = bench.banned().await;
-    assert_eq!((banned.tries, banned.times), (5, 1));
-    bench.order(ATTACKER, false, None);
-    bench.order("192.0.2.8/32", true, None);
-    let other = nets(&["192.0.2.8/32"]);
-    assert_eq!(bench.asked(bans).await, other, "its own ban stands");
-    bench.order(ATTACKER, false, Some(clock::now()));
-    assert_eq!(bench.asked(unbans).await, nets(&[ATTACKER]));
-    bench.stop().await;
-}
-
-#[tokio::test]
-async fn whom_the_host_never_shuts_out_is_told_as_a_veto_and_not_as_shut_out() {
-    let never = |enforcer: &mut StandIn| enforcer.never = nets(&[ATTACKER]);
-    let mut bench = Bench::start(Some(never));
-    bench.witness.see(&failures());
-    let held = bench.holding(|held| !held.vetoed.is_empty()).await;
-    assert_eq!((held.vetoed[0].why, held.bans), (Veto::Guard, 0));
-    bench.stop().await;
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ impl StandIn {
             Request::Hello => Answer::Holding(self.holding.clone()),
             Request::Ban(bans) => {
                 let verdicts = bans.iter().map(|ban| {
-                    if self.never.contains(&ban.net) {
+                    if self.never.iter().any(|never| ban.net.contains(never)) {
                         return Verdict::Vetoed(Veto::Guard);
                     }
                     self.bans.insert(ban.net);

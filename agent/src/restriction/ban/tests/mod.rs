@@ -6,6 +6,9 @@ use watchward_protocol::access::{Peer, Service, Tunnel, User};
 
 use super::*;
 
+mod flood;
+mod wide;
+
 const NOON: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
 fn seconds(count: u64) -> Duration {
@@ -49,14 +52,14 @@ fn with(change: impl Fn(&mut AccessEvent)) -> AccessEvent {
 
 /// The judge after so many of the same line, and what it said last.
 fn after(event: &AccessEvent, times: usize, config: &Config) -> Option<Verdict> {
-    let mut judge = Judge::new();
+    let mut judge = Judge::new(HashMap::new());
     let mut said = (0..times).map(|_| judge.see(event, config, NOON));
     said.find_map(|verdict| verdict)
 }
 
 fn banned(verdict: Option<Verdict>) -> Banned {
     match verdict {
-        Some(Verdict::Ban(banned)) => banned,
+        Some(Verdict::Ban(banned, _)) => banned,
         other => panic!("{other:?}"),
     }
 }
@@ -70,14 +73,14 @@ fn fails(judge: &mut Judge, address: &str, now: Timestamp) -> Banned {
 
 #[test]
 fn the_fifth_try_is_one_too_many_and_the_evidence_says_so() {
-    let (mut judge, config) = (Judge::new(), Config::default());
+    let (mut judge, config) = (Judge::new(HashMap::new()), Config::default());
     let mut said = Vec::new();
     for count in 0..7 {
         let mut event = failed([192, 0, 2, 7], NOON + seconds(count * 10));
         event.user.as_mut().unwrap().name = format!("user{}", count % 3).as_str().into();
         said.extend(judge.see(&event, &config, event.at));
     }
-    let [Verdict::Ban(banned)] = &said[..] else {
+    let [Verdict::Ban(banned, _)] = &said[..] else {
         panic!("{said:?}")
     };
     assert_eq!(banned.net, "192.0.2.7/32".parse().unwrap());
@@ -122,7 +125,7 @@ fn all_keys_that_a_client_offers_in_one_connection_are_one_try() {
     let config = Config::default();
     let offered = with(|event| event.method = Some("publickey".to_owned()));
     assert_eq!(after(&offered, 99, &config), None);
-    let mut judge = Judge::new();
+    let mut judge = Judge::new(HashMap::new());
     let said = (0..5).find_map(|pid| {
         let mut event = offered.clone();
         event.pid = Some(pid);
@@ -133,7 +136,7 @@ fn all_keys_that_a_client_offers_in_one_connection_are_one_try() {
 
 #[test]
 fn what_is_long_ago_counts_no_more_and_old_lines_are_no_news() {
-    let (mut judge, config) = (Judge::new(), Config::default());
+    let (mut judge, config) = (Judge::new(HashMap::new()), Config::default());
     for count in 0..20 {
         let at = NOON + seconds(count * 151);
         assert_eq!(judge.see(&failed([192, 0, 2, 7], at), &config, at), None);
@@ -145,7 +148,7 @@ fn what_is_long_ago_counts_no_more_and_old_lines_are_no_news() {
 
 #[test]
 fn each_further_ban_lasts_longer_until_the_longest() {
-    let mut judge = Judge::new();
+    let mut judge = Judge::new(HashMap::new());
     let (mut now, mut spans) = (NOON, Vec::new());
     for _ in 0..8 {
         let banned = fails(&mut judge, "192.0.2.7", now);
@@ -157,7 +160,7 @@ fn each_further_ban_lasts_longer_until_the_longest() {
 
 #[test]
 fn a_login_by_key_ends_a_ban_and_is_no_pass_for_guessing() {
-    let (mut judge, config) = (Judge::new(), Config::default());
+    let (mut judge, config) = (Judge::new(HashMap::new()), Config::default());
     let mut login = failed([192, 0, 2, 7], NOON);
     login.outcome = Outcome::Success;
     login.method = Some("publickey".to_owned());
@@ -176,7 +179,7 @@ fn a_login_by_key_ends_a_ban_and_is_no_pass_for_guessing() {
 
 #[test]
 fn a_ban_is_forgotten_when_the_longest_has_passed_and_when_it_is_lifted() {
-    let mut judge = Judge::new();
+    let mut judge = Judge::new(HashMap::new());
     let first = fails(&mut judge, "192.0.2.7", NOON);
     let lift = |at| Lift { net: first.net, at };
     judge.lift(&lift(NOON - seconds(1)));
@@ -189,81 +192,13 @@ fn a_ban_is_forgotten_when_the_longest_has_passed_and_when_it_is_lifted() {
     assert_eq!(fails(&mut judge, "192.0.2.7", later).times, 1);
 }
 
-#[test]
-fn several_networks_of_one_customer_become_one_and_never_more() {
-    let mut judge = Judge::new();
-    let nets: Vec<String> = (1..=4)
-        .map(|part| format!("2001:db8:0:{part:x}00::1"))
-        .chain((1..=3).map(|part| format!("2001:db8:1:{part:02x}::{part}")))
-        .map(|address| fails(&mut judge, &address, NOON).net.to_string())
-        .collect();
-    let alone = (1..=4).map(|part| format!("2001:db8:0:{part:x}00::/64"));
-    let together = ["2001:db8:1:1::/64", "2001:db8:1:2::/64", "2001:db8:1::/56"];
-    let expected: Vec<_> = alone.chain(together.map(str::to_owned)).collect();
-    assert_eq!(nets, expected);
-    let inside = failed("2001:db8:1:77::1".parse::<IpAddr>().unwrap(), NOON);
-    let more = (0..99).find_map(|_| judge.see(&inside, &Config::default(), NOON));
-    assert_eq!(more, None, "it is shut out already");
-}
-
-/// An address of a flood.
-fn of_flood(number: u32) -> IpAddr {
-    std::net::Ipv4Addr::from(0x0a00_0000 + number).into()
-}
-
-#[test]
-fn in_a_flood_of_addresses_that_fail_twice_only_the_attacker_is_shut_out() {
-    let (mut judge, config) = (Judge::new(), Config::default());
-    let mut said = Vec::new();
-    for number in (0..25_000).chain(0..25_000) {
-        said.extend(judge.see(&failed(of_flood(number), NOON), &config, NOON));
-    }
-    assert_eq!(said, []);
-    assert_eq!(fails(&mut judge, "192.0.2.7", NOON).tries, 5);
-}
-
-#[test]
-fn a_flood_of_a_million_addresses_takes_no_memory_and_hides_nobody() {
-    let (mut judge, config) = (Judge::new(), Config::default());
-    let attacker: IpAddr = [192, 0, 2, 7].into();
-    let (mut said, mut event) = (Vec::new(), failed(attacker, NOON));
-    for number in 0..1_000_000 {
-        event.peer.as_mut().unwrap().address = match number % 20_000 {
-            9 => attacker,
-            _ => of_flood(number),
-        };
-        said.extend(judge.see(&event, &config, NOON));
-        if number % 100_000 == 0 {
-            assert!(judge.suspects.len() <= 2 * MOST_SUSPECTS);
-        }
-    }
-    let nets: Vec<_> = said.into_iter().map(|one| banned(Some(one)).net).collect();
-    assert_eq!(nets, [IpNet::from(attacker)]);
-}
-
-#[test]
-fn more_bans_than_are_remembered_are_made_all_the_same() {
-    let (mut judge, config) = (Judge::new(), Config::default());
-    let count = u32::try_from(MOST_FORMER).unwrap() + 10;
-    let mut event = failed(of_flood(0), NOON);
-    for number in 0..count {
-        event.peer.as_mut().unwrap().address = of_flood(number);
-        let said = (0..5).find_map(|_| judge.see(&event, &config, NOON));
-        assert!(said.is_some(), "{number}");
-    }
-    assert_eq!(judge.former.len(), MOST_FORMER);
-    let later = NOON + seconds(20 * 86_400);
-    fails(&mut judge, "192.0.2.7", later);
-    assert_eq!(judge.former.len(), 1, "the others are long over");
-}
-
 /// Who failed when, of a few.
 fn tries() -> impl Strategy<Value = Vec<(u8, u64)>> {
     proptest::collection::vec((0_u8..6, 0_u64..600), 0..60)
 }
 
 fn nets_banned(tries: &[(u8, u64)], mapped: bool) -> std::collections::BTreeSet<IpNet> {
-    let mut judge = Judge::new();
+    let mut judge = Judge::new(HashMap::new());
     let now = NOON + seconds(600);
     let said = tries.iter().filter_map(|(who, at)| {
         let address = std::net::Ipv4Addr::new(192, 0, 2, *who);
@@ -310,10 +245,10 @@ proptest! {
         rounds in 1_usize..9,
         other: [u8; 16],
     ) {
-        let mut judge = Judge::new();
+        let mut judge = Judge::new(HashMap::new());
         for address in failing.iter().cycle().take(failing.len() * rounds) {
             let event = failed(IpAddr::from(*address), NOON);
-            if let Some(Verdict::Ban(banned)) = judge.see(&event, &Config::default(), NOON) {
+            if let Some(Verdict::Ban(banned, _)) = judge.see(&event, &Config::default(), NOON) {
                 let fails = |address: &[u8; 16]| {
                     banned.net.contains(&IpAddr::from(*address).to_canonical())
                 };
@@ -322,9 +257,9 @@ proptest! {
                 let bystander = IpAddr::from(other).to_canonical();
                 let same = |address: &[u8; 16]| {
                     let address = IpAddr::from(*address).to_canonical();
-                    wider(&customer(address)).is_some_and(|wide| {
-                        wider(&customer(bystander)) == Some(wide)
-                    }) || address == bystander
+                    let wide = |address: IpAddr| around(&address.into()).next();
+                    wide(address).is_some_and(|of| wide(bystander) == Some(of))
+                        || address == bystander
                 };
                 prop_assert!(!banned.net.contains(&bystander) || failing.iter().any(same));
             }
