@@ -4,6 +4,7 @@ mod access;
 mod bans;
 mod can;
 mod keys;
+mod people;
 mod policy;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub(crate) use access::Access;
 pub(crate) use bans::{Ban, Bans};
 pub(crate) use can::Can;
 pub(crate) use keys::{KeyCommand, KeyState, Keys};
+pub(crate) use people::People;
 pub(crate) use policy::{Bring, Policy};
 
 /// Watch over your servers: who gets in, who tries to, and what is down.
@@ -272,27 +274,6 @@ pub(crate) enum Severity {
     Info,
     Warning,
     Critical,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum People {
-    /// Those who may sign in
-    List,
-    /// Make an account, with a password to be used once
-    Add {
-        /// The name to sign in with
-        name: String,
-    },
-    /// Give an account a new password to be used once, and sign it out everywhere
-    Reset {
-        /// The account's name
-        name: String,
-    },
-    /// Remove an account, and sign it out everywhere
-    Remove {
-        /// The account's name
-        name: String,
-    },
 }
 
 #[derive(Debug, Subcommand)]

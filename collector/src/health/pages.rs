@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::extract::State as Shared;
-use axum::routing::get;
 use watchward_protocol::health::Limits;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
@@ -13,6 +12,7 @@ use watchward_protocol::time::Timestamp;
 use super::judge::State;
 use super::rows::check::{self, Kept};
 use super::rows::recent::{self, Sample};
+use crate::people::Needs;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Spark, Tile, Tone, Visitor, page};
 
@@ -30,8 +30,10 @@ pub fn pages(store: Store) -> Pages {
     let (for_overview, for_host) = (store.clone(), store.clone());
     Pages::new()
         .entry("/checks", "Checks")
-        .route("/checks", get(list))
-        .overview(move |visitor| overview(for_overview.clone(), visitor))
+        .get("/checks", Needs::See, list)
+        .overview(Needs::See, move |visitor| {
+            overview(for_overview.clone(), visitor)
+        })
         .about_host(move |visitor, host| about_host(for_host.clone(), visitor, host))
         .with_state(store)
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::routing::get;
 use serde::Deserialize;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::rows::finding::FindingRow;
 use super::rows::{self, HostRow, Which};
+use crate::people::Needs;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Sorry, Tile, Tone, Visitor, page};
 
@@ -22,9 +22,11 @@ pub fn pages(store: Store) -> Pages {
     let for_overview = store.clone();
     Pages::new()
         .entry("/hosts", "Hosts")
-        .route("/hosts", get(list))
-        .route("/hosts/{name}", get(one))
-        .overview(move |visitor| overview(for_overview.clone(), visitor))
+        .get("/hosts", Needs::See, list)
+        .get("/hosts/{name}", Needs::See, one)
+        .overview(Needs::See, move |visitor| {
+            overview(for_overview.clone(), visitor)
+        })
         .with_state(store)
 }
 

@@ -3,7 +3,6 @@
 use askama::Template;
 use axum::Form;
 use axum::extract::{Query, State as Shared};
-use axum::routing::{get, post};
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 use watchward_daemon::clock;
@@ -17,6 +16,7 @@ use super::policy::Policy;
 use super::reading::{self, Counts, Listed, State, Wanted};
 use super::{Accept, accept};
 use crate::alerting::Bell;
+use crate::people::Needs;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Sorry, Tile, Tone, Visitor, page, see};
 
@@ -37,10 +37,12 @@ pub fn pages(store: Store, policy: Live<Policy>, bell: Bell) -> Pages {
     let (for_overview, for_host) = (store.clone(), store.clone());
     Pages::new()
         .entry("/keys", "Keys")
-        .route("/keys", get(list))
-        .route("/keys/one", get(one))
-        .route("/keys/accept", post(accepted))
-        .overview(move |visitor| overview(for_overview.clone(), visitor))
+        .get("/keys", Needs::See, list)
+        .get("/keys/one", Needs::See, one)
+        .post("/keys/accept", Needs::Accept, accepted)
+        .overview(Needs::See, move |visitor| {
+            overview(for_overview.clone(), visitor)
+        })
         .about_host(move |visitor, host| about_host(for_host.clone(), visitor, host))
         .with_state(Has {
             store,

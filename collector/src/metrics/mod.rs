@@ -39,11 +39,11 @@ pub type Measure = Arc<dyn Fn(Timestamp) -> BoxFuture<'static, sqlx::Result<()>>
 /// `/-/ready` for everybody.
 pub fn pages(measure: Measure, config: Live<Config>, ready: Ready) -> Pages {
     let well = Pages::new()
-        .open_route("/-/healthy", get(healthy))
-        .open_route("/-/ready", get(ready::ready))
+        .open_get("/-/healthy", healthy)
+        .open_get("/-/ready", ready::ready)
         .with_state(ready);
     Pages::new()
-        .open_route("/metrics", get(guarded))
+        .open_get("/metrics", guarded)
         .with_state((measure, config))
         .and(well)
 }

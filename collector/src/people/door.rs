@@ -10,7 +10,7 @@ use super::People;
 use super::limits::Asking;
 use super::password::{self, Weakness};
 use super::rows::account;
-use super::rows::event::{self, Event};
+use super::rows::event::{self, Event, Note};
 use super::rows::session::{self, Session};
 
 /// Who knows an address by heart: somebody who signed in from there within this time is not held up
@@ -91,7 +91,8 @@ impl People {
             }
         }
         let Some(login) = login else {
-            event::remember(&mut tx, now, Event::Failed, who, stranger.address).await?;
+            let failed = Note::of(Event::Failed).about(who).from(stranger.address);
+            failed.keep(&mut tx, now).await?;
             tx.commit().await?;
             return Ok(Answer::Wrong);
         };
@@ -99,7 +100,8 @@ impl People {
         let secret = password::secret();
         let hash = password::session_hash(secret.reveal());
         session::begin(&mut tx, &hash, login.account, now).await?;
-        event::remember(&mut tx, now, Event::SignedIn, who, stranger.address).await?;
+        let entered = Note::of(Event::SignedIn).about(who).from(stranger.address);
+        entered.keep(&mut tx, now).await?;
         tx.commit().await?;
         Ok(Answer::In(secret))
     }
@@ -126,18 +128,19 @@ impl People {
         Ok(Some(session))
     }
 
-    /// Whether a session still counts, asked by what goes on by itself: that is no use of it.
+    /// A session as it is now if it still counts, asked by what goes on by itself: that is no use of
+    /// it.
     ///
     /// # Errors
     /// The database's.
-    pub async fn is_in(&self, session: &Session, now: Timestamp) -> sqlx::Result<bool> {
+    pub async fn still(&self, session: &Session, now: Timestamp) -> sqlx::Result<Option<Session>> {
         let config = self.config.now();
         let oldest = (
             now - config.session_life.duration(),
             now - config.idle.duration(),
         );
         let found = session::session(&self.store, session.hash, oldest).await?;
-        Ok(found.is_some())
+        Ok(found.map(|(session, _)| session))
     }
 
     /// Ends a session.
@@ -152,8 +155,9 @@ impl People {
     ) -> sqlx::Result<()> {
         let mut tx = self.store.begin().await?;
         session::end(&mut tx, &session.hash).await?;
-        let who = Some((session.account, session.name.as_str()));
-        event::remember(&mut tx, now, Event::SignedOut, who, address).await?;
+        let who = (session.account, session.name.as_str());
+        let left = Note::of(Event::SignedOut).about(who).from(address);
+        left.keep(&mut tx, now).await?;
         tx.commit().await
     }
 
@@ -203,8 +207,9 @@ impl People {
         session::end_all(&mut tx, session.account).await?;
         let session_hash = password::session_hash(secret.reveal());
         session::begin(&mut tx, &session_hash, session.account, now).await?;
-        let who = Some((session.account, session.name.as_str()));
-        event::remember(&mut tx, now, Event::Changed, who, address).await?;
+        let who = (session.account, session.name.as_str());
+        let changed = Note::of(Event::Changed).about(who).from(address);
+        changed.keep(&mut tx, now).await?;
         tx.commit().await?;
         Ok(Change::Done(secret))
     }

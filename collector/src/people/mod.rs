@@ -4,7 +4,10 @@ mod accounts;
 mod door;
 mod limits;
 mod password;
+mod role;
 mod rows;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -20,11 +23,13 @@ use crate::store::{Store, timer};
 use limits::Limits;
 use password::Hashing;
 
+pub use accounts::{Done, Unfit};
 pub use door::{Answer, Change, Stranger};
 pub use password::{Weakness, is_name};
+pub use role::{Needs, Role, Roles};
 pub use rows::SCHEMA;
 pub use rows::account::Account;
-pub use rows::event::{Event, Happened};
+pub use rows::event::{Author, Event, Happened};
 pub use rows::session::Session;
 
 /// The table `[people]`.

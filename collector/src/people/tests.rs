@@ -23,6 +23,17 @@ fn stranger(name: &str, password: &str) -> Stranger {
     }
 }
 
+fn root() -> Author {
+    Author {
+        name: "root".to_owned(),
+        address: None,
+    }
+}
+
+fn operator() -> Roles {
+    Roles::from(Role::Operator)
+}
+
 async fn everybody() -> Vec<(Fresh, People)> {
     let stores = testing::stores(&[SCHEMA]).await.into_iter();
     stores
@@ -45,8 +56,13 @@ const NEW: &str = "correct horse battery";
 #[tokio::test]
 async fn a_one_time_password_lets_in_and_must_be_changed() {
     for (_store, people) in everybody().await {
-        let once = people.add("ada", at(0)).await.unwrap().unwrap();
-        assert!(people.add("ada", at(0)).await.unwrap().is_none());
+        let once = people
+            .add(("ada", &operator()), &root(), at(0))
+            .await
+            .unwrap()
+            .unwrap();
+        let twice = people.add(("ada", &operator()), &root(), at(0)).await;
+        assert_eq!(twice.unwrap().unwrap_err(), Unfit::Taken);
         let first = enter(&people, &stranger("ada", once.reveal()), at(1)).await;
         let session = people
             .session(first.reveal(), at(2))
@@ -99,7 +115,11 @@ async fn a_one_time_password_lets_in_and_must_be_changed() {
 #[tokio::test]
 async fn of_two_who_use_a_one_time_password_at_once_one_gets_in() {
     for (_store, people) in everybody().await {
-        let once = people.add("ada", at(0)).await.unwrap().unwrap();
+        let once = people
+            .add(("ada", &operator()), &root(), at(0))
+            .await
+            .unwrap()
+            .unwrap();
         let ada = stranger("ada", once.reveal());
         let (one, other) = tokio::join!(people.sign_in(&ada, at(1)), people.sign_in(&ada, at(1)));
         let is_in = |answer: anyhow::Result<Answer>| matches!(answer.unwrap(), Answer::In(_));
@@ -110,7 +130,11 @@ async fn of_two_who_use_a_one_time_password_at_once_one_gets_in() {
 #[tokio::test]
 async fn a_one_time_password_does_not_wait_for_ever() {
     for (_store, people) in everybody().await {
-        let once = people.add("ada", at(0)).await.unwrap().unwrap();
+        let once = people
+            .add(("ada", &operator()), &root(), at(0))
+            .await
+            .unwrap()
+            .unwrap();
         let late = at(0) + ONE_TIME_LIFE;
         let answer = people.sign_in(&stranger("ada", once.reveal()), late).await;
         assert!(matches!(answer.unwrap(), Answer::Wrong));
@@ -120,7 +144,8 @@ async fn a_one_time_password_does_not_wait_for_ever() {
 #[tokio::test]
 async fn failures_are_slowed_down_and_kept_without_names_that_nobody_has() {
     for (_store, people) in everybody().await {
-        people.add("ada", at(0)).await.unwrap();
+        let made = people.add(("ada", &operator()), &root(), at(0)).await;
+        made.unwrap().unwrap();
         for name in ["ada", "hunter2-in-the-wrong-field", "bob\0", "", "ada"] {
             let answer = people.sign_in(&stranger(name, "guess"), at(1)).await;
             assert!(matches!(answer.unwrap(), Answer::Wrong), "{name}");
@@ -139,7 +164,11 @@ async fn failures_are_slowed_down_and_kept_without_names_that_nobody_has() {
 #[tokio::test]
 async fn a_session_ends_when_idle_when_old_when_told_and_when_reset() {
     for (_store, people) in everybody().await {
-        let once = people.add("ada", at(0)).await.unwrap().unwrap();
+        let once = people
+            .add(("ada", &operator()), &root(), at(0))
+            .await
+            .unwrap()
+            .unwrap();
         let first = enter(&people, &stranger("ada", once.reveal()), at(0)).await;
         let first = people.session(first.reveal(), at(0)).await.unwrap();
         let chosen = (None, &secret(NEW));
@@ -169,19 +198,26 @@ async fn a_session_ends_when_idle_when_old_when_told_and_when_reset() {
         assert!(counts(&left, 4).await.is_none());
 
         let reset = enter(&people, &ada, at(2)).await;
-        let again = people.reset("ada", at(3)).await.unwrap().unwrap();
+        let again = people.reset("ada", &root(), at(3)).await.unwrap().unwrap();
         assert!(counts(&reset, 4).await.is_none());
         let gone = enter(&people, &stranger("ada", again.reveal()), at(4)).await;
-        assert!(people.remove("ada", at(5)).await.unwrap());
+        let boss = ("grace", &Roles::from(Role::Administrator));
+        people.add(boss, &root(), at(5)).await.unwrap().unwrap();
+        people.remove("ada", &root(), at(5)).await.unwrap().unwrap();
         assert!(counts(&gone, 6).await.is_none());
-        assert!(people.reset("ada", at(7)).await.unwrap().is_none());
+        let none = people.reset("ada", &root(), at(7)).await.unwrap();
+        assert_eq!(none.unwrap_err(), Unfit::Missing);
     }
 }
 
 #[tokio::test]
 async fn nothing_that_opens_an_account_is_kept_as_it_is() {
     for (store, people) in everybody().await {
-        let once = people.add("ada", at(0)).await.unwrap().unwrap();
+        let once = people
+            .add(("ada", &operator()), &root(), at(0))
+            .await
+            .unwrap()
+            .unwrap();
         let session = enter(&people, &stranger("ada", once.reveal()), at(1)).await;
         let kept: String = sqlx::query_scalar("SELECT password FROM people_account")
             .fetch_one(store.read())
@@ -193,5 +229,43 @@ async fn nothing_that_opens_an_account_is_kept_as_it_is() {
             .await
             .unwrap();
         assert_ne!(hash, session.reveal().as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn roles_count_from_the_next_click_on_and_somebody_stays_administrator() {
+    let (boss, reader) = (
+        Roles::from(Role::Administrator),
+        Roles::from(Role::Security),
+    );
+    for (_store, people) in everybody().await {
+        let once = people.add(("ada", &boss), &root(), at(0)).await;
+        let once = once.unwrap().unwrap();
+        let secret = enter(&people, &stranger("ada", once.reveal()), at(0)).await;
+        let may = async |needs| {
+            let session = people.session(secret.reveal(), at(1)).await.unwrap();
+            session.unwrap().roles.may(needs)
+        };
+        assert!(may(Needs::People).await && may(Needs::See).await);
+
+        let become_reader = async || people.set_roles(("ada", &reader), &root(), at(1)).await;
+        let refused = become_reader().await.unwrap().unwrap_err();
+        assert_eq!(refused, Unfit::LastAdministrator);
+        let refused = people.remove("ada", &root(), at(1)).await.unwrap();
+        assert_eq!(refused.unwrap_err(), Unfit::LastAdministrator);
+        let none = ("ada", &Roles::default());
+        let refused = people.set_roles(none, &root(), at(1)).await.unwrap();
+        assert_eq!(refused.unwrap_err(), Unfit::NoRole);
+
+        let other = people.add(("grace", &boss), &root(), at(1)).await;
+        other.unwrap().unwrap();
+        become_reader().await.unwrap().unwrap();
+        assert!(!may(Needs::People).await && may(Needs::See).await);
+        let administrators = people.administrators().await.unwrap();
+        assert_eq!(administrators, ["grace"]);
+        let kept = people.happened(1).await.unwrap();
+        assert_eq!(kept[0].event, Event::Roles);
+        assert_eq!(kept[0].author.as_deref(), Some("root"));
+        assert_eq!(kept[0].detail.as_deref(), Some("security"));
     }
 }

@@ -2,7 +2,6 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::routing::get;
 use watchward_daemon::config::Live;
 
 use super::api::{
@@ -11,6 +10,7 @@ use super::api::{
 use super::held;
 use super::policy::Policy;
 use super::rows;
+use crate::people::Needs;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Tile, Tone, Visitor, page};
 
@@ -27,8 +27,10 @@ pub fn pages(store: Store, policy: Live<Policy>, hosts: Names) -> Pages {
     let (for_overview, for_host) = (room.clone(), room.clone());
     Pages::new()
         .entry("/networks", "Networks")
-        .route("/networks", get(networks))
-        .overview(move |visitor| overview(for_overview.clone(), visitor))
+        .get("/networks", Needs::See, networks)
+        .overview(Needs::See, move |visitor| {
+            overview(for_overview.clone(), visitor)
+        })
         .about_host(move |visitor, host| about_host(for_host.clone(), visitor, host))
         .with_state(room)
 }

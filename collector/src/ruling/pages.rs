@@ -3,10 +3,10 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::routing::get;
 
 use super::Ruling;
 use super::api::{History, standing};
+use crate::people::Needs;
 use crate::policy::versions::{self, Whole};
 use crate::web::{Answer, Frame, Pages, Sorry, Visitor, page};
 
@@ -17,8 +17,8 @@ const SHOWN: i64 = 200;
 pub(crate) fn pages(ruling: Ruling) -> Pages {
     Pages::new()
         .entry("/policy", "Policy")
-        .route("/policy", get(list))
-        .route("/policy/{number}", get(one))
+        .get("/policy", Needs::See, list)
+        .get("/policy/{number}", Needs::See, one)
         .with_state(ruling)
 }
 

@@ -5,7 +5,6 @@ use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use axum::{Extension, Form};
 use serde::Deserialize;
 use watchward_daemon::clock;
@@ -14,13 +13,14 @@ use super::guard::{Guest, SIGN_IN, SIGN_OUT};
 use super::page::{self, Frame, Sorry};
 use super::pages::Pages;
 use super::visitor::Visitor;
-use crate::people::{self, Stranger};
+use crate::people::{self, Needs, Stranger};
 
 /// The pages.
 pub(super) fn pages() -> Pages {
     Pages::new()
-        .open_route(SIGN_IN, get(show).post(sign_in))
-        .route(SIGN_OUT, post(sign_out))
+        .open_get(SIGN_IN, show)
+        .open_post(SIGN_IN, sign_in)
+        .post(SIGN_OUT, Needs::Own, sign_out)
 }
 
 #[derive(Template)]

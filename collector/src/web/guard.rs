@@ -16,8 +16,11 @@ use watchward_daemon::secret::Secret;
 
 use super::assets;
 use super::config::Config;
+use super::forbidden;
 use super::page::Sorry;
+use super::pages::Declared;
 use super::visitor::{Shell, Visitor};
+use crate::people::Needs;
 
 /// Where one signs in, and out.
 pub(super) const SIGN_IN: &str = "/sign-in";
@@ -49,10 +52,11 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(shell: Arc<Shell>, open: Vec<&'static str>, config: &Config) -> Self {
+    pub(super) fn new(shell: Arc<Shell>, routes: &[Declared], config: &Config) -> Self {
+        let open = routes.iter().filter(|route| route.needs.is_none());
         Self {
             shell,
-            open: open.into(),
+            open: open.map(|route| route.path).collect(),
             secure: config.is_secure(),
             behind_proxy: config.behind_proxy,
         }
@@ -149,12 +153,26 @@ pub(super) async fn pass(State(gate): State<Gate>, mut request: Request, next: N
                 session,
                 address,
                 now,
+                needs: Needs::Own,
                 shell: gate.shell,
                 path,
             });
             next.run(request).await
         }
     }
+}
+
+/// Lets those on who may. It stands before each page, where the page is declared.
+pub(super) async fn need(State(needs): State<Needs>, mut request: Request, next: Next) -> Response {
+    let Some(visitor) = request.extensions_mut().get_mut::<Visitor>() else {
+        return to_the_door(&request);
+    };
+    visitor.needs = needs;
+    if visitor.may(needs) {
+        return next.run(request).await;
+    }
+    let visitor = visitor.clone();
+    forbidden::answer(&visitor).await.into_response()
 }
 
 /// A person is sent to the door and comes back from there; a script hears that it may not.

@@ -7,9 +7,10 @@
 //! example):
 //!
 //! 1. **A path.** `pub fn pages(store: Store) -> Pages` names each path with
-//!    [`Pages::route`], and hands it the room's state. `lib.rs` adds it to the [`Site`]. Every path
-//!    needs somebody who has signed in, without a word more; what does not must say so with
-//!    [`Pages::open_route`], and a test lists those.
+//!    [`Pages::get`] or, for what is done there, [`Pages::post`], says there what it [`Needs`] of
+//!    whoever asks, and hands it the room's state. `lib.rs` adds it to the [`Site`]. What needs nobody
+//!    who has signed in says so with [`Pages::open_get`]. One table in `shown/tests` has every path
+//!    against every role: add yours.
 //! 2. **An entry in the navigation**: [`Pages::entry`], with the place it has there.
 //! 3. **A template**, `collector/templates/ROOM/NAME.html`, which begins with
 //!    `{% extends "layout.html" %}` and fills the blocks `main` and, if need be, `tools`. Its struct
@@ -24,13 +25,17 @@
 //!    `POST` of a form and answers with [`see`]; requests from elsewhere never reach it.
 //!
 //! A room that has something to say on the overview adds [`Pages::overview`], and on the page of one
-//! host [`Pages::about_host`]: a function that returns a [`Part`].
+//! host [`Pages::about_host`]: a function that returns a [`Part`]. A button that not everybody may
+//! press is shown where [`Frame::may`] says so.
+//!
+//! [`Needs`]: crate::people::Needs
 
 mod account;
 mod admin;
 mod assets;
 mod config;
 mod doors;
+mod forbidden;
 mod guard;
 mod listen;
 mod moment;
@@ -55,7 +60,7 @@ pub use assets::Assets;
 pub use config::{Config, PublicUrl};
 pub use moment::Moment;
 pub use page::{Answer, Entry, Frame, Html, Sorry, Tone, page, see};
-pub use pages::Pages;
+pub use pages::{Declared, Pages};
 pub use parameters::Parameters;
 pub use problem::Problem;
 pub use site::Site;

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::page::{self, Frame, page};
 use super::visitor::{Part, Tile, Visitor};
+use crate::people::Needs;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -16,7 +17,8 @@ struct Overview {
 pub(super) async fn show(visitor: Visitor) -> page::Answer {
     let mut parts = Vec::new();
     let mut tiles = Vec::new();
-    for tell in &visitor.shell.overview {
+    let all = visitor.shell.overview.iter();
+    for (_, tell) in all.filter(|(needs, _)| visitor.may(*needs)) {
         let mut part = tell(visitor.clone()).await?;
         tiles.append(&mut part.tiles);
         parts.push(part);

@@ -13,6 +13,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::assets::{ASSETS, Assets};
 use super::moment::Moment;
+use crate::people::{Needs, Roles};
 
 /// What a page's handler returns.
 pub type Answer = Result<Response, Sorry>;
@@ -40,6 +41,8 @@ pub struct Frame {
     pub title: String,
     /// Who is signed in.
     pub who: Option<String>,
+    /// What they may.
+    pub roles: Roles,
     /// Whether they have to choose a password before anything else.
     pub must_change: bool,
     /// The path of the page.
@@ -58,12 +61,18 @@ impl Frame {
         Self {
             title: title.to_owned(),
             who: None,
+            roles: Roles::default(),
             must_change: false,
             here: String::new(),
             entries: Arc::new([]),
             now: clock::now(),
             assets: &ASSETS,
         }
+    }
+
+    /// Whether who looks at it may; what they may not is not shown.
+    pub fn may(&self, needs: Needs) -> bool {
+        self.roles.may(needs)
     }
 
     /// A moment as a page shows it.

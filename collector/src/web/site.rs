@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware;
-use axum::routing::get;
 use tower_http::csrf::CsrfLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -17,12 +16,12 @@ use watchward_daemon::tasks::Tasks;
 use super::config::Config;
 use super::guard::{self, Gate};
 use super::listen::Listening;
-use super::page::Sorry;
-use super::pages::Pages;
+use super::page::{Entry, Sorry};
+use super::pages::{Declared, Pages};
 use super::places::Places;
 use super::visitor::Shell;
 use super::{account, assets, doors, overview};
-use crate::people::People;
+use crate::people::{Needs, People};
 
 /// How long a form may be, in bytes.
 const LONGEST_FORM: usize = 64 << 10;
@@ -41,8 +40,8 @@ impl Site {
     /// A site with what belongs to no room: the overview, signing in, accounts.
     pub fn new(people: People) -> Self {
         let own = doors::pages()
-            .route("/assets/{name}", get(assets::asset))
-            .route("/", get(overview::show))
+            .open_get("/assets/{name}", assets::asset)
+            .get("/", Needs::Own, overview::show)
             .entry("/", "Overview");
         Self { pages: own, people }
     }
@@ -53,10 +52,10 @@ impl Site {
         self
     }
 
-    /// Every path that there is, and those of them that need nobody to sign in; whatever lies under
-    /// `/assets/` needs nobody either.
-    pub fn paths(&self) -> (&[&'static str], &[&'static str]) {
-        (&self.pages.paths, &self.pages.open)
+    /// Every page that there is, and everything that can be done on one.
+    pub fn routes(&self) -> Vec<Declared> {
+        let last = account::pages(self.people.clone()).routes;
+        self.pages.routes.iter().cloned().chain(last).collect()
     }
 
     /// All paths behind the gate.
@@ -67,19 +66,22 @@ impl Site {
         let Self { pages, people } = self;
         let Pages {
             router,
-            open,
+            routes,
             entries,
             overview,
             about_host,
-            paths: _,
         } = pages.and(account::pages(people.clone()));
+        let shown = |entry: Entry| {
+            let page = |it: &&Declared| it.path == entry.path && it.method == Method::GET;
+            routes.iter().find(page).and_then(|it| it.needs)
+        };
         let shell = Arc::new(Shell {
             people,
-            entries: entries.into(),
+            entries: entries.into_iter().map(|it| (it, shown(it))).collect(),
             overview,
             about_host,
         });
-        let gate = Gate::new(shell, open, config);
+        let gate = Gate::new(shell, &routes, config);
         let mut csrf = CsrfLayer::new();
         if let Some(url) = &config.public_url {
             csrf = csrf

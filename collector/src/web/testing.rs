@@ -2,44 +2,34 @@
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, SET_COOKIE};
+use axum::http::header::{CONTENT_TYPE, COOKIE, HOST};
 use axum::http::{Request, Response, StatusCode};
 use tower::ServiceExt;
-use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 
 use super::{Config, Pages, Site};
-use crate::people::{self, People};
+use crate::people::{self, People, Role, Roles};
 use crate::store::Store;
 
-/// Somebody called `ada`, signed in.
+/// Somebody who has signed in.
 pub(crate) struct Browser {
     routes: Router,
     cookie: String,
 }
 
 impl Browser {
-    /// Signs in to a site with these pages.
+    /// Signs in as administrator to a site with these pages.
     pub(crate) async fn open(store: &Store, pages: Pages) -> Self {
-        let people = People::new(store.clone(), Live::fixed(people::Config::default()));
-        let once = people.add("ada", clock::now()).await.unwrap().unwrap();
-        let site = Site::new(people).with(pages);
-        let mut browser = Self {
-            routes: site.router(&Config::default()).unwrap(),
-            cookie: String::new(),
-        };
-        let once = once.reveal();
-        let form = format!("name=ada&password={once}");
-        browser.keep(&browser.send("/sign-in", &form).await);
-        let own = "a+long+sentence+of+her+own";
-        let form = format!("new={own}&again={own}");
-        browser.keep(&browser.send("/people/password", &form).await);
-        browser
+        Self::open_as(store, "ada", pages, &Role::Administrator.into()).await
     }
 
-    fn keep(&mut self, answer: &Response<Body>) {
-        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
-        self.cookie = cookie.split(';').next().unwrap().to_owned();
+    /// Signs in under this name and with these roles to a site with these pages.
+    pub(crate) async fn open_as(store: &Store, name: &str, pages: Pages, roles: &Roles) -> Self {
+        let people = People::new(store.clone(), Live::fixed(people::Config::default()));
+        let cookie = cookie(&people, name, roles).await;
+        let site = Site::new(people).with(pages);
+        let routes = site.router(&Config::default()).unwrap();
+        Self { routes, cookie }
     }
 
     /// Sends a form.
@@ -62,6 +52,12 @@ impl Browser {
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         text(answer).await
     }
+}
+
+/// The cookie of somebody of this name and with these roles.
+pub(crate) async fn cookie(people: &People, name: &str, roles: &Roles) -> String {
+    let secret = people::testing::session(people, name, roles).await;
+    format!("watchward={}", secret.reveal())
 }
 
 /// What an answer says.

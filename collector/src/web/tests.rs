@@ -9,7 +9,7 @@ use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 
 use super::*;
-use crate::people::{self, People};
+use crate::people::{self, Author, People, Role};
 use crate::store::testing::{self, Fresh};
 
 /// A site with one account, `ada`, and her one-time password.
@@ -22,7 +22,12 @@ struct Bench {
 async fn bench(config: &Config) -> Bench {
     let store = testing::stores(&[people::SCHEMA]).await.remove(0);
     let people = People::new(store.clone(), Live::fixed(people::Config::default()));
-    let once = people.add("ada", clock::now()).await.unwrap().unwrap();
+    let by = Author {
+        name: "root".to_owned(),
+        address: None,
+    };
+    let ada = ("ada", &Role::Administrator.into());
+    let once = people.add(ada, &by, clock::now()).await.unwrap().unwrap();
     let site = Site::new(people);
     Bench {
         routes: site.router(config).unwrap(),

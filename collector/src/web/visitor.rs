@@ -12,7 +12,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::assets::ASSETS;
 use super::page::{Entry, Frame, Html, Sorry, Tone};
-use crate::people::{People, Session};
+use crate::people::{Author, Needs, People, Session};
 
 /// Somebody who has signed in, and looks at a page.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct Visitor {
     pub address: Option<IpAddr>,
     /// When they asked.
     pub now: Timestamp,
+    /// What the page that they asked for needs.
+    pub(super) needs: Needs,
     pub(super) shell: Arc<Shell>,
     /// The path that they asked for.
     pub(super) path: String,
@@ -36,10 +38,31 @@ impl Visitor {
             who: Some(self.session.name.clone()),
             must_change: self.session.must_change,
             here: self.path.clone(),
-            entries: self.shell.entries.clone(),
+            roles: self.session.roles.clone(),
+            entries: self.entries(),
             now: self.now,
             assets: &ASSETS,
         }
+    }
+
+    /// Whether they may.
+    pub fn may(&self, needs: Needs) -> bool {
+        self.session.roles.may(needs)
+    }
+
+    /// Who they are, for what is kept of what they did.
+    pub fn author(&self) -> Author {
+        Author {
+            name: self.session.name.clone(),
+            address: self.address,
+        }
+    }
+
+    /// The entries of the navigation that they may follow.
+    fn entries(&self) -> Arc<[Entry]> {
+        let all = self.shell.entries.iter();
+        let open = all.filter(|(_, needs)| needs.is_some_and(|needs| self.may(needs)));
+        open.map(|(entry, _)| *entry).collect()
     }
 
     /// What every room has to say about this host.
@@ -54,12 +77,13 @@ impl Visitor {
         Ok(parts)
     }
 
-    /// Whether they are still signed in, for what goes on for long.
+    /// Whether they are still signed in and may see this still, for what goes on for long.
     ///
     /// # Errors
     /// The database's.
     pub async fn is_in(&self) -> sqlx::Result<bool> {
-        self.people().is_in(&self.session, clock::now()).await
+        let found = self.people().still(&self.session, clock::now()).await?;
+        Ok(found.is_some_and(|session| session.roles.may(self.needs)))
     }
 
     pub(super) fn people(&self) -> &People {
@@ -108,7 +132,8 @@ pub type TellOfHost =
 /// What every page can count on.
 pub(super) struct Shell {
     pub(super) people: People,
-    pub(super) entries: Arc<[Entry]>,
-    pub(super) overview: Vec<Tell>,
+    /// The navigation, and what each page there needs.
+    pub(super) entries: Vec<(Entry, Option<Needs>)>,
+    pub(super) overview: Vec<(Needs, Tell)>,
     pub(super) about_host: Vec<TellOfHost>,
 }

@@ -59,7 +59,9 @@ fn all_comes_back(ground: &Ground, [backup, restore]: [&str; 2]) -> Result<()> {
     ensure!(!others.contains("watchward."), "others can read {others}");
     let kept = ground.failures()?;
     more(kept + 30)?;
-    ground.centre.sh("watchward people add since-then")?;
+    ground
+        .centre
+        .sh("watchward people add since-then --role operator")?;
     follow(ground, "backup.md", restore)?;
     let people = until("the collector answers", SOON, || {
         ground.list("people").map(Some)

@@ -7,11 +7,11 @@ mod tail;
 
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::routing::get;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::access::Outcome;
 
 use super::rows::listing::{self, Wanted};
+use crate::people::Needs;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Visitor, page};
 
@@ -41,11 +41,13 @@ pub fn pages(store: Store, is_outside: &'static str, stop: Stop) -> Pages {
     let (for_overview, for_host) = (store.clone(), store.clone());
     Pages::new()
         .entry("/access", "Access")
-        .route("/access", get(list))
-        .route("/access/tail", get(tail::tail))
-        .route("/access/access.csv", get(sheet::csv))
-        .route("/access/access.jsonl", get(sheet::jsonl))
-        .overview(move |visitor| overview(for_overview.clone(), visitor))
+        .get("/access", Needs::See, list)
+        .get("/access/tail", Needs::See, tail::tail)
+        .get("/access/access.csv", Needs::See, sheet::csv)
+        .get("/access/access.jsonl", Needs::See, sheet::jsonl)
+        .overview(Needs::See, move |visitor| {
+            overview(for_overview.clone(), visitor)
+        })
         .about_host(move |visitor, host| about_host(for_host.clone(), visitor, host))
         .with_state(Has {
             store,

@@ -5,7 +5,6 @@ mod silences;
 use askama::Template;
 use axum::Form;
 use axum::extract::{Path, Query, State};
-use axum::routing::{get, post};
 use serde::Deserialize;
 use watchward_protocol::time::Timestamp;
 
@@ -14,6 +13,7 @@ use super::message::{Incident, State as Told};
 use super::rows::{self, Happened, Sent, Wanted};
 use super::silence::{self, Silence};
 use super::{Rules, Severity};
+use crate::people::Needs;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Sorry, Tile, Tone, Visitor, page, see};
 
@@ -32,12 +32,15 @@ pub fn pages(store: Store, rules: Rules) -> Pages {
     let (for_overview, for_host) = (has.clone(), has.clone());
     Pages::new()
         .entry("/incidents", "Incidents")
-        .route("/incidents", get(list))
-        .route("/incidents/{code}", get(one))
-        .route("/incidents/{code}/ack", post(acknowledge))
-        .route("/silences", get(silences::list).post(silences::add))
-        .route("/silences/{id}/end", post(silences::end))
-        .overview(move |visitor| overview(for_overview.clone(), visitor))
+        .get("/incidents", Needs::See, list)
+        .get("/incidents/{code}", Needs::See, one)
+        .post("/incidents/{code}/ack", Needs::Answer, acknowledge)
+        .get("/silences", Needs::See, silences::list)
+        .post("/silences", Needs::Answer, silences::add)
+        .post("/silences/{id}/end", Needs::Answer, silences::end)
+        .overview(Needs::See, move |visitor| {
+            overview(for_overview.clone(), visitor)
+        })
         .about_host(move |visitor, host| about_host(for_host.clone(), visitor, host))
         .with_state(has)
 }

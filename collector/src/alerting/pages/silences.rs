@@ -15,6 +15,7 @@ use super::super::silence::{NewSilence, Scope, Silence};
 use super::super::{add_silence, end_silence, silences};
 use super::Has;
 use crate::asked::Moment;
+use crate::people::Needs;
 use crate::web::{Answer, Frame, Sorry, Visitor, page, see};
 
 /// How many silences that are over are shown.

@@ -2,13 +2,12 @@
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
+use axum::http::header::{COOKIE, LOCATION};
 use axum::http::{Request, Response, StatusCode};
 use tower::ServiceExt;
-use watchward_daemon::clock;
 
 use super::*;
-use crate::people::{self, People};
+use crate::people::{self, People, Role};
 use crate::web::{self, Site};
 
 /// A browser in which somebody has signed in.
@@ -20,29 +19,12 @@ struct Browser {
 impl Browser {
     async fn open(store: &Store) -> Self {
         let people = People::new(store.clone(), Live::fixed(people::Config::default()));
-        let once = people.add("ada", clock::now()).await.unwrap().unwrap();
+        let cookie = web::testing::cookie(&people, "ada", &Role::Security.into()).await;
         let policy = Live::fixed(Policy::default());
         let site = Site::new(people);
         let site = site.with(pages(store.clone(), policy, Bell::default()));
         let routes = site.router(&web::Config::default()).unwrap();
-        let mut browser = Self {
-            routes,
-            cookie: String::new(),
-        };
-        let once = once.reveal().to_owned();
-        browser
-            .sign_in(&format!("name=ada&password={once}"), "/sign-in")
-            .await;
-        let own = "a long sentence of her own";
-        let form = format!("new={own}&again={own}").replace(' ', "+");
-        browser.sign_in(&form, "/people/password").await;
-        browser
-    }
-
-    async fn sign_in(&mut self, form: &str, path: &str) {
-        let answer = self.ask(path, Some(form)).await;
-        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
-        self.cookie = cookie.split(';').next().unwrap().to_owned();
+        Self { routes, cookie }
     }
 
     async fn ask(&self, path: &str, form: Option<&str>) -> Response<Body> {

@@ -5,6 +5,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::time::Timestamp;
 
+use super::super::role::{Role, Roles};
 use super::event::Event;
 use super::time;
 use crate::store::{Store, Tx};
@@ -14,6 +15,7 @@ use crate::store::{Store, Tx};
 #[expect(missing_docs, reason = "they say what they are")]
 pub struct Account {
     pub name: String,
+    pub roles: Roles,
     /// Whether a one-time password has to be changed still.
     pub must_change: bool,
     pub created_at: Timestamp,
@@ -42,19 +44,20 @@ pub(in crate::people) async fn is_somebody(store: &Store) -> sqlx::Result<bool> 
 /// Adds an account with a one-time password, unless there is one of this name: its number.
 pub(in crate::people) async fn add(
     tx: &mut Tx,
-    name: &str,
+    (name, roles): (&str, &Roles),
     password: &str,
     (now, until): (Timestamp, Timestamp),
 ) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar(
         "INSERT INTO people_account \
-         (name, password, must_change, usable_until, created_at, changed_at) \
-         VALUES ($1, $2, 1, $3, $4, $4) ON CONFLICT (name) DO NOTHING RETURNING id",
+         (name, password, must_change, usable_until, created_at, changed_at, roles) \
+         VALUES ($1, $2, 1, $3, $4, $4, $5) ON CONFLICT (name) DO NOTHING RETURNING id",
     )
     .bind(name)
     .bind(password)
     .bind(until.as_micros())
     .bind(now.as_micros())
+    .bind(roles.to_string())
     .fetch_optional(&mut **tx)
     .await
 }
@@ -124,6 +127,38 @@ pub(in crate::people) async fn set_password(
     Ok(())
 }
 
+/// Gives an account other roles.
+pub(in crate::people) async fn set_roles(
+    tx: &mut Tx,
+    account: i64,
+    roles: &Roles,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE people_account SET roles = $2 WHERE id = $1")
+        .bind(account)
+        .bind(roles.to_string())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// The numbers of all administrators. They are locked until the transaction ends, so that of two who
+/// remove each other one stays.
+pub(in crate::people) async fn administrators(tx: &mut Tx) -> sqlx::Result<Vec<i64>> {
+    let rows = sqlx::query(
+        "UPDATE people_account SET roles = roles WHERE roles LIKE '%administrator%' \
+         RETURNING id, roles",
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut found = Vec::new();
+    for row in rows {
+        if Roles::kept(&row.try_get::<String, _>(1)?).has(&Role::Administrator) {
+            found.push(row.try_get(0)?);
+        }
+    }
+    Ok(found)
+}
+
 /// Removes an account.
 pub(in crate::people) async fn remove(tx: &mut Tx, account: i64) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM people_account WHERE id = $1")
@@ -136,7 +171,7 @@ pub(in crate::people) async fn remove(tx: &mut Tx, account: i64) -> sqlx::Result
 /// Every account, by name.
 pub(in crate::people) async fn accounts(store: &Store) -> sqlx::Result<Vec<Account>> {
     let rows = sqlx::query(
-        "SELECT a.name, a.must_change, a.created_at, a.changed_at, \
+        "SELECT a.name, a.roles, a.must_change, a.created_at, a.changed_at, \
          (SELECT MAX(at) FROM people_event e WHERE e.account = a.id AND e.event = $1) AS last_in, \
          (SELECT COUNT(*) FROM people_session s WHERE s.account = a.id) AS sessions \
          FROM people_account a ORDER BY a.name",
@@ -148,6 +183,7 @@ pub(in crate::people) async fn accounts(store: &Store) -> sqlx::Result<Vec<Accou
         let last: Option<i64> = row.try_get("last_in")?;
         Ok(Account {
             name: row.try_get("name")?,
+            roles: Roles::kept(&row.try_get::<String, _>("roles")?),
             must_change: row.try_get::<i64, _>("must_change")? != 0,
             created_at: time(row, "created_at")?,
             changed_at: time(row, "changed_at")?,

@@ -29,10 +29,12 @@ pub enum Event {
     Added,
     /// An account was removed.
     Removed,
+    /// An account got other roles.
+    Roles,
 }
 
 impl Event {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::SignedIn,
         Self::Failed,
         Self::SignedOut,
@@ -40,6 +42,7 @@ impl Event {
         Self::Reset,
         Self::Added,
         Self::Removed,
+        Self::Roles,
     ];
 
     /// What happened, in words.
@@ -52,6 +55,7 @@ impl Event {
             Self::Reset => "got a one-time password",
             Self::Added => "account made",
             Self::Removed => "account removed",
+            Self::Roles => "got other roles",
         }
     }
 
@@ -59,7 +63,7 @@ impl Event {
     pub const fn tone(self) -> &'static str {
         match self {
             Self::SignedIn | Self::Changed => "good",
-            Self::Failed | Self::Reset => "warn",
+            Self::Failed | Self::Reset | Self::Roles => "warn",
             Self::SignedOut | Self::Added | Self::Removed => "dim",
         }
     }
@@ -78,28 +82,85 @@ pub struct Happened {
     pub event: Event,
     /// `None` where the name was nobody's.
     pub name: Option<String>,
+    /// Who did it to them; `None` if they did it themselves.
+    pub author: Option<String>,
+    pub address: Option<IpAddr>,
+    /// What else there is to say.
+    pub detail: Option<String>,
+}
+
+/// Who changes somebody's account.
+#[derive(Clone, Debug)]
+pub struct Author {
+    /// Their name: of their account here, or on the collector's host.
+    pub name: String,
+    /// From where, where that can be known.
     pub address: Option<IpAddr>,
 }
 
-/// Keeps what happened, to whose account, and from where.
-pub(in crate::people) async fn remember(
-    tx: &mut Tx,
-    now: Timestamp,
+/// Something that happened, on its way to be kept.
+#[derive(Clone, Debug)]
+pub(in crate::people) struct Note<'a> {
     event: Event,
-    who: Option<(i64, &str)>,
+    account: Option<(i64, &'a str)>,
+    author: Option<&'a str>,
     address: Option<IpAddr>,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO people_event (at, event, account, name, address) VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(now.as_micros())
-    .bind(event.words())
-    .bind(who.map(|who| who.0))
-    .bind(who.map(|who| who.1.to_owned()))
-    .bind(address.map(|address| sixteen(address).to_vec()))
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    detail: Option<String>,
+}
+
+impl<'a> Note<'a> {
+    pub(in crate::people) fn of(event: Event) -> Self {
+        Self {
+            event,
+            account: None,
+            author: None,
+            address: None,
+            detail: None,
+        }
+    }
+
+    /// Whose account it happened to, if it is anybody's.
+    pub(in crate::people) fn about(self, account: impl Into<Option<(i64, &'a str)>>) -> Self {
+        let account = account.into();
+        Self { account, ..self }
+    }
+
+    /// From where, where that can be known.
+    pub(in crate::people) fn from(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
+    }
+
+    /// Who did it to somebody.
+    pub(in crate::people) fn by(self, author: &'a Author) -> Self {
+        Self {
+            author: Some(&author.name),
+            address: author.address,
+            ..self
+        }
+    }
+
+    pub(in crate::people) fn saying(self, detail: impl Into<String>) -> Self {
+        let detail = Some(detail.into());
+        Self { detail, ..self }
+    }
+
+    /// Keeps it.
+    pub(in crate::people) async fn keep(self, tx: &mut Tx, now: Timestamp) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO people_event (at, event, account, name, address, author, detail) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(now.as_micros())
+        .bind(self.event.words())
+        .bind(self.account.map(|who| who.0))
+        .bind(self.account.map(|who| who.1.to_owned()))
+        .bind(self.address.map(|address| sixteen(address).to_vec()))
+        .bind(self.author.map(str::to_owned))
+        .bind(self.detail)
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
 }
 
 /// Whether somebody signed in to this account from this address since then.
@@ -135,7 +196,9 @@ pub(in crate::people) async fn happened(store: &Store, limit: i64) -> sqlx::Resu
             at: time(row, "at")?,
             event: Event::of(&row.try_get::<String, _>("event")?)?,
             name: row.try_get("name")?,
+            author: row.try_get("author")?,
             address: address.map(value::address),
+            detail: row.try_get("detail")?,
         })
     };
     rows.iter().map(happened).collect()

@@ -14,7 +14,8 @@ use crate::store::{Schema, Tx};
 /// has nothing is, because it may be a password typed in the wrong field.
 pub const SCHEMA: Schema = Schema {
     room: "people",
-    steps: &["CREATE TABLE people_account (
+    steps: &[
+        "CREATE TABLE people_account (
             id {id}, name TEXT NOT NULL UNIQUE, password TEXT NOT NULL,
             must_change BIGINT NOT NULL, usable_until BIGINT, created_at BIGINT NOT NULL,
             changed_at BIGINT NOT NULL);
@@ -25,7 +26,13 @@ pub const SCHEMA: Schema = Schema {
         CREATE TABLE people_event (
             id {id}, at BIGINT NOT NULL, event TEXT NOT NULL, account BIGINT, name TEXT,
             address {bytes});
-        CREATE INDEX people_event_account ON people_event (account, event, at)"],
+        CREATE INDEX people_event_account ON people_event (account, event, at)",
+        // Who had an account before there were roles could do everything, and may still.
+        "ALTER TABLE people_account ADD COLUMN roles TEXT NOT NULL DEFAULT '';
+        UPDATE people_account SET roles = 'administrator';
+        ALTER TABLE people_event ADD COLUMN author TEXT;
+        ALTER TABLE people_event ADD COLUMN detail TEXT",
+    ],
 };
 
 /// Forgets sessions that began, and what happened, before these times; nobody is told of it.

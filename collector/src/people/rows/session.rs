@@ -3,6 +3,7 @@
 use sqlx::Row;
 use watchward_protocol::time::Timestamp;
 
+use super::super::role::Roles;
 use super::time;
 use crate::store::{Store, Tx};
 
@@ -13,6 +14,8 @@ pub struct Session {
     pub account: i64,
     /// Their account's name.
     pub name: String,
+    /// What they may.
+    pub roles: Roles,
     /// Whether they have to choose a password before anything else.
     pub must_change: bool,
     pub(in crate::people) hash: [u8; 32],
@@ -43,7 +46,7 @@ pub(in crate::people) async fn session(
     (began, used): (Timestamp, Timestamp),
 ) -> sqlx::Result<Option<(Session, Timestamp)>> {
     let row = sqlx::query(
-        "SELECT a.id, a.name, a.must_change, s.seen_at \
+        "SELECT a.id, a.name, a.must_change, a.roles, s.seen_at \
          FROM people_session s JOIN people_account a ON a.id = s.account \
          WHERE s.hash = $1 AND s.created_at > $2 AND s.seen_at > $3",
     )
@@ -57,6 +60,7 @@ pub(in crate::people) async fn session(
             account: row.try_get(0)?,
             name: row.try_get(1)?,
             must_change: row.try_get::<i64, _>(2)? != 0,
+            roles: Roles::kept(&row.try_get::<String, _>(3)?),
             hash,
         };
         Ok((session, time(&row, "seen_at")?))

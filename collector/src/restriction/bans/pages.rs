@@ -5,7 +5,6 @@ use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
 use serde::Deserialize;
 use watchward_daemon::config::Live;
 use watchward_protocol::restriction::Veto;
@@ -14,6 +13,7 @@ use super::api::{Asked, Room, Shown, shown};
 use super::wish::{NewBan, Unfit};
 use super::{Spread, people};
 use crate::asked::{Addresses, Moment};
+use crate::people::Needs;
 use crate::restriction::policy::Policy;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Pages, Visitor, page, see};
@@ -25,9 +25,10 @@ const MOST: u32 = 500;
 pub fn pages(store: Store, policy: Live<Policy>, spread: Spread) -> Pages {
     Pages::new()
         .entry("/bans", "Bans")
-        .route("/bans", get(list).post(add))
-        .route("/bans/lift", post(lift))
-        .route("/bans/pin", post(pin))
+        .get("/bans", Needs::See, list)
+        .post("/bans", Needs::Ban, add)
+        .post("/bans/lift", Needs::Ban, lift)
+        .post("/bans/pin", Needs::Ban, pin)
         .with_state(Room {
             store,
             policy,

@@ -1,9 +1,6 @@
-//! What is open to whom, and what rooms show of each other's facts.
+//! What rooms show of each other's facts.
 
-use axum::body::Body;
-use axum::http::header::LOCATION;
-use axum::http::{Request, StatusCode};
-use tower::ServiceExt;
+mod roles;
 
 use watchward_protocol::access::{
     AccessEvent, Action, Outcome, Peer, Service, Trust, Tunnel, User,
@@ -17,65 +14,6 @@ use crate::store::testing;
 use crate::web::testing::Browser;
 use crate::{SCHEMAS, people};
 use watchward_daemon::clock;
-
-/// What needs nobody who has signed in.
-const OPEN: &[&str] = &["/sign-in", "/metrics", "/-/healthy", "/-/ready"];
-
-#[tokio::test]
-async fn every_path_but_those_that_say_so_needs_somebody_who_has_signed_in() {
-    for store in testing::stores(SCHEMAS).await {
-        let folder = tempfile::tempdir().unwrap();
-        let hosts = hosts::Config {
-            authority: folder.path().join("authority.pem"),
-            ..hosts::Config::default()
-        };
-        let shown = Shown {
-            store: store.clone(),
-            people: People::new(store.clone(), Live::fixed(people::Config::default())),
-            hosts: Hosts::open(store.clone(), Live::fixed(hosts), clock::now()).unwrap(),
-            alerting: alerting::Rules::default(),
-            rules: Live::fixed(restriction::Policy::default()),
-            key_rules: Live::fixed(keys::Policy::default()),
-            spread: restriction::Spread::open(&store, clock::now())
-                .await
-                .unwrap()
-                .0,
-            bell: Bell::default(),
-            web: Live::fixed(web::Config::default()),
-            committing: watch::channel(None).1,
-            ruling: ruling::testing::idle(&store).await,
-            questions: Questions::default(),
-        };
-        let site = site(&shown, Stop::new());
-        let (paths, open) = site.paths();
-        assert_eq!(open, OPEN);
-        let closed: Vec<_> = paths
-            .iter()
-            .filter(|path| !open.contains(path) && !path.starts_with("/assets/"))
-            .map(|path| path.replace(['{', '}'], "x"))
-            .chain(["/nowhere".to_owned(), "/sign-in/".to_owned()])
-            .collect();
-        assert!(closed.len() > 3, "{closed:?}");
-        let routes = site.router(&web::Config::default()).unwrap();
-        for path in &closed {
-            for (method, status) in [
-                ("GET", StatusCode::SEE_OTHER),
-                ("HEAD", StatusCode::SEE_OTHER),
-                ("POST", StatusCode::UNAUTHORIZED),
-                ("DELETE", StatusCode::UNAUTHORIZED),
-            ] {
-                let asked = Request::builder().method(method).uri(path);
-                let asked = asked.body(Body::empty()).unwrap();
-                let answer = routes.clone().oneshot(asked).await.unwrap();
-                assert_eq!(answer.status(), status, "{method} {path}");
-                if status == StatusCode::SEE_OTHER {
-                    let to = answer.headers()[LOCATION].to_str().unwrap();
-                    assert!(to.starts_with("/sign-in"), "{path}: {to}");
-                }
-            }
-        }
-    }
-}
 
 /// A login of somebody from somewhere.
 fn login(seq: u64, user: &str, address: &str) -> Heard<AccessEvent> {

@@ -1,0 +1,28 @@
+//! What somebody is told who may not: which roles may, and who can give them one.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+
+use super::page::{Answer, Frame, page};
+use super::visitor::Visitor;
+use crate::people::Role;
+
+#[derive(Template)]
+#[template(path = "forbidden.html")]
+struct Forbidden {
+    frame: Frame,
+    /// The roles that may.
+    roles: Vec<Role>,
+    administrators: Vec<String>,
+}
+
+/// Says so, to somebody who has signed in.
+pub(super) async fn answer(visitor: &Visitor) -> Answer {
+    let shown = page(&Forbidden {
+        frame: visitor.frame("Not for you"),
+        roles: visitor.needs.roles().collect(),
+        administrators: visitor.people().administrators().await?,
+    })?;
+    Ok((StatusCode::FORBIDDEN, shown).into_response())
+}
