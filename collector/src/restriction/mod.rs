@@ -154,10 +154,8 @@ pub async fn hear(
         if let News::Banned(banned) = &report.news {
             let at = report.at.min(now);
             let cause = bans::Cause { host, at, banned };
-            causes
-                .entry(bans::whom(banned.net))
-                .or_default()
-                .push(cause);
+            let whom = networks::canonical(banned.net.trunc());
+            causes.entry(whom).or_default().push(cause);
         }
     }
     let changed = match causes.is_empty() {

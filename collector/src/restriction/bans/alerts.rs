@@ -4,14 +4,14 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::text::Foreign;
 
 use crate::alerting::{Alert, Severity, cut};
-use crate::restriction::rows::ban::New;
+use crate::restriction::rows::ban::Row;
 
 /// A host shut out somebody of ours.
-pub(super) fn inside(ban: &New, (id, host): (HostId, &str), whose: &str) -> Alert {
+pub(super) fn inside(ban: &Row, (id, host): (HostId, &str), whose: &str) -> Alert {
     let (net, until) = (ban.net, ban.until);
     let shown = Foreign::from(host).shortened(30);
     let detail = format!(
-        "{shown} shut out {net} until {until} at the latest, after {}.\n\
+        "{shown} shut out {net} until {until}, after {}.\n\
          Not spread: it is {whose}, so it holds on {shown} alone.",
         ban.reason
     );

@@ -59,7 +59,7 @@ pub struct Shown {
     pub at: Timestamp,
     /// Who is shut out.
     pub net: String,
-    /// The host that decided it first.
+    /// The host on whose word it holds.
     pub host: Option<String>,
     /// The hosts that decided it, at most 16.
     pub hosts: Vec<String>,
@@ -102,27 +102,28 @@ pub struct Vetoed {
 
 impl Shown {
     fn of(kept: Kept, now: Timestamp) -> Self {
-        let lines = kept.evidence.split(|byte| *byte == b'\n');
+        let (id, row, repeats) = (kept.id, kept.row, kept.repeats);
+        let lines = row.evidence.split(|byte| *byte == b'\n');
         let lines = lines.filter(|line| !line.is_empty());
         let (at, by, why) = match kept.ended {
             Some((at, by, why)) => (Some(at), Some(by), Some(why)),
             None => (None, None, None),
         };
         Self {
-            id: kept.id,
-            at: kept.decided_at,
-            net: kept.net.to_string(),
-            host: kept.host,
+            id,
+            at: row.decided_at,
+            net: row.net.to_string(),
+            host: row.host.map(|(_, name)| name),
             hosts: Vec::new(),
-            author: kept.author,
-            reason: kept.reason,
-            until: kept.until,
-            pinned: kept.pinned,
-            times: kept.times,
-            repeats: kept.repeats,
+            author: row.author,
+            reason: row.reason,
+            until: row.until,
+            pinned: row.pinned,
+            times: row.times,
+            repeats,
             evidence: lines.map(|line| Foreign::from(line).to_string()).collect(),
-            unspread: kept.unspread,
-            holds: kept.holds && kept.until > now,
+            unspread: row.unspread,
+            holds: row.holds && row.until > now,
             lifted_at: at,
             lifted_by: by,
             lifted_why: why,
@@ -182,7 +183,7 @@ pub(super) async fn shown(store: &Store, asked: Asked, now: Timestamp) -> sqlx::
         vetoes.entry(net).or_default().push(Vetoed { host, why });
     }
     let whole = |ban: Kept| {
-        let vetoed = vetoes.get(&ban.net).cloned().unwrap_or_default();
+        let vetoed = vetoes.get(&ban.row.net).cloned().unwrap_or_default();
         Shown {
             hosts: hosts.remove(&ban.id).unwrap_or_default(),
             vetoed,

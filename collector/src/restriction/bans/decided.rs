@@ -9,18 +9,15 @@ use watchward_protocol::restriction::bucket;
 use watchward_protocol::time::Timestamp;
 
 use super::alerts;
-use super::judge::{self, Cause, Causes, Ours, SEVERAL};
+use super::judge::{self, Cause, Causes, Ours, SEVERAL, Share};
 use super::people::is_ours;
+use super::wish;
 use crate::alerting;
 use crate::restriction::Config;
 use crate::restriction::networks::Networks;
-use crate::restriction::rows::ban::{self, New};
-use crate::restriction::rows::{held, standing};
+use crate::restriction::rows::ban::{self, Row};
+use crate::restriction::rows::{standing, vantage};
 use crate::store::Tx;
-
-/// How many bans that hold everywhere one host may have decided: what is beyond holds on it alone,
-/// so that no host can have everybody shut out of all others.
-const MOST_OF_A_HOST: i64 = 5_000;
 
 /// Keeps what hosts decided, and has it hold everywhere; says whether hosts are to hear of it.
 pub(in crate::restriction) async fn absorb(
@@ -44,10 +41,12 @@ pub(in crate::restriction) async fn absorb(
         networks,
         addresses: &known.ours,
     };
-    let judged = causes
-        .iter()
-        .map(|(net, causes)| known.judge(net, causes, (ours, config), now));
-    let judged: Vec<_> = judged.flatten().collect();
+    let mut shares = shares(tx, &causes).await?;
+    let judged = causes.iter().filter_map(|(net, causes)| {
+        let by = (ours, config);
+        known.judge((net, causes), by, &mut shares, now)
+    });
+    let judged: Vec<_> = judged.collect();
     let numbers = ban::begin(tx, &judged).await?;
     decided(tx, &causes, &numbers).await?;
     let mut changed: BTreeSet<u8> = known.changed(&judged).map(|new| bucket(&new.net)).collect();
@@ -62,8 +61,6 @@ pub(in crate::restriction) async fn absorb(
 struct Known {
     standing: BTreeMap<IpNet, ban::Standing>,
     before: BTreeMap<IpNet, i64>,
-    /// Hosts whose bans hold on them alone, because there are so many.
-    beyond: BTreeSet<HostId>,
     /// Addresses of ours, and whose each is.
     ours: BTreeMap<IpAddr, String>,
 }
@@ -76,80 +73,105 @@ impl Known {
         now: Timestamp,
     ) -> sqlx::Result<Self> {
         let nets: Vec<_> = causes.keys().copied().collect();
-        let hosts: BTreeSet<_> = causes.values().flatten().map(|one| one.host.id).collect();
-        let mut beyond = BTreeSet::new();
-        for host in hosts {
-            if ban::count_of(tx, host).await? >= MOST_OF_A_HOST {
-                beyond.insert(host);
-            }
-        }
-        let homes = held::homes(tx).await?.into_iter();
-        let homes = homes.map(|(address, host)| (address, format!("the host {host}")));
+        let sites = vantage::sites(&mut **tx).await?.into_iter();
+        let homes = sites.flat_map(|(_, host, addresses)| {
+            let whose = format!("the host {host}");
+            addresses
+                .into_iter()
+                .map(move |address| (address, whose.clone()))
+        });
         let own = nets.iter().filter(|net| is_ours(net));
         let own = own.map(|net| (net.addr(), "this collector".to_owned()));
         Ok(Self {
             ours: homes.chain(own).collect(),
             standing: ban::standing(tx, &nets).await?,
             before: ban::before(tx, &nets, now - config.ban_again.duration()).await?,
-            beyond,
         })
     }
 
-    /// The ban that follows, of the host that decided first.
+    /// Whether it is shut out everywhere already.
+    fn is_spread(&self, net: &IpNet) -> bool {
+        self.standing.get(net).is_some_and(|known| known.spread)
+    }
+
+    /// The ban that follows: everywhere on the word of the first host that may say so, or on the first
+    /// host alone.
     fn judge(
         &self,
-        net: &IpNet,
-        causes: &[Cause<'_>],
+        (net, causes): (&IpNet, &[Cause<'_>]),
         (ours, config): (Ours<'_>, &Config),
+        shares: &mut Shares,
         now: Timestamp,
-    ) -> Option<New> {
+    ) -> Option<Row> {
         let (first, last) = (causes.first()?, causes.last()?);
         let before = self.before.get(net).copied().unwrap_or(0);
         let times = match self.standing.get(net) {
             Some(standing) => standing.times,
             None => before + 1,
         };
-        let until = |one: &Cause<'_>| {
-            let at = one.at.min(now);
-            judge::until(at, (times, one.banned.until), config)
+        let everywhere = |one: &Cause<'_>| judge::until(one.at.min(now), times, config, now);
+        let everywhere = causes.iter().map(everywhere).max()?;
+        let (mut host, mut unspread) = (first.host, ours.unspread(net));
+        if unspread.is_none() && everywhere > now && !self.is_spread(net) {
+            match causes.iter().find(|one| takes(shares, one, net)) {
+                Some(payer) => host = payer.host,
+                None => unspread = Some(format!("{} decided too many that hold", host.name)),
+            }
+        }
+        let until = match unspread {
+            None => everywhere,
+            Some(_) => {
+                let own = causes.iter().map(|one| one.banned.until).max()?;
+                own.min(now + wish::LONGEST)
+            }
         };
-        let until = causes.iter().map(until).max()?;
-        let beyond = self
-            .beyond
-            .contains(&first.host.id)
-            .then(|| format!("{} has shut out {MOST_OF_A_HOST} others", first.host.name));
-        let tries = causes.iter().map(|one| i64::from(one.banned.tries)).sum();
-        let accounts = causes
-            .iter()
-            .map(|one| i64::from(one.banned.accounts))
-            .max();
-        Some(New {
+        let holds = until > now;
+        Some(Row {
             net: *net,
-            host: Some((first.host.id, first.host.name.clone())),
+            host: Some((host.id, host.name.clone())),
             author: None,
             reason: judge::reason(last.banned),
             decided_at: first.at.min(now),
             until,
             pinned: false,
-            times,
-            tries,
-            accounts: accounts.unwrap_or(0),
+            // What was over before it was heard of held nowhere but on its host.
+            times: if holds { times } else { before },
             evidence: judge::evidence(&last.banned.lines),
-            unspread: ours.unspread(net).or(beyond),
-            holds: until > now,
+            unspread,
+            holds,
         })
     }
 
     /// What of this hosts have not heard.
-    fn changed<'a>(&'a self, judged: &'a [New]) -> impl Iterator<Item = &'a New> {
+    fn changed<'a>(&'a self, judged: &'a [Row]) -> impl Iterator<Item = &'a Row> {
         judged.iter().filter(|new| {
             let news = match self.standing.get(&new.net) {
-                Some(standing) => !standing.pinned && new.until > standing.until,
+                Some(standing) if standing.spread => !standing.pinned && new.until > standing.until,
+                Some(_) => true,
                 None => new.holds,
             };
             news && new.unspread.is_none()
         })
     }
+}
+
+/// How much each host has others shut out.
+type Shares = BTreeMap<HostId, Share>;
+
+async fn shares(tx: &mut Tx, causes: &Causes<'_>) -> sqlx::Result<Shares> {
+    let hosts: BTreeSet<_> = causes.values().flatten().map(|one| one.host.id).collect();
+    let mut shares = Shares::new();
+    for host in hosts {
+        let share = Share::of(ban::count_of(tx, host).await?);
+        shares.insert(host, share);
+    }
+    Ok(shares)
+}
+
+/// Whether a host may have one more shut out; if so, that is counted.
+fn takes(shares: &mut Shares, one: &Cause<'_>, net: &IpNet) -> bool {
+    let share = shares.entry(one.host.id).or_default();
+    share.take(bucket(net))
 }
 
 /// Notes which hosts decided what.
@@ -173,25 +195,24 @@ async fn decided(
 /// Shuts out the whole /56 of which several /64 are; says the buckets that this changed.
 async fn customers(
     tx: &mut Tx,
-    judged: &[New],
+    judged: &[Row],
     (ours, config): (Ours<'_>, &Config),
     now: Timestamp,
 ) -> sqlx::Result<Vec<u8>> {
-    let of = |new: &New| Some((judge::customer(&new.net)?, new.clone()));
+    let of = |new: &Row| Some((judge::customer(&new.net)?, new.clone()));
     let news = judged
         .iter()
         .filter(|new| new.holds && new.unspread.is_none());
-    let wide: BTreeMap<IpNet, New> = news.filter_map(of).collect();
+    let wide: BTreeMap<IpNet, Row> = news.filter_map(of).collect();
     let mut new = Vec::new();
     for (net, of) in wide {
         let count = ban::count_within(tx, &net, of.net.prefix_len()).await?;
         if count < SEVERAL || ours.whose(&net).is_some() {
             continue;
         }
-        new.push(New {
+        new.push(Row {
             net,
             reason: format!("{count} of its /64 are shut out: {}", of.reason),
-            tries: 0,
             ..of
         });
     }
@@ -201,14 +222,14 @@ async fn customers(
     new.retain(|new| !standing.contains_key(&new.net));
     for new in &mut new {
         new.times = before.get(&new.net).copied().unwrap_or(0) + 1;
-        new.until = judge::until(new.decided_at, (new.times, new.until), config);
+        new.until = judge::until(new.decided_at, new.times, config, now);
     }
     ban::begin(tx, &new).await?;
     Ok(new.iter().map(|new| bucket(&new.net)).collect())
 }
 
 /// Tells of bans that hit somebody of ours: they hold on their host alone.
-async fn tell(tx: &mut Tx, judged: &[New], ours: Ours<'_>, now: Timestamp) -> sqlx::Result<()> {
+async fn tell(tx: &mut Tx, judged: &[Row], ours: Ours<'_>, now: Timestamp) -> sqlx::Result<()> {
     for new in judged.iter().filter(|new| new.holds) {
         let Some((whose, (id, host))) = ours.whose(&new.net).zip(new.host.as_ref()) else {
             continue;

@@ -8,8 +8,8 @@ use watchward_protocol::time::Timestamp;
 
 use super::judge;
 use super::wish::{self, NewBan, Unfit};
-use crate::restriction::networks::Networks;
-use crate::restriction::rows::ban::{self, New};
+use crate::restriction::networks::{Networks, canonical};
+use crate::restriction::rows::ban::{self, Row};
 use crate::restriction::rows::bans;
 use crate::store::Store;
 
@@ -36,7 +36,7 @@ pub(super) async fn add(
         return Ok(Err(Unfit(why)));
     }
     let times = ban::before(&mut tx, &[net], Timestamp::from_micros(0)).await?;
-    let row = New {
+    let row = Row {
         net,
         host: None,
         author: Some(author.to_owned()),
@@ -45,8 +45,6 @@ pub(super) async fn add(
         until: new.until,
         pinned: true,
         times: times.get(&net).copied().unwrap_or(0) + 1,
-        tries: 0,
-        accounts: 0,
         evidence: Vec::new(),
         unspread: None,
         holds: true,
@@ -69,6 +67,7 @@ pub(super) async fn lift(
     (author, reason): (&str, &str),
     now: Timestamp,
 ) -> sqlx::Result<Result<Vec<IpNet>, Unfit>> {
+    let typed = whom;
     let wish = wish::whole(whom).and_then(|whom| Ok((whom, wish::reason(reason)?)));
     let (whom, reason) = match wish {
         Ok(wish) => wish,
@@ -78,7 +77,7 @@ pub(super) async fn lift(
     let ended = bans::end(&mut tx, &whom, (author, &reason), now).await?;
     let mut told = ended.clone();
     // A host may hold what the collector has not heard of yet.
-    told.push(whom);
+    told.extend([whom, canonical(typed)]);
     told.extend(judge::customer(&whom));
     told.sort_unstable();
     told.dedup();

@@ -12,7 +12,7 @@ use crate::restriction::networks::{Networks, canonical};
 /// How many characters a reason may have.
 const REASON: usize = 200;
 /// How long a ban may last that a person decides.
-const LONGEST: std::time::Duration = std::time::Duration::from_secs(400 * 86_400);
+pub(super) const LONGEST: std::time::Duration = std::time::Duration::from_secs(400 * 86_400);
 /// The widest network that is shut out without a second thought, and at all: IPv4, IPv6.
 const WIDE: (u8, u8) = (24, 56);
 const WIDEST: (u8, u8) = (8, 32);

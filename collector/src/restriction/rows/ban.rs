@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
-use sqlx::Row;
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::restriction::bucket;
@@ -24,10 +24,8 @@ pub const SCHEMA: Schema = Schema {
     steps: &["CREATE TABLE restriction_ban (
             id {id}, net {bytes} NOT NULL, high {bytes} NOT NULL, prefix BIGINT NOT NULL,
             bucket BIGINT NOT NULL, host {bytes}, host_name TEXT, author TEXT, reason TEXT NOT NULL,
-            decided_at BIGINT NOT NULL, joined_at BIGINT NOT NULL, until BIGINT NOT NULL,
-            pinned BIGINT NOT NULL, times BIGINT NOT NULL, repeats BIGINT NOT NULL,
-            tries BIGINT NOT NULL, accounts BIGINT NOT NULL, evidence {bytes} NOT NULL,
-            unspread TEXT, holds BIGINT NOT NULL,
+            decided_at BIGINT NOT NULL, until BIGINT NOT NULL, pinned BIGINT NOT NULL,
+            times BIGINT NOT NULL, repeats BIGINT NOT NULL, evidence {bytes} NOT NULL, unspread TEXT, holds BIGINT NOT NULL,
             ended_at BIGINT, ended_by TEXT, ended_why TEXT);
         CREATE UNIQUE INDEX restriction_ban_net ON restriction_ban (net, prefix) WHERE holds = 1;
         CREATE INDEX restriction_ban_before ON restriction_ban (net, prefix, decided_at);
@@ -46,20 +44,19 @@ pub const SCHEMA: Schema = Schema {
         CREATE TABLE restriction_bucket (bucket BIGINT PRIMARY KEY, turn BIGINT NOT NULL)"],
 };
 
-/// A ban as it begins.
+/// A ban.
 #[derive(Clone, Debug)]
-pub(in crate::restriction) struct New {
+pub(in crate::restriction) struct Row {
     pub(in crate::restriction) net: IpNet,
-    /// The host that decided; none: a person did.
+    /// The host on whose word it holds; none: a person decided.
     pub(in crate::restriction) host: Option<(HostId, String)>,
     pub(in crate::restriction) author: Option<String>,
     pub(in crate::restriction) reason: String,
     pub(in crate::restriction) decided_at: Timestamp,
     pub(in crate::restriction) until: Timestamp,
     pub(in crate::restriction) pinned: bool,
+    /// The how manieth of this network, of those that held everywhere.
     pub(in crate::restriction) times: i64,
-    pub(in crate::restriction) tries: i64,
-    pub(in crate::restriction) accounts: i64,
     pub(in crate::restriction) evidence: Vec<u8>,
     pub(in crate::restriction) unspread: Option<String>,
     pub(in crate::restriction) holds: bool,
@@ -71,6 +68,8 @@ pub(in crate::restriction) struct Standing {
     pub(in crate::restriction) until: Timestamp,
     pub(in crate::restriction) pinned: bool,
     pub(in crate::restriction) times: i64,
+    /// Whether it holds everywhere.
+    pub(in crate::restriction) spread: bool,
 }
 
 /// Ends the bans whose time has come.
@@ -90,7 +89,8 @@ pub(in crate::restriction) async fn standing(
     let rows = Bulk {
         before: "WITH said (net, prefix) AS (VALUES ",
         columns: 2,
-        after: ") SELECT b.net, b.prefix, b.until, b.pinned, b.times \
+        after: ") SELECT b.net, b.prefix, b.until, b.pinned, b.times, \
+            CASE WHEN b.unspread IS NULL THEN 1 ELSE 0 END \
             FROM said CROSS JOIN restriction_ban b \
             WHERE b.net = said.net AND b.prefix = said.prefix AND b.holds = 1",
     }
@@ -101,13 +101,15 @@ pub(in crate::restriction) async fn standing(
             until: stamp(row.try_get(2)?),
             pinned: row.try_get::<i64, _>(3)? == 1,
             times: row.try_get(4)?,
+            spread: row.try_get::<i64, _>(5)? == 1,
         };
         Ok((net(row)?, standing))
     };
     rows.iter().map(one).collect()
 }
 
-/// How often these networks were shut out before, since then, and nobody said it was wrong.
+/// The how manieth time it was when these networks were shut out of everything last, since then, and
+/// nobody said it was wrong.
 pub(in crate::restriction) async fn before(
     tx: &mut Tx,
     nets: &[IpNet],
@@ -116,9 +118,9 @@ pub(in crate::restriction) async fn before(
     let rows = Bulk {
         before: "WITH said (net, prefix, since) AS (VALUES ",
         columns: 3,
-        after: ") SELECT b.net, b.prefix, COUNT(*) FROM said CROSS JOIN restriction_ban b \
+        after: ") SELECT b.net, b.prefix, MAX(b.times) FROM said CROSS JOIN restriction_ban b \
             WHERE b.net = said.net AND b.prefix = said.prefix AND b.decided_at >= said.since \
-            AND b.ended_by IS NULL GROUP BY b.net, b.prefix",
+            AND b.ended_by IS NULL AND b.unspread IS NULL GROUP BY b.net, b.prefix",
     }
     .fetch(tx, nets, |net, values| {
         bind(net, values);
@@ -146,11 +148,19 @@ pub(in crate::restriction) async fn lifted(
     rows.iter().map(one).collect()
 }
 
-/// How many bans that hold everywhere this host decided.
-pub(in crate::restriction) async fn count_of(tx: &mut Tx, host: HostId) -> sqlx::Result<i64> {
-    let sql = "SELECT COUNT(*) FROM restriction_ban WHERE holds = 1 AND host = $1";
-    let count = sqlx::query_scalar(sql).bind(host.as_bytes().to_vec());
-    count.fetch_one(&mut **tx).await
+/// How many bans hold everywhere on the word of this host, by bucket.
+pub(in crate::restriction) async fn count_of(
+    tx: &mut Tx,
+    host: HostId,
+) -> sqlx::Result<BTreeMap<u8, i64>> {
+    let sql = "SELECT bucket, COUNT(*) FROM restriction_ban \
+        WHERE holds = 1 AND host = $1 AND unspread IS NULL GROUP BY bucket";
+    let rows: Vec<(i64, i64)> = sqlx::query_as(sql)
+        .bind(host.as_bytes().to_vec())
+        .fetch_all(&mut **tx)
+        .await?;
+    let one = |(bucket, count)| Some((u8::try_from(bucket).ok()?, count));
+    Ok(rows.into_iter().filter_map(one).collect())
 }
 
 /// How many networks of this length within another hold.
@@ -171,52 +181,55 @@ pub(in crate::restriction) async fn count_within(
     .await
 }
 
-/// Begins bans, or joins those that hold; says the number of each. A pinned one keeps its end.
+/// Begins bans, or joins those that hold; says the number of each. A pinned one keeps its end. What
+/// held on its host alone holds everywhere from when another host's word is enough for that.
 pub(in crate::restriction) async fn begin(
     tx: &mut Tx,
-    all: &[New],
+    all: &[Row],
 ) -> sqlx::Result<BTreeMap<IpNet, i64>> {
     let rows = Bulk {
-        before: "INSERT INTO restriction_ban (net, prefix, high, bucket, host, host_name, author, \
-            reason, decided_at, joined_at, until, pinned, times, repeats, tries, accounts, \
-            evidence, unspread, holds) VALUES ",
-        columns: 19,
+        before: "INSERT INTO restriction_ban AS b (net, prefix, high, bucket, host, host_name, \
+            author, reason, decided_at, until, pinned, times, repeats, evidence, unspread, holds) \
+            VALUES ",
+        columns: 16,
         after: " ON CONFLICT (net, prefix) WHERE holds = 1 DO UPDATE SET \
-            repeats = restriction_ban.repeats + 1, joined_at = excluded.joined_at, \
-            tries = restriction_ban.tries + excluded.tries, evidence = excluded.evidence, \
-            accounts = CASE WHEN excluded.accounts > restriction_ban.accounts \
-                THEN excluded.accounts ELSE restriction_ban.accounts END, \
-            until = CASE WHEN restriction_ban.pinned = 0 AND excluded.until > restriction_ban.until \
-                THEN excluded.until ELSE restriction_ban.until END \
+            repeats = b.repeats + 1, evidence = excluded.evidence, \
+            host = CASE WHEN b.unspread IS NOT NULL AND excluded.unspread IS NULL \
+                THEN excluded.host ELSE b.host END, \
+            host_name = CASE WHEN b.unspread IS NOT NULL AND excluded.unspread IS NULL \
+                THEN excluded.host_name ELSE b.host_name END, \
+            until = CASE WHEN b.pinned = 1 OR b.unspread IS NULL AND excluded.unspread IS NOT NULL \
+                    THEN b.until \
+                WHEN b.unspread IS NOT NULL AND excluded.unspread IS NULL \
+                    OR excluded.until > b.until THEN excluded.until \
+                ELSE b.until END, \
+            unspread = CASE WHEN excluded.unspread IS NULL THEN NULL ELSE b.unspread END \
             RETURNING net, prefix, id",
     }
-    .fetch(tx, all, bind_new)
+    .fetch(tx, all, bind_row)
     .await?;
     let one = |row: &AnyRow| Ok((net(row)?, row.try_get(2)?));
     rows.iter().map(one).collect()
 }
 
-fn bind_new(new: &New, values: &mut Values) {
-    bind(&new.net, values);
-    let host = new.host.as_ref();
+fn bind_row(row: &Row, values: &mut Values) {
+    bind(&row.net, values);
+    let host = row.host.as_ref();
     values
-        .bytes(&range(&new.net).1[..])
-        .number(i64::from(bucket(&new.net)))
+        .bytes(&range(&row.net).1[..])
+        .number(i64::from(bucket(&row.net)))
         .bytes(host.map(|(id, _)| &id.as_bytes()[..]))
         .text(host.map(|(_, name)| name.as_str()))
-        .text(new.author.as_deref())
-        .text(new.reason.as_str())
-        .number(new.decided_at.as_micros())
-        .number(new.decided_at.as_micros())
-        .number(new.until.as_micros())
-        .number(i64::from(new.pinned))
-        .number(new.times)
+        .text(row.author.as_deref())
+        .text(row.reason.as_str())
+        .number(row.decided_at.as_micros())
+        .number(row.until.as_micros())
+        .number(i64::from(row.pinned))
+        .number(row.times)
         .number(0)
-        .number(new.tries)
-        .number(new.accounts)
-        .bytes(&new.evidence[..])
-        .text(new.unspread.as_deref())
-        .number(i64::from(new.holds));
+        .bytes(&row.evidence[..])
+        .text(row.unspread.as_deref())
+        .number(i64::from(row.holds));
 }
 
 /// Notes which hosts decided a ban, and when they last did.

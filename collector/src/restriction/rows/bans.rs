@@ -4,33 +4,27 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use sqlx::Row;
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use watchward_protocol::hosts::HostId;
 use watchward_protocol::restriction::{Ban, Bans, Lift, MOST_BANS, bucket};
 use watchward_protocol::time::Timestamp;
 
+use super::ban::Row;
 use super::net::{net, range};
 use crate::store::bulk::Bulk;
 use crate::store::question::Question;
-use crate::store::value::{sixteen, stamp};
+use crate::store::value::{fixed, sixteen, stamp};
 use crate::store::{Store, Tx};
 
 /// A ban as it is kept.
 #[derive(Clone, Debug)]
 pub(in crate::restriction) struct Kept {
     pub(in crate::restriction) id: i64,
-    pub(in crate::restriction) net: IpNet,
-    pub(in crate::restriction) host: Option<String>,
-    pub(in crate::restriction) author: Option<String>,
-    pub(in crate::restriction) reason: String,
-    pub(in crate::restriction) decided_at: Timestamp,
-    pub(in crate::restriction) until: Timestamp,
-    pub(in crate::restriction) pinned: bool,
-    pub(in crate::restriction) times: i64,
+    pub(in crate::restriction) row: Row,
+    /// How often it was decided again while it held.
     pub(in crate::restriction) repeats: i64,
-    pub(in crate::restriction) evidence: Vec<u8>,
-    pub(in crate::restriction) unspread: Option<String>,
-    pub(in crate::restriction) holds: bool,
+    /// When somebody lifted it, who, and why.
     pub(in crate::restriction) ended: Option<(Timestamp, String, String)>,
 }
 
@@ -48,7 +42,7 @@ pub(in crate::restriction) struct Wanted {
     pub(in crate::restriction) limit: i64,
 }
 
-const SELECT: &str = "SELECT id, net, prefix, host_name, author, reason, decided_at, until, pinned, \
+const SELECT: &str = "SELECT id, net, prefix, host, host_name, author, reason, decided_at, until, pinned, \
     times, repeats, evidence, unspread, holds, ended_at, ended_by, ended_why FROM restriction_ban";
 
 /// The latest of those that are wanted, the latest first.
@@ -81,20 +75,24 @@ fn kept(row: &AnyRow) -> sqlx::Result<Kept> {
     let ended: Option<i64> = row.try_get("ended_at")?;
     let word = |name| row.try_get::<Option<String>, _>(name);
     let (by, why) = (word("ended_by")?, word("ended_why")?);
+    let host: Option<Vec<u8>> = row.try_get("host")?;
+    let host = host.map(fixed).transpose()?.map(HostId::from_bytes);
     Ok(Kept {
         id: row.try_get("id")?,
-        net: net(row)?,
-        host: word("host_name")?,
-        author: word("author")?,
-        reason: row.try_get("reason")?,
-        decided_at: stamp(row.try_get("decided_at")?),
-        until: stamp(row.try_get("until")?),
-        pinned: row.try_get::<i64, _>("pinned")? == 1,
-        times: row.try_get("times")?,
+        row: Row {
+            net: net(row)?,
+            host: host.zip(word("host_name")?),
+            author: word("author")?,
+            reason: row.try_get("reason")?,
+            decided_at: stamp(row.try_get("decided_at")?),
+            until: stamp(row.try_get("until")?),
+            pinned: row.try_get::<i64, _>("pinned")? == 1,
+            times: row.try_get("times")?,
+            evidence: row.try_get("evidence")?,
+            unspread: word("unspread")?,
+            holds: row.try_get::<i64, _>("holds")? == 1,
+        },
         repeats: row.try_get("repeats")?,
-        evidence: row.try_get("evidence")?,
-        unspread: word("unspread")?,
-        holds: row.try_get::<i64, _>("holds")? == 1,
         ended: ended.map(|at| (stamp(at), by.unwrap_or_default(), why.unwrap_or_default())),
     })
 }

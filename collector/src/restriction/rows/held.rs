@@ -181,18 +181,6 @@ fn held(row: &AnyRow) -> sqlx::Result<Held> {
     })
 }
 
-/// The addresses of all hosts, with their names.
-pub(in crate::restriction) async fn homes(tx: &mut Tx) -> sqlx::Result<Vec<(IpAddr, String)>> {
-    let sql = "SELECT host_name, addresses FROM restriction_host WHERE addresses <> '[]'";
-    let rows: Vec<(String, String)> = sqlx::query_as(sql).fetch_all(&mut **tx).await?;
-    let mut homes = Vec::new();
-    for (host, addresses) in rows {
-        let addresses: Vec<IpAddr> = read(addresses)?;
-        homes.extend(addresses.into_iter().map(|address| (address, host.clone())));
-    }
-    Ok(homes)
-}
-
 /// What hosts will not do: the network, and the host's name.
 pub(in crate::restriction) async fn vetoes(
     store: &Store,

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{Any, Executor, Row};
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::restriction::{Probe, Probed};
 use watchward_protocol::time::Timestamp;
@@ -28,10 +28,10 @@ pub(in crate::restriction) struct Seen {
 
 /// The hosts that said where they are.
 pub(in crate::restriction) async fn sites(
-    store: &Store,
+    database: impl Executor<'_, Database = Any>,
 ) -> sqlx::Result<Vec<(HostId, String, Vec<IpAddr>)>> {
     let sql = "SELECT host, host_name, addresses FROM restriction_host WHERE addresses <> '[]'";
-    let rows: Vec<(Vec<u8>, String, String)> = sqlx::query_as(sql).fetch_all(store.read()).await?;
+    let rows: Vec<(Vec<u8>, String, String)> = sqlx::query_as(sql).fetch_all(database).await?;
     let site = |(host, name, addresses)| Ok((id(host)?, name, read(addresses)?));
     rows.into_iter().map(site).collect()
 }

@@ -80,7 +80,7 @@ pub(super) async fn activate(
     (policy, config, changed_at): (&Policy, &Config, Timestamp),
     now: Timestamp,
 ) -> sqlx::Result<(Errands, bool)> {
-    let known = rows::sites(store).await?;
+    let known = rows::sites(store.read()).await?;
     let sites: Vec<Site> = known
         .into_iter()
         .map(|(id, name, addresses)| Site {

@@ -21,6 +21,10 @@ const CUSTOMER: u8 = 56;
 const MACHINE: u8 = 64;
 /// How many /64 of a /56 are shut out at once until the whole /56 is.
 pub(super) const SEVERAL: i64 = 3;
+/// How many bans may hold everywhere on the word of one host, all of them and those of a bucket: no
+/// host can have everybody shut out of all others, nor leave no room for what others decide.
+const MOST_OF_A_HOST: i64 = 5_000;
+const MOST_OF_A_BUCKET: i64 = 256;
 /// A named network that is at least as wide is the Internet, and nobody's own: IPv4, IPv6.
 const INTERNET: (u8, u8) = (7, 15);
 
@@ -35,8 +39,8 @@ pub(in crate::restriction) struct Cause<'a> {
 /// What several hosts told of one network, the last of it last.
 pub(in crate::restriction) type Causes<'a> = BTreeMap<IpNet, Vec<Cause<'a>>>;
 
-/// Whom a host's ban is about, for all hosts: an IPv4 address, or at least the /64 of an IPv6 one.
-pub(in crate::restriction) fn whom(net: IpNet) -> IpNet {
+/// Whom somebody means who says this: an IPv4 address, or at least the /64 of an IPv6 one.
+pub(super) fn whom(net: IpNet) -> IpNet {
     match canonical(net.trunc()) {
         IpNet::V6(net) if net.prefix_len() > MACHINE => widened(net, MACHINE),
         net @ (IpNet::V4(_) | IpNet::V6(_)) => net,
@@ -54,6 +58,32 @@ pub(super) fn customer(net: &IpNet) -> Option<IpNet> {
 fn widened(net: Ipv6Net, length: u8) -> IpNet {
     let wide = Ipv6Net::new(net.addr(), length);
     IpNet::V6(wide.map_or(net, |wide| wide.trunc()))
+}
+
+/// How many bans hold everywhere on the word of one host.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Share {
+    all: i64,
+    buckets: BTreeMap<u8, i64>,
+}
+
+impl Share {
+    /// With those that hold, by bucket.
+    pub(super) fn of(buckets: BTreeMap<u8, i64>) -> Self {
+        let all = buckets.values().sum();
+        Self { all, buckets }
+    }
+
+    /// Takes a place for one more, if there is one.
+    pub(super) fn take(&mut self, bucket: u8) -> bool {
+        let count = self.buckets.entry(bucket).or_default();
+        let fits = self.all < MOST_OF_A_HOST && *count < MOST_OF_A_BUCKET;
+        if fits {
+            *count += 1;
+            self.all += 1;
+        }
+        fits
+    }
 }
 
 /// Those whom no host may have others shut out.
@@ -98,15 +128,17 @@ pub(super) fn inside<'a>(net: &IpNet, networks: &'a Networks) -> Option<&'a str>
     found.map(|(name, _)| name.as_str())
 }
 
-/// Until when a ban holds that was decided then, the how manieth of the same: at least as long as
-/// the host says, and never longer than the longest.
-pub(super) fn until(at: Timestamp, (times, told): (i64, Timestamp), config: &Config) -> Timestamp {
+/// Until when a ban holds everywhere that was decided then, the how manieth of the same. It counts
+/// from when it is heard of, so that a host that lies about the past makes none of them shorter, and
+/// the next one longer, before its time. What would be over by now is over.
+pub(super) fn until(at: Timestamp, times: i64, config: &Config, now: Timestamp) -> Timestamp {
     let longest = config.ban_longest.duration();
     let mut span = config.ban_first.duration().min(longest);
     for _ in 1..times.min(64) {
         span = span.saturating_mul(config.ban_factor.0).min(longest);
     }
-    (at + span).max(told.min(at + longest))
+    let over = at + span;
+    if over > now { now + span } else { over }
 }
 
 /// Why, in words for people.

@@ -43,13 +43,24 @@ fn an_ipv6_address_stands_for_its_64_and_a_64_for_its_56() {
 #[test]
 fn the_same_source_is_shut_out_longer_each_time() {
     let config = Config::default();
-    let hours = |times| until(at(0), (times, at(0)), &config).since(at(0)).as_secs() / 3600;
+    let hours = |times| until(at(0), times, &config, at(0)).since(at(0)).as_secs() / 3600;
     let all: Vec<_> = (1..=6).map(hours).collect();
     assert_eq!(all, [1, 4, 16, 64, 168, 168]);
-    let host = until(at(0), (1, at(7200)), &config);
-    assert_eq!(host, at(7200), "a host may say longer");
-    let forever = until(at(0), (1, at(i64::from(u32::MAX))), &config);
-    assert_eq!(forever, at(7 * 86_400), "but not for ever");
+    let late = until(at(0), 1, &config, at(3599));
+    assert_eq!(late, at(3599 + 3600), "it counts from when it is heard of");
+    assert_eq!(until(at(0), 1, &config, at(3600)), at(3600), "it was over");
+}
+
+#[test]
+fn no_host_takes_more_than_its_share_of_all_or_of_a_bucket() {
+    let mut share = Share::of([(7, MOST_OF_A_BUCKET - 1)].into());
+    assert!(share.take(7) && !share.take(7));
+    let others = (0..=u8::MAX).flat_map(|bucket| vec![bucket; 100]);
+    let taken = others.filter(|bucket| share.take(*bucket)).count();
+    assert_eq!(
+        i64::try_from(taken).unwrap(),
+        MOST_OF_A_HOST - MOST_OF_A_BUCKET
+    );
 }
 
 #[test]
@@ -132,12 +143,12 @@ proptest! {
 
     #[test]
     fn no_end_is_before_the_first_or_beyond_the_longest(
-        bits: u32, times in -1_i64..100, told in -1_000_000_i64..1_000_000_000, factor in 1_u32..=1000,
+        bits: u32, times in -1_i64..100, heard in 0_i64..1_000_000_000, factor in 1_u32..=1000,
     ) {
         let config = Config { ban_factor: Factor::try_from(factor).unwrap(), ..Config::default() };
-        let end = until(at(0), (times, at(told)), &config);
-        prop_assert!(end >= at(3600) && end <= at(7 * 86_400));
-        let next = until(at(0), (times + 1, at(told)), &config);
+        let end = until(at(0), times, &config, at(heard));
+        prop_assert!(end >= at(3600) && end <= at(heard + 7 * 86_400));
+        let next = until(at(0), times + 1, &config, at(heard));
         prop_assert!(next >= end, "never shorter");
         let single = IpNet::V4(Ipv4Net::new(bits.into(), 32).unwrap());
         prop_assert_eq!(whom(single), single);
