@@ -6,6 +6,8 @@ pub mod findings;
 pub mod health;
 pub mod hosts;
 pub mod keys;
+pub mod own;
+pub mod proof;
 pub mod reach;
 pub mod restriction;
 pub mod spool;
@@ -96,7 +98,8 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
 
     let positions = spool.positions()?;
     let (keep, find, stop) = (keeper.clone(), findings.clone(), tasks.stop());
-    let ends = (keep, gatekeeper.witness());
+    let connections = own::Own::default();
+    let ends = (keep, gatekeeper.witness(), connections.clone());
     tasks.start("access", access::run(access, positions, ends, find, stop));
     let (ends, wanted) = ((keeper.clone(), findings.clone()), ordered.clone());
     let holding = gatekeeper.run(wanted, redial, ends, tasks.stop());
@@ -106,21 +109,20 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     tasks.start("health", checks);
     let identity = hosts.identity.clone();
     let own = Arc::new(move || hosts::certificate(&identity).ok());
-    let asking = answer(tasks, keys, own, (keeper.clone(), findings));
+    let ends = (keeper.clone(), findings);
+    let answerers = answer(tasks, keys, (own, connections), ends);
     let ends = (tasks.stop(), tasks.pulse());
     let writing = spool::run(spool.clone(), entries, growing, ends);
     tasks.start("spool", writing);
     let ends = (
-        (renewals, redials, (orders, asking)),
+        (renewals, redials, (orders, answerers)),
         tasks.stop(),
         tasks.pulse(),
     );
     let talking = uplink::run(uplink, spool, grown, standing.clone(), ends);
     tasks.start("uplink", talking);
-    tasks.start(
-        "renewal",
-        hosts::renew(hosts.identity, standing, wishes, tasks.stop()),
-    );
+    let renewing = hosts::renew(hosts.identity, standing, wishes, tasks.stop());
+    tasks.start("renewal", renewing);
     tasks.start("report", hosts::report(found, keeper, tasks.stop()));
     Ok(Reload {
         uplink: uplink_changes,
@@ -131,19 +133,23 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     })
 }
 
-/// Starts what tells of keys, and what answers whether an account could get in, which asks there too.
+/// Starts what tells of keys, and what answers questions, which asks there too.
 fn answer(
     tasks: &Tasks,
     keys: Live<keys::Config>,
-    own: keys::Certificate,
+    (certificate, connections): (keys::Certificate, own::Own),
     (keep, findings): (spool::Keeper, findings::Findings),
-) -> mpsc::Sender<uplink::Asked> {
-    let (asking, asked) = mpsc::channel(1);
+) -> uplink::Answerers {
+    let (reach, reach_asked) = mpsc::channel(1);
+    let (proof, proof_asked) = mpsc::channel(1);
     let (of_keys, keys_asked) = mpsc::channel(1);
-    let ends = (own, keys_asked);
+    let ends = (certificate, keys_asked);
     tasks.start("keys", keys::run(keys, keep, findings, ends, tasks.stop()));
-    tasks.start("reach", reach::run(asked, of_keys, tasks.stop()));
-    asking
+    let (asking, stop) = (of_keys.clone(), tasks.stop());
+    tasks.start("reach", reach::run(reach_asked, asking, stop));
+    let stop = tasks.stop();
+    tasks.start("proof", proof::run(proof_asked, of_keys, connections, stop));
+    uplink::Answerers { reach, proof }
 }
 
 /// The hands that change a running agent's configuration.

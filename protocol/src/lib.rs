@@ -6,6 +6,8 @@ pub mod health;
 pub mod hosts;
 pub mod keys;
 pub mod order;
+pub mod proof;
+pub mod question;
 pub mod reach;
 pub mod record;
 pub mod restriction;

@@ -97,14 +97,15 @@ impl Collector {
 
     /// What the operator's command shows, for programs.
     pub fn ask(&self, words: &[&str]) -> Result<Value> {
-        let mut command = Command::new(programs::path(programs::COMMAND)?);
-        command
-            .arg("--socket")
-            .arg(self.file("collector.sock"))
-            .arg("--json")
-            .args(words);
-        let shown = run(&mut command)?;
+        let shown = run(self.command()?.arg("--json").args(words))?;
         serde_json::from_str(&shown).with_context(|| format!("this is no JSON: {shown}"))
+    }
+
+    /// The operator's command, which speaks to this collector.
+    pub fn command(&self) -> Result<Command> {
+        let mut command = Command::new(programs::path(programs::COMMAND)?);
+        command.arg("--socket").arg(self.file("collector.sock"));
+        Ok(command)
     }
 
     /// A list that the operator's command shows.

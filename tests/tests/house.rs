@@ -18,7 +18,15 @@ const COLLECTOR: &[&[&str]] = &[
 ];
 const AGENT: &[&[&str]] = &[
     &["main", "lib", "config"],
-    &["access", "health", "hosts", "keys", "reach", "restriction"],
+    &[
+        "access",
+        "health",
+        "hosts",
+        "keys",
+        "proof",
+        "reach",
+        "restriction",
+    ],
     &["uplink"],
     &["spool"],
 ];

@@ -7,6 +7,7 @@ use watchward_protocol::hosts::{Finding, FindingState};
 use watchward_protocol::record::Report;
 
 use crate::findings::Findings;
+use crate::own::Own;
 use crate::spool::{Ended, Entry, Keeper, Position};
 use crate::witness::Witness;
 
@@ -22,6 +23,7 @@ pub(super) struct Desk {
     keeper: Option<Keeper>,
     findings: Option<Findings>,
     witness: Witness,
+    own: Own,
     said: HashMap<String, (FindingState, String)>,
 }
 
@@ -36,8 +38,14 @@ impl Desk {
             keeper: Some(keeper),
             findings: Some(findings),
             witness: Witness::default(),
+            own: Own::default(),
             said: HashMap::new(),
         }
+    }
+
+    /// Lines about these connections are nobody's tries.
+    pub(super) fn knowing(self, own: Own) -> Self {
+        Self { own, ..self }
     }
 
     /// Where what was read is only shown, and nothing kept: it is never behind for the disk.
@@ -47,8 +55,14 @@ impl Desk {
             keeper: None,
             findings: None,
             witness,
+            own: Own::default(),
             said: HashMap::new(),
         }
+    }
+
+    /// The agent's own connections.
+    pub(super) fn own(&self) -> Own {
+        self.own.clone()
     }
 
     /// Whether nothing is kept here. Then each line is for itself: in a text log, whose lines anybody
@@ -84,10 +98,15 @@ impl Desk {
     /// Hands in what a source read, and how far it is then.
     pub(super) async fn keep(
         &mut self,
-        reports: Vec<Report>,
+        mut reports: Vec<Report>,
         source: &str,
         position: Vec<u8>,
     ) -> Result<(), Ended> {
+        for report in &mut reports {
+            if let Report::Access(event) = report {
+                self.own.mark(event);
+            }
+        }
         self.witness.see(&reports);
         let entry = Entry {
             reports,

@@ -11,6 +11,7 @@ use watchward_protocol::access::Service;
 use watchward_protocol::hosts::FindingState;
 
 use crate::findings::Findings;
+use crate::own::Own;
 use crate::spool::{Ended, Keeper};
 use crate::witness::Witness;
 
@@ -47,13 +48,13 @@ const GLANCE: Duration = Duration::from_secs(5);
 pub async fn run(
     mut config: Live<Config>,
     positions: HashMap<String, Vec<u8>>,
-    (keeper, witness): (Keeper, Witness),
+    (keeper, witness, own): (Keeper, Witness, Own),
     findings: Findings,
     stop: Stop,
 ) -> anyhow::Result<()> {
     // Two, so that OpenVPN's own logs are read beside the other source.
     let mut desks = [
-        Desk::new(positions.clone(), keeper.clone(), findings.clone()),
+        Desk::new(positions.clone(), keeper.clone(), findings.clone()).knowing(own),
         Desk::new(positions, keeper, findings),
     ];
     loop {
@@ -116,7 +117,7 @@ async fn read_files(
 ) -> Result<Infallible, Ended> {
     desk.show_to(Witness::default());
     let writer = Writer::Syslog(config.services.clone());
-    let beside = scout(config, desk.positions().clone(), witness);
+    let beside = scout(config, (desk.positions().clone(), desk.own()), witness);
     tokio::select! {
         ended = logfile::follow(&config.files, &writer, desk) => ended,
         ended = beside => ended,
@@ -126,7 +127,7 @@ async fn read_files(
 /// Shows what is written to text logs, from the time on when that matters to the witness.
 async fn scout(
     config: &Config,
-    mut positions: HashMap<String, Vec<u8>>,
+    (mut positions, own): (HashMap<String, Vec<u8>>, Own),
     witness: &Witness,
 ) -> Result<Infallible, Ended> {
     while !witness.believes_text() {
@@ -134,7 +135,7 @@ async fn scout(
         sleep(GLANCE).await;
     }
     let writer = Writer::Syslog(config.services.clone());
-    let mut desk = Desk::of_scout(positions, witness.clone());
+    let mut desk = Desk::of_scout(positions, witness.clone()).knowing(own);
     logfile::follow(&config.files, &writer, &mut desk).await
 }
 

@@ -71,7 +71,7 @@ impl Bench {
         let (keeper, entries) = Keeper::new();
         let (findings, found) = mpsc::unbounded_channel();
         let (tasks, running) = tasks();
-        let ends = (keeper, witness);
+        let ends = (keeper, witness, Own::default());
         let reading = run(config, positions.clone(), ends, findings, tasks.stop());
         tasks.start("access", reading);
         Self {

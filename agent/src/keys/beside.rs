@@ -2,7 +2,8 @@
 //!
 //! The reader may read every file and has no network; the agent has the network and may read
 //! nothing. What passes between them are reports, each with its length before it; and, where the
-//! agent asks whether an account could get in, the question and its answer.
+//! agent asks whether an account could get in or which doors a key could be tried at, the question and its
+//! answer.
 
 use std::convert::Infallible;
 use std::fs::{self, Permissions};
@@ -27,7 +28,7 @@ use watchward_protocol::wire;
 
 use super::config::Config;
 use super::desk::Desk;
-use super::entry;
+use super::questions;
 use super::reader::{self, Word};
 use crate::spool::Ended;
 use crate::uplink::Asked;
@@ -247,7 +248,7 @@ async fn once(config: &Config) -> anyhow::Result<Infallible> {
         loop {
             let (_, asked) = frame(&mut ear).await.context("the agent has gone")?;
             let question = wire::decode_question(&asked)?;
-            let answer = entry::answer(config, &question).await;
+            let answer = questions::answer(config, &question).await;
             // Who speaks has gone with the connection.
             let _ = mouth.send(Word::Answer(answer)).await;
         }

@@ -15,6 +15,7 @@ mod layout;
 mod mounts;
 mod network;
 mod open;
+mod questions;
 mod reader;
 mod settings;
 mod shelf;
@@ -24,6 +25,7 @@ mod sweep;
 mod tests;
 mod told;
 mod watch;
+mod ways;
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -98,7 +100,7 @@ async fn follow(
             tokio::select! {
                 // Who reads ends only when nobody listens.
                 _ = reader::read(config, &mouth) => Err(Ended),
-                () = entry::serve(config, questions) => Err(Ended),
+                () = questions::serve(config, questions) => Err(Ended),
                 taken = desk.take(&mut ear) => {
                     taken?;
                     pending().await

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use watchward_daemon::clock;
 use watchward_protocol::hosts::{Finding, FindingState};
 use watchward_protocol::keys::Keys;
-use watchward_protocol::reach::Answer;
+use watchward_protocol::question::Answer;
 use watchward_protocol::text::Foreign;
 
 use super::config::Config;

@@ -1,6 +1,7 @@
 //! What `sshd -T` says applies to an account, as far as it opens it.
 
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
@@ -27,6 +28,8 @@ pub(super) struct Settings {
     pub(super) host_keys: Vec<PathBuf>,
     /// `HostCertificate`.
     pub(super) host_certificates: Vec<PathBuf>,
+    /// `ListenAddress`, each with its port.
+    pub(super) listens: Vec<SocketAddr>,
 }
 
 impl Default for Settings {
@@ -46,6 +49,7 @@ impl Default for Settings {
             principals_command: None,
             host_keys: ["rsa", "ecdsa", "ed25519"].map(host_key).into(),
             host_certificates: Vec::new(),
+            listens: Vec::new(),
         }
     }
 }
@@ -76,6 +80,7 @@ impl Settings {
                 b"authorizedprincipalscommand" => settings.principals_command = said(),
                 b"hostkey" => host_keys.extend(path()),
                 b"hostcertificate" => settings.host_certificates.extend(path()),
+                b"listenaddress" => settings.listens.extend(place(value)),
                 _ => {}
             }
         }
@@ -84,6 +89,12 @@ impl Settings {
         }
         settings
     }
+}
+
+/// An address with its port; what follows it is the routing domain.
+fn place(value: &[u8]) -> Option<SocketAddr> {
+    let first = value.split(|byte| *byte == b' ').next()?;
+    std::str::from_utf8(first).ok()?.parse().ok()
 }
 
 /// The file that a pattern means for an account, as sshd's `expand_authorized_keys` has it: `%h`,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use watchward_daemon::tasks::Stop;
+use watchward_protocol::question::{self, Question};
 use watchward_protocol::reach::{Answer, Step, Verdict};
 
 use crate::uplink::Asked;
@@ -35,19 +36,18 @@ pub async fn run(
             () = stop.cancelled() => return Ok(()),
             asked = questions.recv() => asked,
         };
-        let Some(Asked {
-            mut question,
-            answer,
-        }) = asked
-        else {
+        let Some(Asked { question, answer }) = asked else {
             return Ok(());
+        };
+        let Question::Reach(mut question) = question else {
+            continue;
         };
         question.port = question.port.or(Some(SSH));
         let way = timeout(PATIENCE, way::steps(&question)).await;
         let mut steps = way.unwrap_or_else(|_| vec![late("nftables", "nftables")]);
         let (sender, said) = oneshot::channel();
         let asked = Asked {
-            question,
+            question: Question::Reach(question),
             answer: sender,
         };
         let said = match keys.try_send(asked) {
@@ -55,11 +55,11 @@ pub async fn run(
             Err(_) => None,
         };
         match said {
-            Some(said) => steps.extend(said.steps),
-            None => steps.push(late("sshd", "who reads the keys")),
+            Some(question::Answer::Reach(said)) => steps.extend(said.steps),
+            _ => steps.push(late("sshd", "who reads the keys")),
         }
         // Whoever asked may have gone.
-        let _ = answer.send(Answer::of(steps));
+        let _ = answer.send(question::Answer::Reach(Answer::of(steps)));
     }
 }
 

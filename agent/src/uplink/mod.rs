@@ -25,7 +25,7 @@ use crate::spool::{Grown, Spool};
 
 pub use enrol::{Token, enrol};
 pub use orders::{Buckets, Ordered, Orders};
-pub use questions::Asked;
+pub use questions::{Answerers, Asked};
 pub use redial::{Redial, Wishes, redial};
 
 /// The table `[uplink]`.
@@ -148,11 +148,7 @@ pub struct Renewal {
 }
 
 /// Wishes for certificates, and where orders and questions go.
-pub type Ends = (
-    mpsc::Receiver<Renewal>,
-    Wishes,
-    (Orders, mpsc::Sender<Asked>),
-);
+pub type Ends = (mpsc::Receiver<Renewal>, Wishes, (Orders, Answerers));
 
 /// Talks to the collector until told to stop; what the spool holds waits while it cannot.
 ///
@@ -165,7 +161,7 @@ pub async fn run(
     standing: Arc<Standing>,
     ends: (Ends, Stop, Pulse),
 ) -> anyhow::Result<()> {
-    let ((renewals, wishes, (orders, asking)), stop, pulse) = ends;
+    let ((renewals, wishes, (orders, answerers)), stop, pulse) = ends;
     let mut asked = (renewals, wishes);
     let mut failures = 0_u32;
     let mut told = false;
@@ -177,7 +173,7 @@ pub async fn run(
                 spool: &spool,
                 standing: &standing,
                 orders: &orders,
-                asking: &asking,
+                answerers: &answerers,
                 stop: &stop,
                 pulse: &pulse,
             };

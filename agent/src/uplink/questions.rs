@@ -1,8 +1,27 @@
 //! Questions of the collector: handed to whoever can answer, one at a time, beside the spool.
 
 use tokio::sync::{mpsc, oneshot};
-use watchward_protocol::reach::{Answer, Question, Step, Verdict};
+use watchward_protocol::question::{Answer, Question};
+use watchward_protocol::reach::{self, Step, Verdict};
 use watchward_protocol::wire::{self, v1};
+
+/// Who answers what.
+#[derive(Clone, Debug)]
+pub struct Answerers {
+    /// Whether an account could get in from an address.
+    pub reach: mpsc::Sender<Asked>,
+    /// Whether a key would still be accepted.
+    pub proof: mpsc::Sender<Asked>,
+}
+
+impl Answerers {
+    fn of(&self, question: &Question) -> &mpsc::Sender<Asked> {
+        match question {
+            Question::Reach(_) => &self.reach,
+            Question::Proof(_) => &self.proof,
+        }
+    }
+}
 
 /// A question, and where its answer goes.
 #[derive(Debug)]
@@ -15,15 +34,22 @@ pub struct Asked {
 
 /// The question of one conversation that waits for its answer.
 pub(super) struct Questions<'a> {
-    room: &'a mpsc::Sender<Asked>,
-    waiting: Option<(u64, oneshot::Receiver<Answer>)>,
+    answerers: &'a Answerers,
+    waiting: Option<Waiting>,
     ready: Option<v1::Answer>,
 }
 
+struct Waiting {
+    id: u64,
+    /// What is said if nobody answers.
+    unanswered: Answer,
+    answered: oneshot::Receiver<Answer>,
+}
+
 impl<'a> Questions<'a> {
-    pub(super) fn new(room: &'a mpsc::Sender<Asked>) -> Self {
+    pub(super) fn new(answerers: &'a Answerers) -> Self {
         Self {
-            room,
+            answerers,
             waiting: None,
             ready: None,
         }
@@ -38,17 +64,23 @@ impl<'a> Questions<'a> {
         let question = match wire::question(ask.clone()) {
             Ok(question) => question,
             Err(error) => {
-                self.ready = Some(wire::reply(id, unknown(&error.to_string())));
+                self.ready = Some(wire::reply(id, malformed(&error.to_string())));
                 return;
             }
         };
+        let busy = question.unanswered("the host is still answering another question");
+        let unanswered = question.unanswered("the agent does not answer");
+        let room = self.answerers.of(&question);
         let (answer, answered) = oneshot::channel();
-        match self.room.try_send(Asked { question, answer }) {
-            Ok(()) => self.waiting = Some((id, answered)),
-            Err(_) => {
-                let busy = unknown("the host is still answering another question");
-                self.ready = Some(wire::reply(id, busy));
+        match room.try_send(Asked { question, answer }) {
+            Ok(()) => {
+                self.waiting = Some(Waiting {
+                    id,
+                    unanswered,
+                    answered,
+                });
             }
+            Err(_) => self.ready = Some(wire::reply(id, busy)),
         }
     }
 
@@ -62,16 +94,17 @@ impl<'a> Questions<'a> {
 
     /// Waits until there is an answer; for ever, if nothing was asked.
     pub(super) async fn answered(&mut self) {
-        let Some((id, answered)) = &mut self.waiting else {
+        let Some(waiting) = &mut self.waiting else {
             return std::future::pending().await;
         };
-        let answer = answered.await;
-        let answer = answer.unwrap_or_else(|_| unknown("the agent does not answer"));
-        self.ready = Some(wire::reply(*id, answer));
-        self.waiting = None;
+        let answer = (&mut waiting.answered).await;
+        if let Some(Waiting { id, unanswered, .. }) = self.waiting.take() {
+            self.ready = Some(wire::reply(id, answer.unwrap_or(unanswered)));
+        }
     }
 }
 
-fn unknown(why: &str) -> Answer {
-    Answer::of(vec![Step::new("agent", Verdict::Unknown, why)])
+fn malformed(why: &str) -> Answer {
+    let step = Step::new("agent", Verdict::Unknown, why);
+    Answer::Reach(reach::Answer::of(vec![step]))
 }

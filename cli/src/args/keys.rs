@@ -1,5 +1,7 @@
 //! What can be asked about keys.
 
+use std::path::PathBuf;
+
 use clap::{Subcommand, ValueEnum};
 
 #[derive(Debug, clap::Args)]
@@ -36,6 +38,17 @@ pub(crate) enum KeyCommand {
     Show {
         /// The key, such as SHA256:...
         fingerprint: String,
+    },
+    /// Ask every host whether any account still takes a key; only its public half is needed
+    Prove {
+        /// The file with the public key, such as id_ed25519.pub; - reads it from the input
+        key: PathBuf,
+        /// Only this host
+        #[arg(long)]
+        host: Option<String>,
+        /// List also the doors that refuse it
+        #[arg(long)]
+        doors: bool,
     },
     /// Say that something new is right, which ends its incident
     Accept {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use watchward_protocol::reach::{Answer, Question};
+use watchward_protocol::question::{Answer, Question};
 use watchward_protocol::wire::{self, v1};
 
 use super::gather::Reply;
@@ -119,9 +119,10 @@ impl Attending {
         if answer.id != self.last {
             return;
         }
-        if let Some(waiting) = self.waiting.take() {
+        let answer = wire::answer(answer.clone());
+        if let (Some(waiting), Ok(answer)) = (self.waiting.take(), answer) {
             // Whoever asked may have gone.
-            let _ = waiting.send(wire::answer(answer.clone()));
+            let _ = waiting.send(answer);
         }
     }
 }
@@ -140,18 +141,18 @@ impl Drop for Attending {
 
 #[cfg(test)]
 mod tests {
-    use watchward_protocol::reach::{Could, Step, Verdict};
+    use watchward_protocol::reach::{self, Could, Step, Verdict};
     use watchward_protocol::restriction::Transport;
 
     use super::*;
 
     fn question() -> Question {
-        Question {
+        Question::Reach(reach::Question {
             account: "zoe".into(),
             address: [192, 0, 2, 1].into(),
             transport: Transport::Tcp,
             port: Some(22),
-        }
+        })
     }
 
     #[tokio::test(start_paused = true)]
@@ -159,7 +160,8 @@ mod tests {
         let questions = Questions::default();
         assert_eq!(questions.ask("db", question()).await, Err(Unanswered::Away));
         let mut db = questions.attend("db");
-        let yes = Answer::of(vec![Step::new("sshd", Verdict::Permits, "so it is")]);
+        let steps = vec![Step::new("sshd", Verdict::Permits, "so it is")];
+        let yes = Answer::Reach(reach::Answer::of(steps));
         let answering = async {
             let v1::from_collector::Message::Ask(ask) = db.next().await else {
                 panic!("another message");
@@ -170,7 +172,11 @@ mod tests {
             }
         };
         let (answer, ()) = tokio::join!(questions.ask("db", question()), answering);
-        assert_eq!(answer.map(|it| it.could), Ok(Could::Yes));
+        let could = answer.map(|it| match it {
+            Answer::Reach(it) => it.could,
+            Answer::Proof(_) | Answer::Ways(_) => Could::Unknown,
+        });
+        assert_eq!(could, Ok(Could::Yes));
         assert_eq!(questions.ask("db", question()).await, Err(Unanswered::Late));
         let newer = questions.attend("db");
         drop(db);

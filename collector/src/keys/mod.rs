@@ -11,6 +11,7 @@ mod logins;
 mod options;
 mod pages;
 mod policy;
+mod proof;
 mod reading;
 mod rows;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use api::{Shown, routes};
 pub use live::{Seen, after, last};
 pub use pages::pages;
 pub use policy::{Exception, Fingerprint, Policy, Strength};
+pub use proof::routes as proof_routes;
 pub use reading::{Change, Counts, Listed, State, Wanted, counts, list, places};
 pub use rows::{DEADLINES, SCHEMA};
 

@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
+use watchward_protocol::question;
 use watchward_protocol::reach::{Answer, Could, Question, Step, Verdict};
 use watchward_protocol::restriction::Transport;
 
@@ -84,8 +85,12 @@ async fn reach(
         transport: Transport::Tcp,
         port: Some(port),
     };
+    let question = question::Question::Reach(question);
     let answer = room.questions.ask(&host, question).await;
     let answer = answer.map_err(|why| Problem::refused(format!("{host} {why}")))?;
+    let question::Answer::Reach(answer) = answer else {
+        return Err(Problem::refused(format!("{host} answers something else")));
+    };
     let service = service(&policy.table, port);
     let place = service.map(|service| policy.table.place((&host, service), address, clock::now()));
     let counterexample = place

@@ -68,6 +68,11 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         ))
         .merge(restriction::reach(questions.clone(), rules.clone()))
         .merge(keys)
+        .merge(keys::proof_routes(
+            store.clone(),
+            questions.clone(),
+            hosts::names,
+        ))
         .merge(ruling::routes(ruling.clone()))
         .merge(live::routes(store.clone(), stop))
         .merge(backup::routes(store.clone()))

@@ -5,6 +5,8 @@ mod health;
 mod hosts;
 mod keys;
 mod order;
+mod proof;
+mod question;
 mod reach;
 mod record;
 mod restriction;
@@ -26,7 +28,7 @@ pub mod v1 {
 }
 
 pub use order::{decode_order, encode_order, order};
-pub use reach::{
+pub use question::{
     answer, ask, decode_answer, decode_question, encode_answer, encode_question, question, reply,
 };
 pub use record::{decode, encode};

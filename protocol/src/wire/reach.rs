@@ -1,30 +1,25 @@
-//! A question that the collector asks, and what the host answers, as they travel.
-
-use prost::Message;
+//! Whether an account could get in: the question and its answer, as they travel.
 
 use super::{Malformed, NAME, address, bytes, cut, short, text, v1};
 use crate::reach::{Answer, Could, MOST_STEPS, Question, Step, Verdict};
 use crate::restriction::Transport;
 
 /// The longest name of an account.
-const ACCOUNT: usize = 1024;
+pub(super) const ACCOUNT: usize = 1024;
 
-/// A question as it travels, with its number.
-pub fn ask(id: u64, question: &Question) -> v1::Ask {
+pub(super) fn ask(question: &Question) -> v1::Ask {
     v1::Ask {
-        id,
         account: question.account.as_bytes().to_vec(),
         address: bytes(question.address),
         udp: question.transport == Transport::Udp,
         port: question.port.map(u32::from),
+        ..v1::Ask::default()
     }
 }
 
-/// The question in a message.
-///
 /// # Errors
 /// It has no address or a port that is none.
-pub fn question(wire: v1::Ask) -> Result<Question, Malformed> {
+pub(super) fn question(wire: v1::Ask) -> Result<Question, Malformed> {
     let port = wire
         .port
         .map(|port| u16::try_from(port).ok().filter(|port| *port > 0));
@@ -40,8 +35,7 @@ pub fn question(wire: v1::Ask) -> Result<Question, Malformed> {
     })
 }
 
-/// An answer as it travels, with the number of its question.
-pub fn reply(id: u64, answer: Answer) -> v1::Answer {
+pub(super) fn reply(answer: Answer) -> v1::Answer {
     let could = match answer.could {
         Could::Yes => v1::Could::Yes,
         Could::No => v1::Could::No,
@@ -49,14 +43,14 @@ pub fn reply(id: u64, answer: Answer) -> v1::Answer {
     };
     let steps = answer.steps.into_iter().take(MOST_STEPS);
     v1::Answer {
-        id,
         could: could.into(),
         steps: steps.map(step).collect(),
+        ..v1::Answer::default()
     }
 }
 
-/// The answer in a message. A word of a newer program is as if it could not be told.
-pub fn answer(wire: v1::Answer) -> Answer {
+/// A word of a newer program is as if it could not be told.
+pub(super) fn answer(wire: v1::Answer) -> Answer {
     let could = match wire.could() {
         v1::Could::Yes => Could::Yes,
         v1::Could::No => Could::No,
@@ -67,34 +61,6 @@ pub fn answer(wire: v1::Answer) -> Answer {
         could,
         steps: steps.map(told).collect(),
     }
-}
-
-/// A question as bytes, for another program of the same host.
-pub fn encode_question(asked: &Question) -> Vec<u8> {
-    ask(0, asked).encode_to_vec()
-}
-
-/// The question in these bytes.
-///
-/// # Errors
-/// There is none.
-pub fn decode_question(bytes: &[u8]) -> Result<Question, Malformed> {
-    question(v1::Ask::decode(bytes).map_err(|_| Malformed("question"))?)
-}
-
-/// An answer as bytes.
-pub fn encode_answer(given: Answer) -> Vec<u8> {
-    reply(0, given).encode_to_vec()
-}
-
-/// The answer in these bytes.
-///
-/// # Errors
-/// There is none.
-pub fn decode_answer(bytes: &[u8]) -> Result<Answer, Malformed> {
-    Ok(answer(
-        v1::Answer::decode(bytes).map_err(|_| Malformed("answer"))?,
-    ))
 }
 
 fn step(step: Step) -> v1::Step {
@@ -154,7 +120,7 @@ mod tests {
                 transport: if udp { Transport::Udp } else { Transport::Tcp },
                 port,
             };
-            prop_assert_eq!(question(ask(7, &asked)).unwrap(), asked);
+            prop_assert_eq!(question(ask(&asked)).unwrap(), asked);
         }
 
         #[test]
@@ -163,14 +129,14 @@ mod tests {
         ) {
             let steps = steps.into_iter();
             let given = Answer::of(steps.map(|(subject, it, text)| Step::new(&subject, it, text)).collect());
-            prop_assert_eq!(answer(reply(7, given.clone())), given);
+            prop_assert_eq!(answer(reply(given.clone())), given);
         }
 
         #[test]
         fn nobody_can_ask_what_is_no_question(
             address in prop::collection::vec(any::<u8>(), 0..20), port: u32,
         ) {
-            let wire = v1::Ask { id: 1, account: Vec::new(), address: address.clone(), udp: false, port: Some(port) };
+            let wire = v1::Ask { address: address.clone(), port: Some(port), ..v1::Ask::default() };
             let sound = [4, 16].contains(&address.len()) && (1..=65535).contains(&port);
             prop_assert_eq!(question(wire).is_ok(), sound);
         }

@@ -140,6 +140,23 @@ pub fn from(options: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
     Ok(read.from)
 }
 
+/// The key of a line as it is on the wire; nothing, if it holds none.
+pub fn wire(line: &[u8]) -> Option<Vec<u8>> {
+    let text = text(line)?;
+    let bare = |text| {
+        key(text).ok()?;
+        let (_, rest) = word(text);
+        blob::decode(word(skip(rest)).0).ok()
+    };
+    bare(text).or_else(|| bare(skip(text.get(options::end(text)?..)?)))
+}
+
+/// What a key as it is on the wire is called, such as `SHA256:...`; a certificate, as its key is. None:
+/// sshd would not take it for a key.
+pub fn fingerprint(wire: &[u8]) -> Option<String> {
+    blob::read(wire).ok().map(|found| found.key.fingerprint)
+}
+
 /// What is to be read of a line: to its first NUL, as C does, and not if it is a comment.
 fn text(line: &[u8]) -> Option<&[u8]> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);

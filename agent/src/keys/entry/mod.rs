@@ -9,7 +9,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use tokio::sync::mpsc;
 use watchward_daemon::clock;
 use watchward_protocol::keys::Keys;
 use watchward_protocol::reach::{Question, Step, Verdict};
@@ -21,21 +20,11 @@ use super::inventory::View;
 use super::settings::Settings;
 use super::shelf::Shelf;
 use super::sshd::{self, Said};
-use crate::uplink::Asked;
 use rules::Rules;
 use watchward_protocol::reach::Answer;
 
 /// What is said of all of this.
 const SUBJECT: &str = "sshd";
-
-/// Answers one question after the other.
-pub(super) async fn serve(config: &Config, questions: &mut mpsc::Receiver<Asked>) {
-    while let Some(asked) = questions.recv().await {
-        let answer = answer(config, &asked.question).await;
-        // Whoever asked may have gone.
-        let _ = asked.answer.send(answer);
-    }
-}
 
 /// What sshd would do with this account from this address.
 pub(super) async fn answer(config: &Config, question: &Question) -> Answer {

@@ -15,7 +15,7 @@ use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
 
 use super::orders::Orders;
-use super::questions::{Asked, Questions};
+use super::questions::{Answerers, Questions};
 use super::{Config, Credentials, Renewal, Standing, Wishes};
 use crate::spool::{Grown, Spool};
 
@@ -36,7 +36,7 @@ pub(super) struct Sides<'a> {
     pub(super) spool: &'a Spool,
     pub(super) standing: &'a Standing,
     pub(super) orders: &'a Orders,
-    pub(super) asking: &'a mpsc::Sender<Asked>,
+    pub(super) answerers: &'a Answerers,
     pub(super) stop: &'a Stop,
     pub(super) pulse: &'a Pulse,
 }
@@ -79,7 +79,7 @@ pub(super) async fn hold(
     let mut inbound = inbound
         .context("the collector refuses to talk")?
         .into_inner();
-    let (mut progress, mut questions) = (Progress::default(), Questions::new(sides.asking));
+    let (mut progress, mut questions) = (Progress::default(), Questions::new(sides.answerers));
     let (began, mut heard, mut kept) = (Instant::now(), false, false);
     let (mut beat, mut beat_is_due) = (tokio::time::interval(config.beat.duration()), false);
     loop {

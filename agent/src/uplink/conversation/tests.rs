@@ -95,11 +95,15 @@ async fn talk(line: Channel) -> Broken {
     };
     let stop = Stop::new();
     let (orders, _) = Orders::open(folder.path());
+    let nobody = Answerers {
+        reach: mpsc::channel(1).0,
+        proof: mpsc::channel(1).0,
+    };
     let sides = Sides {
         spool: &spool,
         standing: &standing,
         orders: &orders,
-        asking: &mpsc::channel(1).0,
+        answerers: &nobody,
         stop: &stop,
         pulse: &Watchdog::of_unit().pulse(),
     };

@@ -1,5 +1,7 @@
 //! `watchward keys`: what opens each account, since when, and who used it last.
 
+mod proof;
+
 use serde_json::{Value, json};
 
 use crate::args::{KeyCommand, KeyState, Keys};
@@ -18,6 +20,9 @@ pub(crate) async fn run(
     match asked.command {
         None => list(&all(collector, &asked).await?, screen),
         Some(KeyCommand::Show { fingerprint }) => show(collector, fingerprint, screen).await,
+        Some(KeyCommand::Prove { key, host, doors }) => {
+            proof::run(collector, (&key, host, doors), screen).await
+        }
         Some(KeyCommand::Accept { key, host, account }) => {
             let wanted = json!({"key": key, "host": host, "account": account});
             accept(collector, &wanted, screen).await

@@ -1,0 +1,224 @@
+//! One door: a connection to sshd, which is asked about keys and shown no signature (RFC 4252, section 7).
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use russh::client::{AuthResult, Config, Handle, Handler, connect_stream};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
+use russh::{Disconnect, SendError, SshId};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use watchward_protocol::proof::Said;
+use watchward_protocol::text::Foreign;
+
+use crate::own::Own;
+
+/// How long each step of a connection may take.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// What is asked about.
+#[derive(Debug)]
+pub(super) enum Key {
+    Plain(PublicKey),
+    Certificate(Box<Certificate>),
+}
+
+impl Key {
+    /// Reads one as it is on the wire.
+    ///
+    /// # Errors
+    /// It is no key that this program can ask about.
+    pub(super) fn read(wire: &[u8]) -> Result<Self, String> {
+        let certificate = |_| {
+            Certificate::from_bytes(wire)
+                .map(Box::new)
+                .map(Self::Certificate)
+        };
+        let plain = PublicKey::from_bytes(wire).map(Self::Plain);
+        let key = plain.or_else(certificate);
+        key.map_err(|error| format!("this key cannot be asked about: {error}"))
+    }
+
+    /// How a signature by it may be called: a server may take one of them and not another.
+    fn hashes(&self) -> &'static [Option<HashAlg>] {
+        let algorithm = match self {
+            Self::Plain(key) => key.algorithm(),
+            Self::Certificate(certificate) => certificate.algorithm(),
+        };
+        if matches!(algorithm, Algorithm::Rsa { .. }) {
+            &[Some(HashAlg::Sha512), Some(HashAlg::Sha256), None]
+        } else {
+            &[None]
+        }
+    }
+}
+
+/// What came of asking.
+#[derive(Debug)]
+pub(super) struct Heard {
+    /// What the server said; or why it cannot be told.
+    pub(super) said: Result<Said, String>,
+    /// The fingerprint of a key that it would take.
+    pub(super) control: Option<String>,
+}
+
+/// Where and from where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asking<'a> {
+    pub(super) at: SocketAddr,
+    pub(super) source: Option<IpAddr>,
+    pub(super) own: &'a Own,
+}
+
+impl Asking<'_> {
+    /// Asks first about keys that should open the account, and then, in the same connection, about
+    /// the one in question.
+    pub(super) async fn ask(self, account: &Foreign, controls: &[Vec<u8>], key: &Key) -> Heard {
+        let Ok(account) = std::str::from_utf8(account.as_bytes()) else {
+            return unknown("its name cannot be told to sshd");
+        };
+        let line = async {
+            let stream = self.connect().await.context("sshd does not answer")?;
+            let config = Arc::new(config());
+            let line = connect_stream(config, stream, Anybody).await;
+            anyhow::Ok(line.context("sshd does not speak")?)
+        };
+        let mut line = match timeout(PATIENCE, line).await {
+            Ok(Ok(line)) => line,
+            Ok(Err(error)) => return unknown(&format!("{error:#}")),
+            Err(_) => return unknown("sshd does not answer in time"),
+        };
+        let mut control = None;
+        for wire in controls {
+            let Ok(other) = Key::read(wire) else { continue };
+            if accepts(&mut line, account, &other).await == Ok(Said::Accepted) {
+                control = other.fingerprint();
+                break;
+            }
+        }
+        let said = accepts(&mut line, account, key).await;
+        // The server may have gone already.
+        let _ = line.disconnect(Disconnect::ByApplication, "", "en").await;
+        Heard { said, control }
+    }
+
+    /// The connection is known as the agent's own before it is made.
+    async fn connect(self) -> anyhow::Result<TcpStream> {
+        let (socket, any): (_, IpAddr) = match self.at {
+            SocketAddr::V4(_) => (TcpSocket::new_v4()?, Ipv4Addr::UNSPECIFIED.into()),
+            SocketAddr::V6(_) => (TcpSocket::new_v6()?, Ipv6Addr::UNSPECIFIED.into()),
+        };
+        socket.bind(SocketAddr::new(self.source.unwrap_or(any), 0))?;
+        let port = socket.local_addr()?.port();
+        // What comes from nowhere in particular comes from where it goes to: it is this host.
+        let from = self.source.unwrap_or(self.at.ip());
+        self.own.expect(SocketAddr::new(from, port));
+        Ok(socket.connect(self.at).await?)
+    }
+}
+
+impl Key {
+    fn fingerprint(&self) -> Option<String> {
+        match self {
+            Self::Plain(key) => Some(key.fingerprint(HashAlg::Sha256).to_string()),
+            Self::Certificate(_) => None,
+        }
+    }
+}
+
+fn unknown(why: &str) -> Heard {
+    Heard {
+        said: Err(why.to_owned()),
+        control: None,
+    }
+}
+
+fn config() -> Config {
+    let name = concat!("SSH-2.0-Watchward_", env!("CARGO_PKG_VERSION"));
+    Config {
+        client_id: SshId::Standard(Cow::Borrowed(name)),
+        inactivity_timeout: Some(PATIENCE),
+        ..Config::default()
+    }
+}
+
+/// Whether the server would take a signature by this key.
+async fn accepts(line: &mut Handle<Anybody>, account: &str, key: &Key) -> Result<Said, String> {
+    for hash in key.hashes() {
+        let mut pen = NoPen { wanted: false };
+        let asking = async {
+            match key {
+                Key::Plain(key) => {
+                    line.authenticate_publickey_with(account, key.clone(), *hash, &mut pen)
+                        .await
+                }
+                Key::Certificate(certificate) => {
+                    let certificate = certificate.as_ref().clone();
+                    line.authenticate_certificate_with(account, certificate, *hash, &mut pen)
+                        .await
+                }
+            }
+        };
+        let said = timeout(PATIENCE, asking).await;
+        let said = said.map_err(|_| "sshd does not answer in time".to_owned())?;
+        match said {
+            _ if pen.wanted => return Ok(Said::Accepted),
+            // Who accepts without a signature accepts.
+            Ok(AuthResult::Success) => return Ok(Said::Accepted),
+            // It names what it would go on with. That nothing is named means that it has gone.
+            Ok(AuthResult::Failure {
+                remaining_methods, ..
+            }) if !remaining_methods.is_empty() => {}
+            Ok(AuthResult::Failure { .. }) | Err(Declined) => {
+                return Err("sshd ended the connection".to_owned());
+            }
+        }
+    }
+    Ok(Said::Refused)
+}
+
+/// Whoever is asked for a signature notes it and gives none: nobody is let in by asking.
+struct NoPen {
+    wanted: bool,
+}
+
+/// No signature was given, or nobody was there to ask.
+struct Declined;
+
+impl From<SendError> for Declined {
+    fn from(_: SendError) -> Self {
+        Self
+    }
+}
+
+impl russh::Signer for NoPen {
+    type Error = Declined;
+
+    async fn auth_sign(
+        &mut self,
+        _key: &AgentIdentity,
+        _hash: Option<HashAlg>,
+        _to_sign: Vec<u8>,
+    ) -> Result<Vec<u8>, Declined> {
+        self.wanted = true;
+        Err(Declined)
+    }
+}
+
+/// Whoever answers at the host's own address is asked: nothing is entrusted to it.
+struct Anybody;
+
+impl Handler for Anybody {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        _: &russh::keys::PublicKeyOrCertificate,
+    ) -> Result<bool, russh::Error> {
+        Ok(true)
+    }
+}

@@ -1,0 +1,196 @@
+//! Whether a public key would still be accepted by this host's sshd: it is asked, door by door.
+
+mod door;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use watchward_daemon::tasks::Stop;
+use watchward_protocol::proof::{Answer, Control, Door, Question, Said, Way, Ways};
+use watchward_protocol::question;
+use watchward_protocol::text::Foreign;
+
+use crate::own::Own;
+use crate::uplink::Asked;
+use door::{Asking, Heard};
+
+/// How long the reader of keys may take to say where a key can be tried.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// How long an answer may take in all: a collector waits for 15 seconds.
+const LONGEST: Duration = Duration::from_secs(12);
+/// Between two connections that come from one address. OpenSSH since 9.8 shuts out who fails more
+/// often than about every five seconds (`PerSourcePenalties`).
+const PACE: Duration = Duration::from_secs(6);
+
+/// Answers one question after the other until asked to stop. Who reads the keys says where a key can
+/// be tried.
+///
+/// # Errors
+/// None.
+pub async fn run(
+    mut questions: mpsc::Receiver<Asked>,
+    keys: mpsc::Sender<Asked>,
+    own: Own,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    loop {
+        let asked = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            asked = questions.recv() => asked,
+        };
+        let Some(Asked { question, answer }) = asked else {
+            return Ok(());
+        };
+        let question::Question::Proof(question) = question else {
+            continue;
+        };
+        let proven = prove(&question, &keys, &own).await;
+        // Whoever asked may have gone.
+        let _ = answer.send(question::Answer::Proof(proven));
+    }
+}
+
+async fn prove(question: &Question, keys: &mpsc::Sender<Asked>, own: &Own) -> Answer {
+    let until = Instant::now() + LONGEST;
+    let key = match door::Key::read(&question.key) {
+        Ok(key) => key,
+        Err(why) => return Answer::of_trouble(why),
+    };
+    match ways(question, keys).await {
+        Ok(ways) => ask(&ways, &key, (own, until)).await,
+        Err(why) => Answer::of_trouble(why),
+    }
+}
+
+/// Where it can be tried.
+async fn ways(question: &Question, keys: &mpsc::Sender<Asked>) -> Result<Ways, &'static str> {
+    let (answer, said) = oneshot::channel();
+    let asked = Asked {
+        question: question::Question::Proof(question.clone()),
+        answer,
+    };
+    keys.try_send(asked)
+        .map_err(|_| "who reads the keys is busy")?;
+    match timeout(PATIENCE, said).await {
+        Ok(Ok(question::Answer::Ways(ways))) => Ok(ways),
+        _ => Err("who reads the keys did not answer in time"),
+    }
+}
+
+/// Asks every door, as long as there is time.
+async fn ask(ways: &Ways, key: &door::Key, (own, until): (&Own, Instant)) -> Answer {
+    let mut answer = Answer {
+        trouble: ways.trouble.clone(),
+        ..Answer::default()
+    };
+    let places = places(&ways.listens);
+    if places.is_empty() && answer.trouble.is_none() {
+        answer.trouble = Some("sshd's configuration names no place where it listens".to_owned());
+    }
+    let mut last: HashMap<IpAddr, Instant> = HashMap::new();
+    for way in &ways.accounts {
+        let mut doors = Vec::new();
+        for at in &places {
+            let source = source(at.ip());
+            let asking = async {
+                if let Some(from) = source.is_none().then(|| last.get(&at.ip())).flatten() {
+                    sleep(PACE.saturating_sub(from.elapsed())).await;
+                }
+                let asking = Asking {
+                    at: *at,
+                    source,
+                    own,
+                };
+                asking.ask(&way.account, &way.controls, key).await
+            };
+            let Ok(heard) = timeout_at(until, asking).await else {
+                break;
+            };
+            last.insert(at.ip(), Instant::now());
+            doors.push(judge(way, *at, heard));
+        }
+        if doors.len() == places.len() {
+            answer.doors.extend(doors);
+        } else {
+            answer.left.push(way.account.clone());
+        }
+    }
+    lend(&mut answer.doors);
+    answer
+}
+
+/// Where to ask: on a host's own way for what listens everywhere.
+fn places(listens: &[SocketAddr]) -> Vec<SocketAddr> {
+    let four = |it: &SocketAddr| it.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let mut places = Vec::new();
+    for listen in listens {
+        let port = listen.port();
+        let place = match listen.ip() {
+            IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            // The same sshd with the same rules: it is asked once.
+            IpAddr::V6(any) if any.is_unspecified() => {
+                if listens.iter().any(|it| four(it) && it.port() == port) {
+                    continue;
+                }
+                Ipv6Addr::LOCALHOST.into()
+            }
+            one @ (IpAddr::V4(_) | IpAddr::V6(_)) => one,
+        };
+        places.push(SocketAddr::new(place, port));
+    }
+    places
+}
+
+/// From where: each time from another address of the host's own for IPv4, so that none of them is
+/// penalised for asking often.
+fn source(to: IpAddr) -> Option<IpAddr> {
+    let [a, b, c] = rand::random::<[u8; 3]>();
+    let last = c.clamp(1, 254);
+    to.is_ipv4().then(|| Ipv4Addr::new(127, a, b, last).into())
+}
+
+/// What a door said, and what is to be known besides.
+fn judge(way: &Way, at: SocketAddr, heard: Heard) -> Door {
+    let (said, note) = match (heard.said, &way.stands) {
+        (Ok(Said::Refused), Some(stands)) if stands.conditional => {
+            let note = format!("refused here, but {}", stands.text);
+            (Said::Unknown, note)
+        }
+        (Ok(Said::Refused), Some(stands)) => {
+            let note = format!("{}, but is revoked or passed over", stands.text);
+            (Said::Refused, note)
+        }
+        (Ok(said), stands) => {
+            let text = stands.as_ref().map(|it| it.text.clone());
+            (said, text.unwrap_or_default())
+        }
+        (Err(why), _) => (Said::Unknown, why),
+    };
+    Door {
+        account: way.account.clone(),
+        at,
+        said,
+        control: heard.control.map_or(Control::None, Control::Own),
+        note,
+    }
+}
+
+/// Where an account has no key that could be shown to open, another account's shows that sshd takes any.
+fn lend(doors: &mut [Door]) {
+    let mut shown: HashMap<SocketAddr, Foreign> = HashMap::new();
+    for door in doors.iter() {
+        if matches!(door.control, Control::Own(_)) {
+            shown.insert(door.at, door.account.clone());
+        }
+    }
+    for door in doors {
+        if let (Control::None, Some(account)) = (&door.control, shown.get(&door.at)) {
+            door.control = Control::Other(account.clone());
+        }
+    }
+}

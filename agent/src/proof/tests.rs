@@ -1,0 +1,93 @@
+//! Which doors there are, and what their answers are worth.
+
+use watchward_protocol::proof::Stands;
+
+use super::*;
+
+fn places_of(listens: &[&str]) -> Vec<String> {
+    let listens: Vec<_> = listens.iter().map(|it| it.parse().unwrap()).collect();
+    places(&listens).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_listens_everywhere_is_asked_once_for_each_port() {
+    assert_eq!(places_of(&["0.0.0.0:22", "[::]:22"]), ["127.0.0.1:22"]);
+    assert_eq!(places_of(&["[::]:22"]), ["[::1]:22"]);
+    assert_eq!(
+        places_of(&["0.0.0.0:22", "[::]:2222", "10.0.0.5:22"]),
+        ["127.0.0.1:22", "[::1]:2222", "10.0.0.5:22"]
+    );
+}
+
+#[test]
+fn questions_come_from_another_loopback_address_each_time() {
+    for _ in 0..1000 {
+        let source = source(Ipv4Addr::LOCALHOST.into()).unwrap();
+        assert!(source.is_loopback(), "{source}");
+    }
+    assert_eq!(source(Ipv6Addr::LOCALHOST.into()), None);
+}
+
+fn door(stands: Option<(&str, bool)>, said: Result<Said, String>) -> Door {
+    let way = Way {
+        account: "zoe".into(),
+        controls: Vec::new(),
+        stands: stands.map(|(text, conditional)| Stands {
+            text: text.to_owned(),
+            conditional,
+        }),
+    };
+    let heard = Heard {
+        said,
+        control: None,
+    };
+    judge(&way, "127.0.0.1:22".parse().unwrap(), heard)
+}
+
+#[test]
+fn a_refusal_says_little_where_the_key_stands_for_others_connections() {
+    assert_eq!(door(None, Ok(Said::Refused)).said, Said::Refused);
+    let elsewhere = door(
+        Some(("it stands in a, from 10.0.0.0/8", true)),
+        Ok(Said::Refused),
+    );
+    assert_eq!(elsewhere.said, Said::Unknown);
+    assert!(elsewhere.note.contains("10.0.0.0/8"));
+    let revoked = door(Some(("it stands in a", false)), Ok(Said::Refused));
+    assert_eq!(revoked.said, Said::Refused);
+    assert!(revoked.note.contains("revoked"));
+    assert_eq!(
+        door(Some(("it stands in a", true)), Ok(Said::Accepted)).said,
+        Said::Accepted
+    );
+    let silent = door(None, Err("sshd does not answer".to_owned()));
+    assert_eq!(
+        (silent.said, silent.note.as_str()),
+        (Said::Unknown, "sshd does not answer")
+    );
+}
+
+#[test]
+fn another_accounts_key_shows_that_sshd_takes_any_at_the_same_place() {
+    let mut doors: Vec<_> = ["127.0.0.1:22", "127.0.0.1:22", "127.0.0.1:2222"]
+        .into_iter()
+        .map(|at| Door {
+            at: at.parse().unwrap(),
+            ..door(None, Ok(Said::Refused))
+        })
+        .collect();
+    doors[0].account = "root".into();
+    doors[0].control = Control::Own("SHA256:a".to_owned());
+    lend(&mut doors);
+    let controls: Vec<_> = doors.into_iter().map(|it| it.control).collect();
+    let own = Control::Own("SHA256:a".to_owned());
+    assert_eq!(
+        controls,
+        [own, Control::Other("root".into()), Control::None]
+    );
+}
+
+#[test]
+fn what_is_no_key_is_not_asked_about() {
+    assert!(door::Key::read(b"no key").is_err());
+}

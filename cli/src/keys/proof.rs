@@ -1,0 +1,152 @@
+//! `watchward keys prove`: whether any account of any host still takes a key.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::row::Row;
+use crate::screen::{Screen, safe};
+
+/// More than any public key has, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+pub(super) async fn run(
+    collector: &Client,
+    (key, host, doors): (&Path, Option<String>, bool),
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let wanted = json!({"key": read(key)?, "host": host});
+    let answer: Value = collector.post("/v1/keys/prove", &wanted).await?;
+    let proven = Row::of(&answer);
+    let [opens, untold] = if screen.is_for_programs() {
+        screen.json(&answer)?;
+        [
+            with(proven, "accepted").len(),
+            with(proven, "unknown").len(),
+        ]
+    } else {
+        show(proven, doors, screen)?
+    };
+    let troubled = proven.list("troubles").count();
+    match (opens, untold + troubled) {
+        (0, 0) if proven.list("doors").next().is_none() => bail!("no door was asked"),
+        (0, 0) => Ok(()),
+        (0, _) => bail!("not proven: not every door could be asked"),
+        (doors, _) => bail!("it opens {}", counted(doors, "door")),
+    }
+}
+
+fn read(key: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    if key == Path::new("-") {
+        std::io::stdin().take(LARGEST).read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    let place = key.display();
+    let file = std::fs::File::open(key).with_context(|| format!("cannot open {place}"))?;
+    let read = file.take(LARGEST).read_to_string(&mut text);
+    read.with_context(|| format!("{place} is no public key"))?;
+    Ok(text)
+}
+
+/// Shows it, and says how many doors it opens and of how many that cannot be told.
+fn show(proven: Row<'_>, doors: bool, screen: &mut Screen) -> anyhow::Result<[usize; 2]> {
+    let key = Row::of(proven.value().get("key").unwrap_or(&Value::Null));
+    let (asked, at) = (proven.list("doors").count(), proven.moment("at"));
+    let name = match key.text("fingerprint") {
+        none if none.is_empty() => "The certificate".to_owned(),
+        fingerprint => safe(&fingerprint),
+    };
+    let hosts: std::collections::BTreeSet<_> =
+        proven.list("doors").map(|it| it.text("host")).collect();
+    let asked = counted(asked, "door");
+    let hosts = counted(hosts.len(), "host");
+    screen.line(&format!(
+        "{name} ({}) was shown to {asked} on {hosts}, {at}.",
+        key.cell("kind")
+    ))?;
+    let (accepted, unknown) = (with(proven, "accepted"), with(proven, "unknown"));
+    let refused = with(proven, "refused");
+    part("\nIt opens:", &accepted, screen)?;
+    part("\nIt cannot be told of:", &unknown, screen)?;
+    if !refused.is_empty() {
+        screen.line(&format!("\n{}", refusals(&refused)))?;
+    }
+    if doors {
+        part("", &refused, screen)?;
+    }
+    for trouble in proven.list("troubles") {
+        screen.line(&format!(
+            "\n{}: {}",
+            trouble.cell("host"),
+            trouble.cell("why")
+        ))?;
+    }
+    Ok([accepted.len(), unknown.len()])
+}
+
+fn with<'a>(proven: Row<'a>, said: &str) -> Vec<Row<'a>> {
+    let doors = proven.list("doors");
+    doors.filter(|door| door.text("said") == said).collect()
+}
+
+fn part(title: &str, doors: &[Row<'_>], screen: &mut Screen) -> anyhow::Result<()> {
+    if doors.is_empty() {
+        return Ok(());
+    }
+    screen.line(title)?;
+    let rows: Vec<_> = doors.iter().copied().map(door).collect();
+    Ok(screen.table(["HOST", "ACCOUNT", "AT", "CONTROL", "NOTE"], &rows)?)
+}
+
+fn door(door: Row<'_>) -> [String; 5] {
+    let control = match (door.text("control"), door.text("control_account")) {
+        (own, _) if !own.is_empty() => safe(&own),
+        (_, account) if !account.is_empty() => format!("a key of {}", safe(&account)),
+        _ => "none".to_owned(),
+    };
+    [
+        door.cell("host"),
+        door.cell("account"),
+        door.cell("at"),
+        control,
+        door.cell("note"),
+    ]
+}
+
+/// What the refusals are worth.
+fn refusals(refused: &[Row<'_>]) -> String {
+    let has = |name: &str| {
+        refused
+            .iter()
+            .filter(|it| !it.text(name).is_empty())
+            .count()
+    };
+    let (own, other) = (has("control"), has("control_account"));
+    let none = refused.len() - own - other;
+    let mut text = format!(
+        "{} it. Of these, {own} took another key of the account in the same connection, and {other} one \
+         of another account.",
+        match refused.len() {
+            1 => "1 door refuses".to_owned(),
+            many => format!("{many} doors refuse"),
+        }
+    );
+    if none > 0 {
+        text.push_str(&format!(
+            " {none} took no key at all: sshd was alive there and asked for one, but no key was known \
+             that opens."
+        ));
+    }
+    text
+}
+
+fn counted(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        many => format!("{many} {what}s"),
+    }
+}

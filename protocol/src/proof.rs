@@ -1,0 +1,115 @@
+//! The question whether a public key would still be accepted anywhere on a host, and its answer.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::Foreign;
+
+/// Would any account of this host still accept this key? Only its public half is needed for that: a
+/// server says whether it would take a key before anything is signed (RFC 4252, section 7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The key or certificate, as SSH writes it on the wire (RFC 4253, section 6.6).
+    pub key: Vec<u8>,
+    /// Of which accounts; none: of all.
+    pub accounts: Vec<Foreign>,
+}
+
+/// What a host found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Every door that was asked.
+    pub doors: Vec<Door>,
+    /// Accounts that there was no time to ask.
+    pub left: Vec<Foreign>,
+    /// Why not everything could be asked, in one sentence.
+    pub trouble: Option<String>,
+}
+
+impl Answer {
+    /// Nothing could be asked.
+    pub fn of_trouble(why: impl Into<String>) -> Self {
+        Self {
+            trouble: Some(why.into()),
+            ..Self::default()
+        }
+    }
+}
+
+/// An account, behind a place where sshd listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// Which account.
+    pub account: Foreign,
+    /// Where it was asked.
+    pub at: SocketAddr,
+    /// What it said to the key.
+    pub said: Said,
+    /// What shows that a refusal means something: a key that the same sshd accepted then.
+    pub control: Control,
+    /// What has to be known besides, in one sentence; empty: nothing.
+    pub note: String,
+}
+
+/// What a door says to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Said {
+    /// Whoever has its private half gets in.
+    Accepted,
+    /// It opens nothing here.
+    Refused,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// A key that was accepted in the same breath, so that a dead sshd does not pass for one that refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// One of the account's own, by its fingerprint, in the same connection.
+    Own(String),
+    /// The account has none that could be asked; this other account has, at the same place.
+    Other(Foreign),
+    /// None was accepted.
+    None,
+}
+
+/// Where a host can be asked: what its reader of keys tells its agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// Where sshd listens, as its configuration says.
+    pub listens: Vec<SocketAddr>,
+    /// The accounts.
+    pub accounts: Vec<Way>,
+    /// Why there may be more, in one sentence.
+    pub trouble: Option<String>,
+}
+
+/// How an account can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Its name.
+    pub account: Foreign,
+    /// Other keys that should open it, as on the wire; at most [`CONTROLS`].
+    pub controls: Vec<Vec<u8>>,
+    /// Where the key in question still stands for this account.
+    pub stands: Option<Stands>,
+}
+
+/// Where a key still stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stands {
+    /// In one sentence, with its conditions.
+    pub text: String,
+    /// Whether it counts only for some connections, or only by what it signs: then that it is refused
+    /// once says little.
+    pub conditional: bool,
+}
+
+/// How many keys of an account are tried as a control.
+pub const CONTROLS: usize = 3;
+/// How many accounts a host answers for at most.
+pub const MOST_ACCOUNTS: usize = 2000;
+/// The longest key that is asked about, in bytes: an RSA key of 16,384 bits in a certificate fits.
+pub const LONGEST_KEY: usize = 16 << 10;

@@ -1,0 +1,36 @@
+//! What the collector may ask a host, and what the host answers. Nothing is kept of it on the host.
+
+use crate::{proof, reach};
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Whether an account could get in from an address.
+    Reach(reach::Question),
+    /// Whether a public key would still be accepted anywhere.
+    Proof(proof::Question),
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Whether an account could get in.
+    Reach(reach::Answer),
+    /// What each door says to a key.
+    Proof(proof::Answer),
+    /// Where a key can be asked about: only from a host's reader of keys to its agent.
+    Ways(proof::Ways),
+}
+
+impl Question {
+    /// That it cannot be answered, in the words of this question.
+    pub fn unanswered(&self, why: &str) -> Answer {
+        match self {
+            Self::Reach(_) => {
+                let step = reach::Step::new("agent", reach::Verdict::Unknown, why);
+                Answer::Reach(reach::Answer::of(vec![step]))
+            }
+            Self::Proof(_) => Answer::Proof(proof::Answer::of_trouble(why)),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A key that was taken away is shown to a real sshd, which refuses it; until then it says yes.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use watchward_tests::host::Host;
+use watchward_tests::run::run;
+use watchward_tests::site::{Site, play};
+use watchward_tests::wait::{SOON, until_seen};
+
+use super::{append, new_key, openings, watched};
+
+#[test]
+fn a_key_opens_until_it_is_revoked_and_nobody_is_accused_of_asking() -> Result<()> {
+    play("the negative proof", "", |site| {
+        let web = watched(site)?;
+        web.sh("useradd -m alice; useradd -m bob; useradd -m carol")?;
+        let (old, new) = (new_key(&web, "old")?, new_key(&web, "new")?);
+        append(&web, "alice", &old.text)?;
+        append(&web, "alice", &new.text)?;
+        append(&web, "bob", &format!("from=\"192.0.2.0/24\" {}", old.text))?;
+        let look = || openings(site, &["--fingerprint", &new.fingerprint]);
+        until_seen("the keys of alice", SOON, look, |found| found.len() == 1)?;
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("old.pub");
+        std::fs::write(&file, &old.text)?;
+        let file = file.to_str().context("a strange folder")?;
+
+        let proven = prove(site, file)?;
+        let alice = door(&proven, "alice")?;
+        assert_eq!(alice["said"], "accepted", "{proven:#}");
+        assert_eq!(alice["control"], new.fingerprint);
+        let note = alice["note"].as_str().unwrap_or_default();
+        ensure!(
+            note.contains("/home/alice/.ssh/authorized_keys, line 1"),
+            "{note}"
+        );
+        // Somebody else may get in with it from there: nothing is claimed of that.
+        assert_eq!(door(&proven, "bob")?["said"], "unknown");
+        let carol = door(&proven, "carol")?;
+        assert_eq!(carol["said"], "refused");
+        assert_eq!(carol["control"], Value::Null);
+        assert_eq!(carol["control_account"], "alice");
+
+        // Taken away by hand from bob, and by a list of revoked keys from alice, whose file stays.
+        web.sh("rm ~bob/.ssh/authorized_keys")?;
+        web.write("/etc/ssh/old.pub", old.text.as_bytes(), 0o644)?;
+        web.sh("ssh-keygen -q -k -f /etc/ssh/revoked /etc/ssh/old.pub")?;
+        let revoked = b"RevokedKeys /etc/ssh/revoked\n";
+        web.write("/etc/ssh/sshd_config.d/revoked.conf", revoked, 0o644)?;
+        web.sh("systemctl reload ssh")?;
+        let look = || prove(site, file);
+        let refused = |proven: &Value| said(proven, "refused") == doors(proven).len();
+        let proven = until_seen("that it opens nothing", SOON, look, refused)?;
+        ensure!(doors(&proven).len() > 10, "{proven:#}");
+        let alice = door(&proven, "alice")?;
+        assert_eq!(alice["control"], new.fingerprint, "in the same connection");
+        let note = alice["note"].as_str().unwrap_or_default();
+        ensure!(note.contains("revoked"), "{note}");
+        let shown = run(site.collector.command()?.args(["keys", "prove", file]))?;
+        ensure!(shown.contains("doors refuse it"), "{shown}");
+
+        // Far more than ten failures would be brute force.
+        until_accused_of_nothing(site, &web)?;
+
+        web.sh("systemctl stop ssh.socket ssh.service")?;
+        let proven = prove(site, file)?;
+        assert_eq!(
+            said(&proven, "refused"),
+            0,
+            "a dead sshd refuses nothing: {proven:#}"
+        );
+        Ok(())
+    })
+}
+
+/// Whatever sshd wrote of all these questions has been read; it is told as no try.
+fn until_accused_of_nothing(site: &Site, web: &Host) -> Result<()> {
+    web.sh("ssh -o BatchMode=yes -o StrictHostKeyChecking=no last@127.0.0.1 true || true")?;
+    let look = || site.collector.list(&["access", "--limit", "1000"]);
+    let last = |found: &Vec<Value>| found.iter().any(|it| it["user"] == "last");
+    let tries = until_seen("the last line", SOON, look, last)?;
+    let own: Vec<_> = tries.iter().filter(|it| it["user"] == "alice").collect();
+    ensure!(own.iter().all(|it| it["attempt"] == false), "{own:#?}");
+    let incidents = site.collector.incidents()?;
+    let accused = incidents
+        .iter()
+        .any(|it| it["kind"] == "access.brute-force");
+    ensure!(!accused, "{incidents:#?}");
+    Ok(())
+}
+
+fn prove(site: &Site, file: &str) -> Result<Value> {
+    let mut command = site.collector.command()?;
+    let told = command.args(["--json", "keys", "prove", file]).output()?;
+    let proven: Value = serde_json::from_slice(&told.stdout)
+        .with_context(|| String::from_utf8_lossy(&told.stderr).into_owned())?;
+    let whole = !doors(&proven).is_empty() && said(&proven, "refused") == doors(&proven).len();
+    ensure!(
+        told.status.success() == whole,
+        "{}: {proven:#}",
+        told.status
+    );
+    Ok(proven)
+}
+
+fn doors(proven: &Value) -> Vec<&Value> {
+    let doors = proven["doors"].as_array();
+    doors.into_iter().flatten().collect()
+}
+
+fn said(proven: &Value, what: &str) -> usize {
+    doors(proven).iter().filter(|it| it["said"] == what).count()
+}
+
+fn door<'a>(proven: &'a Value, account: &str) -> Result<&'a Value> {
+    let mut doors = doors(proven).into_iter();
+    let found = doors.find(|it| it["account"] == account);
+    found.with_context(|| format!("no door of {account}: {proven:#}"))
+}
