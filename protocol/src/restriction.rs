@@ -181,6 +181,29 @@ pub enum News {
     Listening(Vec<Listener>),
     /// How a probe ended.
     Probed(Probed),
+    /// The whole of what sshd's configuration says of who may come in. It takes the place of what was
+    /// told before.
+    Sshd(Sshd),
+}
+
+/// What sshd's configuration says of who may come in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sshd {
+    /// Each setting that there is, in sshd's order: one for each line.
+    pub settings: Vec<Setting>,
+    /// How many more there are that were left out because there are too many.
+    pub omitted: u32,
+}
+
+/// One line of sshd's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// For whom alone, as it stands behind `Match`; none: for everybody else.
+    pub block: Option<Foreign>,
+    /// Its name as sshd_config(5) writes it, such as `PermitRootLogin`.
+    pub name: String,
+    /// What it is set to.
+    pub value: Foreign,
 }
 
 /// The host shut somebody out, by itself.
@@ -347,5 +370,9 @@ pub const MOST_PORTS: usize = 64;
 pub const MOST_NETWORKS: usize = 10_000;
 /// How many bans, and how many lifted ones, a bucket can have.
 pub const MOST_BANS: usize = 8_192;
+/// How many settings of sshd are told.
+pub const MOST_SETTINGS: usize = 256;
+/// How much of a setting's value, and of the block that it is in, is told: bytes.
+pub const LONGEST_SETTING: usize = 512;
 /// How many gates of others a host can be ordered to try.
 pub const MOST_PROBES: usize = 1_024;

@@ -23,6 +23,7 @@ use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::hosts::{Doctor, FindingState};
 use watchward_protocol::record::{Record, Report};
+use watchward_protocol::restriction::{News, Restriction};
 use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire;
 
@@ -173,6 +174,10 @@ async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<Word> 
     }
     match wire::decode(&bytes)?.report {
         Report::Keys(keys) => Ok(Word::Keys(keys)),
+        Report::Restriction(Restriction {
+            news: News::Sshd(sshd),
+            ..
+        }) => Ok(Word::Sshd(sshd)),
         Report::Doctor(Doctor { mut findings, .. }) => match findings.pop() {
             Some(finding) => Ok(Word::Finding(finding)),
             None => bail!("it found nothing"),
@@ -277,6 +282,11 @@ fn bytes(word: Word) -> anyhow::Result<Vec<u8>> {
         Word::Finding(finding) => Report::Doctor(Doctor {
             findings: vec![finding],
             ..Doctor::default()
+        }),
+        // When it was is said by the agent.
+        Word::Sshd(sshd) => Report::Restriction(Restriction {
+            at: Timestamp::default(),
+            news: News::Sshd(sshd),
         }),
     };
     let body = wire::encode(Record {

@@ -9,6 +9,7 @@ use watchward_daemon::clock;
 use watchward_protocol::hosts::{Finding, FindingState};
 use watchward_protocol::keys::{Holder, Keys, Opening};
 use watchward_protocol::record::Report;
+use watchward_protocol::restriction::{News, Restriction};
 
 use super::reader::{SUBJECT, Word, finding};
 use crate::findings::Findings;
@@ -59,15 +60,22 @@ impl Desk {
     pub(super) async fn hear(&mut self, word: Word) -> Result<(), Ended> {
         match word {
             Word::Finding(finding) => self.say(finding),
+            Word::Sshd(sshd) => {
+                let told = Restriction {
+                    at: clock::now(),
+                    news: News::Sshd(sshd),
+                };
+                self.keep(Report::Restriction(told)).await?;
+            }
             // It goes to whoever asked.
             Word::Answer(_) => {}
             Word::Keys(keys) => {
                 if !matches!(keys.holder, Holder::Host(_)) {
-                    return self.keep(keys).await;
+                    return self.keep(Report::Keys(keys)).await;
                 }
                 let own = (self.certificate)();
                 self.host = Some((keys.clone(), own.clone()));
-                self.keep(with(keys, own)).await?;
+                self.keep(Report::Keys(with(keys, own))).await?;
             }
         }
         Ok(())
@@ -85,12 +93,12 @@ impl Desk {
         told.clone_from(&own);
         host.at = clock::now();
         let keys = with(host.clone(), own);
-        self.keep(keys).await
+        self.keep(Report::Keys(keys)).await
     }
 
-    async fn keep(&self, keys: Keys) -> Result<(), Ended> {
+    async fn keep(&self, report: Report) -> Result<(), Ended> {
         let entry = Entry {
-            reports: vec![Report::Keys(keys)],
+            reports: vec![report],
             position: None,
         };
         self.keeper.keep(entry).await

@@ -12,6 +12,8 @@ use super::criteria::Criteria;
 const DEEPEST: usize = 16;
 /// How many files are read.
 const MOST: usize = 256;
+/// How many lines of blocks are taken.
+const MOST_LINES: usize = 4096;
 
 /// What the configuration looks like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,17 +22,20 @@ pub(super) struct Layout {
     pub(super) criteria: Criteria,
     /// The files, and the folders in which others would be read as well.
     pub(super) places: BTreeSet<PathBuf>,
+    /// What stands in `Match` blocks: behind `Match`, a keyword, and what it is set to.
+    pub(super) blocks: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>,
 }
 
 impl Layout {
     /// Reads the configuration that begins with this file. What cannot be read may say anything.
     pub(super) fn read(main: &Path) -> Self {
         let mut layout = Self::default();
-        layout.file(main, main.parent().unwrap_or(main), 0);
+        layout.file(main, main.parent().unwrap_or(main), (0, None));
         layout
     }
 
-    fn file(&mut self, path: &Path, folder: &Path, depth: usize) {
+    /// Reads one file that is included so deep, and in this block. A block ends with its file.
+    fn file(&mut self, path: &Path, folder: &Path, (depth, inside): (usize, Option<&[u8]>)) {
         if depth > DEEPEST || self.places.len() > MOST || !self.places.insert(path.to_owned()) {
             return;
         }
@@ -40,18 +45,29 @@ impl Layout {
             }
             return;
         };
+        let mut block = inside;
         for line in text.split(|byte| *byte == b'\n') {
             let (keyword, value) = words(line);
             if keyword.eq_ignore_ascii_case(b"match") {
                 self.criteria.add(value);
-            } else if keyword.eq_ignore_ascii_case(b"port") {
+                block = Some(value);
+                continue;
+            }
+            if let Some(block) = block
+                && self.blocks.len() < MOST_LINES
+                && !matches!(keyword, [] | [b'#', ..])
+            {
+                let line = (block.to_vec(), keyword.to_vec(), value.to_vec());
+                self.blocks.push(line);
+            }
+            if keyword.eq_ignore_ascii_case(b"port") {
                 let port = std::str::from_utf8(value)
                     .ok()
                     .and_then(|it| it.parse().ok());
                 port.into_iter().for_each(|it| self.criteria.listens(it));
             } else if keyword.eq_ignore_ascii_case(b"include") {
                 for pattern in value.split(u8::is_ascii_whitespace) {
-                    self.include(pattern, folder, depth);
+                    self.include(pattern, folder, (depth, block));
                 }
             }
         }
@@ -65,7 +81,7 @@ impl Layout {
             .pass(format!("what {path} includes or says of Match"));
     }
 
-    fn include(&mut self, pattern: &[u8], folder: &Path, depth: usize) {
+    fn include(&mut self, pattern: &[u8], folder: &Path, (depth, block): (usize, Option<&[u8]>)) {
         let pattern = pattern.trim_ascii();
         let pattern = pattern.strip_prefix(b"\"").unwrap_or(pattern);
         let pattern = pattern.strip_suffix(b"\"").unwrap_or(pattern);
@@ -77,7 +93,7 @@ impl Layout {
             return self.unread(parent);
         }
         if !wild(name) {
-            return self.file(&path, folder, depth + 1);
+            return self.file(&path, folder, (depth + 1, block));
         }
         self.places.insert(parent.to_owned());
         let Ok(entries) = fs::read_dir(parent) else {
@@ -89,7 +105,7 @@ impl Layout {
             .collect();
         found.sort();
         for name in found {
-            self.file(&parent.join(name), folder, depth + 1);
+            self.file(&parent.join(name), folder, (depth + 1, block));
         }
     }
 }
@@ -175,6 +191,27 @@ mod tests {
             1,
             "and that it is not looked into is said"
         );
+    }
+
+    #[test]
+    fn what_stands_in_a_block_is_read_with_it_until_its_file_ends() {
+        let main = "Port 22\nMatch User git\n  # why\n  ForceCommand x y\n\
+            Include sshd_config.d/*.conf\n  Banner none\nMatch all\nUsePAM=yes\n";
+        let (found, _folder) = layout(main, "X11Forwarding no\nMatch Group c\nPermitTTY no\n");
+        let words = |one: &[u8]| String::from_utf8_lossy(one).into_owned();
+        let blocks = found.blocks.iter();
+        let blocks: Vec<_> = blocks
+            .map(|(block, name, value)| [words(block), words(name), words(value)])
+            .collect();
+        let expected = [
+            ["User git", "ForceCommand", "x y"],
+            ["User git", "Include", "sshd_config.d/*.conf"],
+            ["User git", "X11Forwarding", "no"],
+            ["Group c", "PermitTTY", "no"],
+            ["User git", "Banner", "none"],
+            ["all", "UsePAM", "yes"],
+        ];
+        assert_eq!(blocks, expected);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What opens each account on this host: everything that sshd would take, and what the host is known by.
 
 mod accounts;
+mod admits;
 pub mod authorized;
 mod beside;
 mod child;

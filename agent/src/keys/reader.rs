@@ -12,6 +12,7 @@ use watchward_daemon::clock;
 use watchward_protocol::hosts::{Finding, FindingState};
 use watchward_protocol::keys::Keys;
 use watchward_protocol::question::Answer;
+use watchward_protocol::restriction::Sshd;
 use watchward_protocol::text::Foreign;
 
 use super::config::Config;
@@ -43,6 +44,8 @@ pub(super) enum Word {
     Keys(Keys),
     /// What is watched, and what is not.
     Finding(Finding),
+    /// Who may come in, as sshd's configuration says.
+    Sshd(Sshd),
     /// What is answered to the last question.
     Answer(Answer),
 }
@@ -107,6 +110,8 @@ struct Reading<'a> {
     mouth: &'a Mouth,
     watch: Option<Arc<Watch>>,
     told: Told,
+    /// What was told last of who may come in.
+    admits: Option<Sshd>,
     shelf: Arc<Shelf>,
     left: Left,
     /// The large file that is read now, and since when.
@@ -133,6 +138,7 @@ impl<'a> Reading<'a> {
             mouth,
             watch: watch.ok().map(Arc::new),
             told: Told::default(),
+            admits: None,
             shelf: Arc::default(),
             left: Left::default(),
             large: None,
@@ -142,6 +148,12 @@ impl<'a> Reading<'a> {
 
     /// Looks, and watches what it saw. What came to be watched only now is looked at once more.
     async fn look(&mut self, known: &Arc<Known>) -> Result<(), Gone> {
+        if known.said.admits.is_some() && self.admits != known.said.admits {
+            self.admits.clone_from(&known.said.admits);
+            let told = self.admits.clone().unwrap_or_default();
+            let told = self.mouth.send(Word::Sshd(told)).await;
+            told.map_err(|_| Gone)?;
+        }
         let accounts = known.accounts.list.iter().take(known.opened());
         self.told.keep(accounts.map(|it| &it.name));
         let mut seen = Seen::default();

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use rcgen::KeyPair;
+use watchward_protocol::restriction::Sshd;
 use watchward_protocol::text::Foreign;
 
 use super::accounts::{Account, Accounts};
+use super::admits;
 use super::child;
 use super::criteria::Connection;
 use super::layout::Layout;
@@ -56,6 +58,8 @@ pub(super) struct Said {
     /// What applies to an account, where sshd was asked for it.
     own: HashMap<Foreign, Answer>,
     pub(super) layout: Layout,
+    /// Who may come in, as it says; none: it does not say.
+    pub(super) admits: Option<Sshd>,
     /// What could not be found out, each in one sentence.
     pub(super) troubles: Vec<String>,
 }
@@ -83,7 +87,10 @@ impl Said {
     /// one before goes on counting: so it does for the sshd that runs.
     pub(super) async fn ask(sshd: &Path, accounts: &Accounts, before: Option<&Self>) -> Self {
         if !sshd.exists() {
-            return Self::default();
+            return Self {
+                admits: Some(Sshd::default()),
+                ..Self::default()
+            };
         }
         let layout = tokio::task::spawn_blocking(|| Layout::read(Path::new(CONFIGURATION)));
         let mut said = Self {
@@ -100,6 +107,8 @@ impl Said {
                 return said;
             }
         };
+        let own = asking.say(&["-C", &asking.usual.question(NOBODY)]).await;
+        said.admits = own.ok().map(|own| admits::read(&own, &said.layout));
         if !unknown.is_empty() {
             let unknown: Vec<_> = unknown.into_iter().collect();
             let unknown = unknown.join(", ");

@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 30] = [
+const KINDS: [Kind; 32] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -101,6 +101,16 @@ const KINDS: [Kind; 30] = [
         "restriction.outside",
         "login from outside",
         "logins from outside",
+    ),
+    (
+        "restriction.sshd",
+        "change of whom sshd lets in",
+        "changes of whom sshd lets in",
+    ),
+    (
+        "restriction.sshd-port",
+        "port of sshd without a rule",
+        "ports of sshd without a rule",
     ),
     (
         "restriction.unheld",

@@ -14,6 +14,7 @@ mod reach;
 mod rows;
 mod services;
 mod sound;
+mod sshd;
 #[cfg(test)]
 mod tests;
 mod vantage;
@@ -56,7 +57,8 @@ pub use vantage::run as run_probes;
 pub struct Config {
     /// How long is kept who came from where, from when it was heard.
     pub keep: Span,
-    /// When logins from outside count as over: so long after the last from that address.
+    /// When logins from outside count as over: so long after the last from that address. So long after
+    /// a change of whom sshd lets in, it counts as accepted.
     pub settle: Span,
     /// Whether it is told when something newly listens on a host that can be reached from everywhere.
     pub listening: bool,
@@ -68,7 +70,8 @@ pub struct Config {
     pub ban_longest: Span,
     /// How long it is remembered that somebody was shut out.
     pub ban_again: Span,
-    /// How often hosts try the gates of others, from inside and from outside.
+    /// How often hosts try the gates of others, from inside and from outside. Hosts rest for 30 seconds
+    /// at least between two rounds.
     pub probe_every: Span,
 }
 
@@ -163,6 +166,7 @@ pub async fn hear(
         false => bans::absorb(tx, causes, (&policy.networks, config), now).await?,
     };
     held::absorb(tx, heard, config, now).await?;
+    sshd::absorb(tx, heard, (policy, config), now).await?;
     Ok(changed)
 }
 
@@ -171,6 +175,7 @@ pub async fn hear(
 /// # Errors
 /// The database's.
 pub async fn forget(tx: &mut Tx, host: HostId, now: Timestamp) -> sqlx::Result<()> {
+    sshd::forget(tx, host, now).await?;
     held::forget(tx, host, now).await
 }
 
@@ -211,6 +216,7 @@ pub async fn activate(tx: &mut Tx, config: &Config, now: Timestamp) -> sqlx::Res
     let over = standing::take_over(tx, now).await?;
     for (key, ending) in &over {
         alerting::resolve(tx, key, ending, now).await?;
+        sshd::over(tx, key).await?;
     }
     rows::prune(tx, now - config.keep.duration()).await?;
     bans::activate(tx, config, now).await?;

@@ -111,7 +111,11 @@ impl Bench {
     async fn holding(&mut self, wanted: impl Fn(&Held) -> bool) -> Held {
         let news = |news| match news {
             News::Holding(holding) => wanted(&holding).then_some(holding),
-            News::Banned(_) | News::Drift(_) | News::Listening(_) | News::Probed(_) => None,
+            News::Banned(_)
+            | News::Drift(_)
+            | News::Listening(_)
+            | News::Probed(_)
+            | News::Sshd(_) => None,
         };
         self.told(news).await
     }
@@ -119,7 +123,11 @@ impl Bench {
     async fn banned(&mut self) -> Banned {
         let news = |news| match news {
             News::Banned(banned) => Some(banned),
-            News::Holding(_) | News::Drift(_) | News::Listening(_) | News::Probed(_) => None,
+            News::Holding(_)
+            | News::Drift(_)
+            | News::Listening(_)
+            | News::Probed(_)
+            | News::Sshd(_) => None,
         };
         self.told(news).await
     }
@@ -301,7 +309,11 @@ async fn what_a_third_hand_changes_is_told() {
     let mut bench = Bench::start(Some(meddled));
     let drift = |news| match news {
         News::Drift(drift) => Some(drift),
-        News::Banned(_) | News::Holding(_) | News::Listening(_) | News::Probed(_) => None,
+        News::Banned(_)
+        | News::Holding(_)
+        | News::Listening(_)
+        | News::Probed(_)
+        | News::Sshd(_) => None,
     };
     let drift = bench.told(drift).await;
     assert_eq!(

@@ -40,7 +40,7 @@ pub(super) async fn absorb(
             News::Probed(what) => {
                 probed.insert((host.id, key(&what.probe)), (at, what));
             }
-            News::Banned(_) => {}
+            News::Banned(_) | News::Sshd(_) => {}
         }
     }
     let probed: Vec<_> = probed

@@ -16,11 +16,12 @@ use crate::store::bulk::{Bulk, without_nul};
 use crate::store::value::{code, sixteen, stamp, variant};
 use crate::store::{Schema, Store, Tx};
 
-/// The room's tables of what hosts hold, of what listens on them, and of what they see of others.
-/// `gates`, `vetoed` and `addresses` are JSON.
+/// The room's tables of what hosts hold, of what listens on them, of what they see of others, and of
+/// what sshd lets in. `gates`, `vetoed`, `addresses`, `settings`, `accepted` and `uncovered` are JSON.
 pub const SCHEMA: Schema = Schema {
     room: "held",
-    steps: &["CREATE TABLE restriction_host (
+    steps: &[
+        "CREATE TABLE restriction_host (
             host {bytes} PRIMARY KEY, host_name TEXT NOT NULL, at BIGINT, enforcer TEXT,
             phase BIGINT NOT NULL, generation BIGINT NOT NULL, why TEXT NOT NULL,
             bans BIGINT NOT NULL, gates TEXT NOT NULL, vetoed TEXT NOT NULL,
@@ -33,7 +34,11 @@ pub const SCHEMA: Schema = Schema {
             host {bytes} NOT NULL, address {bytes} NOT NULL, transport BIGINT NOT NULL,
             port BIGINT NOT NULL, ssh BIGINT NOT NULL, source {bytes}, at BIGINT NOT NULL,
             reached BIGINT NOT NULL, banner {bytes}, took_us BIGINT NOT NULL,
-            PRIMARY KEY (host, address, transport, port, ssh))"],
+            PRIMARY KEY (host, address, transport, port, ssh))",
+        "CREATE TABLE restriction_sshd (
+            host {bytes} PRIMARY KEY, host_name TEXT NOT NULL, at BIGINT NOT NULL,
+            settings TEXT NOT NULL, accepted TEXT NOT NULL, uncovered TEXT NOT NULL)",
+    ],
 };
 
 const PHASES: [Phase; 5] = [
@@ -238,7 +243,7 @@ pub(in crate::restriction) async fn forget(tx: &mut Tx, host: HostId) -> sqlx::R
     Ok(())
 }
 
-fn json(what: &impl Serialize) -> sqlx::Result<String> {
+pub(super) fn json(what: &impl Serialize) -> sqlx::Result<String> {
     serde_json::to_string(what).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 

@@ -7,6 +7,7 @@ pub(super) mod listener;
 pub(super) mod listing;
 pub(super) mod mark;
 pub(super) mod net;
+pub(super) mod sshd;
 pub(super) mod standing;
 pub(super) mod vantage;
 

@@ -29,7 +29,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 /// The hosts that are watched.
-fn names(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>> {
+pub(super) fn names(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>> {
     Box::pin(async { Ok(vec!["db-1".to_owned(), "web-1".to_owned()]) })
 }
 
@@ -42,7 +42,7 @@ struct File {
     restriction: Table,
 }
 
-fn read(text: &str) -> Result<Policy, watchward_daemon::config::Invalid> {
+pub(super) fn read(text: &str) -> Result<Policy, watchward_daemon::config::Invalid> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let join = |file: &mut File| {

@@ -21,7 +21,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::rows::standing::{self, Standing};
 use super::rows::vantage::{self as rows, Seen};
-use super::{Config, Policy};
+use super::{Config, Policy, sshd};
 use crate::alerting::{self, Bell};
 use crate::intake::Errands;
 use crate::store::{Store, Tx};
@@ -47,9 +47,20 @@ pub async fn run(
     (errands, bell): (watch::Sender<Arc<Errands>>, Bell),
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let mut changed_at = clock::now();
+    let (mut changed_at, mut is_new) = (clock::now(), true);
     loop {
         let now = clock::now();
+        if is_new {
+            match sshd::rule(&store, &policy.now(), now).await {
+                Ok(told) => {
+                    is_new = false;
+                    if told {
+                        bell.ring();
+                    }
+                }
+                Err(error) => tracing::error!(%error, "cannot judge where sshd listens"),
+            }
+        }
         let rules = (&*policy.now(), &*config.now(), changed_at);
         match activate(&store, rules, now).await {
             Ok((plan, told)) => {
@@ -68,7 +79,7 @@ pub async fn run(
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = policy.changed() => changed_at = clock::now(),
+            () = policy.changed() => (changed_at, is_new) = (clock::now(), true),
             () = tokio::time::sleep(LOOK) => {}
         }
     }

@@ -92,7 +92,15 @@ fn news() -> impl Strategy<Value = News> {
         let what = "the table is gone".to_owned();
         News::Drift(Drift { what, put_back })
     });
-    prop_oneof![banned(), holding(), listening(), probed(), drift]
+    prop_oneof![banned(), holding(), listening(), probed(), drift, sshd()]
+}
+
+fn sshd() -> impl Strategy<Value = News> {
+    let text = || vec(any::<u8>(), 0..40).prop_map(Foreign::from);
+    let setting = (proptest::option::of(text()), "[A-Z][a-z]{1,9}", text());
+    let setting = setting.prop_map(|(block, name, value)| Setting { block, name, value });
+    (vec(setting, 0..4), any::<u32>())
+        .prop_map(|(settings, omitted)| News::Sshd(Sshd { settings, omitted }))
 }
 
 fn banned() -> impl Strategy<Value = News> {

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::{micros, net, port, span};
 use crate::restriction::{
-    Banned, Drift, GateHeld, Holding, Listener, MOST_GATES, News, Phase, Probed, Reached,
-    Restriction, Veto, Vetoed,
+    Banned, Drift, GateHeld, Holding, LONGEST_SETTING, Listener, MOST_GATES, MOST_SETTINGS, News,
+    Phase, Probed, Reached, Restriction, Setting, Sshd, Veto, Vetoed,
 };
 use crate::text::Foreign;
 use crate::time::Timestamp;
@@ -37,6 +37,7 @@ impl From<Restriction> for v1::Restriction {
                 listeners: listeners.into_iter().map(Into::into).collect(),
             }),
             News::Probed(probed) => Wire::Probed(probed.into()),
+            News::Sshd(sshd) => Wire::Sshd(sshd.into()),
         };
         Self {
             at: told.at.as_micros(),
@@ -63,6 +64,7 @@ impl TryFrom<v1::Restriction> for Restriction {
                 News::Listening(listeners?)
             }
             Wire::Probed(probed) => News::Probed(probed.try_into()?),
+            Wire::Sshd(sshd) => News::Sshd(sshd.into()),
         };
         Ok(Self {
             at: Timestamp::from_micros(told.at),
@@ -292,5 +294,34 @@ impl TryFrom<v1::Probed> for Probed {
             took: span(wire.took),
             from: wire.from.as_ref().and_then(known),
         })
+    }
+}
+
+impl From<Sshd> for v1::Sshd {
+    fn from(sshd: Sshd) -> Self {
+        let setting = |one: Setting| v1::sshd::Setting {
+            block: one.block.map(Foreign::into_bytes),
+            name: one.name,
+            value: one.value.into_bytes(),
+        };
+        Self {
+            settings: sshd.settings.into_iter().map(setting).collect(),
+            omitted: sshd.omitted,
+        }
+    }
+}
+
+impl From<v1::Sshd> for Sshd {
+    fn from(wire: v1::Sshd) -> Self {
+        let setting = |one: v1::sshd::Setting| Setting {
+            block: one.block.map(|block| cut(block, LONGEST_SETTING)),
+            name: short(one.name, NAME),
+            value: cut(one.value, LONGEST_SETTING),
+        };
+        let settings = wire.settings.into_iter().take(MOST_SETTINGS);
+        Self {
+            settings: settings.map(setting).collect(),
+            omitted: wire.omitted,
+        }
     }
 }
