@@ -53,7 +53,7 @@ pub(crate) const HOST: [&str; 4] = [
 pub(crate) const INSIDE: &str = "10.99.1.2";
 pub(crate) const OUTSIDE: &str = "203.0.113.5";
 
-/// The host's gateway, which is inside.
+/// The first of the host's gateways, which are inside.
 pub(crate) const GATEWAY: &str = "10.99.1.254";
 
 const BUILD: &str = r#"
@@ -76,7 +76,8 @@ const BUILD: &str = r#"
     for link in host:in inside:eth host:out outside:eth; do
         ip -n $N-${link%:*} link set ${link#*:} up
     done
-    ip -n $N-host route add default via 10.99.1.254
+    ip -n $N-host route add default nexthop via 10.99.1.254 nexthop via 10.99.1.253
+    ip -n $N-host -6 route add default nexthop via 2001:db8:1::fe nexthop via 2001:db8:1::fd
 "#;
 
 /// All of it; ends with this value.
