@@ -16,10 +16,27 @@ StateDirectory=watchward-enforcer
 
 /// Puts it on a host and starts it, with this guard file.
 pub fn start(host: &Host, guard: &str) -> Result<()> {
+    run(host, UNIT, guard)
+}
+
+/// The same as it is shipped, for the agent that [`crate::agent::start_unprivileged`] starts.
+pub fn start_unprivileged(host: &Host, guard: &str) -> Result<()> {
+    let unit = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../systemd/watchward-enforcer.service"
+    );
+    let unit = fs::read_to_string(unit)?.replace("=/usr/bin/", "=/usr/local/bin/");
+    host.sh(
+        "printf 'u watchward-enforcer - - /var/lib/watchward-enforcer\n' | systemd-sysusers -",
+    )?;
+    run(host, &unit, guard)
+}
+
+fn run(host: &Host, unit: &str, guard: &str) -> Result<()> {
     let program = fs::read(programs::path(programs::ENFORCER)?)?;
     host.write("/usr/local/bin/watchward-enforcer", &program, 0o755)?;
-    let unit = "/etc/systemd/system/watchward-enforcer.service";
-    host.write(unit, UNIT.as_bytes(), 0o644)?;
+    let place = "/etc/systemd/system/watchward-enforcer.service";
+    host.write(place, unit.as_bytes(), 0o644)?;
     host.write("/etc/watchward/guard.toml", guard.as_bytes(), 0o644)?;
     host.sh("systemctl daemon-reload; systemctl start watchward-enforcer")
         .map(drop)

@@ -22,8 +22,8 @@ const AT_ONCE: usize = 2048;
 const OURS: &str = "table inet watchward";
 
 /// The sets of ours that are told besides the bans.
-const SETS: [&str; 6] = [
-    "never4", "never6", "vouched4", "vouched6", "turned4", "turned6",
+const SETS: [&str; 7] = [
+    "never4", "never6", "vouched4", "vouched6", "turned4", "turned6", "trial",
 ];
 
 /// One of our sets, and what it should hold.

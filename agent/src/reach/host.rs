@@ -6,33 +6,65 @@ use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, bail, ensure};
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use tokio::process::Command;
-use watchward_enforcer::Client;
+use watchward_daemon::clock;
 use watchward_enforcer::client::SOCKET;
+use watchward_enforcer::{Answer, Client, Request};
+
+use super::ruleset::Ruleset;
 
 /// How much nft may say.
 const LARGEST: usize = 32 << 20;
 
-/// All of nftables, as JSON.
+/// All of nftables, as far as it matters to this address.
 ///
 /// # Errors
 /// Nobody who may look at it answers.
-pub(super) async fn ruleset() -> anyhow::Result<Vec<u8>> {
-    let asking = tokio::task::spawn_blocking(|| Client::connect(Path::new(SOCKET))?.ruleset());
-    match asking.await {
+pub(super) async fn ruleset(of: IpAddr) -> anyhow::Result<Ruleset> {
+    match tokio::task::spawn_blocking(move || asked(of)).await {
         Ok(Ok(ruleset)) => return Ok(ruleset),
         Ok(Err(error)) if !rustix::process::geteuid().is_root() => {
-            return Err(error).context("nftables cannot be looked at");
+            return Err(error.context("nftables cannot be looked at"));
         }
         Ok(Err(_)) | Err(_) => {}
     }
     for nft in ["/usr/sbin/nft", "/sbin/nft"] {
         if Path::new(nft).exists() {
-            return said(nft, &["-j", "list", "ruleset"]).await;
+            return Ruleset::read(&said(nft, &["-j", "list", "ruleset"]).await?);
         }
     }
     bail!("there is no nft on this host")
+}
+
+/// What the enforcer says, which leaves out who is banned: there may be very many.
+fn asked(of: IpAddr) -> anyhow::Result<Ruleset> {
+    let mut client = Client::connect(Path::new(SOCKET))?;
+    let mut ruleset = Ruleset::read(&client.ruleset()?)?;
+    let mut after = None;
+    loop {
+        let Answer::Held(held) = client.ask(&Request::Held { after })? else {
+            bail!("the enforcer does not say who is banned");
+        };
+        let nets = held.iter().map(|ban| &ban.net);
+        nets.filter(|net| net.contains(&of))
+            .for_each(|net| ruleset.ban(net));
+        after = held.last().map(|ban| ban.net);
+        if after.is_none_or(|last| last.addr() > of) {
+            return Ok(ruleset);
+        }
+    }
+}
+
+/// The moment, by the clock on this host's wall, as digits.
+pub(super) fn moment() -> u64 {
+    let now = jiff::Timestamp::from_microsecond(clock::now().as_micros()).unwrap_or_default();
+    let now = now.to_zoned(TimeZone::system());
+    now.strftime("%Y%m%d%H%M%S")
+        .to_string()
+        .parse()
+        .unwrap_or(0)
 }
 
 /// Where the kernel would answer an address: by which interface, and as whom.

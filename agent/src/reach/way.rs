@@ -6,7 +6,6 @@ use watchward_protocol::reach::{Question, Step, Verdict};
 use watchward_protocol::restriction::Transport;
 
 use super::host;
-use super::ruleset::Ruleset;
 use super::sockets;
 use super::walk::{End, Packet, Walked, walk};
 
@@ -43,7 +42,8 @@ fn unknown(text: String) -> Step {
 async fn looked(question: &Question) -> anyhow::Result<(Packet, Walked)> {
     let (interface, usual) = host::route(question.address).await?;
     let own = host::addresses().await?;
-    let ruleset = Ruleset::read(&host::ruleset().await?)?;
+    let ruleset = host::ruleset(question.address).await?;
+    let moment = host::moment();
     let same = |it: &&IpAddr| it.is_ipv4() == usual.is_ipv4() && !it.is_loopback();
     let others = own.iter().filter(same).copied().filter(|it| *it != usual);
     let mut best: Option<(Packet, Walked)> = None;
@@ -55,6 +55,7 @@ async fn looked(question: &Question) -> anyhow::Result<(Packet, Walked)> {
             port: question.port.unwrap_or(0),
             interface: Some(interface.clone()),
             own: own.clone(),
+            moment,
         };
         let walked = walk(&ruleset, &packet);
         let better = |(_, before): &(Packet, Walked)| rank(&walked.end) < rank(&before.end);
@@ -79,8 +80,10 @@ fn words(walked: &Walked, packet: &Packet) -> Vec<Step> {
     let asked = packet.port;
     let first = match &walked.end {
         End::Arrives(port) => {
-            // What its own rule lets in says more than what a policy does.
-            let by_rule = walked.passed.iter().rfind(|it| it.by.is_some());
+            // Without this one it would have been turned away; else what a rule of its own lets in
+            // says more than what a policy does.
+            let saved = walked.passed.iter().find(|it| it.saves);
+            let by_rule = saved.or_else(|| walked.passed.iter().rfind(|it| it.by.is_some()));
             let mut text = match (by_rule, walked.passed.last()) {
                 (Some(rule), _) => rule.to_string(),
                 (None, Some(policy)) => format!("no rule turns it away: {policy}"),

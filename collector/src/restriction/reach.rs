@@ -10,7 +10,7 @@ use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::question;
 use watchward_protocol::reach::{Answer, Could, Question, Step, Verdict};
-use watchward_protocol::restriction::Transport;
+use watchward_protocol::restriction::{Mode, Transport};
 
 use super::policy::{Place, Policy, Table};
 use crate::intake::Questions;
@@ -93,9 +93,13 @@ async fn reach(
     };
     let service = service(&policy.table, port);
     let place = service.map(|service| policy.table.place((&host, service), address, clock::now()));
+    let rules = |service| policy.table.about(&host, service).next();
+    let mode = service
+        .and_then(rules)
+        .map_or(Mode::Enforce, |rule| rule.mode);
     let counterexample = place
         .as_ref()
-        .and_then(|place| differs(place, &answer, (address, port, &host)));
+        .and_then(|place| differs((place, mode), &answer, (address, port, &host)));
     let said = words(place.as_ref(), service);
     let steps = answer.steps.into_iter().map(|step| ShownStep {
         subject: step.subject.escape_debug().to_string(),
@@ -163,7 +167,7 @@ fn listed(names: &[&super::networks::Name]) -> String {
 
 /// The sentence that can be read aloud, where the host does something else than the policy says.
 fn differs(
-    place: &Place<'_>,
+    (place, mode): (&Place<'_>, Mode),
     answer: &Answer,
     (from, port, host): (IpAddr, u16, &str),
 ) -> Option<String> {
@@ -171,10 +175,18 @@ fn differs(
     let step = answer.steps.iter().find(way)?;
     let why = plain(&step.text);
     match (place, step.verdict) {
-        (Place::Outside(names), Verdict::Permits) => Some(format!(
-            "{from} reaches port {port} of {host}, because {why}; policy permits: {}.",
-            listed(names)
-        )),
+        (Place::Outside(names), Verdict::Permits) => {
+            let (names, only) = (
+                listed(names),
+                match mode {
+                    Mode::Enforce => "",
+                    Mode::Watch => ", and only watches who else comes",
+                },
+            );
+            Some(format!(
+                "{from} reaches port {port} of {host}, because {why}; policy permits: {names}{only}."
+            ))
+        }
         (Place::Inside, Verdict::Refuses) => Some(format!(
             "{from} does not reach port {port} of {host}, though policy permits it, because {why}."
         )),
@@ -194,21 +206,53 @@ mod tests {
         let where_ = ("203.0.113.7".parse().unwrap(), 22, "db-3");
         let rule = "rule 14 (handle 31) of chain input of table inet filter accepts it";
         assert_eq!(
-            differs(&outside, &answer(Verdict::Permits, rule), where_).unwrap(),
+            differs(
+                (&outside, Mode::Enforce),
+                &answer(Verdict::Permits, rule),
+                where_
+            )
+            .unwrap(),
             "203.0.113.7 reaches port 22 of db-3, because rule 14 (handle 31) of chain input of \
              table inet filter accepts it; policy permits: office."
         );
+        let watched = differs(
+            (&outside, Mode::Watch),
+            &answer(Verdict::Permits, rule),
+            where_,
+        );
+        let watched = watched.unwrap();
+        let end = "accepts it; policy permits: office, and only watches who else comes.";
+        assert!(watched.ends_with(end), "{watched}");
         assert_eq!(
-            differs(&outside, &answer(Verdict::Refuses, rule), where_),
+            differs(
+                (&outside, Mode::Enforce),
+                &answer(Verdict::Refuses, rule),
+                where_
+            ),
             None
         );
         assert_eq!(
-            differs(&Place::Inside, &answer(Verdict::Permits, rule), where_),
+            differs(
+                (&Place::Inside, Mode::Enforce),
+                &answer(Verdict::Permits, rule),
+                where_
+            ),
             None
         );
-        assert!(differs(&Place::Inside, &answer(Verdict::Refuses, rule), where_).is_some());
+        assert!(
+            differs(
+                (&Place::Inside, Mode::Enforce),
+                &answer(Verdict::Refuses, rule),
+                where_
+            )
+            .is_some()
+        );
         assert_eq!(
-            differs(&Place::Open, &answer(Verdict::Permits, rule), where_),
+            differs(
+                (&Place::Open, Mode::Enforce),
+                &answer(Verdict::Permits, rule),
+                where_
+            ),
             None
         );
     }

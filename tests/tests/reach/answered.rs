@@ -63,7 +63,8 @@ impl<'a> Ground<'a> {
         let open = self.answers(&self.cafe, "zoe", "yes")?;
         let differs = at(&open, "/counterexample").as_str().unwrap_or_default();
         let reaches = format!("{} reaches port 22 of db, because ", self.cafe.address());
-        let said = differs.starts_with(&reaches) && differs.ends_with("; policy permits: office.");
+        let said = differs.starts_with(&reaches)
+            && differs.ends_with("; policy permits: office, and only watches who else comes.");
         ensure!(said, "{open:#}");
 
         let rules = format!(

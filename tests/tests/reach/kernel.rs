@@ -123,6 +123,7 @@ fn tried(ways: &Ways) -> Vec<(Packet, bool)> {
                 port,
                 interface: Some("host0".to_owned()),
                 own: own.clone(),
+                moment: 20_261_231_120_000,
             };
             let hand = thread::spawn(move || connects(destination, port, PATIENCE));
             (packet, hand)

@@ -8,6 +8,7 @@ mod tests;
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
+use ipnet::IpNet;
 use serde_json::Value;
 
 pub(super) use expression::{Atom, Expression, Pattern};
@@ -67,23 +68,28 @@ pub(super) struct Rule {
 }
 
 impl Ruleset {
-    /// Understands what nft says.
+    /// Understands what nft says: one list, or several one after the other, of which a later one says
+    /// more of a set.
     ///
     /// # Errors
     /// It is no JSON of nft, or there is too much of it.
     pub fn read(json: &[u8]) -> anyhow::Result<Self> {
-        let all: Value = serde_json::from_slice(json).context("nft says no JSON")?;
-        let all = all
-            .get("nftables")
-            .and_then(Value::as_array)
-            .context("nft lists nothing")?;
+        let lists = serde_json::Deserializer::from_slice(json).into_iter::<Value>();
+        let lists: Vec<Value> = lists
+            .collect::<Result<_, _>>()
+            .context("nft says no JSON")?;
+        let mut all = Vec::new();
+        for list in &lists {
+            let list = list.get("nftables").and_then(Value::as_array);
+            all.extend(list.context("nft lists nothing")?);
+        }
         ensure!(
             all.len() <= MOST,
             "there are more than {MOST} rules and sets"
         );
         let mut ruleset = Self::default();
         let mut asleep = HashMap::new();
-        for (kind, value) in all.iter().filter_map(only) {
+        for (kind, value) in all.into_iter().filter_map(only) {
             match kind {
                 "table" => {
                     asleep.insert((word(value, "family"), word(value, "name")), value);
@@ -125,6 +131,19 @@ impl Ruleset {
         let elements = elements.collect();
         self.sets
             .insert(place(value, word(value, "name")), elements);
+    }
+
+    /// Puts a network into a set of ours, of whose elements nft was not asked: one of those who are
+    /// banned.
+    pub fn ban(&mut self, net: &IpNet) {
+        let family = if net.addr().is_ipv4() { 4 } else { 6 };
+        let place = Place {
+            family: "inet".to_owned(),
+            table: "watchward".to_owned(),
+            name: format!("banned{family}_{}", net.prefix_len()),
+        };
+        let element = statement::pair(&Value::from(net.network().to_string()));
+        self.sets.entry(place).or_default().push(element);
     }
 
     fn rule(&mut self, value: &Value) {

@@ -60,3 +60,24 @@ fn a_table_that_lies_dormant_calls_nothing() {
         "nft 1.0.6 says this of any flag"
     );
 }
+
+#[test]
+fn several_lists_are_one_and_the_last_word_of_a_set_counts() {
+    let set = |elements: Value| {
+        let set =
+            json!({"family": "inet", "table": "watchward", "name": "banned4_32", "elem": elements});
+        json!({"nftables": [{"set": set}]}).to_string()
+    };
+    let terse = json!({"family": "inet", "table": "watchward", "name": "s"});
+    let first = json!({"nftables": [{"set": terse}]});
+    let lists = [first.to_string(), set(json!([])), set(json!(["192.0.2.1"]))];
+    let mut read = Ruleset::read(lists.join("\n").as_bytes()).unwrap();
+    read.ban(&"192.0.2.2/32".parse().unwrap());
+    let found = read
+        .sets
+        .iter()
+        .find(|(place, _)| place.name == "banned4_32");
+    assert_eq!(found.unwrap().1.len(), 2);
+    assert_eq!(read.sets.len(), 2);
+    assert!(Ruleset::read(b"{\"nftables\": []}\nmore").is_err());
+}

@@ -16,6 +16,7 @@ pub(super) enum Kind {
     State,
     Direction,
     TcpFlags,
+    Moment,
     Plain,
 }
 
@@ -293,6 +294,10 @@ pub(super) fn number(kind: Kind, word: &str) -> Option<u128> {
         (Kind::TcpFlags, "ack", 16),
         (Kind::TcpFlags, "urg", 32),
     ];
+    if kind == Kind::Moment {
+        let digits: String = word.chars().filter(char::is_ascii_digit).collect();
+        return digits.parse().ok().filter(|_| digits.len() == 14);
+    }
     let found = NAMES
         .iter()
         .find(|(of, name, _)| *of == kind && *name == word);

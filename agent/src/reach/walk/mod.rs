@@ -105,7 +105,9 @@ impl<'a> State<'a> {
     }
 
     fn decided(&mut self, chain: &Chain, by: Option<ByRule>, does: &'static str) {
+        let drops = chain.base.as_ref().is_some_and(|base| !base.accepts);
         self.passed.push(Passed {
+            saves: drops && by.is_some(),
             chain: chain.place.clone(),
             by,
             does,

@@ -23,6 +23,8 @@ pub struct Packet {
     pub interface: Option<String>,
     /// The host's own addresses.
     pub own: BTreeSet<IpAddr>,
+    /// When it comes, by the clock on the host's wall as nft writes it: `20261231235959`.
+    pub moment: u64,
 }
 
 /// What is so of it at one place of its way.
@@ -158,6 +160,7 @@ impl<'a> Facts<'a> {
                 Some(name) => Seen::Name(name.clone()),
                 None => unknown("the interface that it comes in by"),
             },
+            "time" => exactly(Kind::Moment, self.packet.moment.into()),
             "mark" => match self.mark {
                 Some(mark) => exactly(Kind::Plain, mark.into()),
                 None => unknown("the packet's mark"),

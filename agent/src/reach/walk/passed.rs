@@ -37,6 +37,8 @@ pub struct Passed {
     pub by: Option<ByRule>,
     /// What it did: `accepts`, `drops` or `rejects`.
     pub does: &'static str,
+    /// Whether the chain's policy would have dropped it, had no rule decided.
+    pub saves: bool,
 }
 
 /// A rule.

@@ -19,6 +19,7 @@ fn packet(source: &str, port: u16) -> Packet {
         port,
         interface: Some("eth0".to_owned()),
         own,
+        moment: 20_261_231_120_000,
     }
 }
 
@@ -316,5 +317,20 @@ proptest! {
         let inside = nets.iter().any(|it| it.contains(&source));
         let end = if inside { End::Arrives(22) } else { End::Refused };
         prop_assert_eq!(ends(&rules, &source.to_string(), 22), end);
+    }
+}
+
+#[test]
+fn an_exception_of_a_gate_holds_until_its_end() {
+    let time = json!({"meta": {"key": "time"}});
+    for (until, end) in [
+        ("2026-12-31 12:00:01", End::Arrives(22)),
+        ("2026-12-31 12:00:00", End::Refused),
+    ] {
+        let before = json!({"match": {"op": "<", "left": time, "right": until}});
+        assert_eq!(
+            ends(&[json!([before, {"accept": null}])], "192.0.2.1", 22),
+            end
+        );
     }
 }
