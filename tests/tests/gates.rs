@@ -99,12 +99,14 @@ fn a_gate_that_somebody_opened_is_seen_by_another_host() -> Result<()> {
     play("probes", settings, |site| {
         let (web, office) = (guarded(site, "web")?, site.boot("office")?);
         let cafe = site.watched("cafe", "")?;
-        let rule = rule(office.address(), "ssh", "enforce");
+        let rule = rule(office.address(), "ssh\", \"openvpn", "enforce");
         let told_alone = rule.replace("[restriction]\n", "[restriction]\nput_back = false\n");
         apply(site, &told_alone)?;
         until_confirmed(&web, &office)?;
         until("the gate is tried", SOON, || {
-            Ok(counted(&web, &cafe)?.then_some(()))
+            let turned = web.sh("nft list set inet watchward turned4")?;
+            let vpn = turned.contains(&format!("{} . 1194", cafe.address()));
+            Ok((vpn && counted(&web, &cafe)?).then_some(()))
         })
         .with_context(|| logs(&web))?;
 
@@ -132,6 +134,13 @@ fn a_gate_that_somebody_opened_is_seen_by_another_host() -> Result<()> {
             bans.is_empty(),
             "who tries a gate attacks nobody: {bans:#?}"
         );
+        let log = web.sh("journalctl --no-pager -o cat -t sshd")?;
+        let seen = format!("by {} port", cafe.address());
+        ensure!(log.contains(&seen), "sshd has not seen it: {log}");
+        let from = cafe.address().to_string();
+        let tries = site.collector.list(&["access", "--address", &from])?;
+        let fails = |one: &&Value| one["outcome"] == "failure" && one["attempt"] == true;
+        ensure!(tries.iter().find(fails).is_none(), "{tries:#?}");
         Ok(())
     })
 }

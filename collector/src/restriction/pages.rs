@@ -10,7 +10,7 @@ use super::api::{
 use super::held;
 use super::policy::Policy;
 use super::rows;
-use super::sshd;
+use super::{sshd, vantage};
 use crate::people::Needs;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Tile, Tone, Visitor, page};
@@ -129,10 +129,11 @@ async fn about_host(room: Restriction, visitor: Visitor, host: String) -> anyhow
     let outside = Section::of(&visitor, outside);
     let of_host = Html::of(&OfHost { gates, outside })?;
     let held = held::part(&room.store, &visitor, &host).await?;
+    let seen = vantage::part(&room.store, &policy, (&visitor, &host)).await?;
     let sshd = sshd::part(&room.store, &policy, (&visitor, &host)).await?;
     Ok(Part {
         tiles: Vec::new(),
-        body: of_host.and(&held).and(&sshd),
+        body: of_host.and(&held).and(&seen).and(&sshd),
     })
 }
 

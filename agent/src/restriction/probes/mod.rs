@@ -36,6 +36,9 @@ const LATELY: Duration = Duration::from_secs(10);
 const LEAST: Duration = Duration::from_secs(30);
 /// Who we are, for whoever reads the other end's log: RFC 4253, section 4.2.
 const GREETING: &[u8] = b"SSH-2.0-Watchward_probe\r\n";
+/// The first packet of a client of OpenVPN, `P_CONTROL_HARD_RESET_CLIENT_V2`: a server answers it
+/// unless it wants a signature. Who serves something else does not know it.
+const KNOCK: &[u8] = b"\x38WatchwdP\0\0\0\0\0";
 /// The longest greeting, in bytes, by the same section.
 const LONGEST: u64 = 255;
 
@@ -203,7 +206,7 @@ async fn udp(probe: Probe) -> Reached {
     let ask = async {
         let socket = UdpSocket::bind(any(probe.address)).await?;
         socket.connect((probe.address, probe.port)).await?;
-        socket.send(&[0]).await?;
+        socket.send(KNOCK).await?;
         socket.recv(&mut [0; 1]).await
     };
     match timeout(PATIENCE, ask).await {

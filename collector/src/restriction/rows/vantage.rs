@@ -11,7 +11,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::held::{REACHED, TRANSPORTS, read};
 use crate::store::Store;
-use crate::store::value::{address, fixed, stamp, variant};
+use crate::store::value::{address, fixed, sixteen, stamp, variant};
 
 /// What a host saw of another.
 #[derive(Clone, Debug)]
@@ -47,6 +47,25 @@ pub(in crate::restriction) async fn seen(
          JOIN restriction_host h ON h.host = p.host WHERE p.at > $1 \
          ORDER BY p.host, p.address, p.port",
     )
+    .bind(since.as_micros())
+    .fetch_all(store.read())
+    .await?;
+    rows.iter().map(one).collect()
+}
+
+/// How the probes of one address since then ended, each the last time, some hundreds at most.
+pub(in crate::restriction) async fn seen_of(
+    store: &Store,
+    target: IpAddr,
+    since: Timestamp,
+) -> sqlx::Result<Vec<Seen>> {
+    let rows = sqlx::query(
+        "SELECT p.host, h.host_name, p.address, p.transport, p.port, p.ssh, p.source, p.at, \
+         p.reached, p.banner, p.took_us FROM restriction_probed p \
+         JOIN restriction_host h ON h.host = p.host WHERE p.address = $1 AND p.at > $2 \
+         ORDER BY p.port, h.host_name LIMIT 200",
+    )
+    .bind(sixteen(target).to_vec())
     .bind(since.as_micros())
     .fetch_all(store.read())
     .await?;

@@ -4,9 +4,13 @@ use watchward_protocol::restriction::{
     Holding, Phase, Probe, Probed, Reached, Restriction, Transport,
 };
 
+use axum::extract::State;
+
 use super::*;
 use crate::alerting::testing::raised;
 use crate::restriction::vantage;
+use crate::web::testing::Browser;
+use crate::web::{Pages, Visitor};
 
 const TARGET: &str = "192.0.2.1";
 const STRANGER: &str = "203.0.113.9";
@@ -149,5 +153,36 @@ async fn what_nobody_asked_for_and_whose_address_two_hosts_have_says_nothing() {
         let target: std::net::IpAddr = TARGET.parse().unwrap();
         assert!(tried.probes.iter().all(|probe| probe.address != target));
         assert!(raised(&store).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_a_host_shows_what_others_see_of_its_gates() {
+    let policy = read(GATED).unwrap();
+    let schemas = [SCHEMA, BANS, HELD, alerting::SCHEMA, crate::people::SCHEMA];
+    for store in testing::stores(&schemas).await {
+        let now = watchward_daemon::clock::now();
+        told(&store, (1, "web-1"), at_home(TARGET), now).await;
+        told(&store, (2, "db-1"), at_home(STRANGER), now).await;
+        let own = (Store::clone(&store), policy.clone());
+        let shows = async |State((store, policy)): State<(Store, Policy)>, visitor: Visitor| {
+            let html = vantage::part(&store, &policy, (&visitor, "web-1")).await;
+            html.unwrap().to_string()
+        };
+        let pages = Pages::new()
+            .get("/part", crate::people::Needs::See, shows)
+            .with_state(own);
+        let browser = Browser::open(&store, pages).await;
+        assert_eq!(browser.read("/part").await, "");
+        for (reached, expected) in [
+            (Reached::Silent, ">shut<"),
+            (Reached::Open, ">open, and should be shut<"),
+        ] {
+            told(&store, (2, "db-1"), saw(reached), now).await;
+            let page = browser.read("/part").await;
+            for expected in [expected, "db-1", STRANGER, "tcp/22", "SSH-2.0-OpenSSH_9.2"] {
+                assert!(page.contains(expected), "{expected}: {page}");
+            }
+        }
     }
 }

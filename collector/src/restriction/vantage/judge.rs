@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use watchward_protocol::restriction::{Mode, Probed, Reached};
+use watchward_protocol::restriction::{Mode, Probed, Reached, Transport};
 use watchward_protocol::time::Timestamp;
 
 use super::plan::{Site, may_pass, tried};
@@ -33,6 +33,12 @@ pub(super) fn judge(
     };
     let said = match (may_pass(gate, from, now), gate.mode, probed.reached) {
         (false, Mode::Watch, _) => return Said::Nothing,
+        // A firewall on the way may refuse as the host does, and who is let in may say nothing.
+        (_, _, Reached::Refused | Reached::Silent | Reached::Unreachable)
+            if probed.probe.transport == Transport::Udp =>
+        {
+            return Said::Nothing;
+        }
         (false, Mode::Enforce, Reached::Open) => Said::Leaks,
         (false, Mode::Enforce, Reached::Refused | Reached::Silent | Reached::Unreachable) => {
             Said::Right

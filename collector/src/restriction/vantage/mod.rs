@@ -2,6 +2,7 @@
 
 mod alerts;
 mod judge;
+mod pages;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use crate::alerting::{self, Bell};
 use crate::intake::Errands;
 use crate::store::{Store, Tx};
 use judge::{Said, judge};
+pub(super) use pages::part;
 use plan::{Site, plan};
 
 /// How often it is looked at what hosts saw.

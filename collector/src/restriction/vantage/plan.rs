@@ -4,15 +4,20 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use watchward_protocol::hosts::HostId;
-use watchward_protocol::restriction::{Gate, MOST_PROBES, Mode, Probe, Transport};
+use watchward_protocol::restriction::{Gate, MOST_PROBES, Mode, Ports, Probe, Transport};
 use watchward_protocol::time::Timestamp;
 
 /// From how many hosts a gate is tried that may pass it, and from how many that may not.
 const OF_EACH: usize = 2;
 /// How many addresses of a host are tried, and how many ports of a gate.
-const ADDRESSES: usize = 4;
+pub(super) const ADDRESSES: usize = 4;
 const PORTS: usize = 8;
+/// How many places of a host one other tries at which a server of SSH should be. From OpenSSH 9.8 on,
+/// sshd keeps a second against each address that left without trying an account, and turns away
+/// addresses that have 15: four hosts behind one address have 12, and those are gone before the next round.
+const MOST_GREETED: usize = 3;
 
 /// A host, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,38 +35,65 @@ pub(super) struct Site {
 pub(super) fn plan(sites: &[Site], now: Timestamp) -> HashMap<HostId, BTreeSet<Probe>> {
     let mut plan: HashMap<HostId, BTreeSet<Probe>> = HashMap::new();
     for target in sites {
+        let mut greeted: HashMap<HostId, usize> = HashMap::new();
         for (gate, probe) in probes(target) {
-            let (mut inside, mut outside) = (Vec::new(), Vec::new());
-            for vantage in sites.iter().filter(|one| one.id != target.id) {
-                let like = |own: &&IpAddr| own.is_ipv4() == probe.address.is_ipv4();
-                let Some(own) = vantage.addresses.iter().find(like) else {
-                    continue;
-                };
-                let side = match may_pass(gate, *own, now) {
-                    true => &mut inside,
-                    false => &mut outside,
-                };
-                side.push((rank(vantage.id, &probe), vantage.id));
-            }
-            for side in [&mut inside, &mut outside] {
-                side.sort_unstable_by_key(|(rank, _)| *rank);
-                for (_, vantage) in side.iter().take(OF_EACH) {
-                    let own = plan.entry(*vantage).or_default();
-                    if own.len() < MOST_PROBES {
-                        own.insert(probe);
+            for mut side in sides(sites, target, (gate, &probe), now) {
+                side.sort_unstable();
+                let mut chosen = 0;
+                for (_, vantage) in side {
+                    let own = plan.entry(vantage).or_default();
+                    let greets = greeted.entry(vantage).or_default();
+                    let is_full = own.len() >= MOST_PROBES || probe.ssh && *greets >= MOST_GREETED;
+                    if is_full || chosen == OF_EACH {
+                        continue;
                     }
+                    own.insert(probe);
+                    chosen += 1;
+                    *greets += usize::from(probe.ssh);
                 }
             }
         }
     }
+    plan.retain(|_, probes| !probes.is_empty());
     plan
+}
+
+type Ranked = (u64, HostId);
+
+/// Who could try it from inside, and who from outside. Of UDP silence says nothing, so that it is tried
+/// only where an answer would: from outside, of a gate that is to be shut.
+fn sides(
+    sites: &[Site],
+    target: &Site,
+    (gate, probe): (&Gate, &Probe),
+    now: Timestamp,
+) -> [Vec<Ranked>; 2] {
+    let (mut inside, mut outside) = (Vec::new(), Vec::new());
+    let is_tcp = probe.transport == Transport::Tcp;
+    for vantage in sites.iter().filter(|one| one.id != target.id) {
+        let like = |own: &&IpAddr| own.is_ipv4() == probe.address.is_ipv4();
+        let Some(own) = vantage.addresses.iter().find(like) else {
+            continue;
+        };
+        let ranked = (rank(vantage.id, probe), vantage.id);
+        match may_pass(gate, *own, now) {
+            true if is_tcp => inside.push(ranked),
+            false if is_tcp || gate.mode == Mode::Enforce => outside.push(ranked),
+            true | false => {}
+        }
+    }
+    [inside, outside]
 }
 
 /// Whether a gate may be passed from an address.
 pub(super) fn may_pass(gate: &Gate, from: IpAddr, now: Timestamp) -> bool {
     let from = from.to_canonical();
     let mut excepted = gate.exceptions.iter();
-    gate.from.iter().any(|net| net.contains(&from))
+    let host = IpNet::from(from);
+    // They are in order and do not overlap.
+    let after = gate.from.partition_point(|net| *net <= host);
+    let before = after.checked_sub(1).and_then(|at| gate.from.get(at));
+    before.is_some_and(|net| net.contains(&from))
         || excepted.any(|one| one.until > now && one.from.contains(&from))
 }
 
@@ -78,27 +110,19 @@ pub(super) fn tried<'a>(target: &'a Site, probe: &Probe) -> Option<&'a Gate> {
     gates.first().copied()
 }
 
-/// What there is to try of a host: of UDP nothing, for silence says nothing.
+/// What there is to try of a host.
 fn probes(target: &Site) -> impl Iterator<Item = (&Gate, Probe)> {
-    let ports = |gate: &'_ Gate| -> Vec<u16> {
-        let tcp = gate
-            .ports
-            .iter()
-            .filter(|ports| ports.transport == Transport::Tcp);
-        tcp.map(|ports| ports.first).take(PORTS).collect()
-    };
     target.gates.iter().flat_map(move |gate| {
-        let ports = ports(gate);
         let addresses = target.addresses.iter().take(ADDRESSES);
         addresses.flat_map(move |address| {
-            let probe = |port: &u16| Probe {
+            let probe = |ports: &Ports| Probe {
                 address: *address,
-                transport: Transport::Tcp,
-                port: *port,
-                ssh: gate.name == "ssh",
+                transport: ports.transport,
+                port: ports.first,
+                ssh: gate.name == "ssh" && ports.transport == Transport::Tcp,
             };
-            let probes: Vec<_> = ports.iter().map(probe).collect();
-            probes.into_iter().map(move |probe| (gate, probe))
+            let ports = gate.ports.iter().take(PORTS);
+            ports.map(move |ports| (gate, probe(ports)))
         })
     })
 }

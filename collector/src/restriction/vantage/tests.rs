@@ -13,6 +13,7 @@ use watchward_protocol::restriction::{
 use watchward_protocol::time::Timestamp;
 
 use super::judge::{Said, judge};
+use super::pages::words;
 use super::plan::{Site, may_pass, plan};
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
@@ -138,6 +139,102 @@ fn an_exception_is_inside_until_it_ends() {
     let from: IpAddr = "::ffff:198.51.100.9".parse().unwrap();
     assert!(may_pass(&gate, from, NOW));
     assert!(!may_pass(&gate, from, until));
+}
+
+#[test]
+fn of_udp_only_an_answer_says_something_and_only_from_outside_it_is_tried() {
+    let vpn = |mode| {
+        let mut sites = fleet(mode);
+        sites[0].gates[0].ports[0].transport = Transport::Udp;
+        sites
+    };
+    let probe = Probe {
+        transport: Transport::Udp,
+        ssh: false,
+        ..ssh()
+    };
+    let sites = vpn(Mode::Enforce);
+    let tried = plan(&sites, NOW);
+    let vantages: Vec<_> = sites
+        .iter()
+        .filter(|site| tried.contains_key(&site.id))
+        .collect();
+    assert_eq!(vantages.len(), 2);
+    assert!(
+        vantages
+            .iter()
+            .all(|site| site.addresses[0].to_string().starts_with("198.51.100."))
+    );
+    assert!(tried.values().all(|probes| probes.iter().eq([&probe])));
+    assert!(plan(&vpn(Mode::Watch), NOW).is_empty());
+    let long_ago = (NOW - Duration::from_secs(3600), Duration::from_secs(120));
+    for (from, reached, expected) in [
+        ("198.51.100.1", Reached::Open, Said::Leaks),
+        ("198.51.100.1", Reached::Refused, Said::Nothing),
+        ("198.51.100.1", Reached::Silent, Said::Nothing),
+        ("10.0.0.1", Reached::Silent, Said::Nothing),
+        ("10.0.0.1", Reached::Open, Said::Right),
+    ] {
+        let probed = Probed {
+            probe,
+            ..probed(from, reached)
+        };
+        let said = judge(&sites[0], &probed, long_ago, NOW);
+        assert_eq!(said, expected, "{from} {reached:?}");
+    }
+    let silent = Probed {
+        probe,
+        ..probed("198.51.100.1", Reached::Silent)
+    };
+    for (counted, expected) in [
+        (true, "shut: the host turned it away"),
+        (false, "no answer, which says nothing"),
+    ] {
+        assert_eq!(words(&sites[0], &silent, counted, NOW).1, expected);
+    }
+}
+
+#[test]
+fn sshd_is_not_greeted_so_often_that_it_holds_it_against_somebody() {
+    let mut sites = fleet(Mode::Enforce);
+    sites[0].gates[0].ports = (2000..2020).map(ports).collect();
+    let more = ["192.0.2.2", "192.0.2.3", "192.0.2.4"];
+    sites[0]
+        .addresses
+        .extend(more.map(|it| it.parse::<IpAddr>().unwrap()));
+    let tried = plan(&sites, NOW);
+    assert!(tried.values().all(|probes| probes.len() <= 3), "{tried:?}");
+    assert_eq!(tried.values().map(|probes| probes.len()).sum::<usize>(), 24);
+}
+
+#[test]
+fn of_many_networks_the_right_one_is_found() {
+    let nets = [
+        "10.0.0.0/8",
+        "192.0.2.0/25",
+        "192.0.2.200/32",
+        "2001:db8::/32",
+        "2001:db9::/64",
+    ];
+    let gate = gate(Mode::Enforce, &nets);
+    for (from, passes) in [
+        ("9.255.255.255", false),
+        ("10.0.0.0", true),
+        ("10.255.255.255", true),
+        ("192.0.2.127", true),
+        ("192.0.2.128", false),
+        ("192.0.2.200", true),
+        ("192.0.2.201", false),
+        ("2001:db8:ffff::1", true),
+        ("2001:db9::1", true),
+        ("2001:db9:0:1::", false),
+    ] {
+        assert_eq!(
+            may_pass(&gate, from.parse().unwrap(), NOW),
+            passes,
+            "{from}"
+        );
+    }
 }
 
 proptest! {
