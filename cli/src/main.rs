@@ -2,6 +2,7 @@
 
 mod access;
 mod args;
+mod audit;
 mod backup;
 mod bans;
 mod client;
@@ -84,6 +85,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         }
         Command::Silences { all } => silences::list(&collector, all, &mut screen).await,
         Command::Silence(command) => silences::run(&collector, command, &mut screen).await,
+        Command::Audit(filter) => audit::run(&collector, &filter, &mut screen).await,
         Command::People { command } => people::run(&collector, command, &mut screen).await,
         Command::Keys(asked) => keys::run(&collector, asked, &mut screen).await,
         Command::Backup { file } => backup::run(&collector, &file, &mut screen).await,

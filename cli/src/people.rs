@@ -16,10 +16,11 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     match command.unwrap_or(People::List) {
         People::List => list(&fetch(collector).await?, screen),
-        People::Add { name, roles } => {
-            let wanted = json!({ "name": name, "roles": roles, "author": author() });
+        People::Invite { name, email, roles } => {
+            let wanted =
+                json!({ "name": name, "email": email, "roles": roles, "author": author() });
             let made: Value = collector.post("/v1/people", &wanted).await?;
-            once(&name, &made, screen)
+            linked(&name, &made, screen)
         }
         People::Roles { name, roles } => {
             let path = format!("/v1/people/{}/roles", encoded(&name));
@@ -31,7 +32,7 @@ pub(crate) async fn run(
             let roles = roles.iter().map(|role| role.word()).collect::<Vec<_>>();
             Ok(screen.line(&format!("{} is {} now.", safe(&name), roles.join(", ")))?)
         }
-        People::Reset { name } => once(&name, &reset(collector, &name).await?, screen),
+        People::Reset { name } => linked(&name, &reset(collector, &name).await?, screen),
         People::Remove { name } => {
             let path = format!("/v1/people/{}/remove", encoded(&name));
             let wanted = json!({ "author": author() });
@@ -49,23 +50,42 @@ pub(crate) async fn fetch(collector: &Client) -> anyhow::Result<Value> {
     collector.fetch("/v1/people", &[]).await
 }
 
-/// Gives an account a new one-time password.
+/// Sends a new link, or has it handed over where there is no address.
 pub(crate) async fn reset(collector: &Client, name: &str) -> anyhow::Result<Value> {
     let path = format!("/v1/people/{}/reset", encoded(name));
     collector.post(&path, &json!({ "author": author() })).await
 }
 
-fn once(name: &str, made: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+fn linked(name: &str, made: &Value, screen: &mut Screen) -> anyhow::Result<()> {
     if screen.is_for_programs() {
         return Ok(screen.json(made)?);
     }
-    let password = safe(&Row::of(made).text("password"));
+    let (name, made) = (safe(name), Row::of(made));
+    let (email, file, link) = (made.text("email"), made.text("file"), made.text("link"));
+    if !email.is_empty() {
+        let to = safe(&email);
+        return Ok(screen.line(&format!(
+            "An email with the link for {name} is on its way to {to}. It counts for 24 hours and once."
+        ))?);
+    }
+    if !file.is_empty() {
+        let file = safe(&file);
+        return Ok(screen.line(&format!(
+            "No server sends emails yet: the link for {name} is in {file}. It counts for 24 hours and once."
+        ))?);
+    }
     screen.line(&format!(
-        "Sign in as {} with this password; then choose your own. It is shown only here.",
-        safe(name)
+        "There is no email address of {name}. This link counts for 24 hours and once, and is shown only here:"
     ))?;
     screen.line("")?;
-    Ok(screen.line(&format!("  {password}"))?)
+    Ok(screen.line(&format!("  {}", safe(&link)))?)
+}
+
+fn second_factor(account: Row<'_>) -> String {
+    match account.text("second_factor").as_str() {
+        "true" => "yes".to_owned(),
+        _ => "no".to_owned(),
+    }
 }
 
 fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
@@ -77,6 +97,8 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
             [
                 account.cell("name"),
                 account.texts("roles").join(" "),
+                account.cell("email"),
+                second_factor(account),
                 account.moment("last_in"),
                 account.moment("changed_at"),
                 account.moment("created_at"),
@@ -87,6 +109,8 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
         [
             "NAME",
             "ROLES",
+            "EMAIL",
+            "SECOND FACTOR",
             "LAST SIGNED IN (UTC)",
             "PASSWORD SINCE (UTC)",
             "MADE (UTC)",

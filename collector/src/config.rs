@@ -8,7 +8,7 @@ use watchward_daemon::config::Invalid;
 use watchward_daemon::place::Misplaced;
 
 use crate::{
-    access, alerting, health, hosts, intake, keys, people, policy, restriction, store, web,
+    access, alerting, health, hosts, intake, keys, people, policy, restriction, sealing, store, web,
 };
 
 /// The whole of the collector's configuration.
@@ -25,6 +25,8 @@ pub struct Config {
     pub web: web::Config,
     /// Who may sign in there.
     pub people: people::Config,
+    /// What secrets in the database are sealed with.
+    pub sealing: sealing::Config,
     /// Where it stands what should hold.
     pub policy: policy::Config,
     /// Who is told, and how.

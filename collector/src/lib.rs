@@ -3,12 +3,14 @@
 pub mod access;
 pub mod alerting;
 mod asked;
+mod audit;
 pub mod backup;
 pub mod config;
 pub mod health;
 pub mod hosts;
 pub mod intake;
 pub mod keys;
+mod letters;
 pub mod live;
 pub mod metrics;
 pub mod people;
@@ -16,6 +18,7 @@ pub mod policy;
 mod reload;
 pub mod restriction;
 mod ruling;
+pub mod sealing;
 mod shown;
 pub mod store;
 pub mod web;
@@ -35,8 +38,11 @@ use alerting::Bell;
 use config::Config;
 use hosts::Hosts;
 use intake::{Host, Told};
+use letters::Postman;
 use people::People;
+use reload::Followed;
 use ruling::{Beginning, Ruling};
+use sealing::Sealing;
 use shown::Shown;
 use store::{Schema, Store, Tx, deadline};
 
@@ -45,6 +51,7 @@ const SCHEMAS: &[Schema] = &[
     store::timer::SCHEMA,
     policy::versions::SCHEMA,
     intake::SCHEMA,
+    sealing::SCHEMA,
     people::SCHEMA,
     alerting::SCHEMA,
     hosts::SCHEMA,
@@ -77,13 +84,13 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
     let store = Store::open(&config.store.url()?, SCHEMAS).await?;
     let now = clock::now();
     let beginning = Beginning::of(&store, &config, now).await?;
+    let sealing = Sealing::open(&store, &config.sealing, &config.hosts.authority).await?;
     let (followed, hands) = reload::follow(config, beginning.policy());
+    let people = everybody(&store, sealing, &followed, now).await?;
     let hosts = Hosts::open(store.clone(), followed.hosts, now)?
         .on_revoke(|tx, host, now| Box::pin(forget(tx, host, now)))
         .reached_at(intake.doors());
     thaw(&store, &hosts, now).await?;
-    let people = People::new(store.clone(), followed.people);
-    people.welcome(now).await?;
     let (spread, bans) = restriction::Spread::open(&store, now).await?;
 
     let rooms = Arc::new(Rooms {
@@ -131,6 +138,25 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
     site.start(tasks, followed.web).await?;
     go_on(tasks, &rooms, shown, errands_changes);
     Ok(ruling)
+}
+
+/// Who may sign in, and what carries letters to them; at the first start the first of them is made.
+async fn everybody(
+    store: &Store,
+    sealing: Sealing,
+    followed: &Followed,
+    now: Timestamp,
+) -> anyhow::Result<People> {
+    let post = Postman {
+        alerting: followed.alerting.config.clone(),
+        web: followed.web.clone(),
+    };
+    let people = People::new(store.clone(), followed.people.clone())
+        .sealed_by(sealing)
+        .with_post(Arc::new(post));
+    people.reseal().await?;
+    people.welcome(now).await?;
+    Ok(people)
 }
 
 /// Has every room do what time alone brings about.
@@ -182,6 +208,8 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown, errands: watch::Sender<Arc<
     let keys = (rooms.keys.clone(), rooms.key_rules.clone());
     tasks.start("keys", keys::run(store, keys, bell.clone(), tasks.stop()));
     tasks.start("hosts", shown.hosts.run(bell.clone(), tasks.stop()));
+    let letters = shown.people.clone().send_letters(tasks.stop());
+    tasks.start("letters", letters);
     tasks.start("people", shown.people.run(tasks.stop()));
     tasks.start("policy", shown.ruling.run(tasks.stop()));
     tasks.start("metrics", metrics::run(tasks.stop()));

@@ -112,6 +112,7 @@ impl Reload {
             store: _,
             intake: _,
             admin: _,
+            sealing: _,
             web,
             people,
             policy: _,

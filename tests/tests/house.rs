@@ -8,12 +8,14 @@ use anyhow::{Context, Result, ensure};
 
 /// Modules from the top down; those of one line are siblings. A module may name those further down.
 const COLLECTOR: &[&[&str]] = &[
-    &["main", "lib", "config", "live", "reload", "ruling", "shown"],
+    &[
+        "main", "lib", "audit", "config", "letters", "live", "reload", "ruling", "shown",
+    ],
     &["access", "health", "hosts", "keys", "restriction"],
     &["alerting"],
     &["intake", "policy", "web"],
     &["people"],
-    &["ledger"],
+    &["ledger", "sealing"],
     &["store"],
 ];
 const AGENT: &[&[&str]] = &[

@@ -17,7 +17,7 @@ pub(crate) use access::Access;
 pub(crate) use bans::{Ban, Bans};
 pub(crate) use can::Can;
 pub(crate) use keys::{KeyCommand, KeyState, Keys};
-pub(crate) use people::People;
+pub(crate) use people::{Audit, People};
 pub(crate) use policy::{Bring, Policy};
 
 /// Watch over your servers: who gets in, who tries to, and what is down.
@@ -96,6 +96,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<People>,
     },
+    /// What people did: signed in, invited, banned, silenced, brought a policy
+    Audit(Audit),
     /// Everything as it happens, until Ctrl-C
     Live,
     /// Copy everything that the collector keeps into one new file, while it works

@@ -1,16 +1,19 @@
 //! The words of `watchward people`.
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum People {
     /// Those who may sign in
     List,
-    /// Make an account, with a password to be used once
-    Add {
+    /// Make an account, and send a link with which its owner chooses the password
+    Invite {
         /// The name to sign in with
         name: String,
+        /// Where the link is sent; without it the link is shown here
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
         /// What they are here for; may be given several times
         #[arg(long = "role", value_name = "ROLE", required = true)]
         roles: Vec<Role>,
@@ -23,7 +26,7 @@ pub(crate) enum People {
         #[arg(long = "role", value_name = "ROLE", required = true)]
         roles: Vec<Role>,
     },
-    /// Give an account a new password to be used once, and sign it out everywhere
+    /// Send a new link: password, second factor and sessions of before are void
     Reset {
         /// The account's name
         name: String,
@@ -57,4 +60,41 @@ impl Role {
         let value = self.to_possible_value();
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
+}
+
+/// Which of what people did.
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct Audit {
+    /// Only what this person did: by the name of their account, or on the collector's host
+    #[arg(long, value_name = "NAME")]
+    pub(crate) who: Option<String>,
+    /// Only what was about this
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<Kind>,
+    /// Only since then: 2026-11-21T03:04:05Z, or a span such as 24h, back from now
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// At most so many, the newest
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) limit: Option<u32>,
+}
+
+/// What something that people did was about.
+#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// Signing in and out, and what was refused
+    Door,
+    /// Accounts: invitations, roles, second factors
+    Account,
+    /// The policy
+    Policy,
+    /// Bans
+    Ban,
+    /// Silences
+    Silence,
+    /// Incidents that were taken on
+    Incident,
+    /// Keys that were said to be right
+    Key,
 }

@@ -53,6 +53,10 @@ fn collector(ground: &Ground) -> String {
          listen = \"127.0.0.1:{agents}\"\n\
          enrolment = \"127.0.0.1:{enrolment}\"\n\
          \n\
+         # For a trial on one machine a password will do; the default is \"required\".\n\
+         [people]\n\
+         second_factor = \"optional\"\n\
+         \n\
          # What should hold, by groups of hosts: nothing is ruled while there is no such file.\n\
          [policy]\n\
          file = {policy}\n\

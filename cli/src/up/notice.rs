@@ -66,10 +66,11 @@ async fn page(ground: &Ground, collector: &Client, screen: &mut Screen) -> anyho
         return Ok(screen.line(&format!("The page is at {at}"))?);
     }
     let made = people::reset(collector, FIRST).await?;
-    let once = screen.paint(Tone::Bold, &safe(&Row::of(&made).text("password")));
-    Ok(screen.line(&format!(
-        "The page is at {at}  Sign in as {FIRST} with {once}"
-    ))?)
+    let link = screen.paint(Tone::Bold, &safe(&Row::of(&made).text("link")));
+    screen.line(&format!(
+        "The page is at {at}  To choose the password of {FIRST}:"
+    ))?;
+    Ok(screen.line(&format!("  {link}"))?)
 }
 
 /// A failed login, ten times: enough for an alert.

@@ -42,10 +42,24 @@ impl Post {
                 return Outcome::Refused(format!("no email can be made of it: {error:#}"));
             }
         };
+        let write = |content: &[u8]| match self {
+            Self::Folder(path) => folder::write(path, message, "eml", content),
+            Self::Smtp(_) => Outcome::Absent,
+        };
+        self.give(&mail, limit, write).await
+    }
+
+    /// Hands an email over to the server, or to what writes it.
+    pub(super) async fn give(
+        &self,
+        mail: &Mail,
+        limit: Duration,
+        write: impl FnOnce(&[u8]) -> Outcome,
+    ) -> Outcome {
         match self {
-            Self::Folder(path) => folder::write(path, message, "eml", &mail.formatted()),
-            Self::Smtp(smtp) => match timeout(limit, approach(smtp, &mail)).await {
-                Ok(Ok(server)) => hand_over(server, &mail, PATIENCE * limit).await,
+            Self::Folder(_) => write(&mail.formatted()),
+            Self::Smtp(smtp) => match timeout(limit, approach(smtp, mail)).await {
+                Ok(Ok(server)) => hand_over(server, mail, PATIENCE * limit).await,
                 Ok(Err(outcome)) => outcome,
                 Err(_) => Outcome::Later("the server does not answer".to_owned()),
             },

@@ -10,8 +10,16 @@ use super::message::Message;
 
 /// Writes a message whole or not at all. Written once more, it is the same file.
 pub(super) fn write(folder: &Path, message: &Message, ending: &str, content: &[u8]) -> Outcome {
-    let path = path(folder, message, ending);
-    match put(folder, &path, content) {
+    place(folder, &path(folder, message, ending), content)
+}
+
+/// Writes a letter under this name, in place of the one before.
+pub(super) fn write_as(folder: &Path, name: &str, content: &[u8]) -> Outcome {
+    place(folder, &folder.join(name), content)
+}
+
+fn place(folder: &Path, path: &Path, content: &[u8]) -> Outcome {
+    match put(folder, path, content) {
         Ok(()) => Outcome::Written(path.display().to_string()),
         Err(error) => Outcome::Later(format!("cannot write {}: {error}", path.display())),
     }

@@ -12,6 +12,7 @@ mod folder;
 mod holder;
 mod judge;
 mod kinds;
+mod letter;
 mod measure;
 mod message;
 mod outbox;
@@ -48,10 +49,11 @@ pub use config::{
     Address, Budget, Config, Contact, Host, Name, Number, Pace, Sender, Sms, SmsBase, Smtp,
     Threshold, Tls, Token,
 };
+pub use letter::{Letter, Posted, letter_file, send_letter};
 pub use measure::measure;
 pub use pages::pages;
 pub use routes::{Route, Routes};
-pub use rows::{Happened, SCHEMA, after, last};
+pub use rows::{Happened, SCHEMA, after, deeds, last};
 pub use silence::{NewSilence, Scope, Silence, Unfit};
 pub use wording::cut;
 

@@ -39,6 +39,7 @@ pub use pages::pages;
 pub use policy::{Exception, Fingerprint, Policy, Strength};
 pub use proof::routes as proof_routes;
 pub use reading::{Change, Counts, Listed, State, Wanted, counts, list, places};
+pub use rows::deed::deeds;
 pub use rows::{DEADLINES, SCHEMA};
 
 /// The table `[keys]`.

@@ -1,5 +1,6 @@
 //! Who may sign in, and with which roles: accounts made, changed, reset and removed.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -7,8 +8,9 @@ use watchward_daemon::secret::Secret;
 use watchward_protocol::time::Timestamp;
 
 use super::role::{Role, Roles};
-use super::rows::event::{Author, Event, Note};
-use super::rows::{account, session};
+use super::rows::event::{self, Author, Event, Note};
+use super::rows::session::Session;
+use super::rows::{account, factor, invitation, session};
 use super::{People, is_name, password};
 use crate::store::Tx;
 
@@ -27,6 +29,9 @@ pub enum Unfit {
     /// Another has it.
     #[error("there is an account of this name")]
     Taken,
+    /// Emails have to arrive.
+    #[error("that is no email address such as \"ada@example.org\"")]
+    Email,
     /// Nobody has it.
     #[error("there is no account of this name")]
     Missing,
@@ -66,11 +71,8 @@ impl People {
         Ok(())
     }
 
-    /// Adds an account: its one-time password.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn add(
+    /// Adds an account with a one-time password.
+    pub(crate) async fn add(
         &self,
         (name, roles): (&str, &Roles),
         by: &Author,
@@ -92,26 +94,6 @@ impl People {
         let note = Note::of(Event::Added).about((account, name)).by(by);
         note.saying(roles.to_string()).keep(&mut tx, now).await?;
         tx.commit().await?;
-        Ok(Ok(once))
-    }
-
-    /// Gives an account a new one-time password, and ends its sessions.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn reset(&self, name: &str, by: &Author, now: Timestamp) -> Done<Secret> {
-        let (once, hash) = self.one_time().await?;
-        let mut tx = self.store.begin().await?;
-        let Some(login) = account::login(&mut *tx, name).await? else {
-            return Ok(Err(Unfit::Missing));
-        };
-        let until = Some(now + ONE_TIME_LIFE);
-        account::set_password(&mut tx, login.account, &hash, (now, until)).await?;
-        session::end_all(&mut tx, login.account).await?;
-        let note = Note::of(Event::Reset).about((login.account, name)).by(by);
-        note.keep(&mut tx, now).await?;
-        tx.commit().await?;
-        self.limits().forget_name(name);
         Ok(Ok(once))
     }
 
@@ -155,11 +137,34 @@ impl People {
             return Ok(Err(Unfit::LastAdministrator));
         }
         session::end_all(&mut tx, login.account).await?;
+        invitation::forget(&mut tx, login.account).await?;
+        factor::forget(&mut tx, login.account).await?;
         account::remove(&mut tx, login.account).await?;
         let note = Note::of(Event::Removed).about((login.account, name)).by(by);
         note.keep(&mut tx, now).await?;
         tx.commit().await?;
         Ok(Ok(()))
+    }
+
+    /// Keeps that somebody was refused what none of their roles may; the same once a minute.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn refuse(
+        &self,
+        session: &Session,
+        what: &str,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
+        let mut tx = self.store.begin().await?;
+        let (event, since) = (Event::Refused, now - Duration::from_secs(60));
+        if !event::is_kept(&mut tx, (event, session.account), what, since).await? {
+            let whose = (session.account, session.name.as_str());
+            let note = Note::of(event).about(whose).from(address);
+            note.saying(what).keep(&mut tx, now).await?;
+        }
+        tx.commit().await
     }
 
     /// Who can give roles: the names of all administrators.

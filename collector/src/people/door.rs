@@ -7,11 +7,12 @@ use watchward_daemon::secret::Secret;
 use watchward_protocol::time::Timestamp;
 
 use super::People;
+use super::factor::SecondFactor;
 use super::limits::Asking;
 use super::password::{self, Weakness};
-use super::rows::account;
 use super::rows::event::{self, Event, Note};
 use super::rows::session::{self, Session};
+use super::rows::{account, factor};
 
 /// Who knows an address by heart: somebody who signed in from there within this time is not held up
 /// by strangers who try the same name elsewhere.
@@ -19,6 +20,9 @@ const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
 
 /// How often it is noted that a session is in use.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
+
+/// How long after the password a code may follow.
+const HALF_LIFE: Duration = Duration::from_secs(600);
 
 /// Somebody at the door.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub struct Stranger {
 pub enum Answer {
     /// Welcome: the secret of the new session, which is kept nowhere.
     In(Secret),
+    /// The password is right. This is the secret of half a session: a code is to follow.
+    Code(Secret),
     /// No such name, or not its password: which of them is not said.
     Wrong,
     /// Too many tries: not before so long.
@@ -96,9 +102,15 @@ impl People {
             tx.commit().await?;
             return Ok(Answer::Wrong);
         };
-        self.limits().succeed(&asking);
         let secret = password::secret();
         let hash = password::session_hash(secret.reveal());
+        let factor = factor::factor(&mut *tx, login.account).await?;
+        if factor.is_some_and(|factor| factor.confirmed) {
+            session::begin_half(&mut tx, &hash, login.account, now).await?;
+            tx.commit().await?;
+            return Ok(Answer::Code(secret));
+        }
+        self.limits().succeed(&asking);
         session::begin(&mut tx, &hash, login.account, now).await?;
         let entered = Note::of(Event::SignedIn).about(who).from(stranger.address);
         entered.keep(&mut tx, now).await?;
@@ -111,13 +123,8 @@ impl People {
     /// # Errors
     /// The database's.
     pub async fn session(&self, secret: &str, now: Timestamp) -> sqlx::Result<Option<Session>> {
-        let config = self.config.now();
-        let oldest = (
-            now - config.session_life.duration(),
-            now - config.idle.duration(),
-        );
         let hash = password::session_hash(secret);
-        let Some((session, seen)) = session::session(&self.store, hash, oldest).await? else {
+        let Some((session, seen)) = self.found(hash, now).await? else {
             return Ok(None);
         };
         if now.since(seen) > NOTE_EVERY {
@@ -134,12 +141,35 @@ impl People {
     /// # Errors
     /// The database's.
     pub async fn still(&self, session: &Session, now: Timestamp) -> sqlx::Result<Option<Session>> {
+        let found = self.found(session.hash, now).await?;
+        Ok(found.map(|(session, _)| session))
+    }
+
+    async fn found(
+        &self,
+        hash: [u8; 32],
+        now: Timestamp,
+    ) -> sqlx::Result<Option<(Session, Timestamp)>> {
         let config = self.config.now();
         let oldest = (
             now - config.session_life.duration(),
             now - config.idle.duration(),
         );
-        let found = session::session(&self.store, session.hash, oldest).await?;
+        let found = session::session(&self.store, hash, false, oldest).await?;
+        Ok(found.map(|(mut session, seen)| {
+            session.must_enrol &= config.second_factor == SecondFactor::Required;
+            (session, seen)
+        }))
+    }
+
+    /// Who has given the password a moment ago, and has to give a code.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn half(&self, secret: &str, now: Timestamp) -> sqlx::Result<Option<Session>> {
+        let hash = password::session_hash(secret);
+        let oldest = now - HALF_LIFE;
+        let found = session::session(&self.store, hash, true, (oldest, oldest)).await?;
         Ok(found.map(|(session, _)| session))
     }
 

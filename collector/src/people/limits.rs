@@ -54,6 +54,8 @@ fn hash(name: &str) -> [u8; 32] {
 pub(super) struct Limits {
     sources: Counts<Customer>,
     names: Counts<[u8; 32]>,
+    /// By account: who tries codes of its second factor knows its password.
+    codes: Counts<i64>,
     together: Together,
 }
 
@@ -112,6 +114,21 @@ impl Limits {
         if let Some(key) = asking.name {
             self.names.0.remove(&key);
         }
+    }
+
+    /// Takes a try of a code for this account, from wherever, or says how long to wait.
+    pub(super) fn ask_code(&mut self, account: i64, now: Timestamp) -> Result<(), Duration> {
+        let wait = self.codes.wait(&account, now);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.codes.count(account, LONGEST.0, now);
+        Ok(())
+    }
+
+    /// The code was right.
+    pub(super) fn right_code(&mut self, account: i64) {
+        self.codes.0.remove(&account);
     }
 
     /// Forgets who tried this name.

@@ -1,35 +1,46 @@
 //! People: their accounts, how they prove who they are, and what they did to sign in.
 
 mod accounts;
+pub mod deed;
 mod door;
+mod factor;
+mod invitation;
 mod limits;
 mod password;
+mod post;
 mod role;
 mod rows;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod totp;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::span::Span;
 
+use crate::sealing::Sealing;
 use crate::store::{Store, timer};
 
+use deed::{Deed, Kind, Wanted};
 use limits::Limits;
 use password::Hashing;
 
 pub use accounts::{Done, Unfit};
 pub use door::{Answer, Change, Stranger};
+pub use factor::{Checked, Having, Offer, SecondFactor};
+pub use invitation::{Invited, Newcomer, Welcome};
 pub use password::{Weakness, is_name};
+pub use post::{Carried, Email, Letter, Post};
 pub use role::{Needs, Role, Roles};
 pub use rows::SCHEMA;
 pub use rows::account::Account;
-pub use rows::event::{Author, Event, Happened};
+pub use rows::event::{Author, Event};
 pub use rows::session::Session;
 
 /// The table `[people]`.
@@ -40,7 +51,9 @@ pub struct Config {
     pub idle: Span,
     /// How long a sign-in counts at most.
     pub session_life: Span,
-    /// How long it is kept who signed in, who failed to, and from where.
+    /// Whether everybody has to sign in with a second factor, a code from their phone.
+    pub second_factor: SecondFactor,
+    /// How long it is kept who signed in, who failed to, from where, and what people did here.
     pub keep: Span,
 }
 
@@ -49,6 +62,7 @@ impl Default for Config {
         Self {
             idle: Span::minutes(12 * 60),
             session_life: Span::days(7),
+            second_factor: SecondFactor::Required,
             keep: Span::days(400),
         }
     }
@@ -61,6 +75,9 @@ pub struct People {
     config: Live<Config>,
     hashing: Hashing,
     limits: Arc<Mutex<Limits>>,
+    sealing: Sealing,
+    post: Arc<dyn Post>,
+    bell: Arc<Notify>,
 }
 
 impl People {
@@ -71,7 +88,22 @@ impl People {
             config,
             hashing: Hashing::default(),
             limits: Arc::default(),
+            sealing: Sealing::fleeting(),
+            post: Arc::new(post::Nobody),
+            bell: Arc::default(),
         }
+    }
+
+    /// The same, whose secrets are sealed by this.
+    #[must_use]
+    pub fn sealed_by(self, sealing: Sealing) -> Self {
+        Self { sealing, ..self }
+    }
+
+    /// The same, whose letters are carried by this.
+    #[must_use]
+    pub fn with_post(self, post: Arc<dyn Post>) -> Self {
+        Self { post, ..self }
     }
 
     /// Every account, by name.
@@ -82,12 +114,12 @@ impl People {
         rows::account::accounts(&self.store).await
     }
 
-    /// What happened at the door, the newest first.
+    /// What people did at the door and to accounts, the newest first; of one kind, if that is wanted.
     ///
     /// # Errors
     /// The database's.
-    pub async fn happened(&self, limit: i64) -> sqlx::Result<Vec<Happened>> {
-        rows::event::happened(&self.store, limit).await
+    pub async fn deeds(&self, kind: Option<Kind>, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
+        rows::event::deeds(&self.store, kind, wanted).await
     }
 
     /// Forgets what is too old, until told to stop.
@@ -102,7 +134,8 @@ impl People {
             move |tx, now| {
                 let config = config.now();
                 let began = now - config.session_life.duration();
-                Box::pin(rows::prune(tx, began, now - config.keep.duration()))
+                let kept = now - config.keep.duration();
+                Box::pin(rows::prune(tx, (began, kept), now))
             },
             || {},
             stop,

@@ -4,7 +4,15 @@ use watchward_daemon::clock;
 use watchward_daemon::secret::Secret;
 
 use super::rows::{account, session};
-use super::{People, Roles, password};
+use super::{Config, People, Roles, SecondFactor, password};
+
+/// Without a second factor.
+pub(crate) fn one_factor() -> Config {
+    Config {
+        second_factor: SecondFactor::Optional,
+        ..Config::default()
+    }
+}
 
 /// Begins a session of somebody of this name, whose account is made if there is none: its secret.
 pub(crate) async fn session(people: &People, name: &str, roles: &Roles) -> Secret {

@@ -47,6 +47,7 @@ pub use pages::pages;
 pub use plan::{Change, Own, Plan, plan};
 pub use policy::{Policy, Table};
 pub use reach::routes as reach;
+pub use rows::deed::deeds;
 pub use rows::listing::IS_OUTSIDE;
 pub use rows::{DEADLINES, SCHEMA, ban::SCHEMA as BANS, held::SCHEMA as HELD};
 pub use vantage::run as run_probes;

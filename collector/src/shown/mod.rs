@@ -15,7 +15,9 @@ use crate::people::People;
 use crate::ruling::Ruling;
 use crate::store::Store;
 use crate::web::{self, Site};
-use crate::{access, alerting, backup, health, hosts, keys, live, metrics, restriction, ruling};
+use crate::{
+    access, alerting, audit, backup, health, hosts, keys, live, metrics, restriction, ruling,
+};
 
 /// What rooms show, to the operator's command and to people.
 pub(crate) struct Shown {
@@ -76,6 +78,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         .merge(ruling::routes(ruling.clone()))
         .merge(live::routes(store.clone(), stop))
         .merge(backup::routes(store.clone()))
+        .merge(audit::routes(store.clone(), people.clone()))
         .merge(web::account_routes(people.clone()))
         .merge(metrics::routes(measure(shown)))
 }
@@ -136,6 +139,7 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
             shown.key_rules.clone(),
             shown.bell.clone(),
         ))
+        .with(audit::pages(store.clone(), shown.people.clone()))
 }
 
 #[cfg(test)]

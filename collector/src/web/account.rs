@@ -1,35 +1,28 @@
-//! Accounts: one's own password, who else has one and with which roles, and what happened at the door.
+//! Accounts: one's own password, who else has one and with which roles and how they prove who they are.
 
 use std::collections::HashMap;
 
 use askama::Template;
-use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Redirect};
-use axum::routing::{get, post};
-use axum::{Extension, Form, Json, Router};
+use axum::{Extension, Form};
 use serde::Deserialize;
-use serde_json::{Value, json};
-use watchward_daemon::clock;
 use watchward_daemon::secret::Secret;
 
-use super::admin::Caller;
 use super::guard::{Guest, PASSWORD};
 use super::page::{self, Frame, page, see};
 use super::pages::Pages;
-use super::problem::Problem;
 use super::visitor::Visitor;
-use crate::people::{Account, Author, Change, Happened, Needs, People, Role, Roles, Unfit};
-
-/// How much of what happened is shown.
-const LINES: i64 = 200;
+use crate::people::{Account, Change, Email, Invited, Needs, Newcomer, People, Role, Roles, Unfit};
 
 /// The pages.
 pub(super) fn pages(people: People) -> Pages {
     Pages::new()
         .get("/people", Needs::Audit, everybody)
+        .post("/people", Needs::People, invite)
+        .post("/people/{name}/reset", Needs::People, reset)
         .post("/people/{name}/roles", Needs::People, give_roles)
         .post("/people/{name}/remove", Needs::People, dismiss)
         .get(PASSWORD, Needs::Own, password)
@@ -38,56 +31,143 @@ pub(super) fn pages(people: People) -> Pages {
         .with_state(people)
 }
 
-/// `GET` and `POST /v1/people`, `POST /v1/people/{name}/reset`, `.../roles` and `.../remove`:
-/// accounts for the operator's command.
-pub fn routes(people: People) -> Router {
-    Router::new()
-        .route("/v1/people", get(list).post(add))
-        .route("/v1/people/{name}/reset", post(reset))
-        .route("/v1/people/{name}/roles", post(set_roles))
-        .route("/v1/people/{name}/remove", post(remove))
-        .with_state(people)
-}
-
 #[derive(Template)]
 #[template(path = "people.html")]
 struct Everybody {
     frame: Frame,
     trouble: String,
+    said: Option<Said>,
+    typed: Typed,
     accounts: Vec<Account>,
-    happened: Vec<Happened>,
+}
+
+/// What has been done about somebody's link.
+struct Said {
+    name: String,
+    /// `None` if it is handed over here.
+    way: Option<String>,
+    link: Option<Secret>,
+}
+
+impl Said {
+    fn of(name: &str, invited: Invited) -> Self {
+        let (way, link) = match invited {
+            Invited::ByEmail(email) => (Some(format!("is on its way to {email}")), None),
+            Invited::InFile(file) => {
+                let place = file.display();
+                let way = format!("is in {place}, because no server sends emails yet");
+                (Some(way), None)
+            }
+            Invited::ByHand(link) => (None, Some(link)),
+        };
+        let name = name.to_owned();
+        Self { name, way, link }
+    }
+}
+
+/// The fields of the form for somebody new.
+#[derive(Clone, Debug, Default)]
+struct Typed {
+    name: String,
+    email: String,
+    roles: Roles,
+}
+
+impl Typed {
+    fn of(form: &HashMap<String, String>) -> Self {
+        let field = |name| form.get(name).map(|text| text.trim().to_owned());
+        Self {
+            name: field("name").unwrap_or_default(),
+            email: field("email").unwrap_or_default(),
+            roles: ticked(form),
+        }
+    }
+}
+
+/// The roles that are ticked.
+fn ticked(form: &HashMap<String, String>) -> Roles {
+    let roles = Role::ALL.into_iter();
+    roles.filter(|it| form.contains_key(it.word())).collect()
 }
 
 async fn everybody(State(people): State<People>, visitor: Visitor) -> page::Answer {
-    show(&people, &visitor, String::new()).await
+    show(&people, &visitor, Ok(None), Typed::default()).await
 }
 
-async fn show(people: &People, visitor: &Visitor, trouble: String) -> page::Answer {
-    page(&Everybody {
+/// The list, with what was done or why it was not.
+async fn show(
+    people: &People,
+    visitor: &Visitor,
+    done: Result<Option<Said>, Unfit>,
+    typed: Typed,
+) -> page::Answer {
+    let status = match &done {
+        Ok(_) => StatusCode::OK,
+        Err(_) => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let (said, trouble) = match done {
+        Ok(said) => (said, String::new()),
+        Err(unfit) => (None, unfit.to_string()),
+    };
+    let shown = page(&Everybody {
         frame: visitor.frame("People"),
         trouble,
+        said,
+        typed,
         accounts: people.accounts().await?,
-        happened: people.happened(LINES).await?,
-    })
+    })?;
+    Ok((status, shown).into_response())
+}
+
+async fn invite(
+    State(people): State<People>,
+    visitor: Visitor,
+    Form(form): Form<HashMap<String, String>>,
+) -> page::Answer {
+    let typed = Typed::of(&form);
+    // Without an address the link would be shown to whoever invites: that is for the command.
+    let Some(email) = Email::of(&typed.email) else {
+        return show(&people, &visitor, Err(Unfit::Email), typed).await;
+    };
+    let new = Newcomer {
+        name: typed.name.clone(),
+        email: Some(email),
+        roles: typed.roles.clone(),
+    };
+    match people.invite(&new, &visitor.author(), visitor.now).await? {
+        Err(unfit) => show(&people, &visitor, Err(unfit), typed).await,
+        Ok(invited) => {
+            let said = Some(Said::of(&new.name, invited));
+            show(&people, &visitor, Ok(said), Typed::default()).await
+        }
+    }
+}
+
+async fn reset(
+    State(people): State<People>,
+    Path(name): Path<String>,
+    visitor: Visitor,
+) -> page::Answer {
+    let done = people.reset(&name, &visitor.author(), visitor.now).await?;
+    let done = done.map(|invited| Some(Said::of(&name, invited)));
+    show(&people, &visitor, done, Typed::default()).await
 }
 
 /// The list again: what was wanted is done, or why it is not stands above it.
 async fn again(people: &People, visitor: &Visitor, done: Result<(), Unfit>) -> page::Answer {
-    let Err(unfit) = done else {
-        return see("/people");
-    };
-    let shown = show(people, visitor, unfit.to_string()).await?;
-    Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
+    match done {
+        Ok(()) => see("/people"),
+        Err(unfit) => show(people, visitor, Err(unfit), Typed::default()).await,
+    }
 }
 
 async fn give_roles(
     State(people): State<People>,
     Path(name): Path<String>,
     visitor: Visitor,
-    Form(ticked): Form<HashMap<String, String>>,
+    Form(form): Form<HashMap<String, String>>,
 ) -> page::Answer {
-    let roles = Role::ALL.into_iter();
-    let roles: Roles = roles.filter(|it| ticked.contains_key(it.word())).collect();
+    let roles = ticked(&form);
     let by = visitor.author();
     let done = people.set_roles((&name, &roles), &by, visitor.now).await?;
     again(&people, &visitor, done).await
@@ -119,7 +199,7 @@ async fn password(visitor: Visitor) -> page::Answer {
 }
 
 #[derive(Deserialize)]
-struct Typed {
+struct Chosen {
     /// Not asked for where it was for once.
     old: Option<String>,
     new: String,
@@ -129,7 +209,7 @@ struct Typed {
 async fn change(
     Extension(guest): Extension<Guest>,
     visitor: Visitor,
-    Form(typed): Form<Typed>,
+    Form(typed): Form<Chosen>,
 ) -> page::Answer {
     let same = typed.new == typed.again;
     let (old, new) = (typed.old.map(Secret::from), Secret::from(typed.new));
@@ -152,10 +232,7 @@ async fn change(
                 "The old password is another one, or it has just been changed.".to_owned()
             }
             Change::Weak(weakness) => weakness.to_string(),
-            Change::Later(wait) => format!(
-                "Too many tries. Please wait {} s and try again.",
-                wait.as_secs() + 1
-            ),
+            Change::Later(wait) => page::patience(wait),
         }
     };
     let again = page(&Password {
@@ -164,98 +241,4 @@ async fn change(
         trouble,
     })?;
     Ok((StatusCode::UNPROCESSABLE_ENTITY, again).into_response())
-}
-
-type Who = Option<Extension<ConnectInfo<Caller>>>;
-
-/// Who asks by the command.
-fn author(who: Who, claimed: Option<String>) -> Author {
-    let caller = who.map(|Extension(ConnectInfo(caller))| caller);
-    let name = caller.map_or_else(|| "unknown".to_owned(), |it| it.for_whom(claimed));
-    Author {
-        name,
-        address: None,
-    }
-}
-
-fn problem(unfit: Unfit) -> Problem {
-    match unfit {
-        Unfit::Missing => Problem::missing(unfit.to_string()),
-        Unfit::Name | Unfit::Taken | Unfit::NoRole | Unfit::LastAdministrator => {
-            Problem::refused(unfit.to_string())
-        }
-    }
-}
-
-async fn list(State(people): State<People>) -> Result<Json<Vec<Account>>, Problem> {
-    Ok(Json(people.accounts().await?))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    name: String,
-    roles: Vec<Role>,
-    author: Option<String>,
-}
-
-async fn add(
-    State(people): State<People>,
-    who: Who,
-    Json(wanted): Json<Wanted>,
-) -> Result<Json<Value>, Problem> {
-    let roles: Roles = wanted.roles.into_iter().collect();
-    let by = author(who, wanted.author);
-    let added = people.add((&wanted.name, &roles), &by, clock::now());
-    let once = added.await?.map_err(problem)?;
-    tracing::info!(person.name = wanted.name, by = by.name, "made an account");
-    Ok(Json(
-        json!({ "name": wanted.name, "password": once.reveal() }),
-    ))
-}
-
-/// Who asks, of what needs no more.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Asked {
-    roles: Vec<Role>,
-    author: Option<String>,
-}
-
-async fn reset(
-    State(people): State<People>,
-    Path(name): Path<String>,
-    who: Who,
-    Json(asked): Json<Asked>,
-) -> Result<Json<Value>, Problem> {
-    let by = author(who, asked.author);
-    let done = people.reset(&name, &by, clock::now());
-    let once = done.await?.map_err(problem)?;
-    tracing::info!(person.name = name, by = by.name, "made a one-time password");
-    Ok(Json(json!({ "name": name, "password": once.reveal() })))
-}
-
-async fn set_roles(
-    State(people): State<People>,
-    Path(name): Path<String>,
-    who: Who,
-    Json(asked): Json<Asked>,
-) -> Result<Json<Value>, Problem> {
-    let roles: Roles = asked.roles.into_iter().collect();
-    let by = author(who, asked.author);
-    let done = people.set_roles((&name, &roles), &by, clock::now());
-    done.await?.map_err(problem)?;
-    Ok(Json(json!({ "name": name, "roles": roles })))
-}
-
-async fn remove(
-    State(people): State<People>,
-    Path(name): Path<String>,
-    who: Who,
-    Json(asked): Json<Asked>,
-) -> Result<Json<Value>, Problem> {
-    let by = author(who, asked.author);
-    let done = people.remove(&name, &by, clock::now());
-    done.await?.map_err(problem)?;
-    Ok(Json(json!({ "removed": name })))
 }

@@ -76,6 +76,19 @@ impl From<PublicUrl> for String {
 }
 
 impl Config {
+    /// How people reach it, without a `/` at its end; how this machine does, if that is not said.
+    pub fn address(&self) -> String {
+        let scheme = if self.certificate.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        match &self.public_url {
+            Some(url) => url.origin(),
+            None => format!("{scheme}://{}", self.listen),
+        }
+    }
+
     /// Whether a browser speaks TLS with it, or with the proxy in front of it.
     pub(super) fn is_secure(&self) -> bool {
         self.certificate.is_some() || self.behind_proxy

@@ -9,6 +9,7 @@ use axum::{Extension, Form};
 use serde::Deserialize;
 use watchward_daemon::clock;
 
+use super::code;
 use super::guard::{Guest, SIGN_IN, SIGN_OUT};
 use super::page::{self, Frame, Sorry};
 use super::pages::Pages;
@@ -69,15 +70,16 @@ async fn sign_in(Extension(guest): Extension<Guest>, Form(typed): Form<Typed>) -
             let cookie = guest.pass.holding(&secret).to_string();
             return Ok(([(SET_COOKIE, cookie)], Redirect::to(&next)).into_response());
         }
+        people::Answer::Code(secret) => {
+            let cookie = guest.pass.holding(&secret).to_string();
+            let to = code::place(&next);
+            return Ok(([(SET_COOKIE, cookie)], Redirect::to(&to)).into_response());
+        }
         people::Answer::Wrong => (
             StatusCode::FORBIDDEN,
             "Name and password do not belong together.".to_owned(),
         ),
-        people::Answer::Later(wait) => {
-            let seconds = wait.as_secs() + 1;
-            let text = format!("Too many tries. Please wait {seconds} s and try again.");
-            (StatusCode::TOO_MANY_REQUESTS, text)
-        }
+        people::Answer::Later(wait) => (StatusCode::TOO_MANY_REQUESTS, page::patience(wait)),
     };
     let door = page::page(&Door {
         frame: Frame::outside("Sign in"),
@@ -98,7 +100,7 @@ async fn sign_out(Extension(guest): Extension<Guest>, visitor: Visitor) -> Resul
 }
 
 /// The path, if it is one of this site: nobody is sent elsewhere from here.
-fn ours(next: &str) -> &str {
+pub(super) fn ours(next: &str) -> &str {
     let local = next.starts_with('/')
         && !next.starts_with("//")
         && !next.contains(['\\', '\r', '\n', '\t'])

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use watchward_protocol::text::Foreign;
 
 use super::page::{Answer, Frame, page};
 use super::visitor::Visitor;
@@ -19,10 +20,16 @@ struct Forbidden {
 
 /// Says so, to somebody who has signed in.
 pub(super) async fn answer(visitor: &Visitor) -> Answer {
+    let what = Foreign::from(visitor.path.as_str())
+        .shortened(200)
+        .to_string();
+    let (session, address) = (&visitor.session, visitor.address);
+    let people = visitor.people();
+    people.refuse(session, &what, address, visitor.now).await?;
     let shown = page(&Forbidden {
         frame: visitor.frame("Not for you"),
         roles: visitor.needs.roles().collect(),
-        administrators: visitor.people().administrators().await?,
+        administrators: people.administrators().await?,
     })?;
     Ok((StatusCode::FORBIDDEN, shown).into_response())
 }

@@ -20,7 +20,7 @@ use super::forbidden;
 use super::page::Sorry;
 use super::pages::Declared;
 use super::visitor::{Shell, Visitor};
-use crate::people::Needs;
+use crate::people::{Needs, Session};
 
 /// Where one signs in, and out.
 pub(super) const SIGN_IN: &str = "/sign-in";
@@ -28,6 +28,9 @@ pub(super) const SIGN_OUT: &str = "/sign-out";
 
 /// Where one changes one's password: the only place for somebody with a one-time password.
 pub(super) const PASSWORD: &str = "/people/password";
+
+/// Where one sets up a second factor: the only place for somebody who must have one, and has none.
+pub(super) const FACTOR: &str = "/people/second-factor";
 
 /// Nothing but what comes from here, nothing written into a page, and no page in another's frame.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -107,6 +110,34 @@ impl Pass {
             .build()
     }
 
+    /// The cookie with what an invitation's link carries, so that it is in no address.
+    pub(super) fn inviting(self, token: &Secret) -> Cookie<'static> {
+        let mut cookie = self.holding(token);
+        cookie.set_name(self.invitation());
+        cookie
+    }
+
+    /// The cookie that takes an invitation's place when it is used.
+    pub(super) fn uninviting(self) -> Cookie<'static> {
+        let mut cookie = self.inviting(&Secret::from(String::new()));
+        cookie.make_removal();
+        cookie
+    }
+
+    fn invitation(self) -> &'static str {
+        match self.secure {
+            true => "__Host-watchward-invitation",
+            false => "watchward-invitation",
+        }
+    }
+
+    /// What an invitation's link carried.
+    pub(super) fn invited(self, headers: &HeaderMap) -> Option<Secret> {
+        let jar = CookieJar::from_headers(headers);
+        let cookie = jar.get(self.invitation())?;
+        Some(Secret::from(cookie.value().to_owned()))
+    }
+
     /// The cookie that takes the other's place when it is over.
     pub(super) fn over(self) -> Cookie<'static> {
         let mut cookie = self.holding(&Secret::from(String::new()));
@@ -114,7 +145,7 @@ impl Pass {
         cookie
     }
 
-    fn held(self, headers: &HeaderMap) -> Option<Secret> {
+    pub(super) fn held(self, headers: &HeaderMap) -> Option<Secret> {
         let jar = CookieJar::from_headers(headers);
         let cookie = jar.get(self.name())?;
         Some(Secret::from(cookie.value().to_owned()))
@@ -148,6 +179,9 @@ pub(super) async fn pass(State(gate): State<Gate>, mut request: Request, next: N
         Ok(Some(session)) if session.must_change && path != PASSWORD && path != SIGN_OUT => {
             Redirect::to(PASSWORD).into_response()
         }
+        Ok(Some(session)) if session.must_enrol && !before_enrolling(&session, &path) => {
+            Redirect::to(FACTOR).into_response()
+        }
         Ok(Some(session)) => {
             request.extensions_mut().insert(Visitor {
                 session,
@@ -160,6 +194,11 @@ pub(super) async fn pass(State(gate): State<Gate>, mut request: Request, next: N
             next.run(request).await
         }
     }
+}
+
+/// Where somebody may go who has no second factor yet.
+fn before_enrolling(session: &Session, path: &str) -> bool {
+    path == FACTOR || path == SIGN_OUT || (session.must_change && path == PASSWORD)
 }
 
 /// Lets those on who may. It stands before each page, where the page is declared.

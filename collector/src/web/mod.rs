@@ -31,10 +31,13 @@
 //! [`Needs`]: crate::people::Needs
 
 mod account;
+mod account_api;
 mod admin;
 mod assets;
+mod code;
 mod config;
 mod doors;
+mod factor;
 mod forbidden;
 mod guard;
 mod listen;
@@ -53,8 +56,9 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod visitor;
+mod welcome;
 
-pub use account::routes as account_routes;
+pub use account_api::routes as account_routes;
 pub use admin::{Admin, Caller, start as start_admin};
 pub use assets::Assets;
 pub use config::{Config, PublicUrl};

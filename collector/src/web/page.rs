@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
@@ -34,6 +35,12 @@ pub fn see(path: &str) -> Answer {
     Ok(Redirect::to(path).into_response())
 }
 
+/// What somebody is told who has to wait so long.
+pub(super) fn patience(wait: Duration) -> String {
+    let seconds = wait.as_secs() + 1;
+    format!("Too many tries. Please wait {seconds} s and try again.")
+}
+
 /// What is around a page, for `layout.html`.
 #[derive(Clone)]
 pub struct Frame {
@@ -45,6 +52,8 @@ pub struct Frame {
     pub roles: Roles,
     /// Whether they have to choose a password before anything else.
     pub must_change: bool,
+    /// Whether they have to set up a second factor before anything else.
+    pub must_enrol: bool,
     /// The path of the page.
     pub here: String,
     /// The navigation.
@@ -63,6 +72,7 @@ impl Frame {
             who: None,
             roles: Roles::default(),
             must_change: false,
+            must_enrol: false,
             here: String::new(),
             entries: Arc::new([]),
             now: clock::now(),

@@ -20,7 +20,7 @@ use super::page::{Entry, Sorry};
 use super::pages::{Declared, Pages};
 use super::places::Places;
 use super::visitor::Shell;
-use super::{account, assets, doors, overview};
+use super::{account, assets, code, doors, factor, overview, welcome};
 use crate::people::{Needs, People};
 
 /// How long a form may be, in bytes.
@@ -40,6 +40,8 @@ impl Site {
     /// A site with what belongs to no room: the overview, signing in, accounts.
     pub fn new(people: People) -> Self {
         let own = doors::pages()
+            .and(code::pages())
+            .and(welcome::pages())
             .open_get("/assets/{name}", assets::asset)
             .get("/", Needs::Own, overview::show)
             .entry("/", "Overview");
@@ -54,8 +56,13 @@ impl Site {
 
     /// Every page that there is, and everything that can be done on one.
     pub fn routes(&self) -> Vec<Declared> {
-        let last = account::pages(self.people.clone()).routes;
+        let last = self.own_pages().routes;
         self.pages.routes.iter().cloned().chain(last).collect()
+    }
+
+    /// What comes last in the navigation.
+    fn own_pages(&self) -> Pages {
+        account::pages(self.people.clone()).and(factor::pages(self.people.clone()))
     }
 
     /// All paths behind the gate.
@@ -63,6 +70,7 @@ impl Site {
     /// # Errors
     /// `public_url` is no address that a browser could be sent to.
     pub fn router(self, config: &Config) -> anyhow::Result<Router> {
+        let last = self.own_pages();
         let Self { pages, people } = self;
         let Pages {
             router,
@@ -70,7 +78,7 @@ impl Site {
             entries,
             overview,
             about_host,
-        } = pages.and(account::pages(people.clone()));
+        } = pages.and(last);
         let shown = |entry: Entry| {
             let page = |it: &&Declared| it.path == entry.path && it.method == Method::GET;
             routes.iter().find(page).and_then(|it| it.needs)

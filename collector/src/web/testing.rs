@@ -25,7 +25,7 @@ impl Browser {
 
     /// Signs in under this name and with these roles to a site with these pages.
     pub(crate) async fn open_as(store: &Store, name: &str, pages: Pages, roles: &Roles) -> Self {
-        let people = People::new(store.clone(), Live::fixed(people::Config::default()));
+        let people = People::new(store.clone(), Live::fixed(people::testing::one_factor()));
         let cookie = cookie(&people, name, roles).await;
         let site = Site::new(people).with(pages);
         let routes = site.router(&Config::default()).unwrap();

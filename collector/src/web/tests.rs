@@ -21,7 +21,7 @@ struct Bench {
 
 async fn bench(config: &Config) -> Bench {
     let store = testing::stores(&[people::SCHEMA]).await.remove(0);
-    let people = People::new(store.clone(), Live::fixed(people::Config::default()));
+    let people = People::new(store.clone(), Live::fixed(people::testing::one_factor()));
     let by = Author {
         name: "root".to_owned(),
         address: None,

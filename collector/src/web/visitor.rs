@@ -37,6 +37,7 @@ impl Visitor {
             title: title.into(),
             who: Some(self.session.name.clone()),
             must_change: self.session.must_change,
+            must_enrol: self.session.must_enrol,
             here: self.path.clone(),
             roles: self.session.roles.clone(),
             entries: self.entries(),

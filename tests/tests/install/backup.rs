@@ -61,7 +61,7 @@ fn all_comes_back(ground: &Ground, [backup, restore]: [&str; 2]) -> Result<()> {
     more(kept + 30)?;
     ground
         .centre
-        .sh("watchward people add since-then --role operator")?;
+        .sh("watchward people invite since-then --role operator")?;
     follow(ground, "backup.md", restore)?;
     let people = until("the collector answers", SOON, || {
         ground.list("people").map(Some)

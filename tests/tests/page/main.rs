@@ -2,6 +2,7 @@
 //! on a phone, by day and by night, and by nobody's words but its own.
 
 mod browser;
+mod people;
 mod site;
 
 use anyhow::{Context, Result, ensure};
@@ -115,7 +116,7 @@ async fn the_first_administrator_signs_in_and_chooses_a_password() -> Result<()>
     );
     let seen: String = browser.ask("return document.cookie").await?;
     ensure!(seen.is_empty(), "a script can read {seen}");
-    browser.open("/people").await?;
+    browser.open("/audit").await?;
     let page = browser.text().await?;
     for event in ["failed to sign in", "signed in", "changed the password"] {
         ensure!(page.contains(event), "no word of \"{event}\": {page}");
@@ -189,6 +190,8 @@ async fn every_page_fits_desk_and_phone_by_day_and_night_and_asks_nobody_else() 
         ("keys", "/keys"),
         ("networks", "/networks"),
         ("people", "/people"),
+        ("audit", "/audit"),
+        ("second-factor-none", "/people/second-factor"),
         ("change-password", "/people/password"),
         ("missing", "/nowhere"),
     ] {

@@ -42,8 +42,13 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Starts one that knows nobody yet.
+    /// Starts one that knows nobody yet, where a password will do.
     pub(crate) async fn start() -> Result<Self> {
+        Self::start_with("optional").await
+    }
+
+    /// Starts one that knows nobody yet, where a second factor is "required" or "optional".
+    pub(crate) async fn start_with(second_factor: &str) -> Result<Self> {
         let folder = Folder::new("watchward-page-")?;
         let port = || -> Result<u16> { Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
         let (at, page) = (folder.path().display().to_string(), port()?);
@@ -52,6 +57,7 @@ impl Site {
              [intake]\nlisten = \"127.0.0.1:{}\"\nenrolment = \"127.0.0.1:{}\"\n\
              [admin]\nsocket = \"{at}/socket\"\n\
              [web]\nlisten = \"127.0.0.1:{page}\"\n\
+             [people]\nsecond_factor = \"{second_factor}\"\n\
              [policy]\nfile = \"{at}/policy.toml\"\n\
              [alerting]\nfolder = \"{at}/messages\"\n\
              [hosts]\nauthority = \"{at}/authority.pem\"\nsilent_after = \"1h\"\n",
@@ -87,9 +93,14 @@ impl Site {
         })
     }
 
+    /// What the collector has logged.
+    pub(crate) fn log(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.folder.path().join("log"))?)
+    }
+
     /// The one-time password that the collector said at its first start.
     pub(crate) fn one_time_password(&self) -> Result<String> {
-        let log = fs::read_to_string(self.folder.path().join("log"))?;
+        let log = self.log()?;
         let said = log.split("one-time password ").nth(1);
         let said = said.and_then(|rest| rest.split(". ").next());
         Ok(said.with_context(|| format!("not said: {log}"))?.to_owned())

@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod counted;
+mod deed;
 mod happened;
 mod outbox;
 mod prune;
@@ -20,6 +21,7 @@ use crate::store::{Schema, Tx};
 
 pub(super) use acknowledge::*;
 pub(super) use counted::*;
+pub use deed::deeds;
 pub(super) use happened::history;
 pub use happened::{Happened, after, last};
 pub(super) use outbox::*;

@@ -1,6 +1,7 @@
 //! The room's tables: the only SQL.
 
 pub(super) mod change;
+pub(super) mod deed;
 pub(super) mod host;
 pub(super) mod listing;
 pub(super) mod opening;

@@ -18,7 +18,7 @@ struct Browser {
 
 impl Browser {
     async fn open(store: &Store) -> Self {
-        let people = People::new(store.clone(), Live::fixed(people::Config::default()));
+        let people = People::new(store.clone(), Live::fixed(people::testing::one_factor()));
         let cookie = web::testing::cookie(&people, "ada", &Role::Security.into()).await;
         let policy = Live::fixed(Policy::default());
         let site = Site::new(people);

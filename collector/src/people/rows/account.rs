@@ -5,6 +5,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::time::Timestamp;
 
+use super::super::post::Email;
 use super::super::role::{Role, Roles};
 use super::event::Event;
 use super::time;
@@ -21,6 +22,12 @@ pub struct Account {
     pub created_at: Timestamp,
     pub changed_at: Timestamp,
     pub last_in: Option<Timestamp>,
+    pub email: Option<String>,
+    /// Until when whoever it is for is invited, and what became of the letter.
+    pub invited_until: Option<Timestamp>,
+    pub letter: Option<String>,
+    /// Whether they sign in with a second factor.
+    pub second_factor: bool,
     /// How many sessions have begun and not ended.
     pub sessions: i64,
 }
@@ -127,6 +134,28 @@ pub(in crate::people) async fn set_password(
     Ok(())
 }
 
+/// Sets where links are sent.
+pub(in crate::people) async fn set_email(
+    tx: &mut Tx,
+    account: i64,
+    email: Option<&Email>,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE people_account SET email = $2 WHERE id = $1")
+        .bind(account)
+        .bind(email.map(|email| email.as_str().to_owned()))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Where links are sent, if that is known.
+pub(in crate::people) async fn email(tx: &mut Tx, account: i64) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar("SELECT email FROM people_account WHERE id = $1")
+        .bind(account)
+        .fetch_one(&mut **tx)
+        .await
+}
+
 /// Gives an account other roles.
 pub(in crate::people) async fn set_roles(
     tx: &mut Tx,
@@ -171,22 +200,29 @@ pub(in crate::people) async fn remove(tx: &mut Tx, account: i64) -> sqlx::Result
 /// Every account, by name.
 pub(in crate::people) async fn accounts(store: &Store) -> sqlx::Result<Vec<Account>> {
     let rows = sqlx::query(
-        "SELECT a.name, a.roles, a.must_change, a.created_at, a.changed_at, \
+        "SELECT a.name, a.roles, a.email, a.must_change, i.until, i.note, \
+         CASE WHEN f.account IS NULL THEN 0 ELSE 1 END AS factor, a.created_at, a.changed_at, \
          (SELECT MAX(at) FROM people_event e WHERE e.account = a.id AND e.event = $1) AS last_in, \
-         (SELECT COUNT(*) FROM people_session s WHERE s.account = a.id) AS sessions \
-         FROM people_account a ORDER BY a.name",
+         (SELECT COUNT(*) FROM people_session s WHERE s.account = a.id AND s.half = 0) AS sessions \
+         FROM people_account a LEFT JOIN people_invitation i ON i.account = a.id \
+         LEFT JOIN people_factor f ON f.account = a.id AND f.confirmed = 1 ORDER BY a.name",
     )
     .bind(Event::SignedIn.words())
     .fetch_all(store.read())
     .await?;
     let account = |row: &AnyRow| {
         let last: Option<i64> = row.try_get("last_in")?;
+        let until: Option<i64> = row.try_get("until")?;
         Ok(Account {
             name: row.try_get("name")?,
             roles: Roles::kept(&row.try_get::<String, _>("roles")?),
             must_change: row.try_get::<i64, _>("must_change")? != 0,
             created_at: time(row, "created_at")?,
             changed_at: time(row, "changed_at")?,
+            email: row.try_get("email")?,
+            invited_until: until.map(Timestamp::from_micros),
+            letter: row.try_get("note")?,
+            second_factor: row.try_get::<i64, _>("factor")? != 0,
             last_in: last.map(Timestamp::from_micros),
             sessions: row.try_get("sessions")?,
         })

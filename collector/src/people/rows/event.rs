@@ -2,18 +2,18 @@
 
 use std::net::IpAddr;
 
-use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::time::Timestamp;
 
+use super::super::deed::{Deed, Kind, Wanted};
 use super::time;
+use crate::store::question::Question;
 use crate::store::value::{self, fixed, sixteen};
 use crate::store::{Store, Tx};
 
 /// What happened at the door.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Somebody signed in.
     SignedIn,
@@ -31,10 +31,24 @@ pub enum Event {
     Removed,
     /// An account got other roles.
     Roles,
+    /// Somebody was invited.
+    Invited,
+    /// Who was invited chose a password.
+    Accepted,
+    /// The password was right, and the code of the second factor was not.
+    WrongCode,
+    /// Somebody set up a second factor.
+    Enrolled,
+    /// A code for when a phone is lost was used.
+    Recovered,
+    /// Somebody gave up a second factor, for another one.
+    Unenrolled,
+    /// Somebody was refused what none of their roles may.
+    Refused,
 }
 
 impl Event {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 15] = [
         Self::SignedIn,
         Self::Failed,
         Self::SignedOut,
@@ -43,6 +57,13 @@ impl Event {
         Self::Added,
         Self::Removed,
         Self::Roles,
+        Self::Invited,
+        Self::Accepted,
+        Self::WrongCode,
+        Self::Enrolled,
+        Self::Recovered,
+        Self::Unenrolled,
+        Self::Refused,
     ];
 
     /// What happened, in words.
@@ -52,41 +73,52 @@ impl Event {
             Self::Failed => "failed to sign in",
             Self::SignedOut => "signed out",
             Self::Changed => "changed the password",
-            Self::Reset => "got a one-time password",
-            Self::Added => "account made",
-            Self::Removed => "account removed",
-            Self::Roles => "got other roles",
+            Self::Reset => "reset the account of",
+            Self::Added => "made the account of",
+            Self::Removed => "removed the account of",
+            Self::Roles => "gave other roles to",
+            Self::Invited => "invited",
+            Self::Accepted => "came by invitation",
+            Self::WrongCode => "gave a wrong code",
+            Self::Enrolled => "set up a second factor",
+            Self::Recovered => "used a recovery code",
+            Self::Unenrolled => "gave up a second factor",
+            Self::Refused => "refused",
         }
     }
 
-    /// What it is like, as the name of a class of the pages.
-    pub const fn tone(self) -> &'static str {
+    /// What it is about.
+    const fn kind(self) -> Kind {
         match self {
-            Self::SignedIn | Self::Changed => "good",
-            Self::Failed | Self::Reset | Self::Roles => "warn",
-            Self::SignedOut | Self::Added | Self::Removed => "dim",
+            Self::SignedIn
+            | Self::Failed
+            | Self::SignedOut
+            | Self::WrongCode
+            | Self::Recovered
+            | Self::Refused => Kind::Door,
+            Self::Changed
+            | Self::Reset
+            | Self::Added
+            | Self::Removed
+            | Self::Roles
+            | Self::Invited
+            | Self::Accepted
+            | Self::Enrolled
+            | Self::Unenrolled => Kind::Account,
         }
     }
 
     fn of(words: &str) -> sqlx::Result<Self> {
         let found = Self::ALL.into_iter().find(|event| event.words() == words);
+        // As they were called when whose account it was stood before them.
+        let found = found.or(match words {
+            "got a one-time password" => Some(Self::Reset),
+            "account made" => Some(Self::Added),
+            "account removed" => Some(Self::Removed),
+            _ => None,
+        });
         found.ok_or_else(|| sqlx::Error::Decode("people: an unknown event".into()))
     }
-}
-
-/// Something that happened at the door.
-#[derive(Clone, Debug, Serialize)]
-#[expect(missing_docs, reason = "they say what they are")]
-pub struct Happened {
-    pub at: Timestamp,
-    pub event: Event,
-    /// `None` where the name was nobody's.
-    pub name: Option<String>,
-    /// Who did it to them; `None` if they did it themselves.
-    pub author: Option<String>,
-    pub address: Option<IpAddr>,
-    /// What else there is to say.
-    pub detail: Option<String>,
 }
 
 /// Who changes somebody's account.
@@ -183,23 +215,75 @@ pub(in crate::people) async fn came_from(
     Ok(found.is_some())
 }
 
-/// What happened, the newest first.
-pub(in crate::people) async fn happened(store: &Store, limit: i64) -> sqlx::Result<Vec<Happened>> {
-    let rows = sqlx::query("SELECT * FROM people_event ORDER BY id DESC LIMIT $1")
-        .bind(limit)
-        .fetch_all(store.read())
+/// Whether this was kept of this account since then, with the same detail.
+pub(in crate::people) async fn is_kept(
+    tx: &mut Tx,
+    (event, account): (Event, i64),
+    detail: &str,
+    since: Timestamp,
+) -> sqlx::Result<bool> {
+    let found: Option<i64> = sqlx::query_scalar(
+        "SELECT 1 FROM people_event \
+         WHERE account = $1 AND event = $2 AND at > $3 AND detail = $4 LIMIT 1",
+    )
+    .bind(account)
+    .bind(event.words())
+    .bind(since.as_micros())
+    .bind(detail)
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(found.is_some())
+}
+
+/// What people did, the newest first; of one kind, if that is wanted.
+pub(in crate::people) async fn deeds(
+    store: &Store,
+    kind: Option<Kind>,
+    wanted: &Wanted,
+) -> sqlx::Result<Vec<Deed>> {
+    let mut question = Question::default();
+    question.add("at >= ", Some(wanted.since.as_micros()));
+    question.add("at < ", Some(wanted.before.as_micros()));
+    let who = Some(wanted.who.clone()).filter(|who| !who.is_empty());
+    question.add("COALESCE(author, name) = ", who);
+    question.add_fixed(match kind {
+        None => None,
+        Some(Kind::Door) => Some(DOOR),
+        Some(Kind::Account) => Some(ACCOUNT),
+        Some(Kind::Policy | Kind::Ban | Kind::Silence | Kind::Incident | Kind::Key) => {
+            return Ok(Vec::new());
+        }
+    });
+    let rows = question
+        .ask(
+            store,
+            ("SELECT * FROM people_event", " ORDER BY id DESC"),
+            wanted.limit,
+        )
         .await?;
-    let happened = |row: &AnyRow| {
-        let address: Option<Vec<u8>> = row.try_get("address")?;
-        let address = address.map(fixed).transpose()?;
-        Ok(Happened {
-            at: time(row, "at")?,
-            event: Event::of(&row.try_get::<String, _>("event")?)?,
-            name: row.try_get("name")?,
-            author: row.try_get("author")?,
-            address: address.map(value::address),
-            detail: row.try_get("detail")?,
-        })
-    };
-    rows.iter().map(happened).collect()
+    rows.iter().map(deed).collect()
+}
+
+/// The events that [`Event::kind`] counts to the door, and all others.
+const DOOR: &str = "event IN ('signed in', 'failed to sign in', 'signed out', 'gave a wrong code', \
+     'used a recovery code', 'refused')";
+const ACCOUNT: &str = "event NOT IN ('signed in', 'failed to sign in', 'signed out', \
+     'gave a wrong code', 'used a recovery code', 'refused')";
+
+fn deed(row: &AnyRow) -> sqlx::Result<Deed> {
+    let address: Option<Vec<u8>> = row.try_get("address")?;
+    let address = address.map(fixed).transpose()?;
+    let event = Event::of(&row.try_get::<String, _>("event")?)?;
+    let text = |column| row.try_get::<Option<String>, _>(column);
+    let (name, author) = (text("name")?, text("author")?);
+    let whom = author.is_some().then(|| name.clone()).flatten();
+    Ok(Deed {
+        at: time(row, "at")?,
+        who: author.or(name).unwrap_or_default(),
+        address: address.map(value::address),
+        kind: event.kind(),
+        what: event.words().to_owned(),
+        whom: whom.unwrap_or_default(),
+        detail: text("detail")?.unwrap_or_default(),
+    })
 }

@@ -2,6 +2,8 @@
 
 pub(super) mod account;
 pub(super) mod event;
+pub(super) mod factor;
+pub(super) mod invitation;
 pub(super) mod session;
 
 use sqlx::Row;
@@ -32,13 +34,32 @@ pub const SCHEMA: Schema = Schema {
         UPDATE people_account SET roles = 'administrator';
         ALTER TABLE people_event ADD COLUMN author TEXT;
         ALTER TABLE people_event ADD COLUMN detail TEXT",
+        "ALTER TABLE people_account ADD COLUMN email TEXT;
+        ALTER TABLE people_session ADD COLUMN half BIGINT NOT NULL DEFAULT 0;
+        CREATE TABLE people_invitation (
+            account BIGINT PRIMARY KEY, hash {bytes} UNIQUE, made_at BIGINT NOT NULL,
+            until BIGINT NOT NULL, send_at BIGINT, attempts BIGINT NOT NULL, note TEXT);
+        CREATE TABLE people_factor (
+            account BIGINT PRIMARY KEY, secret {bytes} NOT NULL, confirmed BIGINT NOT NULL,
+            last_step BIGINT NOT NULL, made_at BIGINT NOT NULL);
+        CREATE TABLE people_recovery (
+            account BIGINT NOT NULL, hash {bytes} NOT NULL, PRIMARY KEY (account, hash))",
     ],
 };
 
-/// Forgets sessions that began, and what happened, before these times; nobody is told of it.
-pub(super) async fn prune(tx: &mut Tx, began: Timestamp, at: Timestamp) -> sqlx::Result<usize> {
+/// Forgets sessions that began, and what happened, before these times, and invitations that are over;
+/// nobody is told of it.
+pub(super) async fn prune(
+    tx: &mut Tx,
+    (began, at): (Timestamp, Timestamp),
+    now: Timestamp,
+) -> sqlx::Result<usize> {
     sqlx::query("DELETE FROM people_session WHERE created_at <= $1")
         .bind(began.as_micros())
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query("DELETE FROM people_invitation WHERE until <= $1")
+        .bind(now.as_micros())
         .execute(&mut **tx)
         .await?;
     sqlx::query(

@@ -18,6 +18,8 @@ pub struct Session {
     pub roles: Roles,
     /// Whether they have to choose a password before anything else.
     pub must_change: bool,
+    /// Whether they have to set up a second factor before anything else.
+    pub must_enrol: bool,
     pub(in crate::people) hash: [u8; 32],
 }
 
@@ -39,20 +41,49 @@ pub(in crate::people) async fn begin(
     Ok(())
 }
 
-/// The session with this hash that began and was used after these times, and when it was used last.
+/// Begins half a session: the password was right, and a code is to follow.
+pub(in crate::people) async fn begin_half(
+    tx: &mut Tx,
+    hash: &[u8; 32],
+    account: i64,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    begin(tx, hash, account, now).await?;
+    sqlx::query("UPDATE people_session SET half = 1 WHERE hash = $1")
+        .bind(hash.to_vec())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Ends half a session, for a whole one to take its place; `false` if there is none any more.
+pub(in crate::people) async fn take_half(tx: &mut Tx, hash: &[u8; 32]) -> sqlx::Result<bool> {
+    let done = sqlx::query("DELETE FROM people_session WHERE hash = $1 AND half = 1")
+        .bind(hash.to_vec())
+        .execute(&mut **tx)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The session with this hash that began and was used after these times, and when it was used last;
+/// half a one, or a whole one.
 pub(in crate::people) async fn session(
     store: &Store,
     hash: [u8; 32],
+    half: bool,
     (began, used): (Timestamp, Timestamp),
 ) -> sqlx::Result<Option<(Session, Timestamp)>> {
     let row = sqlx::query(
-        "SELECT a.id, a.name, a.must_change, a.roles, s.seen_at \
+        "SELECT a.id, a.name, a.must_change, a.roles, s.seen_at, \
+         CASE WHEN f.account IS NULL THEN 1 ELSE 0 END AS single \
          FROM people_session s JOIN people_account a ON a.id = s.account \
-         WHERE s.hash = $1 AND s.created_at > $2 AND s.seen_at > $3",
+         LEFT JOIN people_factor f ON f.account = a.id AND f.confirmed = 1 \
+         WHERE s.hash = $1 AND s.half = $4 AND s.created_at > $2 AND s.seen_at > $3",
     )
     .bind(hash.to_vec())
     .bind(began.as_micros())
     .bind(used.as_micros())
+    .bind(i64::from(half))
     .fetch_optional(store.read())
     .await?;
     row.map(|row| {
@@ -60,6 +91,7 @@ pub(in crate::people) async fn session(
             account: row.try_get(0)?,
             name: row.try_get(1)?,
             must_change: row.try_get::<i64, _>(2)? != 0,
+            must_enrol: row.try_get::<i64, _>("single")? != 0,
             roles: Roles::kept(&row.try_get::<String, _>(3)?),
             hash,
         };

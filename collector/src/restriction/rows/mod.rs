@@ -2,6 +2,7 @@
 
 pub(super) mod ban;
 pub(super) mod bans;
+pub(super) mod deed;
 pub(super) mod held;
 pub(super) mod listener;
 pub(super) mod listing;

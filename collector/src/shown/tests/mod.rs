@@ -1,5 +1,6 @@
 //! What rooms show of each other's facts.
 
+mod audit;
 mod roles;
 
 use watchward_protocol::access::{

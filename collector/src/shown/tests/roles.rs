@@ -21,6 +21,7 @@ const TABLE: &str = "
     GET  /access/access.jsonl           yes yes yes yes no
     GET  /access/tail                   yes yes yes yes no
     GET  /assets/{name}                 open
+    GET  /audit                         yes no  no  yes no
     GET  /bans                          yes yes yes yes no
     POST /bans                          yes yes yes no  no
     POST /bans/lift                     yes yes yes no  no
@@ -39,16 +40,25 @@ const TABLE: &str = "
     GET  /people                        yes no  no  yes no
     GET  /people/password               yes yes yes yes yes
     POST /people/password               yes yes yes yes yes
+    POST /people                        yes no  no  no  no
+    GET  /people/second-factor          yes yes yes yes yes
+    POST /people/second-factor          yes yes yes yes yes
+    POST /people/second-factor/renew    yes yes yes yes yes
+    POST /people/{name}/reset           yes no  no  no  no
     POST /people/{name}/remove          yes no  no  no  no
     POST /people/{name}/roles           yes no  no  no  no
     GET  /policy                        yes yes yes yes no
     GET  /policy/{number}               yes yes yes yes no
     GET  /sign-in                       open
     POST /sign-in                       open
+    GET  /sign-in/code                  open
+    POST /sign-in/code                  open
     POST /sign-out                      yes yes yes yes yes
     GET  /silences                      yes yes yes yes no
     POST /silences                      yes yes yes no  no
     POST /silences/{id}/end             yes yes yes no  no
+    GET  /welcome                       open
+    POST /welcome                       open
     GET  /-/healthy                     open
     GET  /-/ready                       open
 ";
@@ -74,14 +84,14 @@ fn table() -> Vec<Line> {
     lines.map(line).collect()
 }
 
-async fn whole(store: &Fresh, folder: &std::path::Path) -> Shown {
+pub(super) async fn whole(store: &Fresh, folder: &std::path::Path) -> Shown {
     let hosts = hosts::Config {
         authority: folder.join("authority.pem"),
         ..hosts::Config::default()
     };
     Shown {
         store: (*store).clone(),
-        people: People::new((*store).clone(), Live::fixed(people::Config::default())),
+        people: People::new((*store).clone(), Live::fixed(people::testing::one_factor())),
         hosts: Hosts::open((*store).clone(), Live::fixed(hosts), clock::now()).unwrap(),
         alerting: alerting::Rules::default(),
         rules: Live::fixed(restriction::Policy::default()),

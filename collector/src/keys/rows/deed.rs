@@ -1,0 +1,46 @@
+//! What people did about keys: said of some that they are right.
+
+use sqlx::Row;
+use watchward_protocol::time::Timestamp;
+
+use crate::people::deed::{Deed, Kind, Wanted};
+use crate::store::Store;
+
+/// How the history of a key says that somebody accepted it.
+const ACCEPTED: &str = "accepted by ";
+
+/// What people did, the newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
+    let rows = sqlx::query(
+        "SELECT c.at, c.what, o.fingerprint, o.host_name FROM keys_change c \
+         JOIN keys_opening o ON o.id = c.opening \
+         WHERE c.what LIKE $1 AND c.at >= $2 AND c.at < $3 ORDER BY c.id DESC LIMIT $4",
+    )
+    .bind(match wanted.who.as_str() {
+        "" => format!("{ACCEPTED}%"),
+        who => format!("{ACCEPTED}{who}"),
+    })
+    .bind(wanted.since.as_micros())
+    .bind(wanted.before.as_micros())
+    .bind(wanted.limit)
+    .fetch_all(store.read())
+    .await?;
+    let mut all = Vec::new();
+    for row in rows {
+        let what: String = row.try_get("what")?;
+        let fingerprint: Option<String> = row.try_get("fingerprint")?;
+        all.push(Deed {
+            at: Timestamp::from_micros(row.try_get("at")?),
+            who: what.strip_prefix(ACCEPTED).unwrap_or_default().to_owned(),
+            address: None,
+            kind: Kind::Key,
+            what: "accepted".to_owned(),
+            whom: fingerprint.unwrap_or_else(|| "what opens an account".to_owned()),
+            detail: row.try_get("host_name")?,
+        });
+    }
+    Ok(all)
+}
