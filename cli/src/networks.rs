@@ -102,12 +102,19 @@ fn gates(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
     let gate = |gate: Row<'_>| {
         let mut from = gate.texts("from");
         from.extend(gate.texts("exceptions"));
+        let packets = gate.cell("turned_away");
+        let others = gate.texts("turned_away_from");
+        let others = match others.is_empty() {
+            true => packets,
+            false => format!("{packets} from {}", shortened(&others)),
+        };
         [
             gate.cell("host"),
             gate.cell("service"),
             gate.texts("ports").join(", "),
             gate.cell("mode"),
             gate.cell("held"),
+            others,
             from.join(", "),
         ]
     };
@@ -122,6 +129,7 @@ fn gates(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
             "PORTS",
             "MODE",
             "HOST SAYS",
+            "PACKETS FROM OTHERS",
             "MAY BE PASSED FROM",
         ],
         &gates,

@@ -228,7 +228,7 @@ pub struct Banned {
 /// What a host holds of what was ordered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holding {
-    /// The version of its enforcer; none: there is no enforcer, and nothing is held.
+    /// The version of its enforcer; none: there is none, and nothing new is held.
     pub enforcer: Option<String>,
     /// The host's own addresses, but for those that only it or its link can reach.
     pub addresses: Vec<IpAddr>,
@@ -238,6 +238,9 @@ pub struct Holding {
     pub generation: u64,
     /// Why it is so, where that has to be said, in one sentence for a person.
     pub why: String,
+    /// Why the host does nothing new that is ordered, whatever it is: its guard file cannot be used,
+    /// or its kernel; empty where all is well.
+    pub trouble: String,
     /// The gates that hold.
     pub gates: Vec<GateHeld>,
     /// How many bans hold.
@@ -307,6 +310,10 @@ pub enum Veto {
     Budget,
     /// There are as many as there may be.
     Full,
+    /// They are addresses of no single peer: of the host's link, or of many receivers.
+    Reserved,
+    /// The host's guard file cannot be used, or its kernel refused.
+    Unable,
     /// A reason that only a newer program knows.
     Unknown,
 }
@@ -363,11 +370,13 @@ pub enum Reached {
 }
 
 /// How many gates a host can have.
-pub const MOST_GATES: usize = 256;
+pub const MOST_GATES: usize = 64;
 /// How many ranges of ports a gate can be before.
 pub const MOST_PORTS: usize = 64;
-/// How many networks a gate can be passed from, and for a while from how many more.
-pub const MOST_NETWORKS: usize = 10_000;
+/// How many networks all gates of a host can be passed from together.
+pub const MOST_NETWORKS: usize = 16_384;
+/// From how many more for a while.
+pub const MOST_EXCEPTIONS: usize = 256;
 /// How many bans, and how many lifted ones, a bucket can have.
 pub const MOST_BANS: usize = 8_192;
 /// How many settings of sshd are told.

@@ -31,6 +31,14 @@ fn ssh_is_shut_to_others_and_one_word_opens_it_again() -> Result<()> {
         })
         .with_context(|| logs(&web))?;
         ensure!(ssh::reaches(&office, &web)? && !counted(&web, &office)?);
+        until("people see who came from elsewhere", SOON, || {
+            let networks = site.collector.ask(&["networks"])?;
+            let gate = networks.pointer("/gates/0").context("there is no gate")?;
+            let from = gate.pointer("/turned_away_from/0");
+            ensure!(gate["turned_away"].as_u64() > Some(0), "{gate}");
+            Ok((from == Some(&Value::from(cafe.address().to_string()))).then_some(()))
+        })
+        .with_context(|| logs(&web))?;
 
         apply(site, &rule("enforce"))?;
         until_confirmed(&web, &office)?;
@@ -90,6 +98,40 @@ fn what_cannot_be_confirmed_is_taken_back_and_people_hear_of_it() -> Result<()> 
         until_confirmed(&web, &office)?;
         ensure!(!ssh::reaches(&cafe, &web)?);
         until_over(site, &["web took its gates back"])
+    })
+}
+
+#[test]
+fn a_guard_file_that_is_mended_lets_by_itself_be_what_it_refused() -> Result<()> {
+    play("the guard file", "", |site| {
+        let (web, office) = (guarded(site, "web")?, site.boot("office")?);
+        let guard = |text: &str| -> Result<()> {
+            let file = "/etc/watchward/guard.toml";
+            web.write(file, text.as_bytes(), 0o644).map(drop)
+        };
+        guard("[gates]\nports = [\"443/tcp\"]\n")?;
+        apply(site, &rule(office.address(), "ssh", "enforce"))?;
+        let refused = ["[WARNING] web refused its gates"];
+        site.told_until("it is refused", |told| told.of(&refused).0 == 1)
+            .with_context(|| logs(&web))?;
+        guard("[gates]\nports = [\"22/tcp\"]\n")?;
+        until_confirmed(&web, &office)?;
+
+        guard("never = [\"192.0.2.7/24\"]\n")?;
+        let told = |one: &Value| {
+            one["title"] == "web shuts nobody new out"
+                && one["detail"].to_string().contains("line 1")
+                && one["detail"].to_string().contains("192.0.2.0/24")
+        };
+        site.incidents_until("the line is told", |all| all.iter().any(told))
+            .with_context(|| logs(&web))?;
+        until("its page says it in one line", SOON, || {
+            let hosts = site.collector.ask(&["hosts", "web"])?.to_string();
+            ensure!(hosts.contains("write 192.0.2.0/24"), "{hosts}");
+            Ok((!hosts.contains("\\n")).then_some(()))
+        })?;
+        guard("never = []\n")?;
+        until_over(site, &["web shuts nobody new out", "web refused its gates"])
     })
 }
 

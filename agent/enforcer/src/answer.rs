@@ -1,12 +1,17 @@
 //! What the enforcer answers, and what it says unasked.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::frame::{self, LARGEST, Malformed, fields, kinds};
+use crate::gates::MOST_GATES;
 use crate::request::{Ban, MOST_BANS};
 
 /// How much of the ruleset comes in one part, in bytes.
 pub const LARGEST_PART: usize = LARGEST / 4;
+
+/// How many addresses are told of those that a gate turned away.
+pub const MOST_TURNED: usize = 32;
 
 /// An answer; a [`Change`] comes unasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +28,8 @@ pub enum Answer {
     Held(Vec<Ban>),
     /// Some of the ruleset, and whether it is the last of it.
     Ruleset(Vec<u8>, bool),
+    /// Whom the gates that hold turned away, in their order.
+    Turned(Vec<Turned>),
     /// Something changed that nobody here asked for.
     Changed(Change),
 }
@@ -59,21 +66,22 @@ pub struct Trial {
     pub seconds: u32,
 }
 
-/// The guard's limits.
+/// Whom a gate turned away, or would have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Turned {
+    /// The gate's name.
+    pub name: String,
+    /// How many packets, since it has been ordered so, or the table was made anew.
+    pub packets: u64,
+    /// Some of those they came from within the last day; who sent most comes first.
+    pub from: Vec<IpAddr>,
+}
+
+/// The guard's limits that whoever asks has to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// The shortest prefix that may be banned, of IPv4.
-    pub widest_ipv4: u8,
-    /// The shortest prefix that may be banned, of IPv6.
-    pub widest_ipv6: u8,
     /// How long a ban may last, in seconds.
     pub longest_ban: u32,
-    /// How many bans may stand.
-    pub most_bans: u32,
-    /// How many new bans may come in a minute.
-    pub bans_per_minute: u32,
-    /// How long somebody may be vouched for, in seconds.
-    pub longest_vouch: u32,
     /// How long gates may be on trial, in seconds.
     pub longest_trial: u32,
 }
@@ -177,6 +185,7 @@ kinds!(Answer {
     5 => Held(bans),
     6 => Ruleset(part, last),
     7 => Changed(change),
+    8 => Turned(gates),
 });
 fields!(Holding {
     version,
@@ -193,13 +202,9 @@ fields!(Trial {
     digest,
     seconds
 });
+fields!(Turned { name, packets, from } most MOST_GATES;);
 fields!(Limits {
-    widest_ipv4,
-    widest_ipv6,
     longest_ban,
-    most_bans,
-    bans_per_minute,
-    longest_vouch,
     longest_trial
 });
 kinds!(Verdict { 1 => Done, 2 => Vetoed(veto) } most MOST_BANS;);

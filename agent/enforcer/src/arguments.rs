@@ -29,7 +29,7 @@ pub(crate) enum Command {
         #[arg(long)]
         peer: Option<String>,
     },
-    /// Say whether the guard file is right.
+    /// Say whether the guard file is right, and what it says.
     Check {
         /// The guard file.
         #[arg(long, default_value = "/etc/watchward/guard.toml")]

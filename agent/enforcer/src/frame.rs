@@ -212,6 +212,8 @@ impl Framed for String {
 }
 
 impl Framed for IpAddr {
+    const MOST: usize = crate::answer::MOST_TURNED;
+
     fn write(&self, frame: &mut Vec<u8>) -> Result<(), Malformed> {
         match self {
             Self::V4(address) => {
@@ -246,7 +248,7 @@ impl Framed for IpAddr {
 const MAPPED: Malformed = Malformed("an IPv4 address is written as one of IPv6");
 
 impl Framed for IpNet {
-    const MOST: usize = 16_384;
+    const MOST: usize = crate::gates::MOST_NETWORKS;
 
     fn write(&self, frame: &mut Vec<u8>) -> Result<(), Malformed> {
         if *self != self.trunc() {

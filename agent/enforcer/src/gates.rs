@@ -66,6 +66,16 @@ pub enum Protocol {
     Udp,
 }
 
+impl Protocol {
+    /// As people and `nft` write it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
 /// A network that may pass for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exception {
@@ -76,7 +86,7 @@ pub struct Exception {
 }
 
 /// What becomes of whoever may not pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
     /// Counted, and let through.
     Watch,

@@ -1,14 +1,11 @@
 //! The guard file: how far this host lets anybody go. Only its root writes it.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use rustix::fs::{Mode, OFlags, open};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::answer::Limits;
 use crate::gates::{Ports, Protocol};
@@ -21,8 +18,10 @@ pub const FILE: &str = "/etc/watchward/guard.toml";
 #[serde(deny_unknown_fields, default)]
 pub struct Guard {
     /// Networks that nothing ever shuts out.
+    #[serde(deserialize_with = "nets")]
     pub never: Vec<IpNet>,
     /// Addresses of the collector, besides the one that the agent speaks to.
+    #[serde(deserialize_with = "nets")]
     pub collector: Vec<IpNet>,
     /// How far bans may go.
     pub bans: Bans,
@@ -120,12 +119,7 @@ impl Guard {
     /// What others may know of it.
     pub fn limits(&self) -> Limits {
         Limits {
-            widest_ipv4: self.bans.widest_ipv4,
-            widest_ipv6: self.bans.widest_ipv6,
             longest_ban: self.bans.longest.seconds(),
-            most_bans: self.bans.most,
-            bans_per_minute: self.bans.per_minute,
-            longest_vouch: self.bans.longest_vouch.seconds(),
             longest_trial: self.gates.longest_trial.seconds(),
         }
     }
@@ -140,6 +134,80 @@ impl Guard {
     }
 }
 
+/// For people: what it says, and what it does not.
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bans, gates, .. } = self;
+        let listed = |nets: &[IpNet]| match nets {
+            [] => "nobody that this file names".to_owned(),
+            nets => nets
+                .iter()
+                .map(IpNet::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+        };
+        let ranges = |all: &[PortRange]| match all {
+            [] => "none".to_owned(),
+            all => all
+                .iter()
+                .map(PortRange::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+        };
+        writeln!(f, "Never shut out:         {}", listed(&self.never))?;
+        writeln!(f, "The collector:          {}", listed(&self.collector))?;
+        let (ipv4, ipv6) = (bans.widest_ipv4, bans.widest_ipv6);
+        let (most, a_minute) = (bans.most, bans.per_minute);
+        writeln!(f, "Bans, the widest:       /{ipv4}, of IPv6 /{ipv6}")?;
+        writeln!(f, "Bans, the longest:      {}", bans.longest)?;
+        writeln!(
+            f,
+            "Bans, so many:          {most} at once, {a_minute} in a minute"
+        )?;
+        writeln!(
+            f,
+            "A login by key spares:  its address, for {}",
+            bans.longest_vouch
+        )?;
+        writeln!(f, "Ports with gates:       {}", ranges(&gates.ports))?;
+        writeln!(f, "Ports to sign in:       {}", ranges(&gates.signing_in))?;
+        writeln!(f, "Gates, tried at most:   {}", gates.longest_trial)
+    }
+}
+
+/// A network as the file has it, or an address.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Net(IpNet);
+
+impl TryFrom<String> for Net {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let address = text.parse::<IpAddr>().map(IpNet::from);
+        let Ok(net) = address.or_else(|_| text.parse::<IpNet>()) else {
+            return Err(format!(
+                "`{text}` is no network, such as 192.0.2.0/24, and no address"
+            ));
+        };
+        if net != net.trunc() {
+            let (network, address) = (net.trunc(), net.addr());
+            return Err(format!(
+                "`{text}` is an address within a network: write {network} for all of it, or {address}"
+            ));
+        }
+        match net.addr().to_canonical() == net.addr() {
+            true => Ok(Self(net)),
+            false => Err(format!("`{text}` is one of IPv4: write it so")),
+        }
+    }
+}
+
+fn nets<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<IpNet>, D::Error> {
+    let list = Vec::<Net>::deserialize(list)?;
+    Ok(list.into_iter().map(|Net(net)| net).collect())
+}
+
 /// A span of time: a whole number of `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -148,6 +216,16 @@ pub struct Span(pub Duration);
 impl Span {
     pub(crate) fn seconds(self) -> u32 {
         u32::try_from(self.0.as_secs()).unwrap_or(u32::MAX)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let units = [("d", 24 * 3600), ("h", 3600), ("m", 60)];
+        let whole = units.into_iter().find(|(_, of)| seconds % of == 0);
+        let (unit, of) = whole.unwrap_or(("s", 1));
+        write!(f, "{}{unit}", seconds / of)
     }
 }
 
@@ -170,6 +248,21 @@ impl TryFrom<String> for Span {
 #[serde(try_from = "String")]
 pub struct PortRange(pub Ports);
 
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ports {
+            protocol,
+            first,
+            last,
+        } = self.0;
+        let protocol = protocol.name();
+        match first == last {
+            true => write!(f, "{first}/{protocol}"),
+            false => write!(f, "{first}-{last}/{protocol}"),
+        }
+    }
+}
+
 impl TryFrom<String> for PortRange {
     type Error = String;
 
@@ -190,85 +283,5 @@ impl TryFrom<String> for PortRange {
             }))
         };
         read().ok_or_else(|| format!("`{text}` is no port, such as 22/tcp or 60000-61000/udp"))
-    }
-}
-
-/// The guard file, read again whenever it is another.
-pub(crate) struct Guarded {
-    file: PathBuf,
-    seen: Option<[i64; 5]>,
-    /// The last that could be used.
-    pub(crate) guard: Guard,
-    /// Why what is there now cannot be.
-    pub(crate) trouble: Option<String>,
-}
-
-impl Guarded {
-    pub(crate) fn new(file: PathBuf) -> Self {
-        let mut guarded = Self {
-            file,
-            seen: None,
-            guard: Guard::default(),
-            trouble: Some("the guard file was not read yet".to_owned()),
-        };
-        guarded.look();
-        guarded
-    }
-
-    /// Looks whether the file is another, and says whether anything is different now.
-    pub(crate) fn look(&mut self) -> bool {
-        let now = std::fs::symlink_metadata(&self.file).ok();
-        let now = now.map(|it| {
-            let owner = i64::from(it.uid()) << 32 | i64::from(it.mode());
-            [
-                it.ino().cast_signed(),
-                it.ctime(),
-                it.ctime_nsec(),
-                it.mtime(),
-                owner,
-            ]
-        });
-        if self.trouble.is_none() && now == self.seen {
-            return false;
-        }
-        self.seen = now;
-        let before = (self.guard.clone(), self.trouble.clone());
-        match read(&self.file) {
-            Ok(guard) => (self.guard, self.trouble) = (guard, None),
-            Err(why) => self.trouble = Some(format!("{}: {why}", self.file.display())),
-        }
-        before != (self.guard.clone(), self.trouble.clone())
-    }
-}
-
-/// Reads the file if nobody but root can have written it.
-pub(crate) fn read(file: &Path) -> Result<Guard, String> {
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    let of_folder = std::fs::metadata(folder).map_err(|error| error.to_string())?;
-    of_root(&of_folder).map_err(|why| format!("its folder {why}"))?;
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let opened = open(file, flags, Mode::empty()).map_err(io::Error::from);
-    let mut opened: File = opened.map_err(|error| error.to_string())?.into();
-    let of_file = opened.metadata().map_err(|error| error.to_string())?;
-    of_root(&of_file).map_err(|why| format!("it {why}"))?;
-    if !of_file.is_file() {
-        return Err("it is no file".to_owned());
-    }
-    let mut text = String::new();
-    let read = (&mut opened).take(LARGEST).read_to_string(&mut text);
-    read.map_err(|error| error.to_string())?;
-    Guard::parse(&text)
-}
-
-/// How much of a guard file is read, in bytes.
-const LARGEST: u64 = 1024 * 1024;
-
-fn of_root(metadata: &Metadata) -> Result<(), &'static str> {
-    if metadata.uid() != 0 {
-        return Err("does not belong to root");
-    }
-    match metadata.mode() & 0o022 {
-        0 => Ok(()),
-        _ => Err("can be written by others than root"),
     }
 }

@@ -10,7 +10,8 @@ use crate::answer::{Answer, Change, Holding, LARGEST_PART, Trial, Verdict, Veto}
 use crate::bans::{Bans, Shape, element};
 use crate::budget::Budget;
 use crate::gates::Gates;
-use crate::guard::{Guarded, MOST_BANS as MOST_EVER};
+use crate::guard::MOST_BANS as MOST_EVER;
+use crate::guarded::Guarded;
 use crate::keep::Kept;
 use crate::kernel::{self, Kernel};
 use crate::netlink::sockets::Sockets;
@@ -34,7 +35,9 @@ pub(crate) struct Hand {
     pub(crate) trial: Option<(Gates, Duration)>,
     /// Whether the table is in the kernel as it should be.
     pub(crate) whole: bool,
-    pub(crate) budget: Budget,
+    /// How many bans may come still: of this host's own, and of others.
+    pub(crate) own: Budget,
+    pub(crate) others: Budget,
     pub(crate) putting_back: Budget,
     /// Whether somebody was banned whose connections still stand.
     pub(crate) to_cut: bool,
@@ -59,7 +62,10 @@ impl Hand {
             Request::Try { gates, seconds } => done(self.attempt(gates, seconds)),
             Request::Confirm { generation } => done(self.confirm(generation, now)),
             Request::Back => done(self.back()),
-            Request::Cut(net) => done(self.cut(&net, now)),
+            Request::Turned => match self.turned() {
+                Ok(turned) => Answer::Turned(turned),
+                Err(error) => Answer::Refused(unable(error)),
+            },
             Request::Ruleset => return self.ruleset(),
         };
         vec![answer]
@@ -77,7 +83,7 @@ impl Hand {
             | Request::Try { .. }
             | Request::Confirm { .. }
             | Request::Back
-            | Request::Cut(_)
+            | Request::Turned
             | Request::Ruleset => Answer::Refused(short(trouble)),
         }
     }
@@ -105,7 +111,7 @@ impl Hand {
         self.look_at_peers(now);
         let (mut granted, mut fresh) = (Vec::new(), Vec::new());
         let verdicts = bans.iter().map(|ban| {
-            if let Some(veto) = self.veto(&ban.net, fresh.len(), now) {
+            if let Some(veto) = self.veto(ban, fresh.len(), now) {
                 return Verdict::Vetoed(veto);
             }
             let longest = self.guarded.guard.bans.longest.seconds();
@@ -132,8 +138,8 @@ impl Hand {
         verdicts
     }
 
-    fn veto(&mut self, net: &IpNet, more: usize, now: Duration) -> Option<Veto> {
-        let guard = &self.guarded.guard;
+    fn veto(&mut self, ban: &Ban, more: usize, now: Duration) -> Option<Veto> {
+        let (net, guard) = (&ban.net, &self.guarded.guard);
         if !guard.narrow_enough(net) {
             return Some(Veto::TooWide);
         }
@@ -143,14 +149,21 @@ impl Hand {
         if self.bans.has(net) {
             return None;
         }
-        let most = usize::try_from(guard.bans.most.min(MOST_EVER)).unwrap_or_default();
+        let most = guard.bans.most.min(MOST_EVER);
+        let reserved = if ban.own { 0 } else { most / RESERVED };
+        let most = usize::try_from(most - reserved).unwrap_or_default();
         if self.bans.count() + more >= most {
             self.bans.make_room(now);
         }
         if self.bans.count() + more >= most {
             return Some(Veto::Full);
         }
-        let taken = self.budget.take(guard.bans.per_minute, now);
+        let budget = if ban.own {
+            &mut self.own
+        } else {
+            &mut self.others
+        };
+        let taken = budget.take(guard.bans.per_minute, now);
         (!taken).then_some(Veto::OverBudget)
     }
 
@@ -160,7 +173,7 @@ impl Hand {
             unknown |= self.bans.learn(Shape::of(net));
         }
         if unknown {
-            self.kernel.apply(&table::base(self.bans.shapes()))?;
+            self.kernel.apply(&self.base())?;
         }
         let changes = by_set(bans);
         match self.kernel.put(&changes, fresh) {
@@ -191,6 +204,7 @@ impl Hand {
         let ban = |(net, left)| Ban {
             net,
             seconds: seconds(left),
+            own: false,
         };
         held.map(ban).collect()
     }
@@ -230,7 +244,9 @@ impl Hand {
             self.make().map_err(unable)?;
         }
         let left = Duration::from_secs(seconds.into());
-        let written = self.kernel.apply(&table::slot(Slot::New, &gates));
+        let tally = self.tally().unwrap_or_default();
+        let new = table::slot(Slot::New, &gates, &tally);
+        let written = self.kernel.apply(&new);
         let begun = written.and_then(|()| self.kernel.apply(&table::trial(Some(left))));
         begun.map_err(unable)?;
         say(format_args!(
@@ -247,6 +263,7 @@ impl Hand {
         if self.trial.is_none() && self.confirmed.generation == generation {
             return Ok(());
         }
+        let tally = self.tally().unwrap_or_default();
         let right = |(gates, until): &mut (Gates, Duration)| {
             gates.generation == generation && *until > now + WRITTEN
         };
@@ -255,7 +272,8 @@ impl Hand {
         };
         self.kept.write(&gates).map_err(unable)?;
         self.confirmed = gates;
-        let written = self.kernel.apply(&table::slot(Slot::Old, &self.confirmed));
+        let old = table::slot(Slot::Old, &self.confirmed, &tally);
+        let written = self.kernel.apply(&old);
         let ended = written.and_then(|()| self.kernel.apply(&table::trial(None)));
         self.whole &= ended.is_ok();
         ended.map_err(unable)?;
@@ -267,17 +285,6 @@ impl Hand {
         match self.trial.take() {
             Some(_) => self.kernel.apply(&table::trial(None)).map_err(unable),
             None => Ok(()),
-        }
-    }
-
-    fn cut(&mut self, net: &IpNet, now: Duration) -> Result<(), String> {
-        if !self.guarded.guard.narrow_enough(net) {
-            return Err(Veto::TooWide.to_string());
-        }
-        self.look_at_peers(now);
-        match self.protected.veto(net, now) {
-            None => self.end(|peer| net.contains(&peer)).map_err(unable),
-            Some(veto) => Err(veto.to_string()),
         }
     }
 
@@ -297,11 +304,6 @@ impl Hand {
         }
     }
 
-    fn end(&mut self, wanted: impl Fn(IpAddr) -> bool) -> io::Result<()> {
-        let found = self.sockets.find(|it| wanted(it.peer))?;
-        found.iter().try_for_each(|it| self.sockets.end(it))
-    }
-
     fn ruleset(&mut self) -> Vec<Answer> {
         let whole = match self.kernel.ruleset() {
             Ok(whole) if whole.len() <= LARGEST_RULESET => whole,
@@ -317,6 +319,10 @@ impl Hand {
         }
     }
 }
+
+/// One of so many bans is for this host's own alone: those of others never keep out of the kernel
+/// who attacks here.
+const RESERVED: u32 = 16;
 
 /// How much of a trial must be left to confirm it: the old slot is written meanwhile.
 const WRITTEN: Duration = Duration::from_secs(1);

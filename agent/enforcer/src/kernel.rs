@@ -1,5 +1,6 @@
 //! The kernel's hand: the table through `nft`, its elements through netlink.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
@@ -9,6 +10,7 @@ use rustix::net::netlink::NETFILTER;
 
 use crate::bans::{Bans, Shape};
 use crate::netlink::Netlink;
+use crate::netlink::counters::{self, Peer};
 use crate::netlink::elements::{Batch, Element, all};
 use crate::netlink::notices::Notices;
 
@@ -124,6 +126,18 @@ impl Kernel {
         Ok(all_of)
     }
 
+    /// How many packets the rules of each chain have counted.
+    pub(crate) fn counted(&mut self) -> io::Result<BTreeMap<String, u64>> {
+        counters::of_chains(&mut self.netlink)
+    }
+
+    /// Who was turned away within the last day, as far as there was room to remember it.
+    pub(crate) fn turned(&mut self) -> io::Result<Vec<Peer>> {
+        let mut all = counters::of_peers(&mut self.netlink, "turned4")?;
+        all.extend(counters::of_peers(&mut self.netlink, "turned6")?);
+        Ok(all)
+    }
+
     /// Everything that is filtered, as lines of JSON. One by one: of several lists at once, `nft`
     /// 1.0.6 shows the last.
     pub(crate) fn ruleset(&mut self) -> io::Result<String> {
@@ -150,7 +164,8 @@ impl Kernel {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .spawn()?;
+            .spawn()
+            .map_err(missing)?;
         // Its socket has the number of its process.
         self.notices.ours(child.id());
         if let Some(mut stdin) = child.stdin.take() {
@@ -165,6 +180,16 @@ impl Kernel {
         let said = String::from_utf8_lossy(&done.stderr);
         let first = said.lines().next().unwrap_or("it says nothing");
         Err(io::Error::other(format!("nft: {first}")))
+    }
+}
+
+/// What to do about a program that is not there.
+fn missing(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => io::Error::other(format!(
+            "the program {NFT} is not there: install the package nftables"
+        )),
+        _ => error,
     }
 }
 

@@ -10,6 +10,7 @@ mod clock;
 pub mod frame;
 pub mod gates;
 pub mod guard;
+mod guarded;
 mod hand;
 mod judge;
 mod keep;
@@ -20,13 +21,14 @@ pub mod request;
 mod serve;
 mod service;
 mod table;
+mod turned;
 mod upkeep;
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-pub use answer::{Answer, Change, Holding, Limits, Trial, Verdict, Veto};
+pub use answer::{Answer, Change, Holding, Limits, Trial, Turned, Verdict, Veto};
 pub use client::Client;
 pub use frame::Malformed;
 pub use gates::{Exception, Gate, Gates, Mode, Ports, Protocol};
@@ -41,14 +43,14 @@ pub fn run(guard: &Path, state: &Path, socket: &Path, peer: Option<&str>) -> io:
     serve::serve(hand::Hand::begin(guard, state, agent)?, socket, agent)
 }
 
-/// Says whether the guard file is right.
+/// Says what the guard file says, for people.
 ///
 /// # Errors
-/// It is not; why, with line and caret.
-pub fn check(file: &Path) -> io::Result<()> {
-    guard::read(file)
-        .map(drop)
-        .map_err(|why| io::Error::other(format!("{}: {why}", file.display())))
+/// It is not right; why, with line and caret.
+pub fn check(file: &Path) -> io::Result<String> {
+    let guard = guarded::read(file);
+    let guard = guard.map_err(|why| io::Error::other(format!("{}: {why}", file.display())))?;
+    Ok(format!("{} is right.\n{guard}", file.display()))
 }
 
 /// The number of a user of this host.

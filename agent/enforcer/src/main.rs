@@ -17,7 +17,8 @@ fn main() -> ExitCode {
             socket,
             peer,
         } => watchward_enforcer::run(&guard, &state, &socket, peer.as_deref()),
-        Command::Check { guard } => watchward_enforcer::check(&guard),
+        Command::Check { guard } => watchward_enforcer::check(&guard)
+            .and_then(|found| io::stdout().write_all(found.as_bytes())),
     };
     let Err(error) = done else {
         return ExitCode::SUCCESS;

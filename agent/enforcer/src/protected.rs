@@ -71,13 +71,8 @@ impl Protected {
         let one = |veto: Veto| move |address: IpAddr| (IpNet::from(address.to_canonical()), veto);
         let reserved = RESERVED.iter().filter_map(|net| net.parse().ok());
         let mut nets: Vec<(IpNet, Veto)> = reserved.map(|net| (net, Veto::Reserved)).collect();
-        nets.extend(guard.never.iter().map(|net| (net.trunc(), Veto::Guard)));
-        nets.extend(
-            guard
-                .collector
-                .iter()
-                .map(|net| (net.trunc(), Veto::Collector)),
-        );
+        nets.extend(guard.never.iter().map(|net| (*net, Veto::Guard)));
+        nets.extend(guard.collector.iter().map(|net| (*net, Veto::Collector)));
         nets.extend(self.routes.own()?.into_iter().map(one(Veto::Own)));
         nets.extend(self.routes.gateways()?.into_iter().map(one(Veto::Gateway)));
         nets.extend(resolvers().map(one(Veto::Dns)));

@@ -56,8 +56,8 @@ pub enum Request {
     /// `new_0` on trial, and so on in the order of the gates; its last rule counts whom it turned
     /// away, or would have, and `turned4` has some of them: an address and the port it went to.
     Ruleset,
-    /// End connections with these addresses. Bans do so by themselves. Answered with `Done`.
-    Cut(IpNet),
+    /// Whom has each of the gates that hold turned away, or would have? Answered with `Turned`.
+    Turned,
 }
 
 /// A network that is shut out.
@@ -68,6 +68,9 @@ pub struct Ban {
     pub net: IpNet,
     /// For how many seconds from now; not longer than the guard lets it.
     pub seconds: u32,
+    /// Whether this host decided it by itself: some room is for such bans alone, however many the
+    /// other hosts have. Of bans that stand this is not known any more.
+    pub own: bool,
 }
 
 impl Request {
@@ -98,6 +101,6 @@ kinds!(Request {
     7 => Confirm { generation },
     8 => Back,
     9 => Ruleset,
-    10 => Cut(net),
+    10 => Turned,
 });
-fields!(Ban { net, seconds } most MOST_BANS;);
+fields!(Ban { net, seconds, own } most MOST_BANS;);

@@ -28,8 +28,9 @@ const MOST_CLIENTS: usize = 8;
 /// How many answers may wait for whoever does not read them.
 const MOST_WAITING: usize = 512;
 
-/// How often it is looked around where nothing is to do.
+/// How often it is looked around where nothing is to do, and whether the guard file is another.
 const ROUND: Duration = Duration::from_secs(15);
+const GLANCE: Duration = Duration::from_secs(3);
 
 /// Somebody who asks.
 struct Client {
@@ -50,6 +51,7 @@ pub(crate) fn serve(mut hand: Hand, socket: &Path, agent: Option<u32>) -> io::Re
             hand.look_around();
             round = now + ROUND;
         }
+        hand.look_at_guard();
         hand.end_trial();
         let changes: Vec<_> = hand.changes.drain(..).collect();
         for change in changes {
@@ -60,7 +62,7 @@ pub(crate) fn serve(mut hand: Hand, socket: &Path, agent: Option<u32>) -> io::Re
             notify("WATCHDOG=1");
         }
         let until = hand.due().map_or(round, |due| due.min(round));
-        let mut patience = until.saturating_sub(clock::now());
+        let mut patience = until.saturating_sub(clock::now()).min(GLANCE);
         patience = beat.map_or(patience, |beat| patience.min(beat));
         if hand.to_cut {
             patience = Duration::ZERO;

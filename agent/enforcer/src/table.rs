@@ -7,6 +7,8 @@ use ipnet::IpNet;
 
 use crate::bans::Shape;
 use crate::gates::{Gate, Gates, MOST_GATES, Mode, Ports, Protocol};
+use crate::guard::PortRange;
+use crate::turned::{Tally, key};
 
 /// Where packets are judged: before connections are tracked and addresses translated, so that ports
 /// of containers are behind the same gates, and each packet is, also of connections that stand.
@@ -35,23 +37,30 @@ impl Slot {
             Self::New => "new",
         }
     }
+
+    /// The name of the chain of its so manieth gate.
+    pub(crate) fn chain(self, number: usize) -> String {
+        format!("{}_{number}", self.name())
+    }
 }
 
 /// Takes the table away, if there is one.
 pub(crate) const REMOVE: &str = "add table inet watchward\ndelete table inet watchward\n";
 
-/// Has the table be there, with sets for these bans; leaves what its sets and slots have.
-pub(crate) fn base(shapes: &BTreeSet<Shape>) -> String {
+/// Has the table be there, with sets for these bans; leaves what its sets and slots have. Behind some
+/// ports people sign in.
+pub(crate) fn base(shapes: &BTreeSet<Shape>, signing_in: &[PortRange]) -> String {
     let mut text = String::from("add table inet watchward\n");
     text += &format!("add chain inet watchward inbound {{ {HOOK} }}\n");
-    for chain in ["old", "new", "gates", "inbound"] {
+    for chain in ["old", "new", "gates", "doors", "inbound"] {
         text += &format!("add chain inet watchward {chain}\n");
     }
-    for chain in ["gates", "inbound"] {
+    for chain in ["gates", "doors", "inbound"] {
         text += &format!("flush chain inet watchward {chain}\n");
     }
     sets(&mut text, shapes);
     inbound(&mut text, shapes);
+    gates(&mut text, signing_in);
     text
 }
 
@@ -80,8 +89,9 @@ pub(crate) fn never(before: &[IpNet], after: &[IpNet]) -> String {
     text
 }
 
-/// Writes the gates of a slot, each in a chain of its own that lets whoever may pass return.
-pub(crate) fn slot(slot: Slot, gates: &Gates) -> String {
+/// Writes the gates of a slot, each in a chain of its own that lets whoever may pass return. They go
+/// on counting from here.
+pub(crate) fn slot(slot: Slot, gates: &Gates, tally: &Tally) -> String {
     let name = slot.name();
     let mut text = format!("add chain inet watchward {name}\nflush chain inet watchward {name}\n");
     for gate in 0..MOST_GATES {
@@ -90,20 +100,24 @@ pub(crate) fn slot(slot: Slot, gates: &Gates) -> String {
         }
     }
     for (number, gate) in gates.gates.iter().enumerate() {
-        let chain = format!("{name}_{number}");
+        let chain = slot.chain(number);
         text += &format!("add chain inet watchward {chain}\n");
         pass(&mut text, &chain, gate);
-        rule(&mut text, &chain, "add @turned4 { ip saddr . th dport }");
-        rule(&mut text, &chain, "add @turned6 { ip6 saddr . th dport }");
+        for (family, ip) in [(4, "ip"), (6, "ip6")] {
+            let peer = format!("{{ {ip} saddr . th dport counter }}");
+            rule(&mut text, &chain, &format!("update @turned{family} {peer}"));
+        }
+        let counted = tally.get(&key(gate)).copied().unwrap_or_default();
         let verdict = match gate.mode {
-            Mode::Watch => "counter comment \"would be turned away\"",
-            Mode::Enforce => "counter drop comment \"turned away\"",
+            Mode::Watch => "comment \"would be turned away\"",
+            Mode::Enforce => "drop comment \"turned away\"",
         };
-        rule(&mut text, &chain, verdict);
-        for (protocol, named) in [(Protocol::Tcp, "tcp"), (Protocol::Udp, "udp")] {
+        let counter = format!("counter packets {counted} bytes 0");
+        rule(&mut text, &chain, &format!("{counter} {verdict}"));
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
             let ports = ports(&gate.ports, protocol);
             if !ports.is_empty() {
-                let jump = format!("{named} dport {{ {ports} }} jump {chain}");
+                let jump = format!("{} dport {{ {ports} }} jump {chain}", protocol.name());
                 rule(&mut text, name, &jump);
             }
         }
@@ -124,7 +138,7 @@ fn sets(text: &mut String, shapes: &BTreeSet<Shape>) {
             &format!("vouched{family}"),
             &format!("type {kind}; flags timeout; size 1024;"),
         );
-        let spec = "inet_service; flags dynamic,timeout; size 1024; timeout 1h;";
+        let spec = "inet_service; flags dynamic,timeout; size 4096; timeout 1d;";
         set(&format!("turned{family}"), &format!("type {kind} . {spec}"));
     }
     for shape in shapes {
@@ -141,16 +155,32 @@ fn sets(text: &mut String, shapes: &BTreeSet<Shape>) {
 fn inbound(text: &mut String, shapes: &BTreeSet<Shape>) {
     let mut add = |what: &str| rule(text, "inbound", what);
     add("iif lo accept");
-    for set in ["never", "vouched"] {
-        add(&format!("ip saddr @{set}4 accept"));
-        add(&format!("ip6 saddr @{set}6 accept"));
+    for (set, then) in [("never", "accept"), ("vouched", "goto doors")] {
+        add(&format!("ip saddr @{set}4 {then}"));
+        add(&format!("ip6 saddr @{set}6 {then}"));
     }
     add("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept");
     for shape in shapes {
         add(&format!("{} @{} counter drop", masked(*shape), shape.set()));
     }
+    add("goto doors");
     // Servers that listen at any address hear also what is sent to many.
-    add("fib daddr type { local, anycast, broadcast, multicast } goto gates");
+    let local = "fib daddr type { local, anycast, broadcast, multicast } goto gates";
+    rule(text, "doors", local);
+}
+
+/// Whoever came in with a key of some account may sign in again; that opens no other door.
+fn gates(text: &mut String, signing_in: &[PortRange]) {
+    for range in signing_in {
+        let Ports { first, last, .. } = range.0;
+        let ports = format!("{} dport {first}-{last}", range.0.protocol.name());
+        rule(text, "gates", &format!("{ports} ip saddr @vouched4 accept"));
+        rule(
+            text,
+            "gates",
+            &format!("{ports} ip6 saddr @vouched6 accept"),
+        );
+    }
     rule(text, "gates", "meta l4proto @trial goto new");
     rule(text, "gates", "goto old");
 }

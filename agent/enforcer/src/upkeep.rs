@@ -10,7 +10,7 @@ use crate::answer::Change;
 use crate::budget::Budget;
 use crate::clock;
 use crate::gates::Gates;
-use crate::guard::Guarded;
+use crate::guarded::Guarded;
 use crate::hand::{Hand, short};
 use crate::keep::Kept;
 use crate::kernel::{self, Kernel, vouched};
@@ -58,7 +58,8 @@ impl Hand {
             confirmed,
             trial: None,
             whole: false,
-            budget: Budget::new(),
+            own: Budget::new(),
+            others: Budget::new(),
             putting_back: Budget::new(),
             to_cut: false,
             changes: Vec::new(),
@@ -84,25 +85,32 @@ impl Hand {
     /// Takes up a table that may be there, and what it holds.
     fn take_up(&mut self) -> io::Result<()> {
         let never: Vec<_> = self.protected.never().collect();
-        let base = table::base(self.bans.shapes());
+        let tally = self.tally().unwrap_or_default();
+        let base = self.base();
         let flushed = "flush set inet watchward never4\nflush set inet watchward never6\n";
         let filled = table::never(&[], &never);
         self.kernel
             .apply(&[&base, flushed, &filled, &table::trial(None)].concat())?;
         // Through the new slot, as the old must not be written while it holds.
         self.kernel
-            .apply(&table::slot(Slot::New, &self.confirmed))?;
+            .apply(&table::slot(Slot::New, &self.confirmed, &tally))?;
         self.kernel.apply(&table::trial(Some(WRITING)))?;
         self.kernel
-            .apply(&table::slot(Slot::Old, &self.confirmed))?;
+            .apply(&table::slot(Slot::Old, &self.confirmed, &tally))?;
         self.kernel.apply(&table::trial(None))?;
         self.whole = true;
         Ok(())
     }
 
+    /// The table without gates.
+    pub(crate) fn base(&self) -> String {
+        table::base(self.bans.shapes(), &self.guarded.guard.gates.signing_in)
+    }
+
     /// Makes the table anew, whatever is there, and fills it.
     pub(crate) fn make(&mut self) -> io::Result<()> {
         self.whole = false;
+        let tally = self.tally().unwrap_or_default();
         let never: Vec<_> = self.protected.never().collect();
         let now = clock::now();
         let trial = self
@@ -110,11 +118,11 @@ impl Hand {
             .as_ref()
             .map(|(gates, until)| (gates, until.saturating_sub(now)));
         let trial = trial.filter(|(_, left)| !left.is_zero());
-        let mut text = [table::REMOVE, &table::base(self.bans.shapes())].concat();
+        let mut text = [table::REMOVE, &self.base()].concat();
         text += &table::never(&[], &never);
-        text += &table::slot(Slot::Old, &self.confirmed);
+        text += &table::slot(Slot::Old, &self.confirmed, &tally);
         if let Some((gates, left)) = trial {
-            text += &table::slot(Slot::New, gates);
+            text += &table::slot(Slot::New, gates, &tally);
             text += &table::trial(Some(left));
         }
         self.kernel.apply(&text)?;
@@ -176,9 +184,11 @@ impl Hand {
             false => warn(format_args!("nothing is done: {trouble}")),
         }
         self.changes.push(Change::Guard(short(&trouble)));
-        match self.whole {
-            true => self.look_at_addresses(),
-            false => self.install(),
+        self.look_at_addresses();
+        // It may say anew behind which ports people sign in.
+        let right = self.whole && self.kernel.apply(&self.base()).is_ok();
+        if trouble.is_empty() && !right {
+            self.install();
         }
     }
 
@@ -213,7 +223,6 @@ impl Hand {
 
     /// What is due from time to time.
     pub(crate) fn look_around(&mut self) {
-        self.look_at_guard();
         let (protected, sockets) = (&mut self.protected, &mut self.sockets);
         let found = self.agent.map(|it| protected.find_collector(sockets, it));
         if let Some(Err(error)) = found {

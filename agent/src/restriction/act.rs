@@ -9,12 +9,10 @@ use watchward_enforcer::{Answer, Ban, Change, Request, Verdict};
 use watchward_protocol::restriction::{Banned, Drift, News};
 use watchward_protocol::time::Timestamp;
 
-use super::Room;
-use super::ban;
 use super::enforcer::{Gone, Word};
-use super::gates::Step;
 use super::holding::{self, Asked};
 use super::orders;
+use super::{Room, Vouched};
 
 /// How many decided bans wait to be told at most.
 const MOST_AWAITED: usize = 65_536;
@@ -28,8 +26,8 @@ impl Room {
         match word {
             Word::Here => self.begin().await,
             Word::Gone(why, nobody) => self.end(&why, nobody),
-            Word::Decided(ban::Verdict::Ban(banned, from)) => self.decided(banned, from),
-            Word::Decided(ban::Verdict::Vouch(address)) => self.vouch(address).await,
+            Word::Decided(banned, from) => self.decided(banned, from),
+            Word::Vouched(address, at) => self.vouch(address, at).await,
             Word::Judged(bans, verdicts) => self.judged(&bans, &verdicts),
             Word::Changed(change) => self.change(change).await,
         }
@@ -52,15 +50,8 @@ impl Room {
             .map_or(u32::MAX, |held| held.limits.longest_ban);
         self.holding.forget(Duration::from_secs(longest.into()));
         let now = clock::now();
-        self.vouched.retain(|_, until| *until > now);
-        let vouched: Vec<_> = self
-            .vouched
-            .iter()
-            .map(|(at, until)| (*at, *until))
-            .collect();
-        for (address, until) in vouched {
-            self.say_vouched(address, until).await?;
-        }
+        self.vouched.values_mut().for_each(|one| one.said = false);
+        self.say_vouched().await?;
         let mut after = None;
         loop {
             let answer = self.hand.ask(Request::Held { after }).await?;
@@ -74,7 +65,7 @@ impl Room {
     }
 
     /// Asks what is held.
-    async fn greet(&mut self) -> Result<(), Gone> {
+    pub(super) async fn greet(&mut self) -> Result<(), Gone> {
         if let Answer::Holding(held) = self.hand.ask(Request::Hello).await? {
             self.teller.enforcer(&held);
             self.hello = Some(held);
@@ -125,34 +116,40 @@ impl Room {
         self.hand.ban(&narrower);
     }
 
-    async fn vouch(&mut self, address: IpAddr) {
+    async fn vouch(&mut self, address: IpAddr, at: Timestamp) {
         let (now, span) = (clock::now(), self.config.now().vouch.duration());
-        let until = now + span;
-        let known = self.vouched.get(&address);
-        let lately = span.saturating_sub(VOUCHED_LATELY.min(span / 4));
-        if known.is_some_and(|known| known.since(now) > lately) {
+        let until = at + span;
+        let lately = VOUCHED_LATELY.min(span / 4);
+        let known = |one: &Vouched| one.said && until.since(one.until) < lately;
+        if until <= now || self.vouched.get(&address).is_some_and(known) {
             return;
         }
         if self.vouched.len() >= MOST_VOUCHED {
-            self.vouched.retain(|_, until| *until > now);
+            self.vouched.retain(|_, one| one.until > now);
         }
-        // What is remembered is said again to the next enforcer.
-        if let Ok(true) = self.say_vouched(address, until).await
-            && self.vouched.len() < MOST_VOUCHED
-        {
-            self.vouched.insert(address, until);
+        if self.vouched.len() < MOST_VOUCHED {
+            let said = false;
+            self.vouched.insert(address, Vouched { until, said });
+        }
+        if self.hello.is_some() {
+            // If it has gone, it is said to the next one.
+            let _gone = self.say_vouched().await;
         }
     }
 
-    /// Whether the enforcer does so.
-    async fn say_vouched(&mut self, address: IpAddr, until: Timestamp) -> Result<bool, Gone> {
-        let left = until.since(clock::now()).as_secs();
-        let seconds = u32::try_from(left).unwrap_or(u32::MAX);
-        let answer = self.hand.ask(Request::Vouch { address, seconds }).await?;
-        if let Answer::Refused(why) = &answer {
-            tracing::debug!(%address, why, "the enforcer lets nobody vouch for it");
+    /// Says to the enforcer who is vouched for, as far as it does not know.
+    async fn say_vouched(&mut self) -> Result<(), Gone> {
+        let now = clock::now();
+        self.vouched.retain(|_, one| one.until > now);
+        for (address, one) in self.vouched.iter_mut().filter(|(_, one)| !one.said) {
+            let seconds = u32::try_from(one.until.since(now).as_secs()).unwrap_or(u32::MAX);
+            let address = *address;
+            match self.hand.ask(Request::Vouch { address, seconds }).await? {
+                Answer::Done => one.said = true,
+                refused => tracing::debug!(%address, ?refused, "nobody can vouch for it now"),
+            }
         }
-        Ok(matches!(answer, Answer::Done))
+        Ok(())
     }
 
     async fn change(&mut self, change: Change) {
@@ -170,6 +167,7 @@ impl Room {
             }
             Change::Guard(trouble) => {
                 tracing::warn!(trouble, "the guard file of this host has changed");
+                self.holding.again();
             }
         }
         self.look().await;
@@ -178,7 +176,8 @@ impl Room {
     /// Asks what holds, and does what is missing.
     pub(super) async fn look(&mut self) {
         self.teller.look();
-        if self.hello.is_some() && self.greet().await.is_ok() {
+        self.standing.again();
+        if self.hello.is_some() && self.greet().await.is_ok() && self.say_vouched().await.is_ok() {
             self.reconcile_all();
             self.hold_gates().await;
         }
@@ -234,78 +233,6 @@ impl Room {
         if self.hello.is_some() {
             self.hand.unban(&asked.unbans);
             self.hand.ban(&asked.bans);
-        }
-    }
-
-    /// Does what is to be done next for the gates that were ordered.
-    pub(super) async fn hold_gates(&mut self) {
-        let ordered = self.ordered.gates.borrow_and_update().clone();
-        // Back, a trial, and the proof: no more than that can follow from another.
-        for _ in 0..4 {
-            let Some(held) = &self.hello else { return };
-            let done = match self.standing.next(ordered.as_deref(), held) {
-                Step::Rest => break,
-                Step::Back => self.hand.ask(Request::Back).await.map(drop),
-                Step::Prove => {
-                    let redial = self.redial.clone();
-                    self.proof = Some(Box::pin(async move { redial.proven().await }));
-                    break;
-                }
-                Step::Try(gates) => self.try_out(gates).await,
-            };
-            if done.is_err() || self.greet().await.is_err() {
-                return;
-            }
-        }
-        self.glance();
-    }
-
-    async fn try_out(&mut self, gates: watchward_enforcer::Gates) -> Result<(), Gone> {
-        let generation = gates.generation;
-        if let Err(error) = gates.encode() {
-            self.standing.refuse(&gates, error.to_string());
-            return Ok(());
-        }
-        let longest = self
-            .hello
-            .as_ref()
-            .map_or(0, |held| held.limits.longest_trial);
-        let wanted = self.config.now().trial.duration().as_secs();
-        let seconds = u32::try_from(wanted)
-            .unwrap_or(u32::MAX)
-            .min(longest.max(1));
-        let request = Request::Try {
-            gates: gates.clone(),
-            seconds,
-        };
-        match self.hand.ask(request).await? {
-            Answer::Done => tracing::info!(generation, seconds, "gates are on trial"),
-            Answer::Refused(why) => {
-                tracing::warn!(generation, why, "the enforcer does not take the gates");
-                self.standing.refuse(&gates, why);
-            }
-            Answer::Holding(_)
-            | Answer::Verdicts(_)
-            | Answer::Held(_)
-            | Answer::Ruleset(..)
-            | Answer::Changed(_) => return Err(Gone),
-        }
-        Ok(())
-    }
-
-    /// The collector was reached over a new connection: nobody is locked out of what matters most.
-    pub(super) async fn confirm(&mut self, proven: bool) {
-        let trial = self.hello.as_ref().and_then(|held| held.trial);
-        let Some(trial) = trial.filter(|_| proven) else {
-            return;
-        };
-        let generation = trial.generation;
-        let answer = self.hand.ask(Request::Confirm { generation }).await;
-        if let Ok(Answer::Refused(why)) = answer {
-            tracing::warn!(generation, why, "the gates could not be confirmed");
-        }
-        if self.greet().await.is_ok() {
-            self.hold_gates().await;
         }
     }
 }

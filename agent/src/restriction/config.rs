@@ -9,7 +9,7 @@ use watchward_protocol::span::Span;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where watchward-enforcer listens. Without one nobody is shut out.
+    /// Where watchward-enforcer listens. Without one nobody new is shut out.
     pub socket: PathBuf,
     /// Whether this host shuts out by itself who tries again and again. What the collector orders
     /// holds in any case.
@@ -27,7 +27,8 @@ pub struct Config {
     /// Whether lines of text logs count, too: any local user can write there in sshd's name, and so
     /// have any address shut out.
     pub trust_text: bool,
-    /// For how long after a login by key nothing shuts its address out; the guard file may say less.
+    /// For how long after a login by key its address is not banned, and may sign in again; the guard
+    /// file may say less.
     pub vouch: Span,
     /// For how long new gates hold before they are confirmed over a new connection to the collector;
     /// else those before hold again.
@@ -45,7 +46,7 @@ impl Default for Config {
             factor: Factor(4),
             longest: Span::days(7),
             trust_text: false,
-            vouch: Span::minutes(8 * 60),
+            vouch: Span::minutes(4 * 60),
             trial: Span::minutes(1),
         }
     }

@@ -1,6 +1,7 @@
 //! The enforcer: a thread that asks it one thing after the other, and hears what it says unasked.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -15,8 +16,8 @@ use tokio::sync::oneshot;
 use watchward_enforcer::client::Error;
 use watchward_enforcer::request::MOST_BANS;
 use watchward_enforcer::{Answer, Ban, Change, Client, Request, Verdict};
-
-use super::ban;
+use watchward_protocol::restriction::Banned;
+use watchward_protocol::time::Timestamp;
 
 /// How often it is looked whether it said something unasked.
 const GLANCE: Duration = Duration::from_secs(1);
@@ -30,8 +31,10 @@ pub(super) enum Word {
     Here,
     /// It is not there, or has gone; why, and whether there is none at all.
     Gone(String, bool),
+    /// Somebody came in by key from here, then.
+    Vouched(IpAddr, Timestamp),
     /// The judge of this host decided, and has asked already where there was something to ask.
-    Decided(ban::Verdict),
+    Decided(Banned, IpAddr),
     /// What became of bans.
     Judged(Vec<Ban>, Vec<Verdict>),
     /// It said something unasked.

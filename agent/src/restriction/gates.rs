@@ -2,6 +2,7 @@
 
 use watchward_enforcer as enforcer;
 use watchward_protocol::restriction::{GateHeld, Gates, Phase};
+use watchward_protocol::time::Timestamp;
 
 use super::orders;
 
@@ -14,9 +15,11 @@ pub(super) struct Standing {
     pub(super) why: String,
     /// The gates that hold.
     pub(super) held: Vec<GateHeld>,
+    /// Whom gates turned away, as far as that is known.
+    turned: Vec<enforcer::Turned>,
     /// It is being proven that the collector can be reached.
     proving: Option<Version>,
-    /// What came to nothing: it is not tried again by itself.
+    /// What came to nothing: it is not tried again by itself, or only once in a while.
     failed: Option<Version>,
 }
 
@@ -43,7 +46,7 @@ impl Standing {
     /// What is to be done next, so that what was ordered holds.
     pub(super) fn next(&mut self, ordered: Option<&Gates>, held: &enforcer::Holding) -> Step {
         let Some(ordered) = ordered else {
-            self.rests(held.generation, held.generation > 0, "");
+            self.rests(held.generation, held.generation > 0, &held.trouble);
             return Step::Rest;
         };
         let wanted = orders::gates(ordered);
@@ -54,13 +57,13 @@ impl Standing {
             }
             (self.phase, self.generation) = (Phase::Trial, trial.generation);
             self.why.clear();
-            self.held = orders::held(ordered);
+            self.holds(ordered);
             let proving = self.proving.replace(version) == Some(version);
             return if proving { Step::Rest } else { Step::Prove };
         }
         if (held.generation, held.digest) == version {
             self.rests(held.generation, !ordered.gates.is_empty(), &held.trouble);
-            self.held = orders::held(ordered);
+            self.holds(ordered);
             return Step::Rest;
         }
         if self.proving.take() == Some(version) {
@@ -70,8 +73,7 @@ impl Standing {
             return Step::Rest;
         }
         if wanted.generation < held.generation {
-            let newer = held.generation;
-            let why = format!("generation {newer} of the policy holds already, which is newer");
+            let why = older(wanted.generation, held.generation);
             self.fails(version, Phase::Refused, why);
             return Step::Rest;
         }
@@ -89,9 +91,35 @@ impl Standing {
         self.fails(version, Phase::Refused, why);
     }
 
+    /// What was refused is tried again: the guard file may be another, or who came in lately. What
+    /// was taken back is not, or it would shut people out again and again.
+    pub(super) fn again(&mut self) {
+        if self.phase == Phase::Refused {
+            self.failed = None;
+        }
+    }
+
+    /// Whom the gates that hold turned away.
+    pub(super) fn count(&mut self, turned: Vec<enforcer::Turned>) {
+        self.turned = turned;
+        for gate in &mut self.held {
+            let same = |one: &&enforcer::Turned| one.name == gate.name;
+            if let Some(turned) = self.turned.iter().find(same) {
+                gate.turned_away = turned.packets;
+                gate.from.clone_from(&turned.from);
+            }
+        }
+    }
+
     /// There is no enforcer.
     pub(super) fn nobody(&mut self) {
         *self = Self::default();
+    }
+
+    fn holds(&mut self, ordered: &Gates) {
+        self.held = orders::held(ordered);
+        let turned = std::mem::take(&mut self.turned);
+        self.count(turned);
     }
 
     fn rests(&mut self, generation: u64, any: bool, why: &str) {
@@ -107,6 +135,17 @@ impl Standing {
         self.proving = None;
         self.failed = Some(version);
     }
+}
+
+/// Why gates are not taken that are older than those that hold. Generations are moments.
+fn older(wanted: u64, held: u64) -> String {
+    let moment = |of: u64| Timestamp::from_micros(i64::try_from(of).unwrap_or(i64::MAX));
+    format!(
+        "the host holds a newer policy, of {}, than this one, of {}: look whether the collector's \
+         clock was set back, or an older database was put in its place",
+        moment(held),
+        moment(wanted)
+    )
 }
 
 #[cfg(test)]
@@ -172,6 +211,7 @@ mod tests {
         standing.next(Some(&gates), &holding(Some(&before), Some(&gates)));
         let rolled_back = holding(Some(&before), None);
         for _ in 0..2 {
+            standing.again();
             assert_eq!(standing.next(Some(&gates), &rolled_back), Step::Rest);
             assert_eq!((standing.phase, standing.generation), (Phase::Undone, 2));
             assert!(standing.why.contains("new connection"), "{}", standing.why);
@@ -195,7 +235,35 @@ mod tests {
         let (mut standing, newer) = (Standing::default(), ordered(5, 22));
         let step = standing.next(Some(&ordered(4, 22)), &holding(Some(&newer), None));
         assert_eq!((step, standing.phase), (Step::Rest, Phase::Refused));
-        assert!(standing.why.contains("generation 5"), "{}", standing.why);
+        assert!(standing.why.contains("newer policy"), "{}", standing.why);
+    }
+
+    #[test]
+    fn what_was_refused_is_tried_again_when_it_may_be_taken_now() {
+        let (mut standing, gates) = (Standing::default(), ordered(1, 22));
+        let nothing = holding(None, None);
+        standing.refuse(&orders::gates(&gates), "not these ports".to_owned());
+        assert_eq!(standing.next(Some(&gates), &nothing), Step::Rest);
+        standing.again();
+        let step = standing.next(Some(&gates), &nothing);
+        assert_eq!(step, Step::Try(orders::gates(&gates)));
+        assert_eq!(standing.phase, Phase::Refused, "until it is taken");
+    }
+
+    #[test]
+    fn whom_a_gate_turned_away_is_known_also_when_it_is_looked_again() {
+        let (mut standing, gates) = (Standing::default(), ordered(1, 22));
+        let held = holding(Some(&gates), None);
+        standing.next(Some(&gates), &held);
+        let turned = enforcer::Turned {
+            name: "ssh".to_owned(),
+            packets: 7,
+            from: vec!["203.0.113.7".parse().unwrap()],
+        };
+        standing.count(vec![turned]);
+        standing.next(Some(&gates), &held);
+        let gate = &standing.held[0];
+        assert_eq!((gate.turned_away, gate.from.len()), (7, 1));
     }
 
     #[test]

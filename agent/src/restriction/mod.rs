@@ -28,6 +28,7 @@ mod ban;
 mod config;
 mod enforcer;
 mod gates;
+mod hold;
 mod holding;
 mod listeners;
 mod memory;
@@ -48,6 +49,8 @@ use watcher::Watcher;
 const LOOK: Duration = Duration::from_secs(60);
 /// How often it is looked at what can be told.
 const GLANCE: Duration = Duration::from_secs(1);
+/// How often it is asked whom gates turned away.
+const COUNT: Duration = Duration::from_secs(20);
 /// So long after the enforcer was seen last, nobody is judged any more.
 const ABSENT: Duration = Duration::from_secs(60);
 
@@ -128,6 +131,14 @@ impl Gatekeeper {
     }
 }
 
+/// Somebody who came in by key.
+#[derive(Clone, Copy, Debug)]
+struct Vouched {
+    until: Timestamp,
+    /// Whether the enforcer knows.
+    said: bool,
+}
+
 /// The room as it runs.
 struct Room {
     config: Live<Config>,
@@ -147,7 +158,7 @@ struct Room {
     gone: Option<Instant>,
     /// Who was decided to be shut out, and is not yet; from where it was tried last.
     awaited: HashMap<IpNet, (Banned, IpAddr)>,
-    vouched: HashMap<IpAddr, Timestamp>,
+    vouched: HashMap<IpAddr, Vouched>,
     teller: Teller,
 }
 
@@ -155,6 +166,8 @@ impl Room {
     async fn run(mut self) {
         let mut glances = interval(GLANCE);
         glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut counts = interval(COUNT);
+        counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -163,6 +176,7 @@ impl Room {
                 () = changed(&mut self.ordered.bans) => self.order_bans(),
                 () = changed(&mut self.ordered.gates) => self.hold_gates().await,
                 proven = proven(&mut self.proof) => self.confirm(proven).await,
+                _ = counts.tick() => self.count().await,
                 _ = looks.tick() => self.look().await,
                 _ = glances.tick() => self.glance(),
             }

@@ -1,8 +1,17 @@
 //! From what the collector orders to what the enforcer is asked, and back. Pure.
 
 use watchward_enforcer as enforcer;
+use watchward_protocol::restriction as ordered;
 use watchward_protocol::restriction::{Gate, GateHeld, Gates, Mode, Transport, Veto};
 use watchward_protocol::time::Timestamp;
+
+// What the collector may order, the enforcer takes: people hear of too much while they plan.
+const _: () = assert!(
+    ordered::MOST_GATES == enforcer::gates::MOST_GATES
+        && ordered::MOST_PORTS == enforcer::gates::MOST_PORTS
+        && ordered::MOST_NETWORKS == enforcer::gates::MOST_NETWORKS
+        && ordered::MOST_EXCEPTIONS == enforcer::gates::MOST_EXCEPTIONS
+);
 
 /// These gates in the enforcer's words.
 pub(super) fn gates(ordered: &Gates) -> enforcer::Gates {
@@ -83,6 +92,7 @@ pub(super) fn veto(veto: enforcer::Veto) -> Veto {
         enforcer::Veto::TooWide => Veto::Wide,
         enforcer::Veto::OverBudget => Veto::Budget,
         enforcer::Veto::Full => Veto::Full,
-        enforcer::Veto::Reserved | enforcer::Veto::Unable => Veto::Unknown,
+        enforcer::Veto::Reserved => Veto::Reserved,
+        enforcer::Veto::Unable => Veto::Unable,
     }
 }

@@ -70,8 +70,10 @@ impl Teller {
         (bans, vetoed): (u32, Vec<Vetoed>),
         now: Timestamp,
     ) {
+        let trouble = held.map(|held| held.trouble.clone());
         let holding = Holding {
             enforcer: held.map(|held| held.version.clone()),
+            trouble: trouble.unwrap_or_default(),
             addresses: self.addresses.clone(),
             phase: standing.phase,
             generation: standing.generation,
@@ -107,7 +109,8 @@ impl Teller {
     /// Says that there is none.
     pub(super) fn nobody(&mut self, why: &str, nobody: bool) {
         if nobody {
-            let detail = "no watchward-enforcer runs here: nobody is shut out";
+            let detail = "no watchward-enforcer runs here: nobody new is shut out. Where one ran, its \
+                gates hold on, and bans until they end";
             self.say(FindingState::Absent, detail.to_owned());
         } else {
             let detail = format!("{why}; what the kernel holds stays, and nothing new is shut out");
@@ -129,12 +132,12 @@ impl Teller {
     }
 }
 
-/// Without what only counts.
+/// Without what only counts, but for whether it counted any.
 fn uncounted(holding: &Holding) -> Holding {
     let mut holding = holding.clone();
-    holding.bans = 0;
+    holding.bans = holding.bans.min(1);
     for gate in &mut holding.gates {
-        gate.turned_away = 0;
+        gate.turned_away = gate.turned_away.min(1);
         gate.from.clear();
     }
     holding

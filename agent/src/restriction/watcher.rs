@@ -10,7 +10,7 @@ use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::record::Report;
 
-use super::ban::{Former, Judge, Verdict};
+use super::ban::{Former, Judge, Verdict, opens_by_key};
 use super::config::Config;
 use super::enforcer::{Hand, Word};
 use super::holding::ban;
@@ -60,21 +60,25 @@ impl Sees for Watcher {
         let Report::Access(event) = report else {
             return;
         };
-        if !self.armed.load(Ordering::Relaxed) {
+        let armed = self.armed.load(Ordering::Relaxed);
+        // Who came in by key is known also when an enforcer comes later.
+        if !armed && !opens_by_key(event) {
             return;
         }
         let now = clock::now();
         let verdict = self.judge().see(event, &self.config.now(), now);
         let Some(verdict) = verdict else { return };
-        let decided = match &verdict {
-            Verdict::Ban(banned, _) => Some(ban(banned.net, banned.until, now)),
-            Verdict::Vouch(_) => None,
-        };
         // First, so that what became of it is heard after it. Nobody listens any more when the
         // program is ending.
-        let _ = self.words.send(Word::Decided(verdict));
-        if let Some(ban) = decided {
-            self.hand.ban(&[ban]);
+        match verdict {
+            Verdict::Ban(banned, from) => {
+                let ban = ban(banned.net, banned.until, now);
+                let _ = self.words.send(Word::Decided(banned, from));
+                self.hand.ban(&[ban]);
+            }
+            Verdict::Vouch(address) => {
+                let _ = self.words.send(Word::Vouched(address, event.at.min(now)));
+            }
         }
     }
 

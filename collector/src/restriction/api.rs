@@ -116,6 +116,10 @@ pub struct HostGate {
     pub mode: &'static str,
     /// Whether the host holds it: `held`, or why not.
     pub held: &'static str,
+    /// How many packets from elsewhere it turned away, or would have, and from where some of them came.
+    pub turned_away: u64,
+    /// The addresses that most of them came from.
+    pub turned_away_from: Vec<String>,
     /// The networks that may pass, as the policy names them.
     pub from: Vec<String>,
     /// The networks that may pass for a while, with their last day and why.
@@ -251,7 +255,14 @@ pub(super) fn gates(
             let from = words(one.from.names()).join(", ");
             format!("{from} until {}: {}", one.until, one.reason.as_str())
         });
+        let told = held.and_then(|held| {
+            let mut gates = held.gates.iter();
+            gates.find(|gate| gate.name == service.as_str() && gate.mode.name() == mode)
+        });
+        let elsewhere = told.map(|gate| gate.from.iter().map(ToString::to_string));
         Some(HostGate {
+            turned_away: told.map_or(0, |gate| gate.turned_away),
+            turned_away_from: elsewhere.into_iter().flatten().collect(),
             host: host.to_owned(),
             service: service.to_string(),
             ports: table.services.ports(service).iter().map(written).collect(),

@@ -1,7 +1,7 @@
 //! From the policy to the gates of one host. Pure.
 
 use ipnet::IpNet;
-use watchward_protocol::restriction::{Exception, Gate, Gates, MOST_NETWORKS};
+use watchward_protocol::restriction::{Exception, Gate, Gates};
 use watchward_protocol::time::Timestamp;
 
 use super::networks::Name;
@@ -78,7 +78,6 @@ impl Table {
                 more.push(one);
             }
         }
-        more.truncate(MOST_NETWORKS);
         more
     }
 }

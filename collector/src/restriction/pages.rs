@@ -18,6 +18,9 @@ use crate::web::{Answer, Frame, Html, Pages, Part, Tile, Tone, Visitor, page};
 /// How many networks of a list are shown before it is too long to read.
 const FEW: usize = 12;
 
+/// How many of those are shown whom a gate turned away.
+const SOME: usize = 3;
+
 /// The page, the overview's part about logins from outside, and the entry of the navigation.
 pub fn pages(store: Store, policy: Live<Policy>, hosts: Names) -> Pages {
     let room = Restriction {
@@ -135,6 +138,17 @@ async fn about_host(room: Restriction, visitor: Visitor, host: String) -> anyhow
         tiles: Vec::new(),
         body: of_host.and(&held).and(&seen).and(&sshd),
     })
+}
+
+impl HostGate {
+    /// Some of those that it turned away, or would have.
+    fn few(&self) -> String {
+        let all = &self.turned_away_from;
+        match all.get(..SOME) {
+            Some(some) if all.len() > SOME => format!("{} and others", some.join(", ")),
+            _ => all.join(", "),
+        }
+    }
 }
 
 impl Network {

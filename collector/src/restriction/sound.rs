@@ -1,10 +1,11 @@
 //! Whether the rules of a policy go together, and what about them is worth a word. Pure.
 
 use watchward_daemon::place::Misplaced;
-use watchward_protocol::restriction::{MOST_NETWORKS, Mode};
+use watchward_protocol::restriction::{MOST_EXCEPTIONS, MOST_NETWORKS, Mode};
 use watchward_protocol::time::Timestamp;
 
 use super::policy::{Rule, Table};
+use super::services::Reached;
 use crate::policy::Members;
 
 /// Looks whether each rule is about somebody, and no two say opposite things of one gate.
@@ -50,23 +51,40 @@ fn one_mode(rule: &Rule, other: &Rule) -> Result<(), Misplaced> {
     Err(Misplaced::at(here, message).beside(there, "this is the other"))
 }
 
-/// More networks than a host takes are refused here, where somebody sees it.
+/// More than a host takes is refused here, where somebody sees it: all that is about hosts which one
+/// rule could be about. What is over counts, too, so that a policy does not become wrong by itself.
 fn few_enough(table: &Table) -> Result<(), Misplaced> {
-    for service in table.services.names() {
-        let mut all = 0_usize;
-        for rule in &table.rules {
-            let Some(place) = rule.services.place(service.as_str()) else {
-                continue;
-            };
-            if place.get_ref() == service {
-                all += rule.from.nets().count();
-            }
+    let times = |nets: usize, services: &Reached| nets * services.names().count();
+    let of_rules: Vec<_> = table
+        .rules
+        .iter()
+        .map(|rule| times(rule.from.nets().count(), &rule.services))
+        .collect();
+    for rule in &table.rules {
+        let (mut all, rules) = (0, table.rules.iter().zip(&of_rules));
+        for (other, nets) in rules.filter(|(other, _)| other.groups.meets(&rule.groups)) {
+            all += nets;
             if all > MOST_NETWORKS {
                 let message = format!(
-                    "the rules about \"{service}\" have {all} networks up to here, and a gate \
-                     takes {MOST_NETWORKS}"
+                    "the rules about these hosts let in {all} networks up to here, each counted for \
+                     each service, and a host takes {MOST_NETWORKS}"
                 );
-                return Err(Misplaced::at(place, message));
+                return Err(other.groups.misplaced(&message));
+            }
+        }
+        let mut all = 0;
+        for one in table
+            .exceptions
+            .iter()
+            .filter(|one| one.groups.meets(&rule.groups))
+        {
+            all += times(one.from.nets().count(), &one.services);
+            if all > MOST_EXCEPTIONS {
+                let message = format!(
+                    "the exceptions for these hosts have {all} networks up to here, each counted for \
+                     each service, and a host takes {MOST_EXCEPTIONS}: take out those that are over"
+                );
+                return Err(one.groups.misplaced(&message));
             }
         }
     }

@@ -305,6 +305,7 @@ pub(crate) fn bans<'a>(nets: impl IntoIterator<Item = &'a str>, seconds: u32) ->
     let ban = |net: &str| Ban {
         net: net.parse().unwrap(),
         seconds,
+        own: false,
     };
     Request::Ban(nets.into_iter().map(ban).collect())
 }

@@ -1,11 +1,12 @@
 //! Gates: who passes, what is tried and not confirmed, and what is seen of them while they change.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use watchward_enforcer::{Answer, Change, Exception, Gates, Mode, Protocol, Request};
 use watchward_tests::ready::with_networks;
@@ -73,7 +74,74 @@ fn a_gate_lets_in_whom_it_should_and_nobody_else() -> Result<()> {
             is_open(&ground, OUTSIDE)?,
             "somebody came in with a key from there"
         );
+        Ok(())
+    })
+}
 
+#[test]
+fn who_came_in_with_a_key_may_sign_in_and_passes_no_other_gate() -> Result<()> {
+    with_networks("a key opens one door", || {
+        let ground = Ground::new("never = []")?;
+        ground.serve(22)?;
+        ground.serve(80)?;
+        let reaches = |port| ground.open(Place::Outside, OUTSIDE, HOST[1], port);
+        until("there is a way", SOON, || Ok(reaches(80)?.then_some(())))?;
+        let mut both = gates(1, Mode::Enforce, ["10.99.1.0/24", "203.0.113.5/32"]);
+        both.gates.push(both.gates[0].clone());
+        for port in &mut both.gates[1].ports {
+            (port.first, port.last) = (80, 90);
+        }
+        both.gates[1].from = vec!["10.99.1.0/24".parse()?];
+        ground.gates(both.clone())?;
+        ground.done(Request::Vouch {
+            address: OUTSIDE.parse()?,
+            seconds: 60,
+        })?;
+        ensure!(reaches(22)? && !reaches(80)?);
+        both.generation = 2;
+        both.gates[0].from = vec!["10.99.1.0/24".parse()?];
+        ground.guard("never = [\"192.0.2.0/24\"]\n")?;
+        ground.gates(both)?;
+        ensure!(reaches(22)? && !reaches(80)?, "it may sign in");
+        ground.guard("[gates]\nsigning_in = [\"80/tcp\"]\n")?;
+        let look = || Ok((reaches(22)?, reaches(80)?));
+        until_seen("the guard says so", SOON, look, |it| *it == (false, true))?;
+        Ok(())
+    })
+}
+
+#[test]
+fn whom_gates_turn_away_is_counted_across_their_changes() -> Result<()> {
+    with_networks("counting", || {
+        let ground = Ground::new("never = []")?;
+        ground.serve(22)?;
+        ground.gates(gates(1, Mode::Watch, ["10.99.1.0/24"]))?;
+        ground.until_open(Place::Inside, INSIDE, HOST[0], true)?;
+        let turned = || -> Result<_> {
+            let Answer::Turned(gates) = ground.ask(Request::Turned)? else {
+                bail!("it does not count");
+            };
+            Ok((gates[0].packets, gates[0].from.clone()))
+        };
+        assert_eq!(turned()?, (0, Vec::new()), "who may pass counts for nobody");
+        ground.until_open(Place::Outside, OUTSIDE, HOST[1], true)?;
+        let mut busy = ground
+            .connect(Place::Outside, "203.0.113.6", HOST[1], 22)?
+            .expect("open");
+        ensure!((0..20).all(|_| alive(&mut busy)));
+        let (first, from) = turned()?;
+        let both: Vec<IpAddr> = vec!["203.0.113.6".parse()?, OUTSIDE.parse()?];
+        ensure!(first > 20, "{first}");
+        assert_eq!(from, both, "who sends most comes first");
+
+        ground.gates(gates(2, Mode::Watch, ["10.99.1.0/25"]))?;
+        ensure!(turned()?.0 >= first, "{:?}", turned()?);
+        ground.kill()?;
+        ground.start()?;
+        ensure!(turned()?.0 >= first, "{:?}", turned()?);
+        ground.gates(gates(3, Mode::Enforce, ["10.99.1.0/24"]))?;
+        ensure!(turned()?.0 < first, "shut is not watched: {:?}", turned()?);
+        ensure!(!is_open(&ground, OUTSIDE)? && turned()?.0 > 0);
         Ok(())
     })
 }

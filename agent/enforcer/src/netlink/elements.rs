@@ -93,17 +93,22 @@ impl Batch {
 
 /// What a set holds; nothing, where there is none.
 pub(crate) fn all(kernel: &mut Netlink, set: &str) -> io::Result<Vec<Element>> {
+    dump(kernel, set, Element::read)
+}
+
+/// What can be read of the elements of a set.
+pub(super) fn dump<T>(
+    kernel: &mut Netlink,
+    set: &str,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> io::Result<Vec<T>> {
     let number = kernel.number();
-    let question = message(
-        GET_ELEMENT,
-        DUMP,
-        number,
-        &[header(1, 0), of_set(set)].concat(),
-    );
+    let body = [header(1, 0), of_set(set)].concat();
+    let question = message(GET_ELEMENT, DUMP, number, &body);
     let mut found = Vec::new();
     let asked = kernel.ask(&question, number, |message| {
         let list = message.body.get(4..).and_then(|body| find(body, 3));
-        found.extend(attributes(list.unwrap_or_default()).filter_map(|(_, it)| Element::read(it)));
+        found.extend(attributes(list.unwrap_or_default()).filter_map(|(_, it)| read(it)));
     });
     match asked {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

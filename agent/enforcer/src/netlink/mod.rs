@@ -1,5 +1,6 @@
 //! The kernel's sockets for its own affairs: messages and attributes, as `linux/netlink.h` has them.
 
+pub(crate) mod counters;
 pub(crate) mod elements;
 pub(crate) mod notices;
 pub(crate) mod routes;

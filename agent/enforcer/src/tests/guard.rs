@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -10,7 +10,8 @@ use proptest::prelude::*;
 
 use crate::budget::Budget;
 use crate::gates::{Gate, Gates, Mode, Ports, Protocol};
-use crate::guard::{Guard, read};
+use crate::guard::Guard;
+use crate::guarded::{Guarded, read};
 use crate::judge::judge;
 use crate::netlink::routes::Routes;
 use crate::protected::Protected;
@@ -31,7 +32,12 @@ fn a_wrong_file_is_shown_with_line_and_caret() {
         ("[bans]\nlongest = \"0s\"\n", "no span of time"),
         ("[gates]\nports = [\"22\"]\n", "no port"),
         ("[gates]\nports = [\"23-22/tcp\"]\n", "no port"),
-        ("never = [\"192.0.2.0/33\"]\n", "invalid"),
+        ("never = [\"192.0.2.0/33\"]\n", "no network"),
+        (
+            "never = [\"192.0.2.7/24\"]\n",
+            "write 192.0.2.0/24 for all of it",
+        ),
+        ("collector = [\"::ffff:192.0.2.0/120\"]\n", "IPv4"),
     ] {
         let said = Guard::parse(text).unwrap_err();
         assert!(said.contains(why) && said.contains("^^"), "{text}: {said}");
@@ -44,6 +50,39 @@ fn a_wrong_file_is_shown_with_line_and_caret() {
     ] {
         assert!(Guard::parse(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn what_is_right_is_said_for_people() {
+    let text = "never = [\"192.0.2.0/24\", \"2001:db8::1\"]\n[bans]\nlongest = \"90s\"\n";
+    let said = Guard::parse(text).unwrap().to_string();
+    for part in [
+        "Never shut out:         192.0.2.0/24, 2001:db8::1/128\n",
+        "The collector:          nobody",
+        "/24, of IPv6 /56\n",
+        "Bans, the longest:      90s\n",
+        "for 4h\n",
+        "1-65535/tcp, 1-65535/udp\n",
+        "22/tcp\n",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("guard.toml");
+    fs::write(&file, "never = []\nnevr = []\n").unwrap();
+    if fs::metadata(&file).unwrap().uid() != 0 {
+        return;
+    }
+    let trouble = Guarded::new(file.clone()).trouble.unwrap();
+    let told = format!("{}: line 2, column 1: unknown field `nevr`", file.display());
+    assert!(
+        trouble.starts_with(&told) && !trouble.contains('\n'),
+        "{trouble}"
+    );
 }
 
 #[test]

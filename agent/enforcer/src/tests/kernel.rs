@@ -10,8 +10,10 @@ use proptest::prelude::*;
 
 use crate::bans::{Bans, Shape};
 use crate::gates::{Gates, Mode};
+use crate::guard::Guard;
 use crate::netlink::{attribute, attributes, find, message, messages_of, nested};
 use crate::table::{self, Slot};
+use crate::turned::Tally;
 
 const NOW: Duration = Duration::from_secs(1000);
 
@@ -62,12 +64,13 @@ fn a_set_of_each_shape_is_looked_into_with_its_mask() {
         Shape::of(&net("192.0.2.0/24")),
         Shape::of(&net("2001:db8::/56")),
     ]);
-    let text = table::base(&shapes);
+    let text = table::base(&shapes, &Guard::default().gates.signing_in);
     for line in [
         "add set inet watchward banned4_24 { type ipv4_addr; flags timeout; size ",
         "inbound ip saddr & 255.255.255.0 @banned4_24 counter drop",
         "inbound ip6 saddr & ffff:ffff:ffff:ff00:: @banned6_56 counter drop",
-        "inbound fib daddr type { local, anycast, broadcast, multicast } goto gates",
+        "doors fib daddr type { local, anycast, broadcast, multicast } goto gates",
+        "gates tcp dport 22-22 ip saddr @vouched4 accept",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
@@ -96,11 +99,11 @@ proptest! {
             }).collect(),
             ..gates
         };
-        let text = table::slot(Slot::New, &gates);
+        let text = table::slot(Slot::New, &gates, &Tally::new());
         prop_assert!(!text.contains("deletedelete"));
         let plain = |it: char| it.is_ascii_alphanumeric() || " \n{}@_.,:/&-<\"".contains(it);
         prop_assert!(text.chars().all(plain), "{}", text);
-        let drops = text.matches("counter drop").count();
+        let drops = text.matches(" drop comment").count();
         let shut = gates.gates.iter().filter(|gate| gate.mode == Mode::Enforce).count();
         prop_assert_eq!(drops, shut);
     }

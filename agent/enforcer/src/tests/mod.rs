@@ -62,9 +62,11 @@ fn gates() -> impl Strategy<Value = Gates> {
 }
 
 fn bans() -> impl Strategy<Value = Vec<Ban>> {
-    vec((net(), any::<u32>()), 0..40)
-        .prop_map(|bans| bans.into_iter().map(|(net, seconds)| Ban { net, seconds }))
-        .prop_map(Iterator::collect)
+    let ban = (net(), any::<u32>(), any::<bool>());
+    vec(
+        ban.prop_map(|(net, seconds, own)| Ban { net, seconds, own }),
+        0..40,
+    )
 }
 
 fn request() -> impl Strategy<Value = Request> {
@@ -79,7 +81,7 @@ fn request() -> impl Strategy<Value = Request> {
         any::<u64>().prop_map(|generation| Request::Confirm { generation }),
         Just(Request::Back),
         Just(Request::Ruleset),
-        net().prop_map(Request::Cut),
+        Just(Request::Turned),
     ]
 }
 
@@ -111,6 +113,15 @@ fn holding() -> impl Strategy<Value = Holding> {
     })
 }
 
+fn turned() -> impl Strategy<Value = Turned> {
+    let parts = ("[a-z]{1,9}", any::<u64>(), vec(address(), 0..=32));
+    parts.prop_map(|(name, packets, from)| Turned {
+        name,
+        packets,
+        from,
+    })
+}
+
 fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
         Just(Answer::Done),
@@ -120,6 +131,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         bans().prop_map(Answer::Held),
         (vec(any::<u8>(), 0..500), any::<bool>())
             .prop_map(|(part, last)| Answer::Ruleset(part, last)),
+        vec(turned(), 0..4).prop_map(Answer::Turned),
         (".{0,80}", any::<bool>())
             .prop_map(|(what, put_back)| Answer::Changed(Change::Meddled { what, put_back })),
         any::<u64>().prop_map(|generation| Answer::Changed(Change::RolledBack { generation })),
@@ -233,7 +245,13 @@ fn as_many_gates_as_may_be_fit_into_a_frame() {
 fn what_has_two_spellings_is_refused() {
     let ban = |net: &str| {
         let net = net.parse().unwrap();
-        Request::Ban(vec![Ban { net, seconds: 1 }]).encode()
+        let own = false;
+        Request::Ban(vec![Ban {
+            net,
+            seconds: 1,
+            own,
+        }])
+        .encode()
     };
     assert!(ban("192.0.2.0/24").is_ok());
     assert!(ban("192.0.2.1/24").is_err(), "host bits");
@@ -253,6 +271,7 @@ fn a_million_entries_are_refused_without_being_kept() {
     let ban = Ban {
         net: "192.0.2.1/32".parse().unwrap(),
         seconds: 1,
+        own: true,
     };
     assert!(Request::Ban(vec![ban; 513]).encode().is_err());
 }

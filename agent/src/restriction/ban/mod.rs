@@ -280,7 +280,7 @@ impl Judge {
 }
 
 /// A login with a key, as the server itself tells it.
-fn opens_by_key(event: &AccessEvent) -> bool {
+pub(super) fn opens_by_key(event: &AccessEvent) -> bool {
     event.action == Action::Authentication
         && event.outcome == Outcome::Success
         && event.trust == Trust::Server

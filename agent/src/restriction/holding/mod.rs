@@ -79,6 +79,13 @@ impl Holding {
         }
     }
 
+    /// What was not done is asked about again: the guard file may let it be now.
+    pub(super) fn again(&mut self) {
+        let long_ago = Timestamp::from_micros(0);
+        let all = self.vetoed.values_mut();
+        all.for_each(|(_, at)| *at = long_ago);
+    }
+
     /// Takes what was ordered of a bucket. Whether that is news.
     pub(super) fn order(&mut self, bans: &Arc<Bans>) -> bool {
         let Some(bucket) = self.buckets.get_mut(usize::from(bans.bucket)) else {
@@ -127,7 +134,12 @@ impl Holding {
             lacks(held, *until, longest, now) && !vetoed.get(net).is_some_and(stands)
         });
         Asked {
-            bans: lacking.map(|(net, until)| ban(net, until, now)).collect(),
+            bans: lacking
+                .map(|(net, until)| Ban {
+                    own: own(&net).is_some(),
+                    ..ban(net, until, now)
+                })
+                .collect(),
             unbans,
         }
     }
@@ -172,12 +184,13 @@ impl Holding {
     }
 }
 
-/// The ban as it is asked for.
+/// A ban of this host's own as it is asked for.
 pub(super) fn ban(net: IpNet, until: Timestamp, now: Timestamp) -> Ban {
     let seconds = until.since(now).as_secs().max(1);
     Ban {
         net,
         seconds: u32::try_from(seconds).unwrap_or(u32::MAX),
+        own: true,
     }
 }
 

@@ -28,6 +28,14 @@ fn order(of: IpNet, minutes: Option<u64>) -> Arc<Bans> {
     })
 }
 
+/// As it is asked for where only others decided it.
+fn ordered(net: IpNet, until: Timestamp) -> Ban {
+    Ban {
+        own: false,
+        ..ban(net, until, NOON)
+    }
+}
+
 fn nobody(_: &IpNet) -> Option<Timestamp> {
     None
 }
@@ -40,12 +48,12 @@ fn what_was_ordered_is_asked_for_once_and_let_in_when_it_is_ordered_no_more() {
     assert!(holding.order(&first));
     assert!(!holding.order(&first), "the same again is no news");
     let asked = holding.reconcile(number, &nobody, NOON);
-    assert_eq!(asked.bans, [ban(one, later(10), NOON)]);
+    assert_eq!(asked.bans, [ordered(one, later(10))]);
     holding.judged(&asked.bans[0], Verdict::Done, NOON);
     assert_eq!(holding.reconcile(number, &nobody, NOON), Asked::default());
     holding.order(&order(one, Some(40)));
     let asked = holding.reconcile(number, &nobody, NOON);
-    assert_eq!(asked.bans, [ban(one, later(40), NOON)], "for longer");
+    assert_eq!(asked.bans, [ordered(one, later(40))], "for longer");
     holding.order(&order(one, None));
     let asked = holding.reconcile(number, &nobody, NOON);
     assert_eq!((asked.bans, asked.unbans), (vec![], vec![one]));

@@ -29,8 +29,6 @@ impl StandIn {
         let limits = Limits {
             longest_ban: 86_400,
             longest_trial: 600,
-            longest_vouch: 86_400,
-            ..Limits::default()
         };
         let holding = said::Holding {
             version: "1.2.3".to_owned(),
@@ -71,6 +69,7 @@ impl StandIn {
                 let ban = |net: &IpNet| said::request::Ban {
                     net: *net,
                     seconds: 600,
+                    own: false,
                 };
                 Answer::Held(rest.take(2).map(ban).collect())
             }
@@ -96,7 +95,8 @@ impl StandIn {
                 self.refuses -= 1;
                 Answer::Refused("not now".to_owned())
             }
-            Request::Vouch { .. } | Request::Cut(_) | Request::Ruleset => Answer::Done,
+            Request::Turned => Answer::Turned(Vec::new()),
+            Request::Vouch { .. } | Request::Ruleset => Answer::Done,
         }
     }
 

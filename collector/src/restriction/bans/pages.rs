@@ -186,6 +186,8 @@ pub(in crate::restriction) fn why_not(why: Veto) -> &'static str {
         Veto::Wide => "it is more than the guard file allows at once",
         Veto::Budget => "there were too many in that minute",
         Veto::Full => "there are as many as there may be",
+        Veto::Reserved => "nobody comes from there: it is for this link, or for many at once",
+        Veto::Unable => "the host's guard file, or its kernel, cannot be used",
         Veto::Unknown => "a reason that only a newer program knows",
     }
 }

@@ -22,6 +22,11 @@ pub(super) fn unheld_key(host: HostId) -> String {
     format!("restriction.unheld {host}")
 }
 
+/// The key of the incident that a host can do nothing new.
+pub(super) fn trouble_key(host: HostId) -> String {
+    format!("restriction.trouble {host}")
+}
+
 /// The key of the incident that something newly listens.
 pub(super) fn listening_key(host: HostId, (transport, port): Door) -> String {
     format!("restriction.listening {host} {} {port}", transport.name())
@@ -66,6 +71,24 @@ pub(super) fn unheld(host: &Host, holding: &Holding, at: Timestamp) -> Alert {
         title: cut(&format!("{name} {then}"), TITLE),
         detail: format!("{name} {then}: the policy of {since} does not hold there.\n{why}"),
         advice: "Read why on the host's page; then change the policy, or the host's guard file."
+            .to_owned(),
+        since: at,
+    }
+}
+
+/// A host does nothing new, as its guard file or its kernel cannot be used.
+pub(super) fn trouble(host: &Host, trouble: &str, at: Timestamp) -> Alert {
+    let (name, why) = (shown(host), Foreign::from(trouble));
+    Alert {
+        key: trouble_key(host.id),
+        severity: Severity::Warning,
+        host: Some(host.name.clone()),
+        title: cut(&format!("{name} shuts nobody new out"), TITLE),
+        detail: format!(
+            "{why}\nWhat the host holds stays; no ban and no gate comes to it before that is mended."
+        ),
+        advice: "Mend it on the host; `watchward-enforcer check` says there whether it is right. \
+            It counts again within seconds."
             .to_owned(),
         since: at,
     }

@@ -69,7 +69,16 @@ async fn holding(
 ) -> sqlx::Result<()> {
     held::keep(tx, host, holding, at).await?;
     let unheld = alerts::unheld_key(host.id);
+    let trouble = holding.trouble.as_str();
+    if trouble.is_empty() {
+        let ending = "The host says so no more.";
+        alerting::resolve(tx, &alerts::trouble_key(host.id), ending, now).await?;
+    } else {
+        alerting::raise(tx, &alerts::trouble(host, trouble, at), now).await?;
+    }
     match holding.phase {
+        // That is told already.
+        Phase::Refused if !trouble.is_empty() => {}
         Phase::Refused | Phase::Undone => {
             alerting::raise(tx, &alerts::unheld(host, holding, at), now).await?;
         }
@@ -148,7 +157,8 @@ async fn listening(
 
 /// Ends what is told of a host that is revoked, and forgets what it told.
 pub(super) async fn forget(tx: &mut Tx, host: HostId, now: Timestamp) -> sqlx::Result<()> {
-    let mut keys = vec![alerts::drift_key(host), alerts::unheld_key(host)];
+    let keys = [alerts::drift_key, alerts::unheld_key, alerts::trouble_key];
+    let mut keys: Vec<_> = keys.into_iter().map(|key| key(host)).collect();
     let doors = listener::known(tx, host).await?;
     let doors = doors.iter().map(|one| judge::door(&one.listener));
     keys.extend(doors.map(|door| alerts::listening_key(host, door)));

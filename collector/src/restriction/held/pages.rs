@@ -41,7 +41,7 @@ pub(in crate::restriction) async fn part(
 impl Section {
     fn phase(held: &Held) -> (Tone, &'static str) {
         match (&held.enforcer, held.phase) {
-            (None, _) => (Tone::Warn, "no enforcer: nothing is held"),
+            (None, _) => (Tone::Warn, "no enforcer: nothing new is held"),
             (Some(_), Phase::Open) => (Tone::Dim, "no gates"),
             (Some(_), Phase::Trial) => (Tone::Warn, "on trial"),
             (Some(_), Phase::Held) => (Tone::Good, "held"),

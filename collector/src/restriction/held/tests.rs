@@ -45,6 +45,7 @@ fn whole() -> Holding {
         addresses: vec!["198.51.100.7".parse().unwrap()],
         generation: 7,
         why: String::new(),
+        trouble: String::new(),
         gates: vec![GateHeld {
             name: "ssh".to_owned(),
             mode: Mode::Enforce,
@@ -56,6 +57,29 @@ fn whole() -> Holding {
             net: "192.0.2.1/32".parse().unwrap(),
             why: Veto::Gateway,
         }],
+    }
+}
+
+#[tokio::test]
+async fn a_guard_file_that_cannot_be_used_is_told_until_it_can() {
+    for store in stores().await {
+        let told = "/etc/watchward/guard.toml: line 3, column 1: unknown field `nevr`";
+        let broken = Holding {
+            phase: Phase::Refused,
+            why: told.to_owned(),
+            trouble: told.to_owned(),
+            ..whole()
+        };
+        tell(&store, News::Holding(broken), at(0)).await;
+        let title = "web-1 shuts nobody new out".to_owned();
+        assert_eq!(incidents(&store).await, [(title.clone(), 1, true)]);
+        let details: Vec<String> = sqlx::query_scalar("SELECT detail FROM alerting_incident")
+            .fetch_all(store.read())
+            .await
+            .unwrap();
+        assert!(details[0].contains(told), "{details:?}");
+        tell(&store, News::Holding(whole()), at(1)).await;
+        assert_eq!(incidents(&store).await, [(title, 1, false)]);
     }
 }
 

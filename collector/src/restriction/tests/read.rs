@@ -1,5 +1,7 @@
 //! How the tables are read, and what is refused.
 
+use std::net::Ipv4Addr;
+
 use super::*;
 
 #[test]
@@ -62,6 +64,44 @@ fn what_makes_no_sense_is_shown_with_its_place() {
         let error = read(&text).unwrap_err().to_string();
         assert!(error.contains(line), "{error}");
         assert!(error.contains(expected) && error.contains('^'), "{error}");
+    }
+}
+
+#[test]
+fn more_than_a_host_takes_is_refused_where_it_is_too_much() {
+    let nets = |count: u32| -> String {
+        let apart =
+            (0..count).map(|it| format!("\"{}\"", Ipv4Addr::from_bits(0x0a00_0000 | it << 1)));
+        apart.collect::<Vec<_>>().join(", ")
+    };
+    let policy = |rules: u32, exceptions: u32, other: &str| {
+        let about =
+            |group: &str| format!("groups = [\"{group}\"]\nservices = [\"ssh\", \"openvpn\"]\n");
+        format!(
+            "[groups]\nweb = [\"web-*\"]\ndb = [\"db-*\"]\n[networks]\nmany = [{}]\nfew = [{}]\n\
+             [[restriction.rules]]\n{}from = [\"many\"]\n[[restriction.rules]]\n{}from = [\"few\"]\n\
+             [[restriction.exceptions]]\n{}from = [\"few\"]\nuntil = \"2030-01-01\"\nreason = \"x\"\n",
+            nets(rules),
+            nets(exceptions),
+            about("web"),
+            about(other),
+            about("web"),
+        )
+    };
+    assert!(read(&policy(8_064, 128, "web")).is_ok());
+    assert!(
+        read(&policy(8_100, 128, "db")).is_ok(),
+        "no host is of both"
+    );
+    for (rules, exceptions, line, expected) in [
+        (8_065, 128, "line 12,", "let in 16386 networks up to here"),
+        (8_193, 1, "line 8,", "let in 16386 networks up to here"),
+        (1, 129, "line 16,", "have 258 networks up to here"),
+    ] {
+        let said = read(&policy(rules, exceptions, "web"))
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains(line) && said.contains(expected), "{said}");
     }
 }
 

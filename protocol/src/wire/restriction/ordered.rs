@@ -2,8 +2,8 @@
 
 use super::{LONGEST, micros, net, port};
 use crate::restriction::{
-    Ban, Bans, Exception, Gate, Gates, Lift, MOST_BANS, MOST_GATES, MOST_NETWORKS, MOST_PORTS,
-    MOST_PROBES, Ports, Probes,
+    Ban, Bans, Exception, Gate, Gates, Lift, MOST_BANS, MOST_EXCEPTIONS, MOST_GATES, MOST_NETWORKS,
+    MOST_PORTS, MOST_PROBES, Ports, Probes,
 };
 use crate::span::Span;
 use crate::time::Timestamp;
@@ -25,6 +25,9 @@ impl TryFrom<v1::Gates> for Gates {
 
     fn try_from(wire: v1::Gates) -> Result<Self, Malformed> {
         at_most(wire.gates.len(), MOST_GATES)?;
+        let sum = |of: fn(&v1::Gate) -> usize| wire.gates.iter().map(of).sum();
+        at_most(sum(|gate| gate.from.len()), MOST_NETWORKS)?;
+        at_most(sum(|gate| gate.exceptions.len()), MOST_EXCEPTIONS)?;
         let gates: Result<_, _> = wire.gates.into_iter().map(TryInto::try_into).collect();
         Ok(Self {
             generation: wire.generation,
@@ -61,8 +64,6 @@ impl TryFrom<v1::Gate> for Gate {
     fn try_from(wire: v1::Gate) -> Result<Self, Malformed> {
         let mode = v1::Mode::try_from(wire.mode).map_err(|_| Malformed("mode of a gate"))?;
         at_most(wire.ports.len(), MOST_PORTS)?;
-        at_most(wire.from.len(), MOST_NETWORKS)?;
-        at_most(wire.exceptions.len(), MOST_NETWORKS)?;
         at_most(wire.name.len(), NAME)?;
         let ports: Result<_, _> = wire.ports.into_iter().map(ports).collect();
         let from: Result<_, _> = wire.from.into_iter().map(|one| net(Some(one))).collect();

@@ -136,7 +136,11 @@ fn holding() -> impl Strategy<Value = News> {
     });
     let vetoed = nets().prop_map(|net| Vetoed {
         net,
-        why: Veto::Vouched,
+        why: if net.prefix_len() % 2 == 0 {
+            Veto::Reserved
+        } else {
+            Veto::Unable
+        },
     });
     let lists = (vec(held, 0..3), vec(vetoed, 0..3));
     (select(phases.to_vec()), any::<(u64, u32, bool)>(), lists).prop_map(
@@ -146,6 +150,7 @@ fn holding() -> impl Strategy<Value = News> {
                 phase,
                 generation,
                 why: "because".to_owned(),
+                trouble: "line 1".to_owned(),
                 addresses: vec![[192, 0, 2, 1].into()],
                 gates,
                 bans,

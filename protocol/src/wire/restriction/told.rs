@@ -122,6 +122,7 @@ impl From<Holding> for v1::Holding {
             bans: holding.bans,
             vetoed: holding.vetoed.into_iter().map(Into::into).collect(),
             addresses: holding.addresses.into_iter().map(bytes).collect(),
+            trouble: holding.trouble,
         }
     }
 }
@@ -148,6 +149,7 @@ impl From<v1::Holding> for Holding {
             phase,
             generation: wire.generation,
             why: text(wire.why),
+            trouble: text(wire.trouble),
             gates: wire
                 .gates
                 .into_iter()
@@ -201,6 +203,8 @@ impl From<Vetoed> for wire::Vetoed {
             Veto::Wide => Why::Wide,
             Veto::Budget => Why::Budget,
             Veto::Full => Why::Full,
+            Veto::Reserved => Why::Reserved,
+            Veto::Unable => Why::Unable,
             Veto::Unknown => Why::Unspecified,
         };
         Self {
@@ -225,6 +229,8 @@ impl TryFrom<wire::Vetoed> for Vetoed {
             Why::Wide => Veto::Wide,
             Why::Budget => Veto::Budget,
             Why::Full => Veto::Full,
+            Why::Reserved => Veto::Reserved,
+            Why::Unable => Veto::Unable,
             Why::Unspecified => Veto::Unknown,
         };
         let net = net(wire.net)?;
