@@ -1,7 +1,9 @@
 //! `watchward bans` and `watchward ban`: who is shut out of every host, and who should be.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use anyhow::bail;
 use serde_json::{Value, json};
 
 use crate::args::{Ban, Bans};
@@ -77,17 +79,17 @@ fn why(ban: Row<'_>) -> String {
         let (by, why) = (ban.text("lifted_by"), ban.text("lifted_why"));
         words.push(format!("lifted by {by}: {why}"));
     }
-    let vetoed = ban.list("vetoed");
-    words.extend(vetoed.map(|veto| format!("not on {} ({})", veto.text("host"), veto.text("why"))));
+    words.extend(vetoes(ban).into_iter().map(|host| format!("not on {host}")));
     words.join("; ")
 }
 
+/// Does what somebody decided about a ban, and says what came of it.
 pub(crate) async fn run(
     collector: &Client,
     command: Ban,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    let (path, body) = match command {
+    let (path, body) = match &command {
         Ban::Add {
             net,
             span,
@@ -98,9 +100,13 @@ pub(crate) async fn run(
             json!({ "net": net, "until": span, "reason": reason, "even_so": even_so,
                 "from": from(), "author": author() }),
         ),
-        Ban::Lift { net, reason } => (
+        Ban::Lift {
+            net,
+            reason,
+            even_so,
+        } => (
             "/v1/bans/lift",
-            json!({ "net": net, "reason": reason, "author": author() }),
+            json!({ "net": net, "reason": reason, "even_so": even_so, "author": author() }),
         ),
         Ban::Pin { net, until } => (
             "/v1/bans/pin",
@@ -109,24 +115,76 @@ pub(crate) async fn run(
     };
     let done: Value = collector.post(path, &body).await?;
     if screen.is_for_programs() {
-        return Ok(screen.json(&done)?);
+        screen.json(&done)?;
     }
-    Ok(screen.line(&safe(&told(Row::of(&done))))?)
+    if let Ban::Lift { net, .. } = &command {
+        return lifted(Row::of(&done), net, screen);
+    }
+    if screen.is_for_programs() {
+        return Ok(());
+    }
+    let done = Row::of(&done);
+    let (net, until) = (done.text("net"), moment(done.number("until")));
+    screen.line(&safe(&format!("{net} is shut out until {until} UTC.")))?;
+    if matches!(command, Ban::Add { .. }) {
+        tokio::time::sleep(SAID_BY).await;
+    }
+    let query = [("address", net.clone()), ("limit", "10000".to_owned())];
+    let bans: Value = collector.fetch("/v1/bans", &query).await?;
+    let vetoed = Row::all(&bans).filter(|ban| ban.text("net") == net);
+    let vetoed: Vec<_> = vetoed.flat_map(vetoes).collect();
+    Ok(screen.line(&safe(&but(&vetoed, &done.texts("open"))))?)
 }
 
-/// What came of it, in a sentence.
-fn told(done: Row<'_>) -> String {
+/// By then every host that is connected has said whether it holds a ban.
+const SAID_BY: Duration = Duration::from_secs(3);
+/// How many hosts are named.
+const NAMED: usize = 16;
+
+/// Says who was let in again; nobody is a failure.
+fn lifted(done: Row<'_>, whom: &str, screen: &mut Screen) -> anyhow::Result<()> {
     let lifted = done.texts("lifted");
-    if !lifted.is_empty() {
-        return format!("Lifted everywhere: {}.", lifted.join(", "));
+    if lifted.is_empty() {
+        bail!(
+            "no ban of {whom} held; a host that holds one the collector has not heard of lets it go"
+        );
     }
-    match done.number("until") {
-        Some(until) => {
-            let (net, until) = (done.text("net"), moment(Some(until)));
-            format!("{net} is shut out of every host until {until} UTC.")
+    if !screen.is_for_programs() {
+        let text = format!("Lifted everywhere: {}.", lifted.join(", "));
+        screen.line(&safe(&text))?;
+    }
+    Ok(())
+}
+
+/// On which hosts it does not hold.
+fn but(vetoed: &[String], open: &[String]) -> String {
+    let some = |hosts: &[String]| {
+        let more = hosts.len().saturating_sub(NAMED);
+        let named: Vec<_> = hosts.iter().take(NAMED).cloned().collect();
+        match more {
+            0 => named.join(", "),
+            more => format!("{} and {more} more", named.join(", ")),
         }
-        None => "No ban held; hosts hear that they may hold none by themselves.".to_owned(),
+    };
+    let mut said = Vec::new();
+    if !vetoed.is_empty() {
+        said.push(format!("Not on {}.", some(vetoed)));
     }
+    if !open.is_empty() {
+        said.push(format!("Not on hosts without an enforcer: {}.", some(open)));
+    }
+    match said.is_empty() {
+        true => "No host says that it does not hold it.".to_owned(),
+        false => said.join(" "),
+    }
+}
+
+/// The hosts that do not hold a ban, and why not.
+fn vetoes(ban: Row<'_>) -> Vec<String> {
+    let vetoed = ban.list("vetoed");
+    vetoed
+        .map(|veto| format!("{} ({})", veto.text("host"), veto.text("why")))
+        .collect()
 }
 
 /// Who stands behind `sudo`, for the record; the collector sees only root.
@@ -145,6 +203,7 @@ fn from() -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::answered;
 
     #[test]
     fn a_ban_is_a_row_that_can_be_read() {
@@ -162,11 +221,33 @@ mod tests {
     }
 
     #[test]
-    fn what_came_of_it_is_a_sentence() {
-        let done = json!({"lifted": ["203.0.113.7/32"]});
-        assert_eq!(told(Row::of(&done)), "Lifted everywhere: 203.0.113.7/32.");
-        let done = json!({"net": "203.0.113.7/32", "until": 0});
-        assert!(told(Row::of(&done)).starts_with("203.0.113.7/32 is shut out of every host until"));
-        assert!(told(Row::of(&json!({"lifted": []}))).starts_with("No ban held"));
+    fn where_a_ban_does_not_hold_is_a_sentence() {
+        assert_eq!(but(&[], &[]), "No host says that it does not hold it.");
+        let vetoed = ["web-2 (vouched)".to_owned()];
+        let open: Vec<_> = (0..18).map(|number| format!("db-{number}")).collect();
+        assert_eq!(but(&vetoed, &[]), "Not on web-2 (vouched).");
+        let both = but(&vetoed, &open);
+        assert!(
+            both.starts_with("Not on web-2 (vouched). Not on hosts without"),
+            "{both}"
+        );
+        assert!(both.ends_with("db-15 and 2 more."), "{both}");
+    }
+
+    #[tokio::test]
+    async fn to_let_nobody_in_is_a_failure_that_says_so() {
+        let mut screen = Screen::new(true);
+        let (_folder, collector) =
+            answered("HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n{\"lifted\":[]}").await;
+        let lift = Ban::Lift {
+            net: "203.0.113.9".to_owned(),
+            reason: "why".to_owned(),
+            even_so: false,
+        };
+        let error = run(&collector, lift, &mut screen).await.unwrap_err();
+        assert!(
+            error.to_string().starts_with("no ban of 203.0.113.9 held"),
+            "{error}"
+        );
     }
 }

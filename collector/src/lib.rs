@@ -269,7 +269,9 @@ impl intake::Rooms for Rooms {
                 health::doctors(tx, heard, now).await?;
             }
             Told::Access(heard) => {
-                access::absorb(tx, heard, &self.access.now(), now).await?;
+                let shut_out: access::IsShutOut =
+                    |tx, whom, now| Box::pin(restriction::shut_out(tx, whom, now));
+                access::absorb(tx, heard, (&self.access.now(), shut_out), now).await?;
                 let (rules, config) = (self.rules.now(), self.restriction.now());
                 restriction::absorb(tx, heard, (&rules, &config), now).await?;
                 keys::used(tx, heard, &self.keys.now(), now).await?;

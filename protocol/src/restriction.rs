@@ -118,6 +118,15 @@ pub struct Ban {
     pub until: Timestamp,
 }
 
+/// That somebody is shut out now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShutOut {
+    /// Since when.
+    pub since: Timestamp,
+    /// Of how many hosts.
+    pub hosts: u32,
+}
+
 /// A ban that a person ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lift {

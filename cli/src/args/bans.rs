@@ -48,12 +48,16 @@ pub(crate) enum Ban {
         /// Why the ban was wrong, for those who wonder
         #[arg(long)]
         reason: String,
+        /// Also many at once: those within what is wider than /24 (IPv6: /56)
+        #[arg(long)]
+        even_so: bool,
     },
     /// Have a ban end at a moment, whatever its source does until then
     Pin {
         /// The address or the network, as `watchward bans` shows it
         net: String,
-        /// When: a moment such as 2026-12-24T00:00:00Z, or a span such as 30d
+        /// When: a day such as 2026-12-24 (its end, in UTC), a moment such as 2026-12-24T00:00:00Z, or a
+        /// span such as 30d
         #[arg(long, value_name = "WHEN")]
         until: String,
     },

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use watchward_daemon::customer::Customer;
 
 use crate::store::value::{address, sixteen};
@@ -23,6 +23,14 @@ impl Source {
         Self(Customer::of(address).octets())
     }
 
+    /// All of its addresses.
+    pub(super) fn net(self) -> IpNet {
+        match address(self.0) {
+            IpAddr::V4(address) => IpNet::from(IpAddr::V4(address)),
+            IpAddr::V6(network) => Ipv6Net::new_assert(network, 64).into(),
+        }
+    }
+
     /// The source that the database has.
     pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
@@ -36,9 +44,9 @@ impl Source {
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match address(self.0) {
-            IpAddr::V4(address) => write!(f, "{address}"),
-            IpAddr::V6(network) => write!(f, "{network}/64"),
+        match self.net() {
+            IpNet::V4(net) => write!(f, "{}", net.addr()),
+            IpNet::V6(net) => write!(f, "{net}"),
         }
     }
 }

@@ -8,7 +8,9 @@ use std::fmt::Write;
 
 use watchward_protocol::access::{Service, Trust};
 use watchward_protocol::record::Gap;
+use watchward_protocol::restriction::ShutOut;
 use watchward_protocol::text::Foreign;
+use watchward_protocol::time::Timestamp;
 
 use super::BruteForce;
 use super::address::Source;
@@ -16,7 +18,7 @@ use super::rows::attack::Attack;
 use super::rows::counted::Witness;
 use super::rows::elevation::Failure;
 use super::rows::standing::Standing;
-use crate::alerting::{Alert, Severity};
+use crate::alerting::{Alert, Severity, moment};
 use crate::intake::{Heard, Host};
 
 /// The key of the incident for a burst from this source.
@@ -54,6 +56,22 @@ pub(super) fn brute_force(attack: &Attack, seen: &[Witness], severity: Severity)
         ),
         advice: "Block the address, if it is not one of yours.".to_owned(),
         since: attack.since,
+    }
+}
+
+/// The same where the source is shut out by now.
+pub(super) fn shut_out(alert: Alert, source: Source, by: ShutOut, now: Timestamp) -> Alert {
+    let hosts = match by.hosts {
+        1 => "1 host".to_owned(),
+        hosts => format!("{hosts} hosts"),
+    };
+    let since = moment(by.since, now);
+    let advice = format!("Shut out since {since} UTC, on {hosts}.");
+    let lift = "`watchward ban lift` lets it in again, if it is one of yours";
+    Alert {
+        detail: format!("{}\n{advice} {lift}: {source}", alert.detail),
+        advice,
+        ..alert
     }
 }
 

@@ -155,7 +155,7 @@ impl Asked {
     pub(super) fn wanted(self, now: Timestamp) -> Wanted {
         Wanted {
             since: self.since.map(|moment| moment.before(now)),
-            until: self.until.map(|moment| moment.before(now)),
+            until: self.until.map(|moment| moment.through(now)),
             host: self.host,
             user: self.user.map(String::into_bytes),
             addresses: self

@@ -8,16 +8,22 @@ use super::address::Source;
 use super::judge::{self, Counts, Fresh};
 use super::rows::attack::{self, Attack};
 use super::rows::counted;
-use super::{BruteForce, alerts};
+use super::{BruteForce, IsShutOut, alerts};
 use crate::alerting;
 use crate::store::Tx;
+
+/// What attacks are judged by.
+pub(super) struct Means<'a> {
+    pub(super) config: &'a BruteForce,
+    pub(super) shut_out: IsShutOut,
+}
 
 /// Follows what has come to what it means: attacks begin, go on, and succeed. Asks in bulk, so that
 /// a flood from very many sources stays linear.
 pub(super) async fn follow(
     tx: &mut Tx,
     fresh: &[Fresh<'_>],
-    config: &BruteForce,
+    by: &Means<'_>,
     now: Timestamp,
 ) -> sqlx::Result<()> {
     let came = by_source(fresh);
@@ -27,7 +33,7 @@ pub(super) async fn follow(
     let mut changed = Vec::new();
     for (source, came) in &came {
         if let Some(attack) = open.get(source) {
-            let attack = go_on(tx, *attack, came, config, now).await?;
+            let attack = go_on(tx, *attack, came, by, now).await?;
             changed.extend(attack);
         }
     }
@@ -35,8 +41,8 @@ pub(super) async fn follow(
         .iter()
         .filter(|(source, _)| !open.contains_key(source))
         .collect();
-    for (source, since) in bursts(tx, &quiet, config).await? {
-        changed.push(begin(tx, source, since, config, now).await?);
+    for (source, since) in bursts(tx, &quiet, by.config).await? {
+        changed.push(begin(tx, source, since, by, now).await?);
     }
     // In one order everywhere, so that two collectors never wait for each other.
     changed.sort_unstable_by_key(|attack| attack.source);
@@ -97,7 +103,7 @@ async fn begin(
     tx: &mut Tx,
     source: Source,
     since: Timestamp,
-    config: &BruteForce,
+    by: &Means<'_>,
     now: Timestamp,
 ) -> sqlx::Result<Attack> {
     let (failures, last_at) = counted::count(tx, source, since).await?;
@@ -107,9 +113,9 @@ async fn begin(
         last_at,
         failures,
         told: failures,
-        over_at: now + config.quiet.duration(),
+        over_at: now + by.config.quiet.duration(),
     };
-    tell(tx, &attack, config, now).await?;
+    tell(tx, &attack, by, now).await?;
     tell_logins(tx, &attack, now).await?;
     Ok(attack)
 }
@@ -119,7 +125,7 @@ async fn go_on(
     tx: &mut Tx,
     mut attack: Attack,
     came: &Came,
-    config: &BruteForce,
+    by: &Means<'_>,
     now: Timestamp,
 ) -> sqlx::Result<Option<Attack>> {
     if came.logins > 0 {
@@ -131,22 +137,22 @@ async fn go_on(
     let more = i64::try_from(came.failures.len()).unwrap_or(i64::MAX);
     attack.failures = attack.failures.saturating_add(more);
     attack.last_at = attack.last_at.max(*last_at);
-    attack.over_at = now + config.quiet.duration();
+    attack.over_at = now + by.config.quiet.duration();
     if attack.failures / 2 >= attack.told {
         attack.told = attack.failures;
-        tell(tx, &attack, config, now).await?;
+        tell(tx, &attack, by, now).await?;
     }
     Ok(Some(attack))
 }
 
-async fn tell(
-    tx: &mut Tx,
-    attack: &Attack,
-    config: &BruteForce,
-    now: Timestamp,
-) -> sqlx::Result<()> {
+async fn tell(tx: &mut Tx, attack: &Attack, by: &Means<'_>, now: Timestamp) -> sqlx::Result<()> {
     let seen = counted::witnesses(tx, attack.source, Counts::Failure, attack.since).await?;
-    let alert = alerts::brute_force(attack, &seen, config.severity);
+    let shut_out = (by.shut_out)(tx, attack.source.net(), now).await?;
+    let severity = by.config.severity;
+    let mut alert = alerts::brute_force(attack, &seen, severity);
+    if let Some(shut_out) = shut_out {
+        alert = alerts::shut_out(alert, attack.source, shut_out, now);
+    }
     alerting::raise(tx, &alert, now).await
 }
 

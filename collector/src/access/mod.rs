@@ -15,11 +15,14 @@ mod tests;
 use std::collections::HashSet;
 use std::num::NonZeroU16;
 
+use futures_util::future::BoxFuture;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::access::AccessEvent;
 use watchward_protocol::record::Gap;
+use watchward_protocol::restriction::ShutOut;
 use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
@@ -109,6 +112,10 @@ impl Default for BruteForce {
     }
 }
 
+/// Says whether all of a network is shut out.
+pub type IsShutOut =
+    for<'a> fn(&'a mut Tx, IpNet, Timestamp) -> BoxFuture<'a, sqlx::Result<Option<ShutOut>>>;
+
 /// Keeps what hosts saw of people getting in, and raises what follows from it. An event that is
 /// there already changes nothing.
 ///
@@ -117,7 +124,7 @@ impl Default for BruteForce {
 pub async fn absorb(
     tx: &mut Tx,
     heard: &[Heard<AccessEvent>],
-    config: &Config,
+    (config, shut_out): (&Config, IsShutOut),
     now: Timestamp,
 ) -> sqlx::Result<()> {
     let mut there = known(tx, "access_event", heard.iter().map(Heard::position)).await?;
@@ -128,7 +135,11 @@ pub async fn absorb(
         }
     }
     rows::event::insert(tx, &fresh, now).await?;
-    attacks::follow(tx, &fresh, &config.brute_force, now).await?;
+    let by = attacks::Means {
+        config: &config.brute_force,
+        shut_out,
+    };
+    attacks::follow(tx, &fresh, &by, now).await?;
     elevation::follow(tx, &fresh, &config.elevation, now).await?;
     standing::unrecognised(tx, &fresh, config, now).await
 }

@@ -55,7 +55,7 @@ pub use pages::pages;
 pub use routes::{Route, Routes};
 pub use rows::{Happened, SCHEMA, after, deeds, last};
 pub use silence::{NewSilence, Scope, Silence, Unfit};
-pub use wording::cut;
+pub use wording::{cut, moment};
 
 use crate::policy::Groups;
 use crate::store::{Store, Tx, timer};

@@ -5,7 +5,7 @@ use watchward_protocol::time::Timestamp;
 use super::Severity;
 use super::kinds;
 use super::message::{Digest, Kind, Message};
-use super::wording::{cut, headline};
+use super::wording::{cut, headline, moment};
 
 /// How long an SMS may be that arrives in one piece (3GPP TS 23.038: 160 septets).
 const SMS: usize = 160;
@@ -150,18 +150,6 @@ fn sentence(text: &str) -> String {
         return String::new();
     }
     format!("{text}.")
-}
-
-/// `03:04`, with the day before it if it is not today's.
-fn moment(at: Timestamp, now: Timestamp) -> String {
-    let (at, now) = (at.to_string(), now.to_string());
-    let (day, time) = at.split_once('T').unwrap_or_default();
-    let short: String = time.chars().take(5).collect();
-    if now.starts_with(day) {
-        return short;
-    }
-    let month_and_day: String = day.chars().skip(5).collect();
-    format!("{month_and_day} {short}")
 }
 
 /// Text in characters that take one septet each in the GSM 7-bit alphabet and are ASCII as well.

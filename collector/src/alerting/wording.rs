@@ -103,6 +103,18 @@ pub(super) fn held(why: &str, until: Timestamp) -> String {
     format!("{why}: it comes in a summary, by {}", full(until))
 }
 
+/// `03:04`, with the day before it if it is not today's.
+pub fn moment(at: Timestamp, now: Timestamp) -> String {
+    let (at, now) = (at.to_string(), now.to_string());
+    let (day, time) = at.split_once('T').unwrap_or_default();
+    let short: String = time.chars().take(5).collect();
+    if now.starts_with(day) {
+        return short;
+    }
+    let month_and_day: String = day.chars().skip(5).collect();
+    format!("{month_and_day} {short}")
+}
+
 /// A moment for an email: `2026-11-21 03:04:05 UTC`.
 pub(super) fn full(at: Timestamp) -> String {
     at.to_string().replace('T', " ").replace('Z', " UTC")

@@ -40,7 +40,7 @@ use rows::standing::{self, Standing};
 pub use api::{HostGate, Names, Network, Outside, Rule, Shown, Summary, routes, summary};
 pub use bans::{
     Shown as Ban, Spread, after as bans_after, last as last_ban, measure, pages as ban_pages,
-    routes as ban_routes,
+    routes as ban_routes, shut_out,
 };
 pub use networks::Networks;
 pub use pages::pages;

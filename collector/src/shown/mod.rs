@@ -67,6 +67,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
             store.clone(),
             rules.clone(),
             spread.clone(),
+            hosts::names,
         ))
         .merge(restriction::reach(questions.clone(), rules.clone()))
         .merge(keys)
@@ -132,6 +133,7 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
             store.clone(),
             shown.rules.clone(),
             shown.spread.clone(),
+            hosts::names,
         ))
         .with(ruling::pages(shown.ruling.clone()))
         .with(keys::pages(

@@ -153,8 +153,12 @@ impl Collector {
             ..uplink::Config::default()
         };
         let rules = Live::fixed(restriction::Policy::default());
-        let routes =
-            hosts::routes(hosts.clone()).merge(restriction::ban_routes(store, rules, spread));
+        let routes = hosts::routes(hosts.clone()).merge(restriction::ban_routes(
+            store,
+            rules,
+            spread,
+            hosts::names,
+        ));
         Ok(Self {
             folder,
             hosts,
@@ -270,8 +274,12 @@ impl Agent {
         );
         let (_, redials) = uplink::redial();
         let (asking, _asked) = tokio::sync::mpsc::channel(1);
+        let answerers = uplink::Answerers {
+            reach: asking.clone(),
+            proof: asking,
+        };
         let ends = (
-            (renewals, redials, (orders, asking)),
+            (renewals, redials, (orders, answerers)),
             tasks.stop(),
             tasks.pulse(),
         );

@@ -103,17 +103,15 @@ fn wanted(asked: &Asked, now: Timestamp) -> Result<Wanted, String> {
     let moment = |name: &str, text: &str| {
         let moment = said(text).map(|text| Moment::try_from(text.to_owned()));
         let moment = moment.transpose();
-        moment
-            .map(|moment| moment.map(|moment| moment.before(now)))
-            .map_err(|expected| format!("{name}: {expected}"))
+        moment.map_err(|expected| format!("{name}: {expected}"))
     };
     let address = said(&asked.address).map(|text| Addresses::try_from(text.to_owned()));
     let address = address
         .transpose()
         .map_err(|expected| format!("From: {expected}"))?;
     Ok(Wanted {
-        since: moment("Since", &asked.since)?,
-        until: moment("Until", &asked.until)?,
+        since: moment("Since", &asked.since)?.map(|moment| moment.before(now)),
+        until: moment("Until", &asked.until)?.map(|moment| moment.through(now)),
         host: said(&asked.host).map(str::to_owned),
         user: said(&asked.user).map(|user| user.as_bytes().to_vec()),
         addresses: address.map(|Addresses(network)| address::range(network)),

@@ -17,7 +17,9 @@ async fn a_burst_that_comes_to_two_collectors_at_once_is_seen() {
             failures(1, 0, 5, "198.51.100.1"),
             failures(2, 0, 5, "198.51.100.1"),
         );
-        absorb(&mut one, &here, &config, at(5)).await.unwrap();
+        absorb(&mut one, &here, (&config, nobody), at(5))
+            .await
+            .unwrap();
         let waits = async {
             let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -32,7 +34,7 @@ async fn a_burst_that_comes_to_two_collectors_at_once_is_seen() {
             }
             one.commit().await.unwrap();
         };
-        let (other, ()) = tokio::join!(absorb(&mut two, &there, &config, at(5)), async {
+        let (other, ()) = tokio::join!(absorb(&mut two, &there, (&config, nobody), at(5)), async {
             tokio::time::timeout(Duration::from_secs(30), waits)
                 .await
                 .expect("the second waits for the first");

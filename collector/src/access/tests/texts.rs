@@ -36,6 +36,32 @@ async fn guessing_and_a_login_after_it_say_from_where_since_when_and_what_to_do(
 }
 
 #[tokio::test]
+async fn who_is_shut_out_already_is_said_to_be() {
+    let store = stores().await.remove(0);
+    let mut tx = store.begin().await.unwrap();
+    let shut_out: IsShutOut = |_, whom, _| {
+        let v6 = whom.to_string() == "2001:db8:aaaa:bbbb::/64";
+        let out = ShutOut {
+            since: at(60),
+            hosts: 1200,
+        };
+        Box::pin(async move { Ok(v6.then_some(out)) })
+    };
+    let events = failures(1, 0, 40, "2001:db8:aaaa:bbbb::7");
+    let by = (&Config::default(), shut_out);
+    absorb(&mut tx, &events, by, at(61)).await.unwrap();
+    tx.commit().await.unwrap();
+    let said = "CRITICAL SSH brute force from 2001:db8:aaaa:bbbb::/64: 40 failures on web-1 since \
+        08:00 UTC. Shut out since 08:01 UTC, on 1200 hosts. W-7K3F";
+    assert_eq!(sms(&store).await, [said]);
+    let detail = &raised(&store).await[0].detail;
+    assert!(
+        detail.contains("on 1200 hosts. `watchward ban lift` lets it in"),
+        "{detail}"
+    );
+}
+
+#[tokio::test]
 async fn misuse_of_sudo_says_whose_and_what_to_do() {
     let store = stores().await.remove(0);
     let tries: Vec<_> = (1..=5)

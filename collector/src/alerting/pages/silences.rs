@@ -154,8 +154,13 @@ fn span(text: &str, now: Timestamp) -> Result<Span, String> {
         "How long? A span such as 2h or 3d, or a moment such as 2026-11-21T08:00:00Z.";
     match Moment::try_from(text.trim().to_owned()) {
         Ok(Moment::Ago(span)) => Ok(span),
-        Ok(Moment::At(end)) if end > now => Ok(Span::seconds(end.since(now).as_secs().max(1))),
-        Ok(Moment::At(_)) => Err("That moment has passed.".to_owned()),
+        Ok(moment @ (Moment::At(_) | Moment::Day(_))) => {
+            let end = moment.after(now);
+            match end > now {
+                true => Ok(Span::seconds(end.since(now).as_secs().max(1))),
+                false => Err("That moment has passed.".to_owned()),
+            }
+        }
         Err(_) => Err(EXPECTED.to_owned()),
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn inside(ban: &Row, (id, host): (HostId, &str), whose: &str) -> Aler
         title: cut(&format!("{shown} shut out {net}, which is {whose}"), 100),
         detail,
         advice: format!(
-            "Find out what tries to get in from there. To let it in again: watchward ban lift {net}"
+            "Find out what tries to get in from there. To let it in again: watchward ban lift {net} --reason WHY"
         ),
         since: ban.decided_at,
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{ConnectInfo, State};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use ipnet::IpNet;
@@ -15,14 +15,15 @@ use watchward_protocol::restriction::Veto;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::wish::{NewBan, Unfit};
+use super::wish::{Lifting, NewBan, Unfit};
 use super::{Spread, people};
 use crate::asked::{Addresses, Moment};
+use crate::restriction::Names;
 use crate::restriction::policy::Policy;
 use crate::restriction::rows::bans::{self, Kept, Wanted};
 use crate::restriction::rows::held;
 use crate::store::Store;
-use crate::web::{Caller, Problem};
+use crate::web::{Body, Caller, Parameters, Problem};
 
 /// How many bans are listed at most.
 const MOST: u32 = 10_000;
@@ -30,7 +31,7 @@ const MOST: u32 = 10_000;
 const HOSTS: usize = 16;
 
 /// `GET /v1/bans`; `POST /v1/bans`, `/v1/bans/lift` and `/v1/bans/pin`.
-pub fn routes(store: Store, policy: Live<Policy>, spread: Spread) -> Router {
+pub fn routes(store: Store, policy: Live<Policy>, spread: Spread, hosts: Names) -> Router {
     Router::new()
         .route("/v1/bans", get(list).post(add))
         .route("/v1/bans/lift", post(lift))
@@ -39,6 +40,7 @@ pub fn routes(store: Store, policy: Live<Policy>, spread: Spread) -> Router {
             store,
             policy,
             spread,
+            hosts,
         })
 }
 
@@ -48,6 +50,7 @@ pub(super) struct Room {
     pub(super) store: Store,
     pub(super) policy: Live<Policy>,
     pub(super) spread: Spread,
+    pub(super) hosts: Names,
 }
 
 /// A ban as it is shown. Safe for a terminal.
@@ -179,7 +182,7 @@ pub(super) async fn shown(store: &Store, asked: Asked, now: Timestamp) -> sqlx::
     let ids: Vec<_> = kept.iter().map(|ban| ban.id).collect();
     let mut hosts = bans::hosts_of(store, &ids, HOSTS).await?;
     let mut vetoes: BTreeMap<IpNet, Vec<Vetoed>> = BTreeMap::new();
-    for (net, host, why) in held::vetoes(store).await? {
+    for (net, host, why) in held::vetoes(store.read()).await? {
         vetoes.entry(net).or_default().push(Vetoed { host, why });
     }
     let whole = |ban: Kept| {
@@ -195,9 +198,17 @@ pub(super) async fn shown(store: &Store, asked: Asked, now: Timestamp) -> sqlx::
 
 async fn list(
     State(room): State<Room>,
-    Query(asked): Query<Asked>,
+    Parameters(asked): Parameters<Asked>,
 ) -> Result<Json<Value>, Problem> {
+    let host = asked.host.clone();
     let bans = shown(&room.store, asked, clock::now()).await?;
+    // One that was revoked may have decided some.
+    if let Some(host) = host.filter(|_| bans.is_empty())
+        && !(room.hosts)(&room.store).await?.contains(&host)
+    {
+        let host = Foreign::from(&*host);
+        return Err(Problem::missing(format!("there is no host {host}")));
+    }
     Ok(Json(json!({ "bans": bans })))
 }
 
@@ -227,7 +238,7 @@ struct Wish {
 async fn add(
     State(room): State<Room>,
     who: Who,
-    Json(wish): Json<Wish>,
+    Body(wish): Body<Wish>,
 ) -> Result<Json<Value>, Problem> {
     let now = clock::now();
     let new = NewBan {
@@ -243,14 +254,19 @@ async fn add(
         .await?
         .map_err(refused)?;
     room.spread.changed();
-    Ok(Json(json!({ "net": net.to_string(), "until": until })))
+    let open = held::without_enforcer(&room.store).await?;
+    Ok(Json(
+        json!({ "net": net.to_string(), "until": until, "open": open }),
+    ))
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Lifting {
+struct Lift {
     net: Addresses,
     reason: String,
+    #[serde(default)]
+    even_so: bool,
     /// For whom root asks.
     author: Option<String>,
 }
@@ -258,10 +274,15 @@ struct Lifting {
 async fn lift(
     State(room): State<Room>,
     who: Who,
-    Json(wish): Json<Lifting>,
+    Body(wish): Body<Lift>,
 ) -> Result<Json<Value>, Problem> {
-    let by = (&*author(who, wish.author), &*wish.reason);
-    let lifted = people::lift(&room.store, wish.net.0, by, clock::now()).await?;
+    let lifting = Lifting {
+        net: wish.net.0,
+        reason: wish.reason,
+        even_so: wish.even_so,
+    };
+    let author = author(who, wish.author);
+    let lifted = people::lift(&room.store, lifting, &author, clock::now()).await?;
     let lifted = lifted.map_err(refused)?;
     room.spread.changed();
     let lifted: Vec<_> = lifted.iter().map(ToString::to_string).collect();
@@ -280,7 +301,7 @@ struct Pin {
 async fn pin(
     State(room): State<Room>,
     who: Who,
-    Json(wish): Json<Pin>,
+    Body(wish): Body<Pin>,
 ) -> Result<Json<Value>, Problem> {
     let now = clock::now();
     let until = wish.until.after(now);

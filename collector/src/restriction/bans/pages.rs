@@ -10,10 +10,11 @@ use watchward_daemon::config::Live;
 use watchward_protocol::restriction::Veto;
 
 use super::api::{Asked, Room, Shown, shown};
-use super::wish::{NewBan, Unfit};
+use super::wish::{Lifting, NewBan, Unfit};
 use super::{Spread, people};
 use crate::asked::{Addresses, Moment};
 use crate::people::Needs;
+use crate::restriction::Names;
 use crate::restriction::policy::Policy;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Pages, Visitor, page, see};
@@ -22,7 +23,7 @@ use crate::web::{Answer, Frame, Pages, Visitor, page, see};
 const MOST: u32 = 500;
 
 /// The page, and its entry in the navigation.
-pub fn pages(store: Store, policy: Live<Policy>, spread: Spread) -> Pages {
+pub fn pages(store: Store, policy: Live<Policy>, spread: Spread, hosts: Names) -> Pages {
     Pages::new()
         .entry("/bans", "Bans")
         .get("/bans", Needs::See, list)
@@ -33,6 +34,7 @@ pub fn pages(store: Store, policy: Live<Policy>, spread: Spread) -> Pages {
             store,
             policy,
             spread,
+            hosts,
         })
 }
 
@@ -107,9 +109,14 @@ async fn add(State(room): State<Room>, visitor: Visitor, Form(typed): Form<Typed
 
 /// `POST /bans/lift`.
 async fn lift(State(room): State<Room>, visitor: Visitor, Form(typed): Form<Typed>) -> Answer {
-    let by = (visitor.session.name.as_str(), typed.reason.as_str());
-    let lifted = match net(&typed) {
-        Ok(net) => people::lift(&room.store, net, by, visitor.now).await?,
+    let author = &visitor.session.name;
+    let wish = |net| Lifting {
+        net,
+        reason: typed.reason.clone(),
+        even_so: !typed.even_so.is_empty(),
+    };
+    let lifted = match net(&typed).map(wish) {
+        Ok(wish) => people::lift(&room.store, wish, author, visitor.now).await?,
         Err(unfit) => Err(unfit),
     };
     match lifted {
@@ -163,7 +170,8 @@ fn net(typed: &Typed) -> Result<ipnet::IpNet, Unfit> {
 }
 
 fn until(typed: &Typed, visitor: &Visitor) -> Result<watchward_protocol::time::Timestamp, Unfit> {
-    const EXPECTED: &str = "say a span such as 2h or 3d, or a moment such as 2026-11-21T08:00:00Z";
+    const EXPECTED: &str = "say a span such as 2h or 3d, a day such as 2026-11-21, or a moment such as \
+         2026-11-21T08:00:00Z";
     let moment = Moment::try_from(typed.until.trim().to_owned());
     let moment = moment.map_err(|_| Unfit(EXPECTED.to_owned()))?;
     Ok(moment.after(visitor.now))

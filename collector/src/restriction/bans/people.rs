@@ -7,7 +7,7 @@ use watchward_protocol::restriction::bucket;
 use watchward_protocol::time::Timestamp;
 
 use super::judge;
-use super::wish::{self, NewBan, Unfit};
+use super::wish::{self, Lifting, NewBan, Unfit};
 use crate::restriction::networks::{Networks, canonical};
 use crate::restriction::rows::ban::{self, Row};
 use crate::restriction::rows::bans;
@@ -63,18 +63,22 @@ pub(super) async fn add(
 /// The database's; inside, why that cannot be.
 pub(super) async fn lift(
     store: &Store,
-    whom: IpNet,
-    (author, reason): (&str, &str),
+    wish: Lifting,
+    author: &str,
     now: Timestamp,
 ) -> sqlx::Result<Result<Vec<IpNet>, Unfit>> {
-    let typed = whom;
-    let wish = wish::whole(whom).and_then(|whom| Ok((whom, wish::reason(reason)?)));
-    let (whom, reason) = match wish {
+    let typed = wish.net;
+    let wish = match wish.fit() {
         Ok(wish) => wish,
         Err(unfit) => return Ok(Err(unfit)),
     };
+    let (whom, reason) = (wish.net, &*wish.reason);
     let mut tx = store.begin().await?;
-    let ended = bans::end(&mut tx, &whom, (author, &reason), now).await?;
+    let ended = bans::end(&mut tx, &whom, (author, reason), now).await?;
+    if let Err(unfit) = wish.may_end(&ended) {
+        tx.rollback().await?;
+        return Ok(Err(unfit));
+    }
     let mut told = ended.clone();
     // A host may hold what the collector has not heard of yet.
     told.extend([whom, canonical(typed)]);

@@ -62,10 +62,7 @@ impl NewBan {
         self.reason = reason(&self.reason)?;
         end(self.until, now)?;
         let net = &self.net;
-        let (wide, widest) = match net {
-            IpNet::V4(_) => (WIDE.0, WIDEST.0),
-            IpNet::V6(_) => (WIDE.1, WIDEST.1),
-        };
+        let (wide, widest) = (of_family(WIDE, net), of_family(WIDEST, net));
         if net.prefix_len() < widest {
             return refuse(format!(
                 "{net}: what is wider than /{widest} is never shut out"
@@ -95,6 +92,51 @@ impl NewBan {
         refuse(format!(
             "{net} {but}: if it is meant so, say `--even-so`, or tick that on the page"
         ))
+    }
+}
+
+/// Somebody whom a person wants to have let in again everywhere.
+#[derive(Clone, Debug)]
+pub(super) struct Lifting {
+    /// Whom.
+    pub(super) net: IpNet,
+    /// Why the ban was wrong.
+    pub(super) reason: String,
+    /// Also very many at once.
+    pub(super) even_so: bool,
+}
+
+impl Lifting {
+    /// As it is to be done.
+    pub(super) fn fit(self) -> Result<Self, Unfit> {
+        Ok(Self {
+            net: whole(self.net)?,
+            reason: reason(&self.reason)?,
+            ..self
+        })
+    }
+
+    /// Whether it needs no second thought to end these bans.
+    pub(super) fn may_end(&self, bans: &[IpNet]) -> Result<(), Unfit> {
+        let (net, wide) = (&self.net, of_family(WIDE, &self.net));
+        let others = bans.iter().filter(|ban| *ban != net).count();
+        if self.even_so || net.prefix_len() >= wide || others == 0 {
+            return Ok(());
+        }
+        let what = match bans.len() {
+            1 => "that ends a ban of somebody in it".to_owned(),
+            bans => format!("that ends {bans} bans"),
+        };
+        refuse(format!(
+            "{net} is wider than /{wide}, and {what}: if it is meant so, say `--even-so`"
+        ))
+    }
+}
+
+fn of_family((four, six): (u8, u8), net: &IpNet) -> u8 {
+    match net {
+        IpNet::V4(_) => four,
+        IpNet::V6(_) => six,
     }
 }
 

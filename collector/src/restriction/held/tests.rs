@@ -120,7 +120,7 @@ async fn the_last_word_of_a_host_is_kept_with_what_it_vetoes() {
             (held.gates[0].turned_away, held.gates[0].mode),
             (12, Mode::Enforce)
         );
-        let vetoes = held::vetoes(&store).await.unwrap();
+        let vetoes = held::vetoes(store.read()).await.unwrap();
         assert_eq!(
             vetoes,
             [(

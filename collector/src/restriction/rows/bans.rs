@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::restriction::{Ban, Bans, Lift, MOST_BANS, bucket};
 use watchward_protocol::time::Timestamp;
@@ -112,6 +112,34 @@ pub(in crate::restriction) async fn count(store: &Store, now: Timestamp) -> sqlx
     .bind(now.as_micros())
     .fetch_one(store.read())
     .await
+}
+
+/// The ban that shuts all of this network out since the longest time.
+pub(in crate::restriction) async fn around(
+    tx: &mut Tx,
+    whom: &IpNet,
+    now: Timestamp,
+) -> sqlx::Result<Option<Kept>> {
+    let (low, high) = range(whom);
+    let sql = format!(
+        "{SELECT} WHERE holds = 1 AND until > $1 AND net <= $2 AND high >= $3 \
+         ORDER BY CASE WHEN unspread IS NULL THEN 0 ELSE 1 END, decided_at LIMIT 1"
+    );
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(now.as_micros())
+        .bind(low.to_vec())
+        .bind(high.to_vec())
+        .fetch_optional(&mut **tx)
+        .await?;
+    row.as_ref().map(kept).transpose()
+}
+
+/// How many hosts decided this ban.
+pub(in crate::restriction) async fn count_hosts(tx: &mut Tx, ban: i64) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT COUNT(*) FROM restriction_ban_host WHERE ban = $1")
+        .bind(ban)
+        .fetch_one(&mut **tx)
+        .await
 }
 
 /// Ends the bans that hold and meet this network; says which those were.

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{Any, Executor, Row};
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::restriction::{Holding, Mode, Phase, Probed, Reached, Transport, Veto};
 use watchward_protocol::time::Timestamp;
@@ -186,12 +186,25 @@ fn held(row: &AnyRow) -> sqlx::Result<Held> {
     })
 }
 
+/// How many hosts have an enforcer.
+pub(in crate::restriction) async fn count_enforcers(tx: &mut Tx) -> sqlx::Result<i64> {
+    let sql = "SELECT COUNT(*) FROM restriction_host WHERE at IS NOT NULL AND enforcer IS NOT NULL";
+    sqlx::query_scalar(sql).fetch_one(&mut **tx).await
+}
+
+/// The names of the hosts that hold no ban because they have no enforcer, in order.
+pub(in crate::restriction) async fn without_enforcer(store: &Store) -> sqlx::Result<Vec<String>> {
+    let sql = "SELECT host_name FROM restriction_host WHERE at IS NOT NULL AND enforcer IS NULL \
+        ORDER BY host_name";
+    sqlx::query_scalar(sql).fetch_all(store.read()).await
+}
+
 /// What hosts will not do: the network, and the host's name.
 pub(in crate::restriction) async fn vetoes(
-    store: &Store,
+    database: impl Executor<'_, Database = Any>,
 ) -> sqlx::Result<Vec<(IpNet, String, Veto)>> {
     let sql = "SELECT host_name, vetoed FROM restriction_host WHERE vetoed <> '[]'";
-    let rows: Vec<(String, String)> = sqlx::query_as(sql).fetch_all(store.read()).await?;
+    let rows: Vec<(String, String)> = sqlx::query_as(sql).fetch_all(database).await?;
     let mut all = Vec::new();
     for (host, vetoed) in rows {
         let vetoed: Vec<(String, Veto)> = read(vetoed)?;

@@ -10,7 +10,7 @@ use watchward_protocol::record::{Epoch, Lane};
 use watchward_protocol::restriction::{Banned, News, Restriction};
 
 use super::api::{Asked, shown};
-use super::wish::NewBan;
+use super::wish::{Lifting, NewBan};
 use super::*;
 use crate::alerting;
 use crate::intake::{Buckets, Heard, Host};
@@ -119,6 +119,14 @@ fn wish(whom: &str, until: Timestamp) -> NewBan {
     }
 }
 
+fn lifting(net: IpNet) -> Lifting {
+    Lifting {
+        net,
+        reason: "it was us".to_owned(),
+        even_so: false,
+    }
+}
+
 async fn decide(store: &Store, new: NewBan, now: Timestamp) -> Result<IpNet, String> {
     let policy = policy();
     let done = people::add(store, new, ("ada", &policy.networks), now).await;
@@ -172,8 +180,7 @@ async fn who_comes_again_is_shut_out_longer_unless_the_ban_before_was_lifted() {
             ordered(&orders(&store, at(4000)).await),
             [(whom.to_owned(), 4000 + 4 * 3600)]
         );
-        let by = ("ada", "it was us");
-        let ended = people::lift(&store, net(whom), by, at(5000))
+        let ended = people::lift(&store, lifting(net(whom)), "ada", at(5000))
             .await
             .unwrap()
             .unwrap();
@@ -216,9 +223,8 @@ async fn of_a_customer_with_several_networks_all_are_shut_out() {
             nets,
             ["2001:db9:1:200::/56", single[0], single[1], single[2]]
         );
-        let by = ("ada", "it was us");
         let from = net("2001:db9:1:202::1/128");
-        let ended = people::lift(&store, from, by, at(2))
+        let ended = people::lift(&store, lifting(from), "ada", at(2))
             .await
             .unwrap()
             .unwrap();
@@ -292,5 +298,34 @@ async fn of_two_collectors_on_one_database_each_hears_of_the_others_bans() {
         tell(&store, &[banned(2, 0, "203.0.113.7/32")], at(0)).await;
         spread.look(&store, at(0)).await.unwrap();
         assert_eq!(ordered(&bans.now()).len(), 200);
+    }
+}
+
+#[tokio::test]
+async fn very_many_are_let_in_again_only_when_that_is_meant() {
+    for store in stores().await {
+        let all = ["203.0.113.7/32", "198.51.100.7/32"];
+        let heard: Vec<_> = all.iter().map(|whom| banned(1, 0, whom)).collect();
+        tell(&store, &heard, at(0)).await;
+        let lift = async |wish: Lifting| people::lift(&store, wish, "ada", at(1)).await.unwrap();
+        let everybody = lifting(net("0.0.0.0/0"));
+        let refused = lift(everybody.clone()).await.unwrap_err().to_string();
+        let expected = "0.0.0.0/0 is wider than /24, and that ends 2 bans: \
+            if it is meant so, say `--even-so`";
+        assert_eq!(refused, expected);
+        let now = orders(&store, at(1)).await;
+        assert_eq!((ordered(&now).len(), lifted(&now).len()), (2, 0));
+        let meant = Lifting {
+            even_so: true,
+            ..everybody
+        };
+        assert_eq!(lift(meant).await.unwrap().len(), 2);
+        let wide = wish("203.0.112.0/23", at(900));
+        let even_so = true;
+        decide(&store, NewBan { even_so, ..wide }, at(1))
+            .await
+            .unwrap();
+        let one = lift(lifting(net("203.0.112.0/23"))).await.unwrap();
+        assert_eq!(one.len(), 1, "just the one that was named");
     }
 }

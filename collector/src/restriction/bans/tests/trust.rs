@@ -107,12 +107,51 @@ async fn a_neighbour_of_a_host_of_ours_is_shut_out_everywhere_and_alone() {
         let all = list(&store, at(0)).await;
         let whole = all.iter().find(|ban| ban.net == "2001:db9::/64").unwrap();
         assert_eq!(whole.unspread.as_deref(), Some("it is the host web-1"));
-        let by = ("ada", "it was us");
         let typed = net("2001:db9::66/128");
-        let ended = people::lift(&store, typed, by, at(2))
+        let ended = people::lift(&store, lifting(typed), "ada", at(2))
             .await
             .unwrap()
             .unwrap();
         assert_eq!(ended.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn since_when_somebody_is_shut_out_and_of_how_many_hosts_can_be_asked() {
+    for store in stores().await {
+        let holding = |host: u8, vetoed: &[&str]| {
+            let vetoed = vetoed
+                .iter()
+                .map(|it| watchward_protocol::restriction::Vetoed {
+                    net: net(it),
+                    why: watchward_protocol::restriction::Veto::Guard,
+                });
+            let mut heard = banned(host, 0, "203.0.113.7/32");
+            heard.report.news = News::Holding(watchward_protocol::restriction::Holding {
+                enforcer: (host < 4).then(|| "1.0.0".to_owned()),
+                vetoed: vetoed.collect(),
+                ..Default::default()
+            });
+            heard
+        };
+        let whom = "203.0.113.7/32";
+        let mut all: Vec<_> = (1..=4).map(|host| holding(host, &[])).collect();
+        all.push(holding(2, &[whom]));
+        all.extend([banned(1, 30, whom), banned(3, 40, "192.0.2.7/32")]);
+        tell(&store, &all, at(60)).await;
+        let asked = async |whom: &str, now| {
+            let mut tx = store.begin().await.unwrap();
+            let out = shut_out(&mut tx, net(whom), now).await.unwrap();
+            tx.rollback().await.unwrap();
+            out.map(|out| (out.since, out.hosts))
+        };
+        assert_eq!(
+            asked(whom, at(61)).await,
+            Some((at(30), 2)),
+            "one of three will not"
+        );
+        assert_eq!(asked("192.0.2.7/32", at(61)).await, Some((at(40), 1)));
+        assert_eq!(asked("203.0.113.8/32", at(61)).await, None);
+        assert_eq!(asked(whom, at(7200)).await, None, "it is over");
     }
 }
