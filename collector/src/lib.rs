@@ -189,6 +189,9 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown, errands: watch::Sender<Arc<
             tasks.stop(),
         ),
     );
+    let asking = (shown.questions, hosts::names as _);
+    let asking = keys::ask_daily(store.clone(), asking, bell.clone(), tasks.stop());
+    tasks.start("proof", asking);
     let spread = rooms.spread.clone().run(store.clone(), tasks.stop());
     tasks.start("bans", spread);
     let rules = (rooms.rules.clone(), rooms.restriction.clone());

@@ -50,6 +50,24 @@ pub(crate) enum KeyCommand {
         #[arg(long)]
         doors: bool,
     },
+    /// Say that a key should open nothing any more: every host is asked about it every day
+    Retire {
+        /// The file with the public key, such as id_ed25519.pub; - reads it from the input
+        key: PathBuf,
+        /// Why, for whoever reads it later
+        #[arg(long)]
+        reason: String,
+        /// List also the doors that refuse it
+        #[arg(long)]
+        doors: bool,
+    },
+    /// The keys that should open nothing any more, and whether they do
+    Retired,
+    /// Say that a retired key may open something again
+    Reinstate {
+        /// The key, such as SHA256:...
+        fingerprint: String,
+    },
     /// Say that something new is right, which ends its incident
     Accept {
         /// The key, such as SHA256:...; for what has none, the file that it stands in, or the program

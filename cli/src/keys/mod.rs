@@ -23,6 +23,13 @@ pub(crate) async fn run(
         Some(KeyCommand::Prove { key, host, doors }) => {
             proof::run(collector, (&key, host, doors), screen).await
         }
+        Some(KeyCommand::Retire { key, reason, doors }) => {
+            proof::retire(collector, (&key, &reason, doors), screen).await
+        }
+        Some(KeyCommand::Retired) => proof::retired(collector, screen).await,
+        Some(KeyCommand::Reinstate { fingerprint }) => {
+            proof::reinstate(collector, &fingerprint, screen).await
+        }
         Some(KeyCommand::Accept { key, host, account }) => {
             let wanted = json!({"key": key, "host": host, "account": account});
             accept(collector, &wanted, screen).await

@@ -1,4 +1,4 @@
-//! `watchward keys prove`: whether any account of any host still takes a key.
+//! `watchward keys prove`, `retire`, `retired`: whether any account of any host still takes a key.
 
 use std::io::Read;
 use std::path::Path;
@@ -20,9 +20,104 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let wanted = json!({"key": read(key)?, "host": host});
     let answer: Value = collector.post("/v1/keys/prove", &wanted).await?;
-    let proven = Row::of(&answer);
+    judge(&answer, doors, screen)
+}
+
+pub(super) async fn retire(
+    collector: &Client,
+    (key, reason, doors): (&Path, &str, bool),
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let wanted = json!({"key": read(key)?, "reason": reason});
+    let answer: Value = collector.post("/v1/keys/retire", &wanted).await?;
+    if !screen.is_for_programs() {
+        screen.line("The key is retired: every host is asked about it every day from now on.\n")?;
+    }
+    judge(&answer, doors, screen)
+}
+
+pub(super) async fn reinstate(
+    collector: &Client,
+    fingerprint: &str,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let wanted = json!({"fingerprint": fingerprint});
+    let answer: Value = collector.post("/v1/keys/reinstate", &wanted).await?;
+    if screen.is_for_programs() {
+        return Ok(screen.json(&answer)?);
+    }
+    let name = safe(fingerprint);
+    Ok(screen.line(&format!(
+        "{name} may open something again; nobody asks about it."
+    ))?)
+}
+
+/// Lists the retired keys; an error, if one of them opens something.
+pub(super) async fn retired(collector: &Client, screen: &mut Screen) -> anyhow::Result<()> {
+    let answer: Value = collector.fetch("/v1/keys/retired", &[]).await?;
+    if screen.is_for_programs() {
+        return Ok(screen.json(&answer)?);
+    }
+    let rows: Vec<_> = Row::all(&answer).map(line).collect();
+    if rows.is_empty() {
+        return Ok(screen.line("No key is retired: `watchward keys retire FILE.pub --reason ...`")?);
+    }
+    screen.table(
+        [
+            "KEY",
+            "RETIRED",
+            "HOSTS",
+            "DOORS",
+            "REFUSE IT",
+            "OPENS",
+            "ASKED",
+            "REASON",
+        ],
+        &rows,
+    )?;
+    let sum = |name| {
+        let numbers = Row::all(&answer).filter_map(|key| key.number(name));
+        usize::try_from(numbers.sum::<i64>()).unwrap_or_default()
+    };
+    let opens: usize = Row::all(&answer).map(|key| key.list("opens").count()).sum();
+    let untold = sum("doors").saturating_sub(sum("refused") + opens);
+    let keys = counted(rows.len(), "retired key");
+    let doors = counted(sum("doors"), "door");
+    screen.line("")?;
+    Ok(match (opens, untold) {
+        (0, 0) => screen.line(&format!("{keys}, {doors}, none opens."))?,
+        (0, untold) => screen.line(&format!(
+            "{keys}, {doors}: none is known to open; of {untold} it cannot be told."
+        ))?,
+        (opens, _) => bail!("{keys}, {doors}: {opens} open"),
+    })
+}
+
+fn line(key: Row<'_>) -> [String; 8] {
+    let number = |name| key.number(name).unwrap_or_default().to_string();
+    let opens = key.list("opens");
+    let opens = opens.map(|door| format!("{}@{}", door.cell("account"), door.cell("host")));
+    let opens: Vec<_> = opens.collect();
+    [
+        key.cell("fingerprint"),
+        key.moment("at"),
+        number("hosts"),
+        number("doors"),
+        number("refused"),
+        match opens.is_empty() {
+            true => "-".to_owned(),
+            false => opens.join(" "),
+        },
+        key.moment("asked_at"),
+        key.cell("reason"),
+    ]
+}
+
+/// Shows what was said; an error, unless every door refuses it.
+fn judge(answer: &Value, doors: bool, screen: &mut Screen) -> anyhow::Result<()> {
+    let proven = Row::of(answer);
     let [opens, untold] = if screen.is_for_programs() {
-        screen.json(&answer)?;
+        screen.json(answer)?;
         [
             with(proven, "accepted").len(),
             with(proven, "unknown").len(),

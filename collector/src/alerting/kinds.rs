@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 32] = [
+const KINDS: [Kind; 33] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -51,6 +51,11 @@ const KINDS: [Kind; 32] = [
     ("keys.new", "new key", "new keys"),
     ("keys.new-trust", "new trust", "new trusts"),
     ("keys.overdue", "key overdue", "keys overdue"),
+    (
+        "keys.retired",
+        "retired key that opens something",
+        "retired keys that open something",
+    ),
     (
         "keys.unlisted",
         "login by unlisted key",

@@ -37,7 +37,7 @@ pub use api::{Shown, routes};
 pub use live::{Seen, after, last};
 pub use pages::pages;
 pub use policy::{Exception, Fingerprint, Policy, Strength};
-pub use proof::routes as proof_routes;
+pub use proof::{routes as proof_routes, run as ask_daily};
 pub use reading::{Change, Counts, Listed, State, Wanted, counts, list, places};
 pub use rows::deed::deeds;
 pub use rows::{DEADLINES, SCHEMA};

@@ -13,6 +13,7 @@ use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::policy::Policy;
+use super::proof::{self, ShownRetired};
 use super::reading::{self, Counts, Listed, State, Wanted};
 use super::{Accept, accept};
 use crate::alerting::Bell;
@@ -39,6 +40,7 @@ pub fn pages(store: Store, policy: Live<Policy>, bell: Bell) -> Pages {
         .entry("/keys", "Keys")
         .get("/keys", Needs::See, list)
         .get("/keys/one", Needs::See, one)
+        .get("/keys/retired", Needs::See, retired)
         .post("/keys/accept", Needs::Accept, accepted)
         .overview(Needs::See, move |visitor| {
             overview(for_overview.clone(), visitor)
@@ -187,6 +189,20 @@ async fn one(Shared(has): Shared<Has>, Query(which): Query<Which>, visitor: Visi
         frame: visitor.frame(format!("Key {}", which.fingerprint)),
         places: places.collect(),
         fingerprint: which.fingerprint,
+    })
+}
+
+#[derive(Template)]
+#[template(path = "keys/retired.html")]
+struct RetiredKeys {
+    frame: Frame,
+    keys: Vec<ShownRetired>,
+}
+
+async fn retired(Shared(has): Shared<Has>, visitor: Visitor) -> Answer {
+    page(&RetiredKeys {
+        frame: visitor.frame("Retired keys"),
+        keys: proof::list(&has.store).await?,
     })
 }
 

@@ -75,6 +75,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
             store.clone(),
             questions.clone(),
             hosts::names,
+            bell.clone(),
         ))
         .merge(ruling::routes(ruling.clone()))
         .merge(live::routes(store.clone(), stop))

@@ -1,32 +1,43 @@
 //! What the operator's command asks of doors, as JSON.
 
-use axum::extract::State;
-use axum::routing::post;
-use axum::{Json, Router};
-use futures_util::future::BoxFuture;
+use std::collections::HashMap;
+
+use axum::extract::{ConnectInfo, State};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_protocol::proof::{Control, Door, Said};
 use watchward_protocol::time::Timestamp;
 
 use super::offered::Offered;
+use super::retired::{self, Hosts, Opens, Retired};
 use super::{Heard, ask};
+use crate::alerting::Bell;
 use crate::intake::Questions;
+use crate::keys::rows::retired as rows;
 use crate::store::Store;
-use crate::web::Problem;
+use crate::web::{Caller, Problem};
 
-/// Lists the hosts there are, by name.
-type Hosts = fn(&Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>>;
+/// The longest reason, in bytes.
+const LONGEST_REASON: usize = 500;
 
 /// `POST /v1/keys/prove` with `{"key": "ssh-ed25519 AAAA...", "host": ...}`: whether any account still
-/// takes this key. It is asked when this is called, and nothing is kept.
-pub fn routes(store: Store, questions: Questions, hosts: Hosts) -> Router {
+/// takes this key. It is asked when this is called, and nothing is kept. `POST /v1/keys/retire` with
+/// `{"key": ..., "reason": ...}` asks likewise, keeps what was said, and has it asked every day from then
+/// on; `POST /v1/keys/reinstate` with `{"fingerprint": ...}` ends that; `GET /v1/keys/retired`: those keys,
+/// and what was said last.
+pub fn routes(store: Store, questions: Questions, hosts: Hosts, bell: Bell) -> Router {
     Router::new()
         .route("/v1/keys/prove", post(prove))
+        .route("/v1/keys/retire", post(retire))
+        .route("/v1/keys/reinstate", post(reinstate))
+        .route("/v1/keys/retired", get(all))
         .with_state(Room {
             store,
             questions,
             hosts,
+            bell,
         })
 }
 
@@ -35,6 +46,7 @@ struct Room {
     store: Store,
     questions: Questions,
     hosts: Hosts,
+    bell: Bell,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,19 +98,161 @@ async fn prove(
         }
     }
     let heard = ask(&room.questions, hosts, &key).await;
-    let mut proven = Proven {
-        key,
-        at: clock::now(),
-        doors: Vec::new(),
-        troubles: Vec::new(),
-    };
-    for one in heard {
-        proven.add(one);
+    Ok(Json(Proven::new(key, clock::now(), heard)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Retire {
+    key: String,
+    reason: String,
+}
+
+/// Who asks, as the kernel says.
+type Who = Option<Extension<ConnectInfo<Caller>>>;
+
+async fn retire(
+    State(room): State<Room>,
+    who: Who,
+    Json(wanted): Json<Retire>,
+) -> Result<Json<Proven>, Problem> {
+    let key = Offered::read(&wanted.key).map_err(Problem::refused)?;
+    let certificate = "a certificate is not retired: retire the key that it is for";
+    let fingerprint = key.fingerprint.clone();
+    let fingerprint = fingerprint.ok_or_else(|| Problem::refused(certificate))?;
+    let reason = wanted.reason.trim();
+    if reason.is_empty() || reason.len() > LONGEST_REASON {
+        return Err(Problem::refused("a reason is needed, of 500 bytes at most"));
     }
-    Ok(Json(proven))
+    let author = who.map(|Extension(ConnectInfo(caller))| caller.name());
+    let retired = Retired {
+        fingerprint: fingerprint.clone(),
+        kind: key.kind.clone(),
+        wire: key.wire.clone(),
+        reason: plain(reason),
+        author: author.unwrap_or_else(|| "unknown".to_owned()),
+        at: clock::now(),
+    };
+    let mut tx = room.store.begin().await?;
+    rows::retire(&mut tx, &retired).await?;
+    tx.commit().await?;
+    let hosts = (room.hosts)(&room.store).await?;
+    let heard = ask(&room.questions, hosts, &key).await;
+    let now = clock::now();
+    retired::keep(&room.store, &fingerprint, &heard, now).await?;
+    room.bell.ring();
+    Ok(Json(Proven::new(key, now, heard)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reinstate {
+    fingerprint: String,
+}
+
+async fn reinstate(
+    State(room): State<Room>,
+    Json(wanted): Json<Reinstate>,
+) -> Result<Json<Reinstated>, Problem> {
+    let fingerprint = wanted.fingerprint;
+    let mut tx = room.store.begin().await?;
+    if !rows::reinstate(&mut tx, &fingerprint).await? {
+        let why = format!("no key {} is retired", plain(&fingerprint));
+        return Err(Problem::missing(why));
+    }
+    retired::judge(&mut tx, &fingerprint, clock::now()).await?;
+    tx.commit().await?;
+    room.bell.ring();
+    Ok(Json(Reinstated { fingerprint }))
+}
+
+#[derive(Debug, Serialize)]
+struct Reinstated {
+    fingerprint: String,
+}
+
+/// A retired key as it is shown, with what hosts said last. Safe for a terminal.
+#[derive(Debug, Serialize)]
+pub(in crate::keys) struct ShownRetired {
+    pub(in crate::keys) fingerprint: String,
+    pub(in crate::keys) kind: String,
+    pub(in crate::keys) reason: String,
+    pub(in crate::keys) author: String,
+    pub(in crate::keys) at: Timestamp,
+    /// How many hosts have said something, and the oldest of these answers.
+    pub(in crate::keys) hosts: usize,
+    pub(in crate::keys) asked_at: Option<Timestamp>,
+    pub(in crate::keys) doors: usize,
+    pub(in crate::keys) refused: usize,
+    pub(in crate::keys) controlled: usize,
+    pub(in crate::keys) opens: Vec<OpensAt>,
+}
+
+#[derive(Debug, Serialize)]
+pub(in crate::keys) struct OpensAt {
+    pub(in crate::keys) host: String,
+    #[serde(flatten)]
+    pub(in crate::keys) door: Opens,
+}
+
+async fn all(State(room): State<Room>) -> Result<Json<Vec<ShownRetired>>, Problem> {
+    Ok(Json(list(&room.store).await?))
+}
+
+/// Every retired key, the newest first.
+pub(in crate::keys) async fn list(store: &Store) -> sqlx::Result<Vec<ShownRetired>> {
+    let mut said: HashMap<String, Vec<retired::Proven>> = HashMap::new();
+    for (fingerprint, proven) in rows::proven(store).await? {
+        said.entry(fingerprint).or_default().push(proven);
+    }
+    let keys = rows::retired(store).await?.into_iter();
+    let shown = |key: Retired| {
+        let said = said.remove(&key.fingerprint).unwrap_or_default();
+        ShownRetired::new(key, said)
+    };
+    Ok(keys.map(shown).collect())
+}
+
+impl ShownRetired {
+    fn new(key: Retired, said: Vec<retired::Proven>) -> Self {
+        let opens = |one: &retired::Proven| {
+            let host = one.host.clone();
+            let doors = one.accepted.clone().into_iter();
+            doors
+                .map(move |door| OpensAt {
+                    host: host.clone(),
+                    door,
+                })
+                .collect::<Vec<_>>()
+        };
+        Self {
+            fingerprint: key.fingerprint,
+            kind: key.kind,
+            reason: key.reason,
+            author: key.author,
+            at: key.at,
+            hosts: said.len(),
+            asked_at: said.iter().map(|one| one.at).min(),
+            doors: said.iter().map(|one| one.doors).sum(),
+            refused: said.iter().map(|one| one.refused).sum(),
+            controlled: said.iter().map(|one| one.controlled).sum(),
+            opens: said.iter().flat_map(opens).collect(),
+        }
+    }
 }
 
 impl Proven {
+    fn new(key: Offered, at: Timestamp, heard: Vec<Heard>) -> Self {
+        let mut proven = Self {
+            key,
+            at,
+            doors: Vec::new(),
+            troubles: Vec::new(),
+        };
+        heard.into_iter().for_each(|one| proven.add(one));
+        proven
+    }
+
     fn add(&mut self, heard: Heard) {
         let host = heard.host;
         let mut trouble = |why: String| {

@@ -2,6 +2,7 @@
 
 mod api;
 mod offered;
+mod retired;
 
 use futures_util::{StreamExt, stream};
 use watchward_protocol::proof::{Answer, Question};
@@ -11,6 +12,9 @@ use crate::intake::Questions;
 use offered::Offered;
 
 pub use api::routes;
+pub(super) use api::{ShownRetired, list};
+pub use retired::run;
+pub(super) use retired::{Proven, Retired};
 
 /// How many hosts are asked at once.
 const AT_ONCE: usize = 16;

@@ -6,6 +6,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use watchward_protocol::proof::LONGEST_KEY;
 
+use super::Retired;
+
 /// How every key as it is on the wire begins in Base64: with the length of its type's name.
 const BEGIN: &str = "AAAA";
 
@@ -21,6 +23,15 @@ pub(in crate::keys) struct Offered {
 }
 
 impl Offered {
+    /// One that was handed in before.
+    pub(super) fn of(key: &Retired) -> Self {
+        Self {
+            kind: key.kind.clone(),
+            fingerprint: Some(key.fingerprint.clone()),
+            wire: key.wire.clone(),
+        }
+    }
+
     /// Reads the first line that holds a key.
     ///
     /// # Errors

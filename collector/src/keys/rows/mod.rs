@@ -5,6 +5,7 @@ pub(super) mod deed;
 pub(super) mod host;
 pub(super) mod listing;
 pub(super) mod opening;
+pub(super) mod retired;
 pub(super) mod stray;
 pub(super) mod told;
 
@@ -24,7 +25,8 @@ use crate::store::{Deadlines, Schema, Tx};
 /// A `holder` is an account's name, or empty for the host itself. `gone_by` is by the host's clock,
 /// and so are `first_at` and `at` of a holder; all other times are the collector's. `keys_told` says
 /// which openings, stray logins and holders the open incidents are about, `next_at` when a host
-/// is to be judged again by time alone, and `keys_policy` by what all were judged.
+/// is to be judged again by time alone, and `keys_policy` by what all were judged. `keys_proven` is what a
+/// host said last to a key of `keys_retired`.
 pub const SCHEMA: Schema = Schema {
     room: "keys",
     steps: &[
@@ -63,6 +65,13 @@ pub const SCHEMA: Schema = Schema {
             host {bytes} NOT NULL, trouble BIGINT NOT NULL, about {bytes} NOT NULL,
             batch BIGINT NOT NULL, PRIMARY KEY (host, trouble, about))",
         "ALTER TABLE keys_opening ADD COLUMN condition TEXT",
+        "CREATE TABLE keys_retired (
+            id {id}, fingerprint TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, wire {bytes} NOT NULL,
+            reason TEXT NOT NULL, author TEXT NOT NULL, at BIGINT NOT NULL);
+        CREATE TABLE keys_proven (
+            retired BIGINT NOT NULL, host_name TEXT NOT NULL, at BIGINT NOT NULL,
+            doors BIGINT NOT NULL, refused BIGINT NOT NULL, controlled BIGINT NOT NULL,
+            accepted TEXT NOT NULL, trouble TEXT, PRIMARY KEY (retired, host_name))",
     ],
 };
 
@@ -122,6 +131,7 @@ pub(super) async fn forget(tx: &mut Tx, host: HostId) -> sqlx::Result<()> {
             .fetch_all(&mut **tx)
             .await?;
     change::forget(tx, &gone).await?;
+    retired::forget(tx, host.clone()).await?;
     for delete in [
         "DELETE FROM keys_host WHERE host = $1",
         "DELETE FROM keys_holder WHERE host = $1",

@@ -1,0 +1,155 @@
+//! Keys that should open nothing any more, and what each host said to them last.
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use watchward_protocol::time::Timestamp;
+
+use crate::keys::proof::{Proven, Retired};
+use crate::store::value::stamp;
+use crate::store::{Store, Tx};
+
+/// Keeps that a key is retired; says whether it was not yet.
+pub(in crate::keys) async fn retire(tx: &mut Tx, key: &Retired) -> sqlx::Result<bool> {
+    let kept = sqlx::query(
+        "INSERT INTO keys_retired (fingerprint, kind, wire, reason, author, at) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (fingerprint) DO NOTHING",
+    )
+    .bind(key.fingerprint.clone())
+    .bind(key.kind.clone())
+    .bind(key.wire.clone())
+    .bind(key.reason.clone())
+    .bind(key.author.clone())
+    .bind(key.at.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(kept.rows_affected() > 0)
+}
+
+/// Forgets that a key is retired; says whether it was.
+pub(in crate::keys) async fn reinstate(tx: &mut Tx, fingerprint: &str) -> sqlx::Result<bool> {
+    let id: Option<i64> =
+        sqlx::query_scalar("DELETE FROM keys_retired WHERE fingerprint = $1 RETURNING id")
+            .bind(fingerprint.to_owned())
+            .fetch_optional(&mut **tx)
+            .await?;
+    let Some(id) = id else { return Ok(false) };
+    sqlx::query("DELETE FROM keys_proven WHERE retired = $1")
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(true)
+}
+
+/// Keeps what a host said to a key; nothing, if the key is not retired any more.
+pub(in crate::keys) async fn keep(
+    tx: &mut Tx,
+    fingerprint: &str,
+    proven: &Proven,
+) -> sqlx::Result<bool> {
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let accepted = serde_json::to_string(&proven.accepted);
+    let kept = sqlx::query(
+        "INSERT INTO keys_proven \
+         (retired, host_name, at, doors, refused, controlled, accepted, trouble) \
+         SELECT id, $2, $3, $4, $5, $6, $7, $8 FROM keys_retired WHERE fingerprint = $1 \
+         ON CONFLICT (retired, host_name) DO UPDATE SET at = excluded.at, doors = excluded.doors, \
+         refused = excluded.refused, controlled = excluded.controlled, \
+         accepted = excluded.accepted, trouble = excluded.trouble",
+    )
+    .bind(fingerprint.to_owned())
+    .bind(proven.host.clone())
+    .bind(proven.at.as_micros())
+    .bind(number(proven.doors))
+    .bind(number(proven.refused))
+    .bind(number(proven.controlled))
+    .bind(accepted.map_err(|error| sqlx::Error::Encode(error.into()))?)
+    .bind(proven.trouble.clone())
+    .execute(&mut **tx)
+    .await?;
+    Ok(kept.rows_affected() > 0)
+}
+
+/// The retired keys, the newest first.
+pub(in crate::keys) async fn retired(store: &Store) -> sqlx::Result<Vec<Retired>> {
+    let rows = sqlx::query(
+        "SELECT fingerprint, kind, wire, reason, author, at FROM keys_retired ORDER BY id DESC",
+    )
+    .fetch_all(store.read())
+    .await?;
+    let one = |row: &AnyRow| {
+        Ok(Retired {
+            fingerprint: row.try_get("fingerprint")?,
+            kind: row.try_get("kind")?,
+            wire: row.try_get("wire")?,
+            reason: row.try_get("reason")?,
+            author: row.try_get("author")?,
+            at: stamp(row.try_get("at")?),
+        })
+    };
+    rows.iter().map(one).collect()
+}
+
+const PROVEN: &str = "SELECT r.fingerprint, p.host_name, p.at, p.doors, p.refused, p.controlled, \
+    p.accepted, p.trouble FROM keys_proven p JOIN keys_retired r ON r.id = p.retired";
+
+/// What every host said last, each with the fingerprint of the key.
+pub(in crate::keys) async fn proven(store: &Store) -> sqlx::Result<Vec<(String, Proven)>> {
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "{PROVEN} ORDER BY p.host_name"
+    )))
+    .fetch_all(store.read())
+    .await?;
+    rows.iter().map(said).collect()
+}
+
+/// The hosts that a key opens.
+pub(in crate::keys) async fn opens(
+    tx: &mut Tx,
+    fingerprint: &str,
+) -> sqlx::Result<Vec<(String, Proven)>> {
+    let only = "WHERE r.fingerprint = $1 AND p.accepted <> '[]' ORDER BY p.host_name";
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{PROVEN} {only}")))
+        .bind(fingerprint.to_owned())
+        .fetch_all(&mut **tx)
+        .await?;
+    rows.iter().map(said).collect()
+}
+
+fn said(row: &AnyRow) -> sqlx::Result<(String, Proven)> {
+    let number = |column| {
+        let number: i64 = row.try_get(column)?;
+        usize::try_from(number).map_err(|error| sqlx::Error::Decode(error.into()))
+    };
+    let accepted: String = row.try_get("accepted")?;
+    let proven = Proven {
+        host: row.try_get("host_name")?,
+        at: stamp(row.try_get("at")?),
+        doors: number("doors")?,
+        refused: number("refused")?,
+        controlled: number("controlled")?,
+        accepted: serde_json::from_str(&accepted)
+            .map_err(|error| sqlx::Error::Decode(error.into()))?,
+        trouble: row.try_get("trouble")?,
+    };
+    Ok((row.try_get("fingerprint")?, proven))
+}
+
+/// When a host was asked last about any key; for whoever asks again.
+pub(in crate::keys) async fn asked(
+    store: &Store,
+) -> sqlx::Result<std::collections::HashMap<(String, String), Timestamp>> {
+    let all = proven(store).await?.into_iter();
+    Ok(all.map(|(key, said)| ((key, said.host), said.at)).collect())
+}
+
+/// Forgets what a host said, before it is forgotten itself.
+pub(super) async fn forget(tx: &mut Tx, host: Vec<u8>) -> sqlx::Result<()> {
+    sqlx::query(
+        "DELETE FROM keys_proven WHERE host_name IN \
+         (SELECT host_name FROM keys_host WHERE host = $1)",
+    )
+    .bind(host)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
