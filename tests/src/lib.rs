@@ -19,6 +19,7 @@ pub mod programs;
 pub mod ready;
 pub mod root;
 pub mod run;
+pub mod shut_out;
 pub mod site;
 pub mod sms;
 pub mod ssh;

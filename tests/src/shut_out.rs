@@ -9,20 +9,22 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::time::{ClockId, clock_gettime};
-use watchward_tests::host::Host;
-use watchward_tests::wait::until;
+
+use crate::host::Host;
+use crate::wait::until;
 
 type Seen = Arc<(Mutex<HashMap<String, Duration>>, Condvar)>;
 
 /// Watches one host.
-pub(super) struct Watch {
+#[derive(Debug)]
+pub struct Watch {
     seen: Seen,
     monitor: Child,
 }
 
 impl Watch {
     /// From now on.
-    pub(super) fn begin(host: &Host) -> Result<Self> {
+    pub fn begin(host: &Host) -> Result<Self> {
         let mut monitor = host.command(&["nft", "-n", "monitor", "new"])?;
         let mut monitor = monitor
             .stdout(Stdio::piped())
@@ -49,7 +51,7 @@ impl Watch {
     }
 
     /// When an address was shut out; waits for that.
-    pub(super) fn wait_for(&self, address: &str, patience: Duration) -> Result<Option<Duration>> {
+    pub fn wait_for(&self, address: &str, patience: Duration) -> Result<Option<Duration>> {
         let (seen, more) = &*self.seen;
         let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = more.wait_timeout_while(seen, patience, |seen| !seen.contains_key(address));
@@ -87,7 +89,7 @@ fn note(said: impl BufRead, seen: &Seen) {
 }
 
 /// The time by the clock that never jumps.
-pub(super) fn now() -> Duration {
+pub fn now() -> Duration {
     let now = clock_gettime(ClockId::Monotonic);
     Duration::new(
         now.tv_sec.unsigned_abs(),

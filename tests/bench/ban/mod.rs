@@ -3,8 +3,8 @@
 //! Each runs alone on a booted host, as Debian ships it but for reading `/var/log/auth.log`. When a ban
 //! stands is what the kernel itself says (`nft monitor`), the same way for all.
 
+mod fleet;
 mod peers;
-mod watch;
 
 use std::fs::File;
 use std::io::Write;
@@ -15,10 +15,10 @@ use anyhow::{Context, Result};
 use jiff::Zoned;
 use watchward_tests::host::Host;
 use watchward_tests::network::Network;
+use watchward_tests::shut_out::{self, Watch};
 
 use crate::{cpu, say};
 use peers::Peer;
-use watch::Watch;
 
 /// How many attackers come one after the other.
 const ATTACKERS: u8 = 20;
@@ -49,7 +49,7 @@ pub(crate) fn measure(programs: &Path) -> Result<()> {
             .with_context(|| peer.name().to_owned())?;
         row(peer, &host)?;
     }
-    Ok(())
+    fleet::measure()
 }
 
 fn row(peer: Peer, host: &Host) -> Result<()> {
@@ -88,8 +88,8 @@ fn millis(took: Option<Duration>) -> String {
     )
 }
 
-/// Writes what an attacker leaves in the log, behind what others leave; how long it took until they
-/// were shut out, if they were.
+/// Writes what an attacker leaves in a host's log, behind what others leave; how long it took until
+/// they were shut out where that is watched, if they were.
 fn attack(
     host: &Host,
     watch: &Watch,
@@ -99,7 +99,7 @@ fn attack(
 ) -> Result<Option<Duration>> {
     let lines: String = (0..LINES).map(|_| line(attacker, "root")).collect();
     let mut log = File::options().append(true).open(host.outside_path(LOG)?)?;
-    let begun = watch::now();
+    let begun = shut_out::now();
     log.write_all(others)?;
     log.write_all(lines.as_bytes())?;
     let banned = watch.wait_for(attacker, patience)?;
