@@ -10,6 +10,7 @@ pub mod own;
 pub mod proof;
 pub mod reach;
 pub mod restriction;
+mod sockets;
 pub mod spool;
 pub mod uplink;
 pub mod witness;

@@ -141,13 +141,16 @@ fn a_gate_that_somebody_opened_is_seen_by_another_host() -> Result<()> {
     play("probes", settings, |site| {
         let (web, office) = (guarded(site, "web")?, site.boot("office")?);
         let cafe = site.watched("cafe", "")?;
-        let rule = rule(office.address(), "ssh\", \"openvpn", "enforce");
+        let rule = format!(
+            "[restriction.services]\nwireguard = [\"udp/51820\"]\n{}",
+            rule(office.address(), "ssh\", \"wireguard", "enforce")
+        );
         let told_alone = rule.replace("[restriction]\n", "[restriction]\nput_back = false\n");
         apply(site, &told_alone)?;
         until_confirmed(&web, &office)?;
         until("the gate is tried", SOON, || {
             let turned = web.sh("nft list set inet watchward turned4")?;
-            let vpn = turned.contains(&format!("{} . 1194", cafe.address()));
+            let vpn = turned.contains(&format!("{} . 51820", cafe.address()));
             Ok((vpn && counted(&web, &cafe)?).then_some(()))
         })
         .with_context(|| logs(&web))?;

@@ -1,9 +1,7 @@
 //! What waits for connections on this host, as procfs tells it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::fs;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -12,18 +10,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use watchward_daemon::clock;
 use watchward_protocol::restriction::{Listener, News, Restriction, Transport};
 
+use crate::sockets::{Place, places};
+
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(30);
 /// How many are told.
 const MOST: usize = 1024;
-
-/// Where something listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    transport: Transport,
-    address: IpAddr,
-    port: u16,
-}
 
 /// Tells what listens, at the start and whenever it changes, for as long as anybody wants to know.
 pub(super) async fn watch(told: UnboundedSender<Restriction>) {
@@ -32,7 +24,7 @@ pub(super) async fn watch(told: UnboundedSender<Restriction>) {
     let mut known = None;
     loop {
         ticks.tick().await;
-        let places = places();
+        let places = lasting();
         let now: BTreeSet<Place> = places.keys().copied().collect();
         if known.as_ref() == Some(&now) {
             continue;
@@ -60,72 +52,11 @@ fn listeners(places: &BTreeMap<Place, u64>, programs: &HashMap<u64, String>) -> 
     listeners.take(MOST).collect()
 }
 
-/// Where anything listens, with the number of the socket.
-fn places() -> BTreeMap<Place, u64> {
-    let mut places = BTreeMap::new();
-    let passing = passing();
-    for (file, transport) in [
-        ("/proc/self/net/tcp", Transport::Tcp),
-        ("/proc/self/net/tcp6", Transport::Tcp),
-        ("/proc/self/net/udp", Transport::Udp),
-        ("/proc/self/net/udp6", Transport::Udp),
-    ] {
-        // A kernel may have no IPv6.
-        let Ok(open) = File::open(file) else { continue };
-        let lines = BufReader::new(open).lines().skip(1).map_while(Result::ok);
-        let sockets = lines.map_while(|line| socket(&line, transport));
-        for (place, number) in sockets.flatten() {
-            let of_a_client = transport == Transport::Udp && passing.contains(&place.port);
-            if !of_a_client {
-                places.entry(place).or_insert(number);
-            }
-        }
-    }
+/// Where anything listens, but for what clients have for a moment.
+fn lasting() -> BTreeMap<Place, u64> {
+    let (mut places, passing) = (places(), passing());
+    places.retain(|place, _| place.transport == Transport::Tcp || !passing.contains(&place.port));
     places
-}
-
-/// A line of these files. The inner none: it does not listen. The outer: nor does any that follows,
-/// for the kernel tells TCP's listeners first.
-#[expect(clippy::option_option, reason = "the outer one ends the file")]
-fn socket(line: &str, transport: Transport) -> Option<Option<(Place, u64)>> {
-    let mut words = line.split_ascii_whitespace().skip(1);
-    let (Some(local), Some(_remote), Some(state)) = (words.next(), words.next(), words.next())
-    else {
-        return Some(None);
-    };
-    match (transport, state) {
-        (Transport::Tcp, "0A") | (Transport::Udp, "07") => {}
-        (Transport::Tcp, _) => return None,
-        (Transport::Udp, _) => return Some(None),
-    }
-    Some(read(local, transport, words.nth(5)))
-}
-
-fn read(local: &str, transport: Transport, socket: Option<&str>) -> Option<(Place, u64)> {
-    let (address, port) = local.split_once(':')?;
-    let place = Place {
-        transport,
-        address: self::address(address)?,
-        port: u16::from_str_radix(port, 16).ok()?,
-    };
-    Some((place, socket?.parse().ok()?))
-}
-
-/// An address as the kernel writes it: words of 32 bits, each as it lies in memory.
-fn address(text: &str) -> Option<IpAddr> {
-    let word = |at: usize| {
-        let digits = text.get(8 * at..8 * at + 8)?;
-        Some(u32::from_str_radix(digits, 16).ok()?.to_ne_bytes())
-    };
-    if text.len() == 8 {
-        return Some(Ipv4Addr::from(word(0)?).into());
-    }
-    let words = [word(0)?, word(1)?, word(2)?, word(3)?];
-    let mut octets = [0; 16];
-    for (octet, byte) in octets.iter_mut().zip(words.iter().flatten()) {
-        *octet = *byte;
-    }
-    Some(Ipv6Addr::from(octets).to_canonical())
 }
 
 /// The ports that the kernel gives to clients: who asks a name server waits there for an answer.
@@ -179,7 +110,7 @@ mod tests {
         let four = TcpListener::bind("127.0.0.1:0").unwrap();
         let six = TcpListener::bind("[::1]:0").unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let listeners = listeners(&places(), &programs());
+        let listeners = listeners(&lasting(), &programs());
         for listener in [&four, &six] {
             let at = listener.local_addr().unwrap();
             let same = |one: &&Listener| {
@@ -191,17 +122,5 @@ mod tests {
         let port = client.local_addr().unwrap().port();
         let asks = |one: &Listener| one.transport == Transport::Udp && one.port == port;
         assert!(!listeners.iter().any(asks));
-    }
-
-    #[test]
-    fn addresses_are_read_as_the_kernel_writes_them() {
-        assert_eq!(address("0100007F"), Some(Ipv4Addr::LOCALHOST.into()));
-        let mapped = "0000000000000000FFFF0000020200C0";
-        assert_eq!(address(mapped), Some(Ipv4Addr::new(192, 0, 2, 2).into()));
-        assert_eq!(
-            address("B80D0120000000000000000001000000"),
-            Some("2001:db8::1".parse().unwrap())
-        );
-        assert_eq!(address("0100"), None);
     }
 }
