@@ -93,7 +93,7 @@ async fn listed(
     let wanted = Wanted {
         since: since.unwrap_or_default(),
         before: Timestamp::from_micros(i64::MAX),
-        who: asked.who.unwrap_or_default(),
+        who: asked.who.unwrap_or_default().replace('\0', ""),
         limit: asked.limit.unwrap_or(SHOWN).clamp(0, MOST),
     };
     Ok(Json(deeds(&has, asked.kind, &wanted).await?))

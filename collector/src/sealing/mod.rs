@@ -86,6 +86,12 @@ impl Sealing {
         Self([Key::new(&Zeroizing::new(rand::random()))].into())
     }
 
+    /// The master keys of this text.
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Self {
+        Self(key::parse(text).unwrap().into())
+    }
+
     /// Seals the secret of `what`, such as `people.factor 12`: opened as anything else it is broken.
     ///
     /// # Errors

@@ -9,23 +9,24 @@ use watchward_daemon::secret::SecretFile;
 use super::*;
 use crate::store::testing;
 
-fn keys(text: &str) -> Sealing {
-    Sealing(key::parse(text).unwrap().into())
-}
-
 const OLD: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const NEW: &str = "HxAREhMUFRYXGBkaGxwdHgABAgMEBQYHCAkKCwwNDg8=";
 
 #[test]
 fn another_key_opens_nothing_and_an_old_one_opens_what_it_sealed() {
-    let (old, both) = (keys(OLD), keys(&format!("# new\n{NEW}\n\n{OLD}\n")));
+    let (old, both) = (
+        Sealing::of(OLD),
+        Sealing::of(&format!("# new\n{NEW}\n\n{OLD}\n")),
+    );
     let sealed = old.seal("people.factor 1", b"secret").unwrap();
     assert_eq!(
         both.unseal("people.factor 1", &sealed).unwrap()[..],
         *b"secret"
     );
     assert!(old.is_current(&sealed) && !both.is_current(&sealed));
-    let shut = keys(NEW).unseal("people.factor 1", &sealed).unwrap_err();
+    let shut = Sealing::of(NEW)
+        .unseal("people.factor 1", &sealed)
+        .unwrap_err();
     assert!(matches!(shut, Shut::OtherKey(_)), "{shut}");
     assert_eq!(format!("{sealed:?} {old:?}"), "Sealed Sealing");
 }
@@ -50,7 +51,7 @@ proptest! {
     fn whatever_was_changed_or_swapped_is_broken(
         secret in proptest::collection::vec(any::<u8>(), 0..64), at in any::<usize>(), bit in 0_u8..8,
     ) {
-        let sealing = keys(OLD);
+        let sealing = Sealing::of(OLD);
         let sealed = sealing.seal("people.factor 1", &secret).unwrap();
         let opened = sealing.unseal("people.factor 1", &sealed).unwrap();
         prop_assert_eq!(&*opened, &secret);

@@ -34,6 +34,11 @@ impl Fresh {
     pub(crate) async fn reopen(&self) -> Store {
         Store::open(&self.url, &self.schemas).await.unwrap()
     }
+
+    /// Opens the same database once more with these tables, as a newer version does.
+    pub(crate) async fn upgrade(&self, schemas: &[Schema]) -> Store {
+        Store::open(&self.url, schemas).await.unwrap()
+    }
 }
 
 /// An empty store of each kind, with these tables. Without PostgreSQL's programs on this machine it

@@ -188,3 +188,47 @@ async fn style_and_script_are_kept_by_browsers() {
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
     }
 }
+
+#[tokio::test]
+async fn the_link_of_an_invitation_leaves_no_trace_and_says_nothing_when_it_is_wrong() {
+    let bench = bench(&Config::default()).await;
+    let sent = bench.ask("/welcome?token=a-guess", &[], None).await;
+    assert_eq!(sent.status(), StatusCode::SEE_OTHER);
+    assert_eq!(sent.headers()[LOCATION], "/welcome");
+    let cookie = sent.headers()[SET_COOKIE].to_str().unwrap().to_owned();
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
+        "{cookie}"
+    );
+    let with = [(COOKIE.as_str(), value(&cookie))];
+    let mut said = Vec::new();
+    for headers in [&with[..], &[]] {
+        let answer = bench.ask("/welcome", headers, None).await;
+        assert_eq!(answer.status(), StatusCode::GONE);
+        let page = text(answer).await;
+        assert!(!page.contains("a-guess") && !page.contains("ada"), "{page}");
+        said.push(page.split("<footer>").next().unwrap().to_owned());
+    }
+    assert_eq!(said[0], said[1]);
+    let form = "name=ada&new=a+long+sentence+of+mine&again=a+long+sentence+of+mine";
+    let answer = bench.ask("/welcome", &with, Some(form)).await;
+    assert_eq!(answer.status(), StatusCode::GONE);
+    assert!(answer.headers().get(SET_COOKIE).is_none());
+}
+
+#[tokio::test]
+async fn a_code_is_asked_for_only_after_the_password() {
+    let bench = bench(&Config::default()).await;
+    for form in [None, Some("code=123456")] {
+        let answer = bench.ask("/sign-in/code", &[], form).await;
+        assert_eq!(answer.headers()[LOCATION], "/sign-in");
+    }
+    let cookie = bench.sign_in().await;
+    let with = [(COOKIE.as_str(), value(&cookie))];
+    let answer = bench.ask("/sign-in/code", &with, Some("code=123456")).await;
+    assert_eq!(
+        answer.headers()[LOCATION],
+        "/sign-in",
+        "a whole session is no half"
+    );
+}

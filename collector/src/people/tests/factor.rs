@@ -201,3 +201,20 @@ async fn the_secret_is_sealed_and_without_its_master_key_the_written_codes_are_l
         assert!(matches!(proved, Answer::In(_)));
     }
 }
+
+#[tokio::test]
+async fn after_another_master_key_everybody_signs_in_as_before() {
+    const OLD: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const NEW_KEY: &str = "HxAREhMUFRYXGBkaGxwdHgABAgMEBQYHCAkKCwwNDg8=";
+    for (_store, people) in everybody().await {
+        let people = people.sealed_by(Sealing::of(OLD));
+        let (secret, _) = ada(&people, at(3000)).await;
+        let both = Sealing::of(&format!("{NEW_KEY}\n{OLD}\n"));
+        people.clone().sealed_by(both).reseal().await.unwrap();
+        let people = people.sealed_by(Sealing::of(NEW_KEY));
+        let first = half(&people, at(3100)).await;
+        let typed = code(&secret, at(3100));
+        let proved = people.prove(&first, &typed, None, at(3100)).await.unwrap();
+        assert!(matches!(proved, Answer::In(_)), "{proved:?}");
+    }
+}

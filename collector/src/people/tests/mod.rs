@@ -8,6 +8,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::accounts::ONE_TIME_LIFE;
 use super::*;
+use crate::store::Schema;
 use crate::store::testing::{self, Fresh};
 
 fn at(second: i64) -> Timestamp {
@@ -302,5 +303,34 @@ async fn roles_count_from_the_next_click_on_and_somebody_stays_administrator() {
         assert_eq!(kept[0].what, Event::Roles.words());
         assert_eq!([&*kept[0].who, &*kept[0].whom], ["root", "ada"]);
         assert_eq!(kept[0].detail, "security");
+    }
+}
+
+#[tokio::test]
+async fn who_had_an_account_before_there_were_roles_is_an_administrator() {
+    let before = Schema {
+        room: SCHEMA.room,
+        steps: &SCHEMA.steps[..1],
+    };
+    for store in testing::stores(&[before]).await {
+        let mut tx = store.begin().await.unwrap();
+        sqlx::query(
+            "INSERT INTO people_account (name, password, must_change, created_at, changed_at) \
+             VALUES ('grace', 'none', 0, 0, 0)",
+        )
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        sqlx::query(
+            "INSERT INTO people_event (at, event, name) VALUES (1, 'account made', 'grace')",
+        )
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        let store = store.upgrade(&[SCHEMA]).await;
+        let people = People::new(store, Live::fixed(Config::default()));
+        assert_eq!(people.administrators().await.unwrap(), ["grace"]);
+        assert_eq!(kept(&people).await[0].what, Event::Added.words());
     }
 }
