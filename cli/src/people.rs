@@ -88,6 +88,14 @@ fn second_factor(account: Row<'_>) -> String {
     }
 }
 
+/// Since when their password is theirs; who is invited has none.
+fn password(account: Row<'_>) -> String {
+    match account.text("invited_until").is_empty() {
+        true => account.moment("changed_at"),
+        false => "invited".to_owned(),
+    }
+}
+
 fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
     if screen.is_for_programs() {
         return Ok(screen.json(answer)?);
@@ -100,7 +108,7 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
                 account.cell("email"),
                 second_factor(account),
                 account.moment("last_in"),
-                account.moment("changed_at"),
+                password(account),
                 account.moment("created_at"),
             ]
         })

@@ -1,7 +1,8 @@
 //! Writes messages into a folder, a file each, while no server sends them.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -71,7 +72,13 @@ fn path(folder: &Path, message: &Message, ending: &str) -> PathBuf {
 fn put(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let unfinished = path.with_extension("unfinished");
-    let mut file = File::create(&unfinished)?;
+    // A letter has a link in it that lets in.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;

@@ -4,13 +4,17 @@ use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::Message as Mail;
-use lettre::message::header::ContentType;
+use lettre::message::Body;
+use lettre::message::header::{ContentTransferEncoding, ContentType};
 use watchward_protocol::time::Timestamp;
 
 use super::attempt::Outcome;
 use super::config::{Address, Config};
 use super::email::Post;
 use super::folder;
+
+/// How long a line of an email may be (RFC 5322, 2.1.1, with its end).
+const LONGEST: usize = 998;
 
 /// A letter, ready to be sent.
 #[derive(Clone, Debug)]
@@ -34,6 +38,16 @@ pub enum Posted {
     Later(String),
     /// It never will be taken.
     Refused(String),
+}
+
+/// A text as it is where that may be, so that a link can be copied out of the file.
+fn plain(text: &str) -> Body {
+    let text = text.replace('\n', "\r\n");
+    let may = text.is_ascii() && !text.contains('\0') && text.lines().all(|it| it.len() < LONGEST);
+    match may {
+        true => Body::dangerous_pre_encoded(text.into_bytes(), ContentTransferEncoding::SevenBit),
+        false => Body::new(text),
+    }
 }
 
 /// The file that a letter is written into, while no server sends emails.
@@ -63,7 +77,7 @@ pub async fn send_letter(config: &Config, letter: &Letter, now: Timestamp) -> Po
         .subject(&letter.subject)
         .date(UNIX_EPOCH + since_1970)
         .header(ContentType::TEXT_PLAIN)
-        .body(letter.text.clone());
+        .body(plain(&letter.text));
     let mail = match mail {
         Ok(mail) => mail,
         Err(error) => return Posted::Refused(format!("no email can be made of it: {error}")),
@@ -80,5 +94,31 @@ pub async fn send_letter(config: &Config, letter: &Letter, now: Timestamp) -> Po
             Posted::Later(note)
         }
         Outcome::Absent => Posted::Later("it is not there".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_link_in_the_folder_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config {
+            folder: folder.path().to_owned(),
+            ..Config::default()
+        };
+        let link = format!("https://watch.example/welcome?token={}", "x".repeat(43));
+        let letter = Letter {
+            to: "ada@example.org".to_owned(),
+            subject: "Your account".to_owned(),
+            text: format!("Here:\n\n  {link}\n"),
+            file: "000-letter-ada.eml".to_owned(),
+        };
+        let posted = send_letter(&config, &letter, Timestamp::from_micros(0)).await;
+        assert!(matches!(posted, Posted::Taken(_)), "{posted:?}");
+        let file = letter_file(&config, &letter.file).unwrap();
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(text.contains(&format!("\r\n  {link}\r\n")), "{text}");
     }
 }
