@@ -81,20 +81,14 @@ async fn read(config: &Config, desk: &mut Desk, witness: &Witness) -> Result<Inf
     let journal = Journal::of_host(&config.services);
     match config.source {
         Source::Auto => match journal.can_be_read().await {
-            Ok(()) => {
-                desk.show_to(witness.clone());
-                journal.follow(desk).await
-            }
+            Ok(()) => read_journal(&journal, desk, witness).await,
             Err(found) => {
                 let detail = format!("{}; text logs are read instead", found.why);
                 desk.say(journal::SUBJECT, found.state, &detail);
                 read_files(config, desk, witness).await
             }
         },
-        Source::Journal => {
-            desk.show_to(witness.clone());
-            journal.follow(desk).await
-        }
+        Source::Journal => read_journal(&journal, desk, witness).await,
         Source::Files => {
             let detail = "not read: the configuration says source = \"files\"";
             desk.say(journal::SUBJECT, FindingState::Absent, detail);
@@ -105,6 +99,19 @@ async fn read(config: &Config, desk: &mut Desk, witness: &Witness) -> Result<Inf
             desk.say(journal::SUBJECT, FindingState::Absent, detail);
             std::future::pending().await
         }
+    }
+}
+
+/// Reads the journal, and shows who came in before that.
+async fn read_journal(
+    journal: &Journal,
+    desk: &mut Desk,
+    witness: &Witness,
+) -> Result<Infallible, Ended> {
+    desk.show_to(witness.clone());
+    tokio::select! {
+        ended = journal.follow(desk) => ended,
+        never = journal.recall(witness) => match never {},
     }
 }
 

@@ -20,6 +20,7 @@ mod export;
 mod pace;
 mod place;
 mod reader;
+mod recall;
 mod suppressed;
 
 use child::Reading;

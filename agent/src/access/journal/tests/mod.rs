@@ -1,5 +1,6 @@
 //! A journal that is followed, with a stand-in for journalctl.
 
+mod recall;
 mod restart;
 
 use std::collections::HashMap;
