@@ -219,7 +219,12 @@ impl Ground {
 
     /// A server on the host that says back what it is told, until the test ends.
     pub(crate) fn serve(&self, port: u16) -> Result<()> {
-        let listener = self.there(Place::Host, || Ok(TcpListener::bind(("::", port))?))?;
+        self.serve_at(Place::Host, port)
+    }
+
+    /// The same, of somebody else.
+    pub(crate) fn serve_at(&self, place: Place, port: u16) -> Result<()> {
+        let listener = self.there(place, || Ok(TcpListener::bind(("::", port))?))?;
         thread::spawn(move || {
             for mut connection in listener.incoming().flatten() {
                 thread::spawn(move || {

@@ -2,7 +2,9 @@
 
 mod drift;
 mod ground;
+mod many;
 mod shut;
+mod through;
 
 use anyhow::{Result, bail, ensure};
 use watchward_enforcer::{Answer, Ban, Change, Mode, Request, Verdict, Veto};
