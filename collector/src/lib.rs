@@ -194,6 +194,9 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown, errands: watch::Sender<Arc<
     tasks.start("proof", asking);
     let spread = rooms.spread.clone().run(store.clone(), tasks.stop());
     tasks.start("bans", spread);
+    let watched = (store.clone(), hosts::watched as _);
+    let gates = restriction::run_gates(watched, rooms.rules.clone(), bell.clone(), tasks.stop());
+    tasks.start("gates", gates);
     let rules = (rooms.rules.clone(), rooms.restriction.clone());
     let ends = (errands, bell.clone());
     let probes = restriction::run_probes(store.clone(), rules, ends, tasks.stop());

@@ -45,7 +45,7 @@ pub(crate) fn follow(config: Config, (policy, since): (Policy, Timestamp)) -> (F
     let (health_changes, health) = Live::new(config.health);
     let (restriction_changes, restriction) = Live::new(config.restriction);
     let gates = rules.clone();
-    let (rules_changes, rules) = Live::new(restriction::Policy::of(networks, rules));
+    let (rules_changes, rules) = Live::new(restriction::Policy::of(networks, rules).since(since));
     let (orders_changes, orders) = Live::new(orders(checks, gates, since));
     let (keys_changes, keys) = Live::new(config.keys);
     let (key_rules_changes, key_rules) = Live::new(key_rules);
@@ -145,7 +145,7 @@ impl Reload {
         } = policy;
         let orders = orders(checks, rules.clone(), since);
         self.alerting.rule(routes, groups);
-        let rules = restriction::Policy::of(networks, rules);
+        let rules = restriction::Policy::of(networks, rules).since(since);
         self.rules.send_replace(Arc::new(rules));
         self.orders.send_replace(Arc::new(orders));
         self.key_rules.send_replace(Arc::new(key_rules));

@@ -21,6 +21,8 @@ pub(super) struct Standing {
     proving: Option<Version>,
     /// What came to nothing: it is not tried again by itself, or only once in a while.
     failed: Option<Version>,
+    /// What was seen to hold last, confirmed.
+    confirmed: Option<(Version, Vec<GateHeld>)>,
 }
 
 /// Which gates, by their generation and digest.
@@ -64,22 +66,26 @@ impl Standing {
         if (held.generation, held.digest) == version {
             self.rests(held.generation, !ordered.gates.is_empty(), &held.trouble);
             self.holds(ordered);
+            self.confirmed = Some((version, self.held.clone()));
             return Step::Rest;
         }
         if self.proving.take() == Some(version) {
             self.fails(version, Phase::Undone, UNPROVEN.to_owned());
         }
         if self.failed == Some(version) {
+            self.falls_back(held);
             return Step::Rest;
         }
         if wanted.generation < held.generation {
             let why = older(wanted.generation, held.generation);
             self.fails(version, Phase::Refused, why);
+            self.falls_back(held);
             return Step::Rest;
         }
         if !held.trouble.is_empty() {
             (self.phase, self.generation) = (Phase::Refused, wanted.generation);
             self.why.clone_from(&held.trouble);
+            self.falls_back(held);
             return Step::Rest;
         }
         Step::Try(wanted)
@@ -127,6 +133,15 @@ impl Standing {
         self.generation = generation;
         why.clone_into(&mut self.why);
         (self.proving, self.failed) = (None, None);
+    }
+
+    /// Those before hold, as far as they are known.
+    fn falls_back(&mut self, held: &enforcer::Holding) {
+        let before = self.confirmed.as_ref();
+        let before = before.filter(|(version, _)| *version == (held.generation, held.digest));
+        self.held = before.map_or_else(Vec::new, |(_, gates)| gates.clone());
+        let turned = std::mem::take(&mut self.turned);
+        self.count(turned);
     }
 
     fn fails(&mut self, version: Version, phase: Phase, why: String) {
@@ -219,6 +234,20 @@ mod tests {
         let another = ordered(3, 22);
         let step = standing.next(Some(&another), &rolled_back);
         assert_eq!(step, Step::Try(orders::gates(&another)));
+    }
+
+    #[test]
+    fn gates_that_are_not_taken_leave_those_before_and_that_is_told() {
+        let (before, gates) = (ordered(1, 22), ordered(2, 22));
+        let held = holding(Some(&before), None);
+        let mut standing = Standing::default();
+        standing.next(Some(&before), &held);
+        standing.refuse(&orders::gates(&gates), "too many".to_owned());
+        standing.next(Some(&gates), &held);
+        assert_eq!((standing.phase, standing.held.len()), (Phase::Refused, 1));
+        let nothing = holding(None, None);
+        standing.next(Some(&gates), &nothing);
+        assert_eq!(standing.held, [], "the table has gone");
     }
 
     #[test]

@@ -35,7 +35,7 @@ use authority::Authority;
 pub use api::routes;
 pub use pages::pages;
 pub use rows::finding::{after as findings_after, signs};
-pub use rows::{SCHEMA, is_known, names};
+pub use rows::{SCHEMA, is_known, names, watched};
 
 /// The table `[hosts]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

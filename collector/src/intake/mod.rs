@@ -155,6 +155,15 @@ pub struct Host {
     pub name: String,
 }
 
+/// A host that is watched, as it is known now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// Which.
+    pub host: Host,
+    /// Whether it was not heard for too long.
+    pub is_silent: bool,
+}
+
 /// What one host said, with its place in the host's lane.
 #[derive(Clone, Debug)]
 pub struct Heard<T = Report> {

@@ -11,15 +11,16 @@ use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::access::Outcome;
-use watchward_protocol::restriction::Phase;
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::policy::{Policy, Table};
+use super::held::stand::stand;
+use super::policy::Policy;
 use super::rows::held::{self, Held};
 use super::rows::listing::{self, Came, Kept, OUTSIDE, Wanted};
 use super::services::written;
 use crate::asked::{Addresses, Moment};
+use crate::intake::Watched;
 use crate::store::Store;
 use crate::web::{Parameters, Problem};
 
@@ -31,7 +32,7 @@ const SHOWN: i64 = 200;
 const MOST: u32 = 10_000;
 
 /// `GET /v1/networks` and `GET /v1/outside`.
-pub fn routes(store: Store, policy: Live<Policy>, hosts: Names) -> Router {
+pub fn routes(store: Store, policy: Live<Policy>, hosts: Inventory) -> Router {
     Router::new()
         .route("/v1/networks", get(networks))
         .route("/v1/outside", get(outside))
@@ -47,11 +48,11 @@ pub fn routes(store: Store, policy: Live<Policy>, hosts: Names) -> Router {
 pub(super) struct Restriction {
     pub(super) store: Store,
     pub(super) policy: Live<Policy>,
-    pub(super) hosts: Names,
+    pub(super) hosts: Inventory,
 }
 
-/// Says the names of the hosts that are watched, in order.
-pub type Names = for<'a> fn(&'a Store) -> BoxFuture<'a, sqlx::Result<Vec<String>>>;
+/// Says which hosts are watched, by name.
+pub type Inventory = for<'a> fn(&'a Store) -> BoxFuture<'a, sqlx::Result<Vec<Watched>>>;
 
 /// The networks, and who came from outside, in the last 90 days.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -151,7 +152,7 @@ pub struct Outside {
 /// The database's.
 pub async fn summary(
     store: &Store,
-    (policy, hosts): (&Policy, Names),
+    (policy, hosts): (&Policy, Inventory),
     now: Timestamp,
 ) -> sqlx::Result<Summary> {
     let (hosts, all_held) = (hosts(store).await?, held::all(store).await?);
@@ -178,7 +179,7 @@ pub async fn summary(
             .collect(),
         gates: hosts
             .iter()
-            .flat_map(|host| gates(table, (host, all_held.get(host)), now))
+            .flat_map(|host| gates(policy, (host, all_held.get(&host.host.name)), now))
             .collect(),
         outside: from_outside(store, None, now).await?,
     })
@@ -222,29 +223,14 @@ impl Exception {
     }
 }
 
-/// Whether a host holds a gate as it was ordered; if not, why not.
-fn is_held(service: &str, mode: &str, held: Option<&Held>) -> &'static str {
-    let Some(held) = held else {
-        return "nothing heard";
-    };
-    let mut gates = held.gates.iter();
-    let same = gates.any(|gate| gate.name == service && gate.mode.name() == mode);
-    match (&held.enforcer, held.phase) {
-        (None, _) => "no enforcer",
-        (Some(_), Phase::Trial) => "on trial",
-        (Some(_), Phase::Refused) => "refused",
-        (Some(_), Phase::Undone) => "taken back",
-        (Some(_), Phase::Held) if same => "held",
-        (Some(_), Phase::Held | Phase::Open) => "not held yet",
-    }
-}
-
 /// The gates of a host, which holds this.
 pub(super) fn gates(
-    table: &Table,
-    (host, held): (&str, Option<&Held>),
+    policy: &Policy,
+    (watched, held): (&Watched, Option<&Held>),
     now: Timestamp,
 ) -> Vec<HostGate> {
+    let (table, host) = (&policy.table, watched.host.name.as_str());
+    let stand = stand(&policy.ordered(host, now), watched, held);
     let gate = |service: &super::networks::Name| {
         let rules: Vec<_> = table.about(host, service.as_str()).collect();
         let mode = rules.first()?.mode.name();
@@ -267,7 +253,7 @@ pub(super) fn gates(
             service: service.to_string(),
             ports: table.services.ports(service).iter().map(written).collect(),
             mode,
-            held: is_held(service.as_str(), mode, held),
+            held: stand.words(),
             from,
             exceptions: exceptions.collect(),
         })

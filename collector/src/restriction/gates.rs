@@ -1,7 +1,7 @@
 //! From the policy to the gates of one host. Pure.
 
 use ipnet::IpNet;
-use watchward_protocol::restriction::{Exception, Gate, Gates};
+use watchward_protocol::restriction::{Exception, Gate, Gates, Mode};
 use watchward_protocol::time::Timestamp;
 
 use super::networks::Name;
@@ -9,6 +9,23 @@ use super::policy::Table;
 
 /// How many ends of exceptions are counted: two versions lie further apart than that in time.
 const MOST_OVER: usize = 9_999;
+
+/// Which gates a host is to hold, without their networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ordered {
+    pub(super) generation: u64,
+    /// The services that are to be shut to others.
+    pub(super) shut: Vec<String>,
+    /// The services where others are only to be counted.
+    pub(super) watched: Vec<String>,
+}
+
+impl Ordered {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.shut.is_empty() && self.watched.is_empty()
+    }
+}
 
 impl Table {
     /// What a host is to hold at that moment, as of the policy that came into force `since`.
@@ -21,6 +38,23 @@ impl Table {
                 .filter_map(|name| self.gate(host, name, now))
                 .collect(),
         }
+    }
+
+    /// Which gates a host is to hold then, as of the policy that came into force `since`.
+    pub(super) fn ordered(&self, host: &str, since: Timestamp, now: Timestamp) -> Ordered {
+        let mut ordered = Ordered {
+            generation: self.generation(since, now),
+            ..Ordered::default()
+        };
+        for name in self.services.names().map(Name::as_str) {
+            let list = match self.about(host, name).next().map(|rule| rule.mode) {
+                Some(Mode::Enforce) => &mut ordered.shut,
+                Some(Mode::Watch) => &mut ordered.watched,
+                None => continue,
+            };
+            list.push(name.to_owned());
+        }
+        ordered
     }
 
     /// It grows with each policy, and with each exception that ends. It is made of the moment, and

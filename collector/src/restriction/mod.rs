@@ -37,14 +37,15 @@ use crate::store::{Store, Tx, timer};
 use judge::Seen;
 use rows::standing::{self, Standing};
 
-pub use api::{HostGate, Names, Network, Outside, Rule, Shown, Summary, routes, summary};
+pub use api::{HostGate, Inventory, Network, Outside, Rule, Shown, Summary, routes, summary};
 pub use bans::{
     Shown as Ban, Spread, after as bans_after, last as last_ban, measure, pages as ban_pages,
     routes as ban_routes, shut_out,
 };
+pub use held::{routes as gate_routes, run as run_gates};
 pub use networks::Networks;
 pub use pages::pages;
-pub use plan::{Change, Own, Plan, plan};
+pub use plan::{Change, Own, Plan, Unready, plan};
 pub use policy::{Policy, Table};
 pub use reach::routes as reach;
 pub use rows::deed::deeds;

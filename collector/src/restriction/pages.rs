@@ -5,7 +5,7 @@ use axum::extract::State;
 use watchward_daemon::config::Live;
 
 use super::api::{
-    HostGate, Names, Network, Outside, Restriction, Summary, from_outside, gates, summary,
+    HostGate, Inventory, Network, Outside, Restriction, Summary, from_outside, gates, summary,
 };
 use super::held;
 use super::policy::Policy;
@@ -22,7 +22,7 @@ const FEW: usize = 12;
 const SOME: usize = 3;
 
 /// The page, the overview's part about logins from outside, and the entry of the navigation.
-pub fn pages(store: Store, policy: Live<Policy>, hosts: Names) -> Pages {
+pub fn pages(store: Store, policy: Live<Policy>, hosts: Inventory) -> Pages {
     let room = Restriction {
         store,
         policy,
@@ -128,7 +128,10 @@ async fn about_host(room: Restriction, visitor: Visitor, host: String) -> anyhow
     let outside = from_outside(&room.store, Some(&host), visitor.now).await?;
     let holds = rows::held::find(&room.store, &host).await?;
     let policy = room.policy.now();
-    let gates = Gates(gates(&policy.table, (&host, holds.as_ref()), visitor.now));
+    let all = (room.hosts)(&room.store).await?;
+    let watched = all.iter().find(|one| one.host.name == host);
+    let gates = watched.map(|one| gates(&policy, (one, holds.as_ref()), visitor.now));
+    let gates = Gates(gates.unwrap_or_default());
     let outside = Section::of(&visitor, outside);
     let of_host = Html::of(&OfHost { gates, outside })?;
     let held = held::part(&room.store, &visitor, &host).await?;

@@ -10,9 +10,13 @@ use watchward_protocol::restriction::{Exception, Gate, Mode, Transport};
 use watchward_protocol::time::Timestamp;
 
 use super::api::{COUNTED, Outside};
+use super::gates::Ordered;
+use super::held::stand::stand;
 use super::policy::Table;
+use super::rows::held::{self, Held};
 use super::rows::listing::{self, Came};
 use super::services::written;
+use crate::intake::Watched;
 use crate::store::Store;
 
 /// How many accounts are looked through at most that somebody used.
@@ -29,6 +33,19 @@ pub struct Plan {
     /// Who would be shut out and is not now: every account, address and host of the logins of the
     /// last 90 days, the latest first.
     pub losing: Vec<Outside>,
+    /// Hosts that are to have gates and would not hold them, as far as is known now.
+    pub unready: Vec<Unready>,
+}
+
+/// A host that would not hold its gates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unready {
+    /// The host.
+    pub host: String,
+    /// Why not, as a sentence about it: `has no enforcer`.
+    pub why: &'static str,
+    /// Whether something is to be shut there, and not only watched.
+    pub enforce: bool,
 }
 
 /// A gate that would be another, on each of these hosts.
@@ -66,16 +83,32 @@ pub struct Own {
 pub async fn plan(
     store: &Store,
     (before, after): (&Table, &Table),
-    hosts: &[String],
+    hosts: &[Watched],
     now: Timestamp,
 ) -> sqlx::Result<Plan> {
+    let names: Vec<_> = hosts.iter().map(|one| one.host.name.clone()).collect();
+    let held = held::all(store).await?;
+    let unready = hosts.iter().filter_map(|host| {
+        let name = &host.host.name;
+        unready((host, &after.ordered(name, now, now)), held.get(name))
+    });
     let came = listing::came(store, now - COUNTED, (None, None), LOOKED).await?;
     let losing = came
         .into_iter()
         .filter(|one| loses((before, after), one, now));
     Ok(Plan {
-        changes: changes((before, after), hosts, now),
+        changes: changes((before, after), &names, now),
         losing: losing.map(Outside::from).collect(),
+        unready: unready.collect(),
+    })
+}
+
+fn unready((host, ordered): (&Watched, &Ordered), held: Option<&Held>) -> Option<Unready> {
+    let why = stand(ordered, host, held).hindrance()?;
+    (!ordered.is_empty()).then(|| Unready {
+        host: host.host.name.clone(),
+        why,
+        enforce: !ordered.shut.is_empty(),
     })
 }
 

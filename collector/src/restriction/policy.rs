@@ -9,6 +9,7 @@ use watchward_daemon::place::{Misplaced, Spanned};
 use watchward_protocol::restriction::Mode;
 use watchward_protocol::time::Timestamp;
 
+use super::gates::Ordered;
 use super::networks::{Name, NetSet, Networks};
 use super::services::{Reached, Services};
 use super::sound;
@@ -49,6 +50,8 @@ pub struct Policy {
     pub networks: Networks,
     /// Who may reach what from where.
     pub table: Table,
+    /// When it came into force.
+    pub since: Timestamp,
 }
 
 /// The table `[[restriction.rules]]`.
@@ -108,8 +111,23 @@ pub(super) enum Place<'a> {
 
 impl Policy {
     /// Both tables, after they were joined.
-    pub const fn of(networks: Networks, table: Table) -> Self {
-        Self { networks, table }
+    pub fn of(networks: Networks, table: Table) -> Self {
+        Self {
+            networks,
+            table,
+            since: Timestamp::default(),
+        }
+    }
+
+    /// The same, which came into force then.
+    #[must_use]
+    pub fn since(self, since: Timestamp) -> Self {
+        Self { since, ..self }
+    }
+
+    /// Which gates a host is to hold at that moment.
+    pub(super) fn ordered(&self, host: &str, now: Timestamp) -> Ordered {
+        self.table.ordered(host, self.since, now)
     }
 }
 

@@ -101,9 +101,10 @@ impl Ruling {
             held.basis.read(&brought.text, &brought.named)?,
         );
         let store = &self.0.store;
-        let names = hosts::names(store).await?;
+        let watched = hosts::watched(store).await?;
         let rules = (&before.restriction, &after.restriction);
-        let plan = restriction::plan(store, rules, &names, now).await?;
+        let plan = restriction::plan(store, rules, &watched, now).await?;
+        let names: Vec<_> = watched.into_iter().map(|one| one.host.name).collect();
         let mut objections = Vec::new();
         if let Err(cuts) = held.basis.spares(&after, brought) {
             objections.push(words(&cuts));

@@ -61,7 +61,12 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         .merge(restriction::routes(
             store.clone(),
             rules.clone(),
-            hosts::names,
+            hosts::watched,
+        ))
+        .merge(restriction::gate_routes(
+            store.clone(),
+            rules.clone(),
+            hosts::watched,
         ))
         .merge(restriction::ban_routes(
             store.clone(),
@@ -128,7 +133,7 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
         .with(restriction::pages(
             store.clone(),
             shown.rules.clone(),
-            hosts::names,
+            hosts::watched,
         ))
         .with(restriction::ban_pages(
             store.clone(),

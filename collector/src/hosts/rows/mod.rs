@@ -11,7 +11,7 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::time::Timestamp;
 
 use super::judge::Seen;
-use crate::intake::{Behind, Host};
+use crate::intake::{Behind, Host, Watched};
 use crate::store::{Schema, Store, Tx};
 
 /// The room's tables.
@@ -127,6 +127,22 @@ pub(super) async fn live(store: &Store, id: HostId) -> sqlx::Result<Option<Host>
 pub fn names(store: &Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>> {
     let names = sqlx::query_scalar("SELECT name FROM host WHERE revoked_at IS NULL ORDER BY name");
     Box::pin(names.fetch_all(store.read()))
+}
+
+/// The hosts that are watched, by name.
+pub fn watched(store: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>> {
+    Box::pin(async move {
+        let sql = "SELECT id, name, silent FROM host WHERE revoked_at IS NULL ORDER BY name";
+        let rows = sqlx::query(sql).fetch_all(store.read()).await?;
+        let watched = |row: &AnyRow| {
+            let (id, name) = (id(row)?, row.try_get(1)?);
+            Ok(Watched {
+                host: Host { id, name },
+                is_silent: row.try_get::<i64, _>(2)? != 0,
+            })
+        };
+        rows.iter().map(watched).collect()
+    })
 }
 
 pub(super) async fn set_expiry(tx: &mut Tx, id: HostId, at: Timestamp) -> sqlx::Result<()> {

@@ -1,16 +1,22 @@
 //! What is told of what hosts hold and of what listens on them. Pure.
 
 use watchward_protocol::hosts::HostId;
-use watchward_protocol::restriction::{Drift, Holding, Listener, Phase};
+use watchward_protocol::restriction::{Drift, Listener};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::judge::{Door, door};
+use super::stand::{self, Stand};
 use crate::alerting::{Alert, Severity, cut};
 use crate::intake::Host;
+use crate::restriction::gates::Ordered;
+use crate::restriction::rows::held::Held;
 
 /// How long a title is at most, in characters.
 const TITLE: usize = 100;
+
+/// The first word of the keys of hosts that do not hold their gates.
+pub(super) const UNHELD: &str = "restriction.unheld";
 
 /// The key of the incident that a third hand changed what a host holds.
 pub(super) fn drift_key(host: HostId) -> String {
@@ -19,7 +25,7 @@ pub(super) fn drift_key(host: HostId) -> String {
 
 /// The key of the incident that a host does not hold its gates.
 pub(super) fn unheld_key(host: HostId) -> String {
-    format!("restriction.unheld {host}")
+    format!("{UNHELD} {host}")
 }
 
 /// The key of the incident that a host can do nothing new.
@@ -54,25 +60,87 @@ pub(super) fn drift(host: &Host, drift: &Drift, at: Timestamp) -> Alert {
     }
 }
 
-/// A host does not hold the gates that were ordered.
-pub(super) fn unheld(host: &Host, holding: &Holding, at: Timestamp) -> Alert {
-    // Generations are made of the moment in which their policy came into force.
-    let since = i64::try_from(holding.generation).unwrap_or(i64::MAX);
-    let (name, since) = (shown(host), Timestamp::from_micros(since));
-    let then = match holding.phase {
-        Phase::Undone => "took its gates back, because nobody confirmed them",
-        Phase::Open | Phase::Trial | Phase::Held | Phase::Refused => "refused its gates",
+/// A host does not hold the gates that are to be shut, and stands so since then.
+pub(super) fn unheld(
+    (host, ordered): (&Host, &Ordered),
+    (stand, held): (Stand, Option<&Held>),
+    since: Timestamp,
+) -> Alert {
+    let (name, open) = (shown(host), stand::open(ordered, held));
+    let severity = match open.is_empty() || stand == Stand::Away {
+        true => Severity::Warning,
+        false => Severity::Critical,
     };
-    let why = Foreign::from(holding.why.as_str());
+    let (short, advice) = unheld_words(stand);
+    let title = match open.is_empty() {
+        true => format!("{name}: only older gates hold: {short}"),
+        false => format!("{} of {name} not shut: {short}", listed(&open)),
+    };
+    // Generations are made of the moment in which their policy came into force.
+    let policy = i64::try_from(ordered.generation).unwrap_or(i64::MAX);
+    let policy = Timestamp::from_micros(policy);
+    let mut detail = format!(
+        "By the policy of {policy} these are to be shut to others on {name}: {}. But {short}.",
+        ordered.shut.join(", ")
+    );
+    if stand == Stand::NoEnforcer {
+        detail.push_str(
+            "\nIf an enforcer ran there and was stopped, what it left in the kernel still holds, and \
+             nobody looks after it.",
+        );
+    }
+    if let Some(why) = held
+        .map(|held| held.why.as_str())
+        .filter(|why| !why.is_empty())
+    {
+        detail.push_str(&format!("\nThe host says: {}", Foreign::from(why)));
+    }
     Alert {
         key: unheld_key(host.id),
-        severity: Severity::Warning,
+        severity,
         host: Some(host.name.clone()),
-        title: cut(&format!("{name} {then}"), TITLE),
-        detail: format!("{name} {then}: the policy of {since} does not hold there.\n{why}"),
-        advice: "Read why on the host's page; then change the policy, or the host's guard file."
-            .to_owned(),
-        since: at,
+        title: cut(&title, TITLE),
+        detail,
+        advice: advice.to_owned(),
+        since,
+    }
+}
+
+/// What is wrong with a host that does not hold its gates, and what to do.
+const fn unheld_words(stand: Stand) -> (&'static str, &'static str) {
+    match stand {
+        Stand::NoEnforcer => (
+            "no enforcer runs there",
+            "Install watchward-enforcer there, or start it: `systemctl status watchward-enforcer`.",
+        ),
+        Stand::Mute => (
+            "its agent says nothing of gates",
+            "Update its agent, and install watchward-enforcer beside it.",
+        ),
+        Stand::Away => (
+            "the host is silent",
+            "Bring it back: it hears of its gates when it connects.",
+        ),
+        Stand::Undone => (
+            "it took its gates back, because nobody confirmed them",
+            "See whether the collector can be reached from there; then apply the policy again.",
+        ),
+        Stand::Refused => (
+            "it refused its gates",
+            "Read why on the host's page; then change the policy, or the host's guard file.",
+        ),
+        Stand::Held | Stand::Trial | Stand::Waiting => (
+            "it has not said that it took its gates",
+            "See what its agent says: `journalctl -u watchward-agent`.",
+        ),
+    }
+}
+
+/// The first of some services.
+fn listed(services: &[&str]) -> String {
+    match services {
+        [one, two, _, ..] => format!("{one}, {two} and {} more", services.len() - 2),
+        _ => services.join(", "),
     }
 }
 

@@ -1,17 +1,18 @@
 //! What hosts hold of what was ordered, what a third hand did to it, and what listens on them.
 
 mod alerts;
+mod api;
 mod judge;
 mod pages;
+pub(super) mod stand;
 #[cfg(test)]
 mod tests;
+mod unheld;
 
 use std::collections::BTreeMap;
 
 use watchward_protocol::hosts::HostId;
-use watchward_protocol::restriction::{
-    Drift, Holding, Listener, News, Phase, Probe, Probed, Restriction,
-};
+use watchward_protocol::restriction::{Drift, Holding, Listener, News, Probe, Probed, Restriction};
 use watchward_protocol::time::Timestamp;
 
 use super::Config;
@@ -21,7 +22,11 @@ use crate::alerting::{self, Alert};
 use crate::intake::{Heard, Host};
 use crate::store::Tx;
 
+pub use api::routes;
 pub(super) use pages::part;
+#[cfg(test)]
+pub(super) use unheld::Doubts;
+pub use unheld::run;
 
 /// Keeps what hosts tell of themselves, and tells of what is not as it should be.
 pub(super) async fn absorb(
@@ -68,23 +73,12 @@ async fn holding(
     (at, now): (Timestamp, Timestamp),
 ) -> sqlx::Result<()> {
     held::keep(tx, host, holding, at).await?;
-    let unheld = alerts::unheld_key(host.id);
     let trouble = holding.trouble.as_str();
     if trouble.is_empty() {
         let ending = "The host says so no more.";
         alerting::resolve(tx, &alerts::trouble_key(host.id), ending, now).await?;
     } else {
         alerting::raise(tx, &alerts::trouble(host, trouble, at), now).await?;
-    }
-    match holding.phase {
-        // That is told already.
-        Phase::Refused if !trouble.is_empty() => {}
-        Phase::Refused | Phase::Undone => {
-            alerting::raise(tx, &alerts::unheld(host, holding, at), now).await?;
-        }
-        Phase::Open | Phase::Trial | Phase::Held => {
-            alerting::resolve(tx, &unheld, "The host says so no more.", now).await?;
-        }
     }
     let drift = alerts::drift_key(host.id);
     // What was put back is told for a while, however whole it is.

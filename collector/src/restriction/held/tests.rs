@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use watchward_protocol::record::{Epoch, Lane};
-use watchward_protocol::restriction::{GateHeld, Mode, Probe, Reached, Transport, Veto, Vetoed};
+use watchward_protocol::restriction::{
+    GateHeld, Mode, Phase, Probe, Reached, Transport, Veto, Vetoed,
+};
 
 use super::*;
 use crate::restriction::{BANS, HELD, Policy, SCHEMA, activate, hear};
@@ -168,29 +170,6 @@ async fn what_a_third_hand_changed_is_critical_until_the_host_is_whole_again() {
             .unwrap();
         tx.commit().await.unwrap();
         assert!(!incidents(&store).await[1].2);
-    }
-}
-
-#[tokio::test]
-async fn a_host_that_refuses_its_gates_is_told_of() {
-    for store in stores().await {
-        let undone = Holding {
-            phase: Phase::Undone,
-            generation: 1_767_229_445_000_001,
-            why: "the collector could not be reached".to_owned(),
-            ..whole()
-        };
-        tell(&store, News::Holding(undone), at(0)).await;
-        let title = "web-1 took its gates back, because nobody confirmed them";
-        assert_eq!(incidents(&store).await, [(title.to_owned(), 1, true)]);
-        let detail: String = sqlx::query_scalar("SELECT detail FROM alerting_incident")
-            .fetch_one(store.read())
-            .await
-            .unwrap();
-        let policy = "the policy of 2026-01-01T01:04:05Z does not hold there";
-        assert!(detail.contains(policy), "{detail}");
-        tell(&store, News::Holding(whole()), at(1)).await;
-        assert!(!incidents(&store).await[0].2);
     }
 }
 

@@ -1,8 +1,13 @@
 //! Logins from outside that are an incident now, until nothing more has come for a while.
 
+use std::collections::HashMap;
+
 use watchward_protocol::time::Timestamp;
 
-use crate::store::Tx;
+use crate::store::{Store, Tx};
+
+/// When those end that time alone does not end; no deadline from here on is put off.
+pub(in crate::restriction) const NEVER: Timestamp = Timestamp::from_micros(i64::MAX / 2);
 
 /// An incident that stands.
 #[derive(Clone, Debug)]
@@ -15,7 +20,7 @@ pub(in crate::restriction) struct Standing {
     pub(in crate::restriction) count: i64,
     /// When it is over, if nothing more comes.
     pub(in crate::restriction) over_at: Timestamp,
-    /// What is said then.
+    /// What is said then; of one that time alone does not end, what was told of it.
     pub(in crate::restriction) ending: String,
 }
 
@@ -34,6 +39,31 @@ pub(in crate::restriction) async fn find(tx: &mut Tx, key: &str) -> sqlx::Result
         over_at: Timestamp::from_micros(over_at),
         ending,
     }))
+}
+
+/// Those whose key begins with this word, by their keys.
+pub(in crate::restriction) async fn beginning(
+    store: &Store,
+    word: &str,
+) -> sqlx::Result<HashMap<String, Standing>> {
+    // What follows a word is a space, and after the space comes `!`.
+    let all: Vec<(String, i64, i64, i64, String)> = sqlx::query_as(
+        "SELECT key, since, count, over_at, ending FROM restriction_standing \
+         WHERE key >= $1 AND key < $2",
+    )
+    .bind(format!("{word} "))
+    .bind(format!("{word}!"))
+    .fetch_all(store.read())
+    .await?;
+    let standing = |(key, since, count, over_at, ending): (String, _, _, _, _)| Standing {
+        key,
+        since: Timestamp::from_micros(since),
+        count,
+        over_at: Timestamp::from_micros(over_at),
+        ending,
+    };
+    let all = all.into_iter().map(standing);
+    Ok(all.map(|one| (one.key.clone(), one)).collect())
 }
 
 /// Keeps how one stands.

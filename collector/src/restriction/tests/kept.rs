@@ -152,7 +152,7 @@ async fn logins_are_counted_by_the_networks_of_today() {
             login(8, -91 * 86_400, "203.0.113.9"),
         ];
         hear(&store, &events, &policy, at(10)).await;
-        let summary = summary(&store, (&policy, names), at(10)).await.unwrap();
+        let summary = summary(&store, (&policy, hosts), at(10)).await.unwrap();
         let counts: Vec<_> = summary
             .networks
             .iter()

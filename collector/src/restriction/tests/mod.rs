@@ -7,6 +7,7 @@ mod read;
 mod seen;
 mod shown;
 mod texts;
+mod unheld;
 
 use futures_util::future::BoxFuture;
 use watchward_protocol::access::{Action, Outcome, Peer, Service, Trust, Tunnel, User};
@@ -14,7 +15,7 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::record::{Epoch, Lane};
 
 use super::*;
-use crate::intake::Host;
+use crate::intake::{Host, Watched};
 use crate::policy::Groups;
 use crate::store::testing::{self, Fresh};
 
@@ -28,9 +29,19 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros((1_800_000_000 + seconds) * 1_000_000)
 }
 
+fn watched(number: u8, name: &str) -> Watched {
+    Watched {
+        host: Host {
+            id: HostId::from_bytes([number; 16]),
+            name: name.to_owned(),
+        },
+        is_silent: false,
+    }
+}
+
 /// The hosts that are watched.
-pub(super) fn names(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>> {
-    Box::pin(async { Ok(vec!["db-1".to_owned(), "web-1".to_owned()]) })
+pub(super) fn hosts(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>> {
+    Box::pin(async { Ok(vec![watched(2, "db-1"), watched(1, "web-1")]) })
 }
 
 /// The two tables, with the groups that they name.

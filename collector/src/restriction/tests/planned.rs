@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 use proptest::prelude::*;
-use watchward_protocol::restriction::Gate;
+use watchward_protocol::restriction::{Gate, Holding};
 
 use super::*;
 use crate::restriction::plan::{changes, loses};
@@ -246,8 +246,8 @@ fn losing(plan: &Plan) -> Vec<String> {
 #[tokio::test]
 async fn who_would_be_shut_out_is_named_and_nobody_else() {
     let (open, shut) = (Policy::default(), read(GATED).unwrap());
-    let watched = read(&GATED.replace("\"enforce\"", "\"watch\"")).unwrap();
-    let hosts = ["web-1", "db-1"].map(str::to_owned);
+    let counted = read(&GATED.replace("\"enforce\"", "\"watch\"")).unwrap();
+    let hosts = [watched(1, "web-1"), watched(2, "db-1")];
     for store in stores().await {
         let mut elsewhere = login(4, 40, "203.0.113.9");
         elsewhere.host.name = "db-1".into();
@@ -273,9 +273,9 @@ async fn who_would_be_shut_out_is_named_and_nobody_else() {
             losing(&planned),
             ["root 203.0.113.8 web-1 1", "root 203.0.113.7 web-1 2"]
         );
-        assert_eq!(losing(&look(&watched, &shut).await), losing(&planned));
+        assert_eq!(losing(&look(&counted, &shut).await), losing(&planned));
         assert_eq!(losing(&look(&shut, &shut).await), [""; 0]);
-        assert_eq!(losing(&look(&open, &watched).await), [""; 0]);
+        assert_eq!(losing(&look(&open, &counted).await), [""; 0]);
 
         let [change] = &planned.changes[..] else {
             panic!("{:?}", planned.changes);
@@ -289,7 +289,7 @@ async fn who_would_be_shut_out_is_named_and_nobody_else() {
         ];
         assert_eq!(change.added, added);
         assert_eq!(change.removed, ["everybody else"]);
-        let narrowed = look(&watched, &shut).await;
+        let narrowed = look(&counted, &shut).await;
         let [change] = &narrowed.changes[..] else {
             panic!("{:?}", narrowed.changes);
         };
@@ -301,6 +301,39 @@ async fn who_would_be_shut_out_is_named_and_nobody_else() {
             change.added.is_empty() && change.removed.is_empty(),
             "{change:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn hosts_that_would_not_hold_their_gates_are_named() {
+    let (open, shut) = (Policy::default(), read(GATED).unwrap());
+    let watch = read(&GATED.replace("\"enforce\"", "\"watch\"")).unwrap();
+    let mut away = watched(4, "web-4");
+    away.is_silent = true;
+    let (db, web) = (watched(9, "db-1"), |number| {
+        watched(number, &format!("web-{number}"))
+    });
+    let hosts = [db, web(1), web(2), web(3), away];
+    for store in stores().await {
+        let without = News::Holding(Holding::default());
+        seen::told(&store, (1, "web-1"), without, at(0)).await;
+        seen::told(&store, (3, "web-3"), seen::at_home("192.0.2.3"), at(0)).await;
+        seen::told(&store, (4, "web-4"), seen::at_home("192.0.2.4"), at(0)).await;
+        for (policy, enforce) in [(&shut, true), (&watch, false)] {
+            let rules = (&open.table, &policy.table);
+            let planned = plan(&store, rules, &hosts, at(60)).await.unwrap();
+            let said = planned.unready.iter().map(|one| {
+                assert_eq!(one.enforce, enforce);
+                format!("{} {}", one.host, one.why)
+            });
+            let said: Vec<_> = said.collect();
+            let expected = [
+                "web-1 has no enforcer",
+                "web-2 says nothing of gates: its agent is too old, or has never run",
+                "web-4 is silent",
+            ];
+            assert_eq!(said, expected);
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) async fn told(store: &Store, (host, name): (u8, &str), news: News, no
     tx.commit().await.unwrap();
 }
 
-fn at_home(address: &str) -> News {
+pub(super) fn at_home(address: &str) -> News {
     News::Holding(Holding {
         enforcer: Some("1.0".to_owned()),
         phase: Phase::Held,

@@ -8,7 +8,7 @@ use crate::people;
 use crate::web::testing::Browser;
 
 async fn open(store: &Store, policy: Policy) -> Browser {
-    Browser::open(store, pages(store.clone(), Live::fixed(policy), names)).await
+    Browser::open(store, pages(store.clone(), Live::fixed(policy), hosts)).await
 }
 
 #[tokio::test]
