@@ -47,6 +47,13 @@ impl Screen {
         out.flush()
     }
 
+    /// A question, after which somebody types.
+    pub(crate) fn ask(&mut self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        write!(out, "{text}")?;
+        out.flush()
+    }
+
     /// The same text in a tone.
     pub(crate) fn paint(&self, tone: Tone, text: &str) -> String {
         let code = match tone {

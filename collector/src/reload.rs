@@ -96,11 +96,13 @@ pub(crate) struct Reload {
 /// What should hold on each host, as of the policy that came into force `since`.
 fn orders(checks: health::Policy, gates: restriction::Table, since: Timestamp) -> intake::Orders {
     intake::Orders::new(move |host| {
-        let gates = gates.gates(&host.name, since, clock::now());
-        vec![
-            Order::Checks(checks.of(&host.name)),
-            Order::Gates(Arc::new(gates)),
-        ]
+        let checks = Order::Checks(checks.of(&host.name));
+        // Where nobody has brought a policy, as after a database was lost, what hosts hold stays.
+        let gates = (since > Timestamp::default()).then(|| {
+            let gates = gates.gates(&host.name, since, clock::now());
+            Order::Gates(Arc::new(gates))
+        });
+        [checks].into_iter().chain(gates).collect()
     })
 }
 

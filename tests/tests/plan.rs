@@ -50,11 +50,22 @@ fn who_would_lose_access_is_known_before_and_what_was_applied_stays() -> Result<
         assert_eq!(site.collector.ask(&["networks"])?["gates"], json!([]));
 
         let refused = apply_from(site, &cafe, &shut)?;
-        for words in ["line 8, column 13", "^^^", "--although-i-lose-access"] {
+        for words in ["line 8, column 13", "^^^", "--even-so"] {
             ensure!(refused.contains(words), "{words}: {refused}");
         }
         let words = ["policy", "apply", &shut, "--note", "the office alone"];
-        assert_eq!(site.collector.ask(&words)?["version"]["number"], 1);
+        let unasked = site
+            .collector
+            .ask(&words)
+            .err()
+            .map(|error| error.to_string());
+        let unasked = unasked.unwrap_or_default();
+        ensure!(unasked.contains("somebody would lose access"), "{unasked}");
+        let words = [&words[..], &["--yes"]].concat();
+        let applied = site.collector.ask(&words)?;
+        assert_eq!(applied["version"]["number"], 1, "{applied:#}");
+        assert_eq!(applied["hosts"][0]["stand"], "no-enforcer", "{applied:#}");
+        assert_eq!(plan["unready"][0]["why"], "has no enforcer", "{plan:#}");
         let gate = &site.collector.ask(&["networks"])?["gates"][0];
         assert_eq!([&gate["host"], &gate["mode"]], ["web", "enforce"]);
         let same = site.collector.ask(&["policy", "apply", &shut])?;
@@ -91,7 +102,7 @@ fn it_stays(site: &Site, applied: &str) -> Result<()> {
     assert_eq!(at(&seen, "/versions/0/author"), "policy.toml");
     assert_eq!(at(&seen, "/versions/1/note"), "the office alone");
 
-    site.collector.ask(&["policy", "rollback"])?;
+    site.collector.ask(&["policy", "rollback", "--yes"])?;
     assert_eq!(text(&[])?, applied);
     site.collector.kill()?;
     site.collector.start_again()?;

@@ -65,8 +65,14 @@ pub(crate) struct Bring {
     /// Its signature, as `ssh-keygen -Y sign -n watchward-policy` made it elsewhere
     #[arg(long, value_name = "FILE")]
     pub(crate) signature: Option<PathBuf>,
-    /// Also if a host would shut SSH to the address that this command is called from, or the
-    /// collector to hosts
+    /// Also if a host would shut SSH to the address that this command is called from or to everybody
+    /// who logged in lately, or the collector to hosts
     #[arg(long)]
-    pub(crate) although_i_lose_access: bool,
+    pub(crate) even_so: bool,
+    /// Do not ask, if somebody would lose access
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Do not wait for what hosts say of it
+    #[arg(long)]
+    pub(crate) no_wait: bool,
 }

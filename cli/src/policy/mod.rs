@@ -1,7 +1,9 @@
 //! `watchward policy`: what another policy would change, who would lose access, and having it come into
 //! force.
 
+mod bring;
 mod diff;
+mod follow;
 mod operator;
 mod outlook;
 mod sign;
@@ -40,11 +42,10 @@ pub(crate) async fn run(
             let text = read(&file)?;
             let asked = Asked {
                 file: Some(file.display().to_string()),
-                ..Asked::of(bring, Some(&text))?
+                ..Asked::of(&bring, Some(&text))?
             };
             let asked = Asked { text, ..asked };
-            let answer: Value = collector.post("/v1/policy/apply", &asked).await?;
-            outlook::applied(&answer, screen)
+            bring::bring(collector, asked, &bring, screen).await
         }
         Policy::History { limit } => history(collector, limit, screen).await,
         Policy::Show { version } => {
@@ -65,7 +66,7 @@ pub(crate) async fn run(
             diff::show((&from, &to), screen)
         }
         Policy::Rollback { version, bring } => {
-            let signed = match bring.sign {
+            let signed = match &bring.sign {
                 Some(_) => {
                     let version = version.context("say which version, to sign it")?;
                     let text = Row::of(&fetch(collector, Some(version)).await?).text("text");
@@ -75,10 +76,10 @@ pub(crate) async fn run(
             };
             let asked = Asked {
                 version,
-                ..Asked::of(bring, signed.as_deref())?
+                rollback: true,
+                ..Asked::of(&bring, signed.as_deref())?
             };
-            let answer: Value = collector.post("/v1/policy/rollback", &asked).await?;
-            outlook::applied(&answer, screen)
+            bring::bring(collector, asked, &bring, screen).await
         }
     }
 }
@@ -92,12 +93,14 @@ struct Asked {
     signature: Option<String>,
     operator: Option<IpAddr>,
     note: Option<String>,
-    although_i_lose_access: bool,
+    even_so: bool,
+    rollback: bool,
+    upon: Option<i64>,
 }
 
 impl Asked {
     /// By whoever brings this text, or what the collector has.
-    fn of(bring: Bring, text: Option<&str>) -> anyhow::Result<Self> {
+    fn of(bring: &Bring, text: Option<&str>) -> anyhow::Result<Self> {
         let signature = match (&bring.sign, &bring.signature, text) {
             (Some(key), _, Some(text)) => Some(sign::sign(text, key)?),
             (_, Some(file), _) => Some(read(file)?),
@@ -106,8 +109,8 @@ impl Asked {
         Ok(Self {
             signature,
             operator: operator::address(),
-            note: bring.note,
-            although_i_lose_access: bring.although_i_lose_access,
+            note: bring.note.clone(),
+            even_so: bring.even_so,
             ..Self::default()
         })
     }

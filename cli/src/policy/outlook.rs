@@ -123,11 +123,8 @@ fn login(came: Row<'_>) -> [String; 6] {
 
 /// What is worth a word, and why it would not come into force.
 fn words(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
-    for notice in all.texts("notices") {
-        let notice = format!("Note: {}", safe(&notice));
-        screen.line("")?;
-        screen.line(&notice)?;
-    }
+    unready(all, screen)?;
+    notices(all, screen)?;
     let objection = all.text("objection");
     if !objection.is_empty() {
         screen.line("")?;
@@ -138,11 +135,40 @@ fn words(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What came of it.
-pub(super) fn applied(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
-    if screen.is_for_programs() {
-        return Ok(screen.json(answer)?);
+fn notices(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
+    for notice in all.texts("notices") {
+        let notice = format!("Note: {}", safe(&notice));
+        screen.line("")?;
+        screen.line(&notice)?;
     }
+    Ok(())
+}
+
+/// Hosts that would not hold their gates.
+fn unready(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
+    const SHOWN: usize = 10;
+    let hosts: Vec<_> = all.list("unready").collect();
+    if hosts.is_empty() {
+        return Ok(());
+    }
+    screen.line("")?;
+    for host in hosts.iter().take(SHOWN) {
+        let (tone, what) = match host.text("enforce").as_str() {
+            "true" => (Tone::Bad, "nothing will be shut there"),
+            _ => (Tone::Warn, "nothing will be counted there"),
+        };
+        let (name, why) = (safe(&host.text("host")), safe(&host.text("why")));
+        let line = screen.paint(tone, &format!("{name} {why}: {what}"));
+        screen.line(&line)?;
+    }
+    match hosts.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => Ok(screen.line(&format!("And {more} more hosts; --json names all."))?),
+    }
+}
+
+/// What came of it; what would come of it may have been shown before.
+pub(super) fn applied(answer: &Value, is_known: bool, screen: &mut Screen) -> anyhow::Result<()> {
     let none = Value::Null;
     let part = |name| Row::of(answer.get(name).unwrap_or(&none));
     let (version, outlook) = (part("version"), part("outlook"));
@@ -150,13 +176,13 @@ pub(super) fn applied(answer: &Value, screen: &mut Screen) -> anyhow::Result<()>
     if outlook.text("same") == "true" {
         return Ok(screen.line(&format!("Version {number} says the same: nothing changes."))?);
     }
-    changes(outlook, screen)?;
-    losing(outlook, screen)?;
-    for notice in outlook.texts("notices") {
+    if !is_known {
+        changes(outlook, screen)?;
+        losing(outlook, screen)?;
+        unready(outlook, screen)?;
+        notices(outlook, screen)?;
         screen.line("")?;
-        screen.line(&format!("Note: {}", safe(&notice)))?;
     }
-    screen.line("")?;
     let signed = match version.text("signer") {
         none if none.is_empty() => String::new(),
         signer => format!(", signed by {}", safe(&signer)),

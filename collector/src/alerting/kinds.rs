@@ -31,6 +31,11 @@ const KINDS: [Kind; 33] = [
         "policy that cannot be read",
         "policies that cannot be read",
     ),
+    (
+        "collector.policy-file",
+        "policy file that is not taken",
+        "policy files that are not taken",
+    ),
     ("health.down", "service down", "services down"),
     ("health.flapping", "check flapping", "checks flapping"),
     ("health.mute", "check not reported", "checks not reported"),

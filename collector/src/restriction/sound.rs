@@ -1,12 +1,16 @@
 //! Whether the rules of a policy go together, and what about them is worth a word. Pure.
 
 use watchward_daemon::place::Misplaced;
-use watchward_protocol::restriction::{MOST_EXCEPTIONS, MOST_NETWORKS, Mode};
+use watchward_protocol::restriction::{MOST_EXCEPTIONS, MOST_NETWORKS, Mode, Ports};
 use watchward_protocol::time::Timestamp;
 
+use super::networks::Name;
 use super::policy::{Rule, Table};
-use super::services::Reached;
+use super::services::{Reached, written};
 use crate::policy::Members;
+
+/// The ports that Linux gives to outgoing connections by default: ip-sysctl.rst of the kernel.
+const OUTGOING: (u16, u16) = (32_768, 60_999);
 
 /// Looks whether each rule is about somebody, and no two say opposite things of one gate.
 pub(super) fn rules(table: &Table) -> Result<(), Misplaced> {
@@ -92,9 +96,10 @@ fn few_enough(table: &Table) -> Result<(), Misplaced> {
 }
 
 impl Table {
-    /// What is right and still worth a word: exceptions that are over, or that except nothing.
+    /// What is right and still worth a word: exceptions that are over, or that except nothing, and
+    /// gates before ports that hosts call others from.
     pub fn notices(&self, now: Timestamp) -> Vec<String> {
-        let mut notices = Vec::new();
+        let mut notices = self.outgoing();
         for one in &self.exceptions {
             let groups: Vec<_> = one.groups.names().map(|name| name.as_str()).collect();
             let services: Vec<_> = one.services.names().map(|name| name.as_str()).collect();
@@ -119,6 +124,31 @@ impl Table {
             }
         }
         notices
+    }
+
+    /// Gates before ports that a host gives to connections of its own: what comes back is judged too.
+    fn outgoing(&self) -> Vec<String> {
+        let ruled = |name: &&Name| {
+            let mut rules = self.rules.iter();
+            rules.any(|rule| rule.services.has(name.as_str()))
+        };
+        let notice = |name: &Name| {
+            let ports = self.services.ports(name);
+            let among = |ports: &&Ports| ports.first <= OUTGOING.1 && OUTGOING.0 <= ports.last;
+            let ports = written(ports.iter().find(among)?);
+            Some(format!(
+                "\"{name}\" is {ports}, and from {} to {} are the ports that hosts use for connections \
+                 of their own, unless net.ipv4.ip_local_port_range says otherwise there: answers to \
+                 those from elsewhere are judged too. Keep the port from that use with \
+                 net.ipv4.ip_local_reserved_ports, or take another",
+                OUTGOING.0, OUTGOING.1
+            ))
+        };
+        self.services
+            .names()
+            .filter(ruled)
+            .filter_map(notice)
+            .collect()
     }
 
     /// Rules that are about none of these hosts: their groups may have names to come, or mistakes.

@@ -17,14 +17,13 @@ use crate::web::{Caller, Problem};
 /// How many versions are listed, unless it is said.
 const SHOWN: i64 = 50;
 
-/// `GET /v1/policy` and `/v1/policy/text`, `POST /v1/policy/plan`, `/apply` and `/rollback`.
+/// `GET /v1/policy` and `/v1/policy/text`, `POST /v1/policy/plan` and `/apply`.
 pub(crate) fn routes(ruling: Ruling) -> Router {
     Router::new()
         .route("/v1/policy", get(history))
         .route("/v1/policy/text", get(text))
         .route("/v1/policy/plan", post(plan))
         .route("/v1/policy/apply", post(apply))
-        .route("/v1/policy/rollback", post(rollback))
         .with_state(ruling)
 }
 
@@ -103,10 +102,23 @@ struct Asked {
     /// Where the operator comes from, if it is by SSH.
     operator: Option<IpAddr>,
     note: Option<String>,
-    although_i_lose_access: bool,
+    even_so: bool,
+    /// Whether it is about an earlier version, and not about the text.
+    rollback: bool,
+    /// The version in force when the operator looked.
+    upon: Option<i64>,
 }
 
 impl Asked {
+    async fn resolve(self, ruling: &Ruling, who: Who) -> Result<Proposal, Refusal> {
+        let (is_rollback, version) = (self.rollback, self.version);
+        let proposal = self.proposal(who);
+        match is_rollback {
+            true => ruling.earlier(version, proposal).await,
+            false => Ok(proposal),
+        }
+    }
+
     fn proposal(self, who: Who) -> Proposal {
         let author = who.map(|Extension(ConnectInfo(caller))| caller.name());
         Proposal {
@@ -118,7 +130,8 @@ impl Asked {
             operator: self.operator.map(|address| address.to_canonical()),
             author: author.unwrap_or_else(|| "unknown".to_owned()),
             note: self.note.unwrap_or_default(),
-            although: self.although_i_lose_access,
+            even_so: self.even_so,
+            upon: self.upon,
         }
     }
 }
@@ -131,13 +144,9 @@ async fn plan(
     who: Who,
     Json(asked): Json<Asked>,
 ) -> Result<Json<Outlook>, Problem> {
-    let proposal = asked.proposal(who);
-    Ok(Json(
-        ruling
-            .plan(&proposal, clock::now())
-            .await
-            .map_err(problem)?,
-    ))
+    let proposal = asked.resolve(&ruling, who).await.map_err(problem)?;
+    let outlook = ruling.plan(&proposal, clock::now()).await;
+    Ok(Json(outlook.map_err(problem)?))
 }
 
 async fn apply(
@@ -145,28 +154,9 @@ async fn apply(
     who: Who,
     Json(asked): Json<Asked>,
 ) -> Result<Json<Applied>, Problem> {
-    let proposal = asked.proposal(who);
-    Ok(Json(
-        ruling
-            .apply(proposal, clock::now())
-            .await
-            .map_err(problem)?,
-    ))
-}
-
-async fn rollback(
-    State(ruling): State<Ruling>,
-    who: Who,
-    Json(asked): Json<Asked>,
-) -> Result<Json<Applied>, Problem> {
-    let version = asked.version;
-    let proposal = asked.proposal(who);
-    Ok(Json(
-        ruling
-            .back(version, proposal, clock::now())
-            .await
-            .map_err(problem)?,
-    ))
+    let proposal = asked.resolve(&ruling, who).await.map_err(problem)?;
+    let applied = ruling.apply(proposal, clock::now()).await;
+    Ok(Json(applied.map_err(problem)?))
 }
 
 /// What is answered then.

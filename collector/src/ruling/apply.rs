@@ -10,14 +10,17 @@ use watchward_protocol::time::Timestamp;
 
 use super::Ruling;
 use super::basis::Brought;
+use super::objection::prospect;
 use super::standing::{named, words};
 use crate::config::Policy;
-use crate::hosts;
 use crate::policy::versions::{self, New, Version};
 use crate::restriction;
 
 /// How long a note is at most, in characters.
 const NOTE: usize = 500;
+
+const RACED: &str =
+    "somebody else has just brought another policy: look at it, and apply yours again";
 
 /// Another policy, with who brings it.
 #[derive(Clone, Debug, Default)]
@@ -29,8 +32,10 @@ pub(super) struct Proposal {
     pub(super) author: String,
     /// Why.
     pub(super) note: String,
-    /// Whether it is to be in force even if it shuts the operator or the collector out.
-    pub(super) although: bool,
+    /// Whether it is to be in force whom it may shut out.
+    pub(super) even_so: bool,
+    /// The version in force when the operator looked what would come of it; none, if nobody looked.
+    pub(super) upon: Option<i64>,
 }
 
 /// What another policy would bring about.
@@ -100,15 +105,9 @@ impl Ruling {
             &held.standing.policy,
             held.basis.read(&brought.text, &brought.named)?,
         );
-        let store = &self.0.store;
-        let watched = hosts::watched(store).await?;
-        let rules = (&before.restriction, &after.restriction);
-        let plan = restriction::plan(store, rules, &watched, now).await?;
-        let names: Vec<_> = watched.into_iter().map(|one| one.host.name).collect();
-        let mut objections = Vec::new();
-        if let Err(cuts) = held.basis.spares(&after, brought) {
-            objections.push(words(&cuts));
-        }
+        let sides = (before, &after);
+        let prospect = prospect(&self.0.store, sides, (&held.basis, brought), now).await?;
+        let (names, mut objections) = (prospect.hosts, prospect.objections);
         let operator = proposal.operator;
         let shut = operator.and_then(|from| after.restriction.shut_to(from, &names, now));
         let shut_to_you = shut.map(|(hosts, place)| {
@@ -128,7 +127,7 @@ impl Ruling {
             notices,
             objection: (!objections.is_empty()).then(|| objections.join("\n")),
             shut_to_you: shut_to_you.unwrap_or_default(),
-            plan,
+            plan: prospect.plan,
         })
     }
 
@@ -139,9 +138,12 @@ impl Ruling {
         now: Timestamp,
     ) -> Result<Applied, Refusal> {
         let outlook = self.plan(&proposal, now).await?;
-        if let (Some(why), false) = (&outlook.objection, proposal.although) {
+        if proposal.upon.is_some_and(|upon| upon != outlook.version) {
+            return Err(Refusal::Wrong(RACED.to_owned()));
+        }
+        if let (Some(why), false) = (&outlook.objection, proposal.even_so) {
             return Err(Refusal::Wrong(format!(
-                "{why}\nIt does not come into force, unless with --although-i-lose-access"
+                "{why}\nIt does not come into force, unless with --even-so"
             )));
         }
         let brought = proposal.brought;
@@ -161,6 +163,10 @@ impl Ruling {
         let version = versions::add(&mut tx, &new, now).await.map_err(raced)?;
         tx.commit().await?;
         self.look(now).await?;
+        if self.held().file.is_some() {
+            // It may be what the file says that was not taken.
+            self.take(now).await;
+        }
         Ok(Applied { version, outlook })
     }
 
@@ -172,14 +178,13 @@ impl Ruling {
         found.ok_or(Refusal::Missing(number))
     }
 
-    /// Has the policy of an earlier version come into force; of the one before that says something
-    /// else, if none is said.
-    pub(super) async fn back(
+    /// The policy of an earlier version, as somebody proposes it again; of the one before that says
+    /// something else, if none is said.
+    pub(super) async fn earlier(
         &self,
         number: Option<i64>,
         proposal: Proposal,
-        now: Timestamp,
-    ) -> Result<Applied, Refusal> {
+    ) -> Result<Proposal, Refusal> {
         let number = match number {
             Some(number) => number,
             None => self.before().await?,
@@ -194,12 +199,11 @@ impl Ruling {
             text: found.text,
             signature: proposal.brought.signature.or(found.signature),
         };
-        let proposal = Proposal {
+        Ok(Proposal {
             brought,
             note,
             ..proposal
-        };
-        self.apply(proposal, now).await
+        })
     }
 
     /// The newest version before that says something else.
@@ -230,10 +234,7 @@ fn tables(before: &Policy, after: &Policy) -> Vec<&'static str> {
 fn raced(error: sqlx::Error) -> Refusal {
     let unique = error.as_database_error();
     match unique.is_some_and(|error| error.is_unique_violation()) {
-        true => Refusal::Wrong(
-            "somebody else has just brought another policy: look at it, and apply yours again"
-                .to_owned(),
-        ),
+        true => Refusal::Wrong(RACED.to_owned()),
         false => error.into(),
     }
 }

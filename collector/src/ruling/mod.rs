@@ -5,6 +5,7 @@ mod api;
 mod apply;
 mod basis;
 mod file;
+mod objection;
 mod pages;
 mod standing;
 mod taken;
@@ -184,12 +185,24 @@ impl Ruling {
             // The database's, or another collector was first: worth another look.
             Err(error) => error.downcast_ref::<sqlx::Error>().is_none(),
         };
-        let why = taken.err().map(|error| format!("{error:#}"));
-        if let Some(error) = &why {
+        if let Err(error) = &taken {
+            let error = format!("{error:#}");
             tracing::error!(error, "the policy's file is not used; the old policy stays");
         }
-        self.hold().file = why;
+        self.note(taken.map(drop), now).await;
         done
+    }
+
+    /// Notes whether the policy's file counts, and tells people if it does not.
+    async fn note(&self, taken: anyhow::Result<()>, now: Timestamp) {
+        let why = taken.as_ref().err().map(|error| format!("{error:#}"));
+        let held = self.held();
+        let is_ours = taken.as_ref().is_err_and(|error| error.is::<sqlx::Error>());
+        if !is_ours && (why.is_none() || why != held.file) {
+            let parts = (&self.0.store, &self.0.bell);
+            told::file(parts, &held.basis.file, &taken, now).await;
+        }
+        self.hold().file = why;
     }
 
     /// Reads the configuration again, and the policy: if either is bad, neither changes anything.
@@ -216,8 +229,9 @@ impl Ruling {
         let config = Config::alone(&self.0.file)?;
         let basis = Basis::of(&config);
         let taken = taken::take(&self.0.store, &basis, now).await;
-        self.hold().file = taken.as_ref().err().map(|error| format!("{error:#}"));
-        taken?;
+        let trouble = taken.as_ref().err().map(|error| format!("{error:#}"));
+        self.note(taken.map(drop), now).await;
+        anyhow::ensure!(trouble.is_none(), trouble.unwrap_or_default());
         let standing = standing::find(&self.0.store, &basis).await?;
         self.0.hands.configure(config);
         self.hold().basis = Arc::new(basis);

@@ -4,8 +4,9 @@
 use watchward_protocol::time::Timestamp;
 
 use super::basis::{Basis, Brought};
+use super::objection::{Objection, prospect};
 use crate::config::Policy;
-use crate::policy::versions::{self, New, Version};
+use crate::policy::versions::{self, New, Version, Whole};
 use crate::store::Store;
 
 /// What the file has nothing in that is not there.
@@ -32,11 +33,11 @@ pub(super) async fn take(
     if before.as_ref() == Some(&digest) {
         return Ok(None);
     }
-    let newest = versions::up_to(store, i64::MAX).await?;
-    let newest = newest.map(|newest| newest.version);
+    let last = versions::up_to(store, i64::MAX).await?;
+    let newest = last.as_ref().map(|last| &last.version);
     let new = match brought {
-        Some(brought) if counts(&brought, &digest, (before.is_some(), newest.as_ref())) => {
-            new(basis, brought, (newest.as_ref(), now))?
+        Some(brought) if counts(&brought, &digest, (before.is_some(), newest)) => {
+            new(store, basis, brought, (last.as_ref(), now)).await?
         }
         Some(_) => None,
         None => {
@@ -79,13 +80,14 @@ fn counts(brought: &Brought, digest: &str, (known, newest): (bool, Option<&Versi
 
 /// The version that the file brings. None, if somebody has applied a policy and the file rules nothing:
 /// a package that brings another example is no wish to open every gate.
-fn new(
+async fn new(
+    store: &Store,
     basis: &Basis,
     brought: Brought,
-    (newest, now): (Option<&Version>, Timestamp),
+    (last, now): (Option<&Whole>, Timestamp),
 ) -> anyhow::Result<Option<New>> {
     let policy = basis.read(&brought.text, &brought.named)?;
-    let applied = newest.is_some_and(|newest| newest.author != AUTHOR);
+    let applied = last.is_some_and(|last| last.version.author != AUTHOR);
     if applied && policy == Policy::default() {
         tracing::warn!(
             file = %brought.named.display(),
@@ -93,7 +95,18 @@ fn new(
         );
         return Ok(None);
     }
-    basis.spares(&policy, &brought)?;
+    // One that cannot be read any more is followed by whoever mends that.
+    let last = last.and_then(|last| basis.read(&last.text, &brought.named).ok());
+    let sides = (&last.unwrap_or_default(), &policy);
+    let prospect = prospect(store, sides, (basis, &brought), now).await?;
+    if !prospect.objections.is_empty() {
+        let why = prospect.objections.join("\n");
+        let file = brought.named.display();
+        return Err(Objection(format!(
+            "{why}\nIt does not come into force. If it is meant: `watchward policy apply --even-so {file}`"
+        ))
+        .into());
+    }
     let signer = basis.signer(&brought, now)?;
     Ok(Some(New {
         author: AUTHOR.to_owned(),

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use watchward_daemon::clock;
 use watchward_protocol::time::Timestamp;
 
+use super::apply::{Applied, Proposal, Refusal};
 use super::{Beginning, Ruling};
 use crate::alerting::Bell;
 use crate::config::{Config, Policy};
@@ -80,6 +81,17 @@ impl Ground {
 }
 
 impl Collector {
+    /// Goes back to an earlier version.
+    pub(super) async fn back(
+        &self,
+        number: Option<i64>,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let earlier = self.ruling.earlier(number, proposal).await?;
+        self.ruling.apply(earlier, now).await
+    }
+
     /// The number of the version in force.
     pub(super) fn in_force(&self) -> i64 {
         let held = self.ruling.held();

@@ -1,8 +1,11 @@
 //! What is said of the version in force: in the log, and to people where it is not the newest.
 
+use std::path::Path;
+
 use watchward_daemon::service;
 use watchward_protocol::time::Timestamp;
 
+use super::objection::Objection;
 use super::standing::Standing;
 use crate::alerting::{self, Alert, Bell, Severity};
 use crate::store::Store;
@@ -27,6 +30,60 @@ pub(super) async fn tell((store, bell): (&Store, &Bell), standing: &Standing, no
         Ok(()) => bell.ring(),
         Err(error) => tracing::error!(%error, "cannot tell people how the policy stands"),
     }
+}
+
+/// Tells people why the policy's file is not taken, or that it is again.
+pub(super) async fn file(
+    (store, bell): (&Store, &Bell),
+    file: &Path,
+    taken: &anyhow::Result<()>,
+    now: Timestamp,
+) {
+    match alert_file(store, file, taken, now).await {
+        Ok(()) => bell.ring(),
+        Err(error) => tracing::error!(%error, "cannot tell people how the policy's file stands"),
+    }
+}
+
+async fn alert_file(
+    store: &Store,
+    file: &Path,
+    taken: &anyhow::Result<()>,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let (machine, file) = (service::machine(), file.display());
+    let key = format!("collector.policy-file {machine}");
+    let mut tx = store.begin().await?;
+    match taken {
+        Ok(()) => alerting::resolve(&mut tx, &key, "The policy's file is right.", now).await?,
+        Err(why) => {
+            let locks = why.downcast_ref::<Objection>().is_some();
+            let (what, advice) = match locks {
+                true => (
+                    "would lock people out",
+                    format!(
+                        "Change it, or, if it is meant: `watchward policy apply --even-so {file}`."
+                    ),
+                ),
+                false => (
+                    "is not right",
+                    format!("Mend it: `watchward policy check {file}`."),
+                ),
+            };
+            let title = format!("policy: {file} on {machine} {what}, and is not taken");
+            let alert = Alert {
+                key,
+                severity: Severity::Warning,
+                host: None,
+                title: alerting::cut(&title, 100),
+                detail: format!("The policy before stays in force.\n{why:#}"),
+                advice,
+                since: now,
+            };
+            alerting::raise(&mut tx, &alert, now).await?;
+        }
+    }
+    tx.commit().await
 }
 
 async fn alert(store: &Store, standing: &Standing, now: Timestamp) -> sqlx::Result<()> {

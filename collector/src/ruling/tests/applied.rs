@@ -12,8 +12,9 @@ async fn nobody_locks_themselves_out_unless_they_insist() {
         for name in ["web-1", "db-1"] {
             sqlx::query(
                 "INSERT INTO host (id, name, enrolled_at, version, system, seen_at, deadline, \
-                 silent, certificate_expires) VALUES ($1, $1, 0, '', '', 0, 0, 0, 0)",
+                 silent, certificate_expires) VALUES ($1, $2, 0, '', '', 0, 0, 0, 0)",
             )
+            .bind(format!("{:0>32}", name.len()))
             .bind(name)
             .execute(store.read())
             .await
@@ -35,12 +36,7 @@ async fn nobody_locks_themselves_out_unless_they_insist() {
             .await
             .unwrap_err();
         let refused = refused.to_string();
-        for expected in [
-            "new.toml",
-            "line 7, column 13",
-            "^^^^^",
-            "--although-i-lose-access",
-        ] {
+        for expected in ["new.toml", "line 7, column 13", "^^^^^", "--even-so"] {
             assert!(refused.contains(expected), "{expected}: {refused}");
         }
         assert_eq!(one.in_force(), 0);
@@ -53,10 +49,89 @@ async fn nobody_locks_themselves_out_unless_they_insist() {
         );
         assert_eq!(one.in_force(), 1, "the same is no other version");
         let insisting = Proposal {
-            although: true,
+            even_so: true,
             ..from("203.0.113.7")
         };
-        one.ruling.back(Some(1), insisting, at(4)).await.unwrap();
+        one.back(Some(1), insisting, at(4)).await.unwrap();
+    }
+}
+
+/// Incidents: title, detail, advice, and whether it is over.
+async fn incidents(store: &Store) -> Vec<(String, String, String, bool)> {
+    let all: Vec<(String, String, String, Option<i64>)> =
+        sqlx::query_as("SELECT title, detail, advice, resolved_at FROM alerting_incident")
+            .fetch_all(store.read())
+            .await
+            .unwrap();
+    all.into_iter()
+        .map(|(title, detail, advice, over)| (title, detail, advice, over.is_some()))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_file_that_locks_everybody_out_of_a_host_is_not_taken() {
+    for store in testing::stores(SCHEMAS).await {
+        let ground = Ground::new("");
+        ground.write(&policy("office"));
+        let one = ground.start(&store, at(0)).await.unwrap();
+        logged_in(&store, ("web-1", "203.0.113.7"), at(1)).await;
+        logged_in(&store, ("web-1", "203.0.113.8"), at(2)).await;
+        ground.write(GATED);
+        assert!(one.ruling.take(at(3)).await);
+        one.ruling.look(at(3)).await.unwrap();
+        assert_eq!(one.in_force(), 1, "the version before stays");
+        let (title, detail, advice, over) = incidents(&store).await.remove(0);
+        assert!(title.contains("would lock people out") && !over, "{title}");
+        for expected in ["line 7, column 13", "^^^^^", "nobody could any more"] {
+            assert!(detail.contains(expected), "{expected}: {detail}");
+        }
+        assert!(
+            advice.contains("watchward policy apply --even-so /"),
+            "{advice}"
+        );
+        let again = ground.start(&store, at(4)).await.unwrap();
+        assert_eq!(again.in_force(), 1, "nor at a start");
+
+        // Who saves something else is right, and so is who insists.
+        ground.write(&GATED.replace("enforce", "watch"));
+        assert!(one.ruling.take(at(5)).await);
+        one.ruling.look(at(5)).await.unwrap();
+        assert_eq!(one.in_force(), 2);
+        assert!(incidents(&store).await[0].3);
+        ground.write(GATED);
+        one.ruling.take(at(6)).await;
+        let refused = one.ruling.apply(proposal(GATED), at(7)).await.unwrap_err();
+        assert!(refused.to_string().contains("--even-so"), "{refused}");
+        let insisting = Proposal {
+            even_so: true,
+            ..proposal(GATED)
+        };
+        one.ruling.apply(insisting, at(8)).await.unwrap();
+        assert_eq!(one.in_force(), 3);
+        assert!(incidents(&store).await[1].3, "the file is in force now");
+
+        logged_in(&store, ("web-1", "192.0.2.7"), at(9)).await;
+        let back = one.back(Some(2), proposal(""), at(10)).await;
+        back.unwrap();
+        ground.write(&format!("# One of them can.\n{GATED}"));
+        one.ruling.take(at(11)).await;
+        one.ruling.look(at(11)).await.unwrap();
+        assert_eq!(one.in_force(), 5);
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_looked_at_is_what_they_change() {
+    for store in testing::stores(SCHEMAS).await {
+        let one = Ground::new("").start(&store, at(0)).await.unwrap();
+        let upon = |number, name| Proposal {
+            upon: Some(number),
+            ..proposal(&policy(name))
+        };
+        one.ruling.apply(upon(0, "office"), at(1)).await.unwrap();
+        let late = one.ruling.apply(upon(0, "vpn"), at(2)).await.unwrap_err();
+        assert!(late.to_string().contains("somebody else"), "{late}");
+        assert_eq!(one.networks(), ["office"]);
     }
 }
 
@@ -64,22 +139,18 @@ async fn nobody_locks_themselves_out_unless_they_insist() {
 async fn one_word_goes_back() {
     for store in testing::stores(SCHEMAS).await {
         let one = Ground::new("").start(&store, at(0)).await.unwrap();
-        let nothing = one
-            .ruling
-            .back(None, proposal(""), at(0))
-            .await
-            .unwrap_err();
+        let nothing = one.back(None, proposal(""), at(0)).await.unwrap_err();
         assert!(matches!(nothing, Refusal::Missing(0)), "{nothing}");
         for (second, name) in [(1, "office"), (2, "home"), (3, "vpn")] {
             let new = proposal(&policy(name));
             one.ruling.apply(new, at(second)).await.unwrap();
         }
-        one.ruling.back(None, proposal(""), at(4)).await.unwrap();
+        one.back(None, proposal(""), at(4)).await.unwrap();
         assert_eq!(
             (one.in_force(), one.networks()),
             (4, vec!["home".to_owned()])
         );
-        one.ruling.back(Some(1), proposal(""), at(5)).await.unwrap();
+        one.back(Some(1), proposal(""), at(5)).await.unwrap();
         assert_eq!(
             (one.in_force(), one.networks()),
             (5, vec!["office".to_owned()])
@@ -90,11 +161,7 @@ async fn one_word_goes_back() {
             "{:?}",
             all[0]
         );
-        let missing = one
-            .ruling
-            .back(Some(9), proposal(""), at(6))
-            .await
-            .unwrap_err();
+        let missing = one.back(Some(9), proposal(""), at(6)).await.unwrap_err();
         assert_eq!(missing.to_string(), "there is no version 9 of the policy");
     }
 }
@@ -156,7 +223,7 @@ async fn where_policies_are_signed_no_other_comes_into_force() {
         assert_eq!(one.networks(), ["vpn"]);
         let signer = versions::list(&store, 1).await.unwrap().remove(0).signer;
         assert_eq!(signer.as_deref(), Some("ada@example.org"));
-        one.ruling.back(None, proposal(""), at(4)).await.unwrap();
+        one.back(None, proposal(""), at(4)).await.unwrap();
         assert_eq!(
             one.networks(),
             ["office"],

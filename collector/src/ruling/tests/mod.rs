@@ -36,6 +36,28 @@ fn proposal(text: &str) -> Proposal {
     }
 }
 
+/// A host, and a login there from this address a second before `now`.
+async fn logged_in(store: &Store, (host, address): (&str, &str), now: Timestamp) {
+    let id = format!("{:0>32}", host.len());
+    let add = "INSERT INTO host (id, name, enrolled_at, version, system, seen_at, deadline, silent, \
+        certificate_expires) VALUES ($1, $2, 0, '', '', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING";
+    let add = sqlx::query(add).bind(id).bind(host);
+    add.execute(store.read()).await.unwrap();
+    let address: std::net::IpAddr = address.parse().unwrap();
+    let came = now.as_micros() - 1_000_000;
+    sqlx::query(
+        "INSERT INTO restriction_mark (host, host_name, lane, epoch, seq, judged_at, received_at, \
+         service, login, place, address, permitted) VALUES ($1, $2, 0, 0, $3, $3, $3, 0, 1, 0, $4, '')",
+    )
+    .bind(vec![1_u8; 16])
+    .bind(host)
+    .bind(came)
+    .bind(crate::store::value::sixteen(address).to_vec())
+    .execute(store.read())
+    .await
+    .unwrap();
+}
+
 async fn authors(store: &Store) -> Vec<(i64, String)> {
     let all = versions::list(store, 100).await.unwrap();
     all.into_iter()

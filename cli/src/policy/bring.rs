@@ -1,0 +1,78 @@
+//! Having a policy come into force: it is asked before somebody loses access, and followed what hosts
+//! make of it.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+
+use anyhow::bail;
+use serde_json::Value;
+
+use super::{Asked, follow, outlook};
+use crate::args::Bring;
+use crate::client::Client;
+use crate::row::Row;
+use crate::screen::Screen;
+
+/// Brings it.
+pub(super) async fn bring(
+    collector: &Client,
+    mut asked: Asked,
+    how: &Bring,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let planned: Value = collector.post("/v1/policy/plan", &asked).await?;
+    let all = Row::of(&planned);
+    // What is objected to is refused by the collector, which shows the place.
+    let is_refused = !all.text("objection").is_empty() && !asked.even_so;
+    let losing = all.list("losing").count();
+    let is_asked = losing > 0 && !is_refused && !how.yes;
+    if is_asked {
+        ask(&planned, how, screen)?;
+        asked.upon = all.number("version");
+    }
+    let mut answer: Value = collector.post("/v1/policy/apply", &asked).await?;
+    let is_same = answer.pointer("/outlook/same") == Some(&Value::Bool(true));
+    if !screen.is_for_programs() {
+        outlook::applied(&answer, is_asked, screen)?;
+    }
+    let hosts = match is_same || how.no_wait {
+        true => Vec::new(),
+        false => follow::follow(collector, screen).await?,
+    };
+    let refused = follow::refused(&hosts);
+    if screen.is_for_programs() {
+        if let Value::Object(fields) = &mut answer {
+            fields.insert("hosts".to_owned(), hosts.into());
+        }
+        screen.json(&answer)?;
+    }
+    match refused {
+        0 => Ok(()),
+        _ => bail!(
+            "{refused} of the hosts did not take their gates: why is above, and on their pages"
+        ),
+    }
+}
+
+/// Shows who would lose access, and asks whether that is meant.
+fn ask(planned: &Value, how: &Bring, screen: &mut Screen) -> anyhow::Result<()> {
+    let is_console = io::stdin().is_terminal() && io::stdout().is_terminal();
+    if screen.is_for_programs() || !is_console {
+        // Who says so has seen what is worse.
+        if how.even_so {
+            return Ok(());
+        }
+        bail!(
+            "somebody would lose access, as `watchward policy plan` shows; it comes into force only \
+             with --yes"
+        );
+    }
+    outlook::show(planned, screen)?;
+    screen.line("")?;
+    screen.ask("Apply? [y/N] ")?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => bail!("nothing was changed"),
+    }
+}
