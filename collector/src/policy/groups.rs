@@ -43,11 +43,19 @@ impl Groups {
         let found = self.sets.get(name.get_ref());
         found.cloned().ok_or_else(|| {
             let known: Vec<_> = self.sets.keys().map(Name::as_str).collect();
-            let message = format!(
-                "there is no group \"{}\"; [groups] has: {}",
-                name.get_ref(),
-                known.join(", ")
-            );
+            let (word, known) = (name.get_ref(), known.join(", "));
+            let mut hosts = self.said.keys().filter_map(|group| self.sets.get_key_value(group));
+            let with = hosts.find(|(_, hosts)| hosts.has(word.as_str()));
+            let message = match with {
+                Some((group, _)) => format!(
+                    "\"{word}\" is a host's name, in the group \"{group}\"; only groups are named here: \
+                     to name it alone, give it a group of its own under [groups]"
+                ),
+                None => format!(
+                    "there is no group \"{word}\"; [groups] has: {known} (a host's name would be none: \
+                     it stands there in a group)"
+                ),
+            };
             Misplaced::at(name, message)
         })
     }
@@ -105,7 +113,10 @@ impl Name {
 
 /// A text that is no name of a group.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no name: a group's is 1 to 64 letters, digits, \"-\", \"_\" or \".\"")]
+#[error(
+    "{0:?} is no name: a group's is 1 to 64 letters, digits, \"-\", \"_\" or \".\"; hosts' names, also \
+     with \"*\", stand in groups, under [groups]"
+)]
 pub struct NotAName(String);
 
 impl TryFrom<String> for Name {

@@ -218,8 +218,10 @@ impl TryFrom<String> for Entry {
                 Err(NotANetwork::Either { address, network })
             };
         }
-        let name = Name::try_from(text).map_err(|NotAName(text)| NotANetwork::Nothing(text))?;
-        Ok(Self::Other(name))
+        match Name::try_from(text.clone()) {
+            Ok(name) => Ok(Self::Other(name)),
+            Err(_) => Err(NotANetwork::Nothing(text)),
+        }
     }
 }
 
@@ -253,13 +255,35 @@ impl Name {
     }
 }
 
-/// A text that is no name of a list of networks.
+/// A text that is no name of a list of networks, or of a service.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{0:?} is no name: a network's is a letter, then letters, digits, \"-\", \"_\" or \".\"; at most 64. \
-     Addresses are written under [networks], where they get one"
-)]
-pub struct NotAName(String);
+pub enum NotAName {
+    /// It is nothing of the kind.
+    #[error(
+        "{0:?} is no name: that is a letter, then letters, digits, \"-\", \"_\" or \".\"; at most 64"
+    )]
+    Nothing(String),
+    /// It is what has a name.
+    #[error("\"{0}\" has no name here: write name = [\"{0}\"] under [networks], and say that name")]
+    Net(String),
+    /// The same of ports.
+    #[error(
+        "\"{0}\" has no name here: write name = [\"{0}\"] under [restriction.services], and say that \
+         name (\"ssh\" and \"openvpn\" are there without a word)"
+    )]
+    Ports(String),
+}
+
+impl NotAName {
+    fn of(text: String) -> Self {
+        let is_net = text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok();
+        match is_net {
+            true => Self::Net(text),
+            false if text.starts_with("tcp/") || text.starts_with("udp/") => Self::Ports(text),
+            false => Self::Nothing(text),
+        }
+    }
+}
 
 impl TryFrom<String> for Name {
     type Error = NotAName;
@@ -271,7 +295,7 @@ impl TryFrom<String> for Name {
         if fits {
             Ok(Self(text))
         } else {
-            Err(NotAName(text))
+            Err(NotAName::of(text))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the room does with what hosts tell, on both databases.
 
 mod kept;
+mod locked;
 mod permitted;
 mod planned;
 mod read;

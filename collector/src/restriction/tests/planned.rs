@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 use proptest::prelude::*;
-use watchward_protocol::restriction::{Gate, Holding};
+use watchward_protocol::restriction::Gate;
 
 use super::*;
 use crate::restriction::plan::{changes, loses};
@@ -276,127 +276,40 @@ async fn who_would_be_shut_out_is_named_and_nobody_else() {
         assert_eq!(losing(&look(&counted, &shut).await), losing(&planned));
         assert_eq!(losing(&look(&shut, &shut).await), [""; 0]);
         assert_eq!(losing(&look(&open, &counted).await), [""; 0]);
+    }
+}
 
-        let [change] = &planned.changes[..] else {
-            panic!("{:?}", planned.changes);
+#[test]
+fn from_where_a_gate_could_be_passed_then_is_said() {
+    let read = |mode: &str| read(&GATED.replace("\"enforce\"", mode)).unwrap().table;
+    let (open, counted, shut) = (Table::default(), read("\"watch\""), read("\"enforce\""));
+    let hosts = ["web-1", "db-1"].map(str::to_owned);
+    let office = [
+        "192.0.2.0/24",
+        "2001:db8::/32",
+        "198.51.100.7/32 until 3000-01-01T00:00:00Z",
+    ];
+    let (others, only) = ("everybody else", "everybody else (only counted)");
+    for (before, after, added, removed) in [
+        (&open, &shut, &office[..], &[others][..]),
+        (&counted, &shut, &office, &[others]),
+        (&open, &counted, &office, &[only]),
+        (&shut, &counted, &[only], &[]),
+        (&shut, &open, &[others], &[]),
+    ] {
+        let [change] = &changes((before, after), &hosts, at(0))[..] else {
+            panic!("one gate of one host")
         };
-        assert_eq!((change.before, change.after), (None, Some("enforce")));
         assert_eq!(change.hosts, ["web-1"]);
-        let added = [
-            "192.0.2.0/24",
-            "2001:db8::/32",
-            "198.51.100.7/32 until 3000-01-01T00:00:00Z",
-        ];
-        assert_eq!(change.added, added);
-        assert_eq!(change.removed, ["everybody else"]);
-        let narrowed = look(&counted, &shut).await;
-        let [change] = &narrowed.changes[..] else {
-            panic!("{:?}", narrowed.changes);
-        };
-        assert_eq!(
-            (change.before, change.after),
-            (Some("watch"), Some("enforce"))
-        );
         assert_eq!(
             (&change.added[..], &change.removed[..]),
             (
-                &added.map(str::to_owned)[..],
-                &["everybody else".to_owned()][..]
+                &added.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()[..],
+                &removed
+                    .iter()
+                    .map(|it| (*it).to_owned())
+                    .collect::<Vec<_>>()[..],
             )
         );
-        let widened = look(&shut, &counted).await.changes.remove(0);
-        assert_eq!(widened.added, ["everybody else (only counted)"]);
-        assert_eq!(widened.removed, [""; 0]);
     }
-}
-
-#[tokio::test]
-async fn hosts_that_would_not_hold_their_gates_are_named() {
-    let (open, shut) = (Policy::default(), read(GATED).unwrap());
-    let watch = read(&GATED.replace("\"enforce\"", "\"watch\"")).unwrap();
-    let mut away = watched(4, "web-4");
-    away.is_silent = true;
-    let (db, web) = (watched(9, "db-1"), |number| {
-        watched(number, &format!("web-{number}"))
-    });
-    let hosts = [db, web(1), web(2), web(3), away];
-    for store in stores().await {
-        let without = News::Holding(Holding::default());
-        seen::told(&store, (1, "web-1"), without, at(0)).await;
-        seen::told(&store, (3, "web-3"), seen::at_home("192.0.2.3"), at(0)).await;
-        seen::told(&store, (4, "web-4"), seen::at_home("192.0.2.4"), at(0)).await;
-        for (policy, enforce) in [(&shut, true), (&watch, false)] {
-            let rules = (&open.table, &policy.table);
-            let planned = plan(&store, rules, &hosts, at(60)).await.unwrap();
-            let said = planned.unready.iter().map(|one| {
-                assert_eq!(one.enforce, enforce);
-                format!("{} {}", one.host, one.why)
-            });
-            let said: Vec<_> = said.collect();
-            let expected = [
-                "web-1 has no enforcer",
-                "web-2 says nothing of gates: its agent is too old, or has never run",
-                "web-4 is silent",
-            ];
-            assert_eq!(said, expected);
-        }
-    }
-}
-
-#[test]
-fn whoever_would_lock_themselves_out_is_shown_the_rule() {
-    let table = read(GATED).unwrap().table;
-    let hosts = ["db-1", "web-1", "web-2"].map(str::to_owned);
-    for inside in ["192.0.2.9", "2001:db8::9", "198.51.100.7"] {
-        assert!(
-            table
-                .shut_to(inside.parse().unwrap(), &hosts, at(0))
-                .is_none(),
-            "{inside}"
-        );
-    }
-    let (shut, place) = table
-        .shut_to("203.0.113.7".parse().unwrap(), &hosts, at(0))
-        .unwrap();
-    assert_eq!(shut, ["web-1", "web-2"]);
-    let shown = place.shown(GATED);
-    assert!(
-        shown.contains("line 9, column 17") && shown.contains("^^^^^"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("could not log in to web-1, web-2"),
-        "{shown}"
-    );
-}
-
-#[test]
-fn a_rule_that_shuts_the_collector_is_shown() {
-    let text = format!(
-        "{}[restriction.services]\nagents = [\"tcp/7000-7500\"]\n",
-        GATED.replace("\"ssh\"", "\"agents\"")
-    );
-    let own = |machine: &str| Own {
-        machine: machine.to_owned(),
-        ports: vec![7443, 7444],
-    };
-    let table = read(&text).unwrap().table;
-    let wrong = table
-        .spares(&own("web-1.example.org"))
-        .unwrap_err()
-        .shown(&text);
-    assert!(
-        wrong.contains("port 7443 of web-1.example.org") && wrong.contains("^^^"),
-        "{wrong}"
-    );
-    table.spares(&own("db-1")).unwrap();
-    let watched = read(&text.replace("\"enforce\"", "\"watch\""))
-        .unwrap()
-        .table;
-    watched.spares(&own("web-1")).unwrap();
-    let open = read(&text.replace(
-        "\"192.0.2.0/24\", \"2001:db8::/32\"",
-        "\"0.0.0.0/0\", \"::/0\"",
-    ));
-    open.unwrap().table.spares(&own("web-1")).unwrap();
 }

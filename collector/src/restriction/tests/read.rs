@@ -47,7 +47,7 @@ fn what_makes_no_sense_is_shown_with_its_place() {
         (
             "[networks]\n\"192.0.2.0/24\" = [\"10.0.0.0/8\"]\n".into(),
             "line 2, column 1",
-            "a network's is a letter",
+            "\"192.0.2.0/24\" has no name here: write name = [\"192.0.2.0/24\"] under [networks]",
         ),
         (
             rule("[\"offcie\"]"),
@@ -58,7 +58,37 @@ fn what_makes_no_sense_is_shown_with_its_place() {
         (
             rule("[\"192.0.2.0/24\"]"),
             "line 6, column 8",
-            "a network's is a letter",
+            "say that name",
+        ),
+    ] {
+        let error = read(&text).unwrap_err().to_string();
+        assert!(error.contains(line), "{error}");
+        assert!(error.contains(expected) && error.contains('^'), "{error}");
+    }
+}
+
+#[test]
+fn what_needs_a_name_is_told_where_it_gets_one() {
+    for (text, line, expected) in [
+        (
+            OFFICE.replace("\"ssh\"", "\"tcp/22\""),
+            "line 9, column 16",
+            "write name = [\"tcp/22\"] under [restriction.services]",
+        ),
+        (
+            OFFICE.replace("[\"office\", \"vpn\"]", "[\"10.0.0.0/8\"]"),
+            "line 10, column 12",
+            "write name = [\"10.0.0.0/8\"] under [networks], and say that name",
+        ),
+        (
+            OFFICE.replace("[\"web\"]", "[\"web-1\"]"),
+            "line 8, column 15",
+            "\"web-1\" is a host's name, in the group \"web\"",
+        ),
+        (
+            OFFICE.replace("[\"web\"]", "[\"db-1\"]"),
+            "line 8, column 15",
+            "there is no group \"db-1\"; [groups] has: all, web",
         ),
     ] {
         let error = read(&text).unwrap_err().to_string();
@@ -219,6 +249,19 @@ fn exceptions_say_why_and_end() {
         over[0].contains("(\"the move\") ended with 2026-12-31"),
         "{over:?}"
     );
+    let wide = |ports: &str| {
+        let services = format!("[restriction.services]\nwide = [\"tcp/80\", \"{ports}\"]\n");
+        let text = OFFICE.replace("\"ssh\"", "\"wide\"") + &services;
+        notices(&text, 0)
+    };
+    for ports in ["tcp/32768-60999", "udp/51820", "tcp/60000-65535"] {
+        let said = wide(ports);
+        assert!(
+            said[0].contains(&format!("\"wide\" is {ports}, ")),
+            "{said:?}"
+        );
+    }
+    assert_eq!(wide("tcp/2000-32767"), Vec::<String>::new());
     let idle = notices(&exception("2027-12-31", "the move", "openvpn"), 0);
     assert!(idle[0].contains("excepts nothing"), "{idle:?}");
     assert_eq!(
