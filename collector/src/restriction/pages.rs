@@ -44,18 +44,40 @@ pub fn pages(store: Store, policy: Live<Policy>, hosts: Inventory) -> Pages {
 struct Networks {
     frame: Frame,
     summary: Summary,
+    /// The gates that are to be shut and are not.
+    unheld: Gates,
     outside: Section,
     gates: Gates,
+}
+
+impl Networks {
+    /// That all is well with what is to be shut, if anything is.
+    fn shut(&self) -> Option<String> {
+        let shut = self.gates.all.iter().filter(|gate| gate.mode == "enforce");
+        let shut = shut.count();
+        let well = shut > 0 && self.unheld.all.is_empty();
+        well.then(|| format!("Gates that are to be shut, and are: {shut}"))
+    }
 }
 
 async fn networks(State(room): State<Restriction>, visitor: Visitor) -> Answer {
     let policy = room.policy.now();
     let mut summary = summary(&room.store, (&policy, room.hosts), visitor.now).await?;
     let outside = Section::of(&visitor, std::mem::take(&mut summary.outside));
-    let gates = Gates(std::mem::take(&mut summary.gates));
+    let gates = std::mem::take(&mut summary.gates);
+    let unheld = gates
+        .iter()
+        .filter(|gate| gate.mode == "enforce" && gate.held != "held");
+    let unheld = Gates {
+        id: "unheld",
+        title: "Not shut",
+        all: unheld.cloned().collect(),
+    };
+    let gates = Gates::every(gates);
     page(&Networks {
         frame: visitor.frame("Networks"),
         summary,
+        unheld,
         outside,
         gates,
     })
@@ -64,24 +86,25 @@ async fn networks(State(room): State<Restriction>, visitor: Visitor) -> Answer {
 /// The gates of hosts; a section of any page.
 #[derive(Template)]
 #[template(path = "restriction/gates.html")]
-struct Gates(Vec<HostGate>);
+struct Gates {
+    id: &'static str,
+    title: &'static str,
+    all: Vec<HostGate>,
+}
 
 impl Gates {
+    fn every(all: Vec<HostGate>) -> Self {
+        let (id, title) = ("gates", "Gates");
+        Self { id, title, all }
+    }
+
     /// As a part of a page; nothing if there are none.
     fn html(&self) -> anyhow::Result<Html> {
-        match self.0.is_empty() {
+        match self.all.is_empty() {
             true => Ok(Html::default()),
             false => Ok(Html::of(self)?),
         }
     }
-}
-
-/// What the page of a host says.
-#[derive(Template)]
-#[template(source = "{{ gates.html()? }}{{ outside.html()? }}", ext = "html")]
-struct OfHost {
-    gates: Gates,
-    outside: Section,
 }
 
 /// Who logged in from outside; a section of any page.
@@ -131,15 +154,16 @@ async fn about_host(room: Restriction, visitor: Visitor, host: String) -> anyhow
     let all = (room.hosts)(&room.store).await?;
     let watched = all.iter().find(|one| one.host.name == host);
     let gates = watched.map(|one| gates(&policy, (one, holds.as_ref()), visitor.now));
-    let gates = Gates(gates.unwrap_or_default());
-    let outside = Section::of(&visitor, outside);
-    let of_host = Html::of(&OfHost { gates, outside })?;
-    let held = held::part(&room.store, &visitor, &host).await?;
+    let gates = Gates::every(gates.unwrap_or_default()).html()?;
+    let outside = Section::of(&visitor, outside).html()?;
+    let [held, listening] = held::parts(&room.store, &visitor, (&host, holds)).await?;
     let seen = vantage::part(&room.store, &policy, (&visitor, &host)).await?;
     let sshd = sshd::part(&room.store, &policy, (&visitor, &host)).await?;
+    // What matters first: is it held, who came in, who saw what; then the rest.
+    let body = held.and(&gates).and(&outside).and(&seen).and(&sshd);
     Ok(Part {
         tiles: Vec::new(),
-        body: of_host.and(&held).and(&seen).and(&sshd),
+        body: body.and(&listening),
     })
 }
 

@@ -23,7 +23,7 @@ use crate::intake::{Heard, Host};
 use crate::store::Tx;
 
 pub use api::routes;
-pub(super) use pages::part;
+pub(super) use pages::parts;
 #[cfg(test)]
 pub(super) use unheld::Doubts;
 pub use unheld::run;

@@ -17,25 +17,38 @@ const FEW: usize = 8;
 #[template(path = "restriction/held.html")]
 struct Section {
     frame: Frame,
-    held: Option<Held>,
+    held: Held,
+}
+
+#[derive(Template)]
+#[template(path = "restriction/listening.html")]
+struct Listening {
+    frame: Frame,
     listening: Vec<Known>,
 }
 
-/// What a host holds and what listens there; nothing if it told nothing of it.
-pub(in crate::restriction) async fn part(
+/// What a host holds, and what listens there; nothing where it told nothing of it.
+pub(in crate::restriction) async fn parts(
     store: &Store,
     visitor: &Visitor,
-    host: &str,
-) -> anyhow::Result<Html> {
-    let section = Section {
-        frame: visitor.frame(""),
-        held: held::find(store, host).await?,
+    (host, held): (&str, Option<Held>),
+) -> anyhow::Result<[Html; 2]> {
+    let frame = || visitor.frame("");
+    let held = held.map(|held| {
+        Html::of(&Section {
+            frame: frame(),
+            held,
+        })
+    });
+    let listening = Listening {
+        frame: frame(),
         listening: listener::listening(store, host).await?,
     };
-    match section.held.is_none() && section.listening.is_empty() {
-        true => Ok(Html::default()),
-        false => Html::of(&section),
-    }
+    let listening = match listening.listening.is_empty() {
+        true => Html::default(),
+        false => Html::of(&listening)?,
+    };
+    Ok([held.transpose()?.unwrap_or_default(), listening])
 }
 
 impl Section {
@@ -67,7 +80,9 @@ impl Section {
     fn why_not(why: &Veto) -> &'static str {
         why_not(*why)
     }
+}
 
+impl Listening {
     fn is_open(known: &Known) -> bool {
         is_for_everybody(&known.listener)
     }
