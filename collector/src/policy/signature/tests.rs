@@ -4,6 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+};
+
 use super::*;
 
 const TEXT: &str = "[networks]\noffice = [\"192.0.2.0/24\"]\n";
@@ -149,4 +154,107 @@ fn signers_have_times_and_purposes() {
     }
     assert!(Signers::parse("ada ssh-ed25519 no!key").is_err());
     assert!(Signers::parse("ada").is_err());
+}
+
+/// A string as SSH writes it.
+fn string(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap();
+    [&length.to_be_bytes()[..], bytes].concat()
+}
+
+/// A positive number as SSH writes it.
+fn number(bytes: &[u8]) -> Vec<u8> {
+    let first = bytes.iter().position(|byte| *byte != 0).unwrap();
+    let sign: &[u8] = if bytes[first] >= 0x80 { &[0] } else { &[] };
+    string(&[sign, &bytes[first..]].concat())
+}
+
+/// A hardware key: its kind, its public half, and what signs.
+struct Token {
+    kind: &'static str,
+    public: Vec<u8>,
+    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+}
+
+/// What the key is for, as OpenSSH has it by default.
+const APPLICATION: &[u8] = b"ssh:";
+
+fn ed25519_token() -> Token {
+    let pair = Ed25519KeyPair::generate().unwrap();
+    let kind = "sk-ssh-ed25519@openssh.com";
+    let point = string(pair.public_key().as_ref());
+    Token {
+        kind,
+        public: [string(kind.as_bytes()), point, string(APPLICATION)].concat(),
+        sign: Box::new(move |said| pair.sign(said).as_ref().to_vec()),
+    }
+}
+
+fn ecdsa_token() -> Token {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let kind = "sk-ecdsa-sha2-nistp256@openssh.com";
+    let point = string(pair.public_key().as_ref());
+    let curve = string(b"nistp256");
+    Token {
+        kind,
+        public: [string(kind.as_bytes()), curve, point, string(APPLICATION)].concat(),
+        sign: Box::new(move |said| {
+            let made = pair.sign(&SystemRandom::new(), said).unwrap();
+            let (r, s) = made.as_ref().split_at(32);
+            [number(r), number(s)].concat()
+        }),
+    }
+}
+
+impl Token {
+    /// A signature with these flags, by PROTOCOL.sshsig and PROTOCOL.u2f of OpenSSH. `claimed` are the
+    /// flags that it says it has.
+    fn sign(&self, text: &str, (flags, claimed): (u8, u8)) -> String {
+        let (counter, hash) = (7_u32.to_be_bytes(), string(b"sha512"));
+        let about = [string(NAMESPACE.as_bytes()), string(b""), hash].concat();
+        let signed = [b"SSHSIG", &about[..], &string(&Sha512::digest(text))].concat();
+        let (service, message) = (Sha256::digest(APPLICATION), Sha256::digest(&signed));
+        let said = [&service[..], &[flags], &counter, &message].concat();
+        let signature = string(&(self.sign)(&said));
+        let signature = [
+            &string(self.kind.as_bytes())[..],
+            &signature,
+            &[claimed],
+            &counter,
+        ];
+        let key = string(&self.public);
+        let whole = [
+            b"SSHSIG",
+            &1_u32.to_be_bytes()[..],
+            &key,
+            &about,
+            &string(&signature.concat()),
+        ];
+        format!("{BEGIN}\n{}\n{END}\n", STANDARD.encode(whole.concat()))
+    }
+}
+
+#[test]
+fn a_hardware_key_signs_only_when_somebody_touched_it() {
+    const TOUCHED: u8 = 1;
+    const VERIFIED: u8 = 4;
+    let now = at("2027-01-01");
+    // Numbers on a curve are shorter than they may be once in a while.
+    for turn in 0..16 {
+        for token in [ed25519_token(), ecdsa_token()] {
+            let line = format!("ada {} {}", token.kind, STANDARD.encode(&token.public));
+            let signers = Signers::parse(&line).unwrap();
+            let text = format!("{TEXT}# {turn}\n");
+            for flags in [TOUCHED, TOUCHED | VERIFIED] {
+                let made = token.sign(&text, (flags, flags));
+                assert_eq!(signers.who(&text, &made, now), Ok("ada".to_owned()));
+                assert_eq!(signers.who(TEXT, &made, now), Err(Untrusted::Wrong));
+            }
+            for flags in [(0, 0), (VERIFIED, VERIFIED), (0, TOUCHED)] {
+                let made = token.sign(&text, flags);
+                let who = signers.who(&text, &made, now);
+                assert_eq!(who, Err(Untrusted::Wrong), "{} {flags:?}", token.kind);
+            }
+        }
+    }
 }
