@@ -269,7 +269,7 @@ impl Orders {
     }
 
     /// What should hold on this host.
-    fn of(&self, host: &Host) -> Vec<Order> {
+    pub(crate) fn of(&self, host: &Host) -> Vec<Order> {
         (self.0)(host)
     }
 }

@@ -161,6 +161,14 @@ impl Table {
         rules.filter(move |rule| rule.services.has(service) && rule.groups.has(host))
     }
 
+    /// Which of the rules and exceptions, in their order, are about a host.
+    pub(super) fn concerns(&self, host: &str) -> Vec<bool> {
+        let rules = self.rules.iter().map(|rule| &rule.groups);
+        let exceptions = self.exceptions.iter().map(|one| &one.groups);
+        let all = rules.chain(exceptions);
+        all.map(|groups| groups.has(host)).collect()
+    }
+
     /// The exceptions about a service of a host, as they are at that moment.
     pub(super) fn excepted<'a>(
         &'a self,

@@ -39,17 +39,25 @@ pub(in crate::restriction) fn changes(
     hosts: &[String],
     now: Timestamp,
 ) -> Vec<Change> {
-    let mut changes: BTreeMap<Change, Vec<String>> = BTreeMap::new();
+    // Hosts that the same rules are about have the same gates: of many networks these take a while.
+    let mut alike: BTreeMap<(Vec<bool>, Vec<bool>), Vec<String>> = BTreeMap::new();
     for host in hosts {
+        let about = (before.concerns(host), after.concerns(host));
+        alike.entry(about).or_default().push(host.clone());
+    }
+    let mut changes: BTreeMap<Change, Vec<String>> = BTreeMap::new();
+    for hosts in alike.values() {
+        let Some(host) = hosts.first() else { continue };
         let gates = |table: &Table| table.gates(host, now, now).gates;
         let (old, new) = (gates(before), gates(after));
         let gone = old.iter().filter(|gate| named(&new, &gate.name).is_none());
         let pairs = gone.map(|gate| (Some(gate), None));
         let pairs = pairs.chain(new.iter().map(|gate| (named(&old, &gate.name), Some(gate))));
         for change in pairs.filter_map(|(old, new)| change(old, new)) {
-            changes.entry(change).or_default().push(host.clone());
+            changes.entry(change).or_default().extend_from_slice(hosts);
         }
     }
+    changes.values_mut().for_each(|hosts| hosts.sort_unstable());
     let all = changes.into_iter();
     all.map(|(change, hosts)| Change { hosts, ..change })
         .collect()

@@ -94,3 +94,24 @@ fn a_rule_that_shuts_the_collector_is_shown() {
     ));
     open.unwrap().table.spares(&own("web-1")).unwrap();
 }
+
+#[test]
+fn a_thousand_networks_are_planned_for_a_thousand_hosts() {
+    let nets = |last: u8| -> String {
+        let one = |number: u32| format!("\"10.{}.{}.{last}\", ", number / 250, number % 250);
+        (0..1_000).map(one).collect()
+    };
+    let policy = |last: u8| {
+        let text = GATED.replace("\"192.0.2.0/24\", ", &nets(last));
+        read(&text).unwrap().table
+    };
+    let hosts: Vec<_> = (0..1_000)
+        .map(|number| format!("web-{number:04}"))
+        .collect();
+    let changes = crate::restriction::plan::changes((&policy(1), &policy(2)), &hosts, at(0));
+    let [change] = &changes[..] else {
+        panic!("it is one for all: {}", changes.len())
+    };
+    assert_eq!((change.added.len(), change.removed.len()), (1_000, 1_000));
+    assert_eq!(change.hosts, hosts);
+}

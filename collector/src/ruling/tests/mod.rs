@@ -2,11 +2,15 @@
 
 mod applied;
 
+use watchward_protocol::hosts::HostId;
+use watchward_protocol::order::Order;
+
 use super::apply::Proposal;
 use super::basis::Brought;
-use super::testing::Ground;
+use super::testing::{Collector, Ground};
 use super::*;
 use crate::SCHEMAS;
+use crate::intake::Host;
 use crate::store::testing;
 
 /// So many seconds after the tests' beginning of time, in January 2027.
@@ -214,6 +218,51 @@ async fn collectors_that_share_a_database_follow_the_newest() {
             (one.in_force(), one.networks()),
             (3, vec!["fresh".to_owned()])
         );
+    }
+}
+
+#[tokio::test]
+async fn what_is_applied_on_one_collector_is_in_force_on_the_other_by_itself() {
+    for store in testing::stores(SCHEMAS).await {
+        let (here, there) = (Ground::new(""), Ground::new(""));
+        let one = here.start(&store, at(0)).await.unwrap();
+        let other = there.start(&store.reopen().await, at(0)).await.unwrap();
+        let (tasks, running) = watchward_daemon::tasks::tasks();
+        tasks.start("policy", other.ruling.clone().run(tasks.stop()));
+        let apply = one.ruling.apply(proposal(&policy("office")), at(1));
+        apply.await.unwrap();
+        let followed = async {
+            while other.networks() != ["office"] {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let bound = Duration::from_secs(20);
+        tokio::time::timeout(bound, followed).await.unwrap();
+        assert_eq!(other.in_force(), 1);
+        drop((tasks, running));
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_has_brought_a_policy_what_hosts_hold_stays() {
+    let host = Host {
+        id: HostId::from_bytes([1; 16]),
+        name: "web-1".to_owned(),
+    };
+    for store in testing::stores(SCHEMAS).await {
+        let one = Ground::new("").start(&store, at(0)).await.unwrap();
+        let gates = |one: &Collector| {
+            let orders = one.followed.orders.now().of(&host);
+            let gates = orders.iter().filter_map(|order| match order {
+                Order::Gates(gates) => Some(gates.generation),
+                Order::Checks(_) | Order::Bans(_) | Order::Probes(_) => None,
+            });
+            gates.collect::<Vec<_>>()
+        };
+        assert_eq!(gates(&one), [0; 0], "as after a database was lost");
+        one.ruling.apply(proposal(""), at(1)).await.unwrap();
+        let since = at(1).as_micros().unsigned_abs();
+        assert_eq!(gates(&one), [since], "to rule nothing is said");
     }
 }
 
