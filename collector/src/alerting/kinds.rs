@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 33] = [
+const KINDS: [Kind; 34] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",

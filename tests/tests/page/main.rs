@@ -3,6 +3,7 @@
 
 mod browser;
 mod people;
+mod rules;
 mod site;
 
 use anyhow::{Context, Result, ensure};
@@ -63,6 +64,7 @@ async fn stage() -> Result<(Site, Browser)> {
         site.login(if ago % 3 == 0 { &db } else { &web }, login)
             .await?;
     }
+    site.rules(&[&web, &db]).await?;
     let browser = Browser::start(&site.origin).await?;
     sign_in(&site, &browser).await?;
     Ok((site, browser))
@@ -165,13 +167,9 @@ async fn every_page_fits_desk_and_phone_by_day_and_night_and_asks_nobody_else() 
         Ok(browser.text().await?.contains("Silent hosts").then_some(()))
     })
     .await?;
-    let incidents = site.ask(&["incidents"])?;
-    let list = incidents
-        .as_array()
-        .or(incidents.get("incidents").and_then(|it| it.as_array()));
-    let code = list.and_then(|all| all.first()?.get("id")?.as_str().map(str::to_owned));
+    let code = first_incident(&site)?;
     let silence = "/silences?key=health.down+http.shop&host=web-1.example.org";
-    let incident = format!("/incidents/{}", code.context("no incident")?);
+    let incident = format!("/incidents/{code}");
     for (name, path) in [
         ("overview", "/"),
         ("incidents", "/incidents"),
@@ -189,6 +187,9 @@ async fn every_page_fits_desk_and_phone_by_day_and_night_and_asks_nobody_else() 
         ("silences", silence),
         ("keys", "/keys"),
         ("networks", "/networks"),
+        ("bans", "/bans"),
+        ("policy", "/policy"),
+        ("policy-version", "/policy/1"),
         ("people", "/people"),
         ("audit", "/audit"),
         ("second-factor-none", "/people/second-factor"),
@@ -216,6 +217,16 @@ async fn every_page_fits_desk_and_phone_by_day_and_night_and_asks_nobody_else() 
             .with_context(|| path.to_owned())?;
     }
     Ok(())
+}
+
+/// The code of the incident that is listed first.
+fn first_incident(site: &Site) -> Result<String> {
+    let incidents = site.ask(&["incidents"])?;
+    let list = incidents
+        .as_array()
+        .or(incidents.get("incidents").and_then(|it| it.as_array()));
+    let code = list.and_then(|all| all.first()?.get("id")?.as_str().map(str::to_owned));
+    code.context("no incident")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,7 +36,7 @@ pub(crate) struct Site {
     pub(crate) origin: String,
     pub(crate) store: Store,
     hosts: Hosts,
-    folder: Folder,
+    pub(super) folder: Folder,
     seq: std::sync::atomic::AtomicU64,
     _process: Undo,
 }
@@ -277,7 +277,7 @@ impl Site {
         Ok(tx.commit().await?)
     }
 
-    fn heard<T>(&self, host: &Host, at: Timestamp, report: T) -> Heard<T> {
+    pub(super) fn heard<T>(&self, host: &Host, at: Timestamp, report: T) -> Heard<T> {
         Heard {
             host: host.clone(),
             lane: Lane::Access,

@@ -108,7 +108,7 @@ fn a_thousand_networks_are_planned_for_a_thousand_hosts() {
     let hosts: Vec<_> = (0..1_000)
         .map(|number| format!("web-{number:04}"))
         .collect();
-    let changes = crate::restriction::plan::changes((&policy(1), &policy(2)), &hosts, at(0));
+    let changes = plan::changes((&policy(1), &policy(2)), &hosts, at(0));
     let [change] = &changes[..] else {
         panic!("it is one for all: {}", changes.len())
     };
