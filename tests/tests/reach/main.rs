@@ -2,4 +2,5 @@
 
 mod answered;
 mod kernel;
+mod rules;
 mod shipped;
