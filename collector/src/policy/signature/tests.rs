@@ -169,11 +169,13 @@ fn number(bytes: &[u8]) -> Vec<u8> {
     string(&[sign, &bytes[first..]].concat())
 }
 
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// A hardware key: its kind, its public half, and what signs.
 struct Token {
     kind: &'static str,
     public: Vec<u8>,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Sign,
 }
 
 /// What the key is for, as OpenSSH has it by default.
