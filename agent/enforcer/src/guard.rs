@@ -223,7 +223,9 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         let units = [("d", 24 * 3600), ("h", 3600), ("m", 60)];
-        let whole = units.into_iter().find(|(_, of)| seconds % of == 0);
+        let whole = units
+            .into_iter()
+            .find(|(_, of)| seconds.is_multiple_of(*of));
         let (unit, of) = whole.unwrap_or(("s", 1));
         write!(f, "{}{unit}", seconds / of)
     }

@@ -185,12 +185,12 @@ impl Kernel {
 
 /// What to do about a program that is not there.
 fn missing(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::NotFound => io::Error::other(format!(
-            "the program {NFT} is not there: install the package nftables"
-        )),
-        _ => error,
+    if error.kind() != io::ErrorKind::NotFound {
+        return error;
     }
+    io::Error::other(format!(
+        "the program {NFT} is not there: install the package nftables"
+    ))
 }
 
 /// The set of those who are vouched for.

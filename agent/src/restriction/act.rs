@@ -144,9 +144,10 @@ impl Room {
         for (address, one) in self.vouched.iter_mut().filter(|(_, one)| !one.said) {
             let seconds = u32::try_from(one.until.since(now).as_secs()).unwrap_or(u32::MAX);
             let address = *address;
-            match self.hand.ask(Request::Vouch { address, seconds }).await? {
-                Answer::Done => one.said = true,
-                refused => tracing::debug!(%address, ?refused, "nobody can vouch for it now"),
+            let answer = self.hand.ask(Request::Vouch { address, seconds }).await?;
+            one.said = answer == Answer::Done;
+            if !one.said {
+                tracing::debug!(%address, ?answer, "nobody can vouch for it now");
             }
         }
         Ok(())

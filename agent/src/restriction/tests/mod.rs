@@ -257,9 +257,11 @@ async fn who_came_in_by_key_is_vouched_for_with_the_enforcer_that_comes_later() 
     let (sender, asked) = mpsc::unbounded_channel();
     bench.asked = asked;
     comes(&bench.folder.path().join("socket"), sender, |_| {});
-    let vouch = |request| match request {
-        Request::Vouch { seconds, .. } => Some(seconds),
-        _ => None,
+    let vouch = |request| {
+        let Request::Vouch { seconds, .. } = request else {
+            return None;
+        };
+        Some(seconds)
     };
     let seconds = bench.asked(vouch).await;
     assert!((10_700..=10_800).contains(&seconds), "{seconds}");

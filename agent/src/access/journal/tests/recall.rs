@@ -48,9 +48,11 @@ async fn who_came_in_by_key_before_the_first_start_is_shown_and_not_kept() {
         never = journal.recall(&witness) => match never {},
         shown = timeout(EVER, recalled) => shown.unwrap(),
     };
-    let trust = shown.iter().map(|report| match report {
-        Report::Access(event) => (event.method.clone(), event.trust),
-        other => panic!("{other:?}"),
+    let trust = shown.iter().map(|report| {
+        let Report::Access(event) = report else {
+            panic!("{report:?}")
+        };
+        (event.method.clone(), event.trust)
     });
     let by_key = Some("publickey".to_owned());
     let expected = [(by_key.clone(), Trust::Server), (by_key, Trust::Text)];
