@@ -1,5 +1,6 @@
 //! Room `restriction`: gates on booted hosts, from the policy to the kernel, and back.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::Ipv4Addr;
 
@@ -104,6 +105,66 @@ fn what_cannot_be_confirmed_is_taken_back_and_people_hear_of_it() -> Result<()> 
         ensure!(!ssh::reaches(&cafe, &web)?);
         until_over(site, &["of web not shut"])
     })
+}
+
+#[test]
+fn an_agent_killed_at_any_step_leaves_the_old_gates_or_the_new_and_finishes() -> Result<()> {
+    play("an agent that is killed", "", |site| {
+        let (web, office) = (guarded(site, "web")?, site.boot("office")?);
+        let cafe = site.boot("cafe")?;
+        apply(site, &rule(office.address(), "ssh", "enforce"))?;
+        until_confirmed(&web, &office)?;
+        // The delay closes in on the moment of the change, so that it is hit from both sides.
+        let (mut seen, mut delay, mut step) = (BTreeSet::new(), 600_u64, 240);
+        for round in 0..12 {
+            let new = if round % 2 == 0 { &cafe } else { &office };
+            web.sh(&KILL.replace("DELAY", &format!("{}.{:03}", delay / 1000, delay % 1000)))?;
+            apply(site, &rule(new.address(), "ssh", "enforce"))?;
+            let table = until("it is killed", SOON, || web.sh("cat /run/killed").map(Some))?;
+            let is_new = one_of_both(&table, &office, &cafe, new)?;
+            seen.insert(is_new);
+            until("one of both may pass, and not both", SOON, || {
+                let passes = [ssh::reaches(&office, &web)?, ssh::reaches(&cafe, &web)?];
+                Ok((passes[0] != passes[1]).then_some(()))
+            })?;
+            until_confirmed(&web, new)?;
+            ensure!(ssh::reaches(new, &web)?, "{}", logs(&web));
+            delay = if is_new {
+                delay.saturating_sub(step)
+            } else {
+                delay + step
+            };
+            step = (step * 2 / 3).max(15);
+        }
+        ensure!(seen.len() > 1, "every time the same step: {seen:?}");
+        Ok(())
+    })
+}
+
+/// Kills the agent after a while, and notes what the kernel has then.
+const KILL: &str = "rm -f /run/killed
+    pid=$(systemctl show -P MainPID watchward-agent)
+    systemd-run -q sh -c \"sleep DELAY; kill -9 $pid; nft list table inet watchward > /run/killing
+        mv /run/killing /run/killed\"";
+
+/// Whether the gate that holds is the new one; and it is whole.
+fn one_of_both(table: &str, office: &Host, cafe: &Host, new: &Host) -> Result<bool> {
+    let trial = table.split_once("set trial {").context("no trial")?.1;
+    let trial = trial.split_once("\n\t}").context("no end")?.0;
+    let slot = if trial.contains("elements") {
+        "new_0"
+    } else {
+        "old_0"
+    };
+    let gate = table
+        .split_once(&format!("chain {slot} {{"))
+        .context("no gate")?
+        .1;
+    let gate = gate.split_once("\n\t}").context("no end")?.0;
+    let passes = |host: &Host| gate.contains(&format!("saddr {} return", host.address()));
+    ensure!(passes(office) != passes(cafe), "{table}");
+    ensure!(gate.contains(" drop "), "{table}");
+    Ok(passes(new))
 }
 
 #[test]
