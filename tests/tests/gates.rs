@@ -177,8 +177,8 @@ fn a_guard_file_that_is_mended_lets_by_itself_be_what_it_refused() -> Result<()>
         };
         guard("[gates]\nports = [\"443/tcp\"]\n")?;
         apply(site, &rule(office.address(), "ssh", "enforce"))?;
-        let refused = ["[WARNING] web refused its gates"];
-        site.told_until("it is refused", |told| told.of(&refused).0 == 1)
+        let refused = |one: &Value| one["title"].to_string().contains("ssh of web not shut");
+        site.incidents_until("it is refused", |all| all.iter().any(refused))
             .with_context(|| logs(&web))?;
         guard("[gates]\nports = [\"22/tcp\"]\n")?;
         until_confirmed(&web, &office)?;
@@ -197,7 +197,7 @@ fn a_guard_file_that_is_mended_lets_by_itself_be_what_it_refused() -> Result<()>
             Ok((!hosts.contains("\\n")).then_some(()))
         })?;
         guard("never = []\n")?;
-        until_over(site, &["web shuts nobody new out", "web refused its gates"])
+        until_over(site, &["web shuts nobody new out", "ssh of web not shut"])
     })
 }
 
