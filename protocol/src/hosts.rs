@@ -67,6 +67,35 @@ pub struct Doctor {
     pub findings: Vec<Finding>,
 }
 
+impl Doctor {
+    /// How many findings it has at most: well above all checks that can be ordered, and in the
+    /// longest words still a record that travels.
+    pub const MOST: usize = 1024;
+
+    /// What the finding is about that says that others were left out.
+    pub const LEFT_OUT: &str = "hosts: findings";
+
+    /// With no more findings than are taken. Checks are left out first, and that some were is a
+    /// finding itself.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        let many = self.findings.len();
+        if many <= Self::MOST {
+            return self;
+        }
+        let kept = Self::MOST - 1;
+        self.findings
+            .sort_by_key(|finding| finding.check().is_some());
+        self.findings.truncate(kept);
+        self.findings.push(Finding {
+            subject: Self::LEFT_OUT.to_owned(),
+            state: FindingState::Failing,
+            detail: format!("{many} things were found, and only {kept} of them are told"),
+        });
+        self
+    }
+}
+
 /// One thing that an agent looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -78,6 +107,20 @@ pub struct Finding {
     pub detail: String,
 }
 
+impl Finding {
+    /// What is found about a check: `health: ` and the check's name.
+    pub fn subject_of(check: &str) -> String {
+        format!("{CHECK}{check}")
+    }
+
+    /// The check that it is about.
+    pub fn check(&self) -> Option<&str> {
+        self.subject.strip_prefix(CHECK)
+    }
+}
+
+const CHECK: &str = "health: ";
+
 /// Whether something is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -88,4 +131,33 @@ pub enum FindingState {
     Absent,
     /// It is there and cannot be watched.
     Failing,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_not_all_findings_are_told_checks_are_left_out_and_that_is_told() {
+        let finding = |subject: String| Finding {
+            subject,
+            state: FindingState::Watched,
+            detail: String::new(),
+        };
+        let checks = |many| (0..many).map(|number| Finding::subject_of(&format!("tcp.{number}")));
+        let doctor = |checks_run| Doctor {
+            findings: checks(checks_run)
+                .chain(["keys".to_owned(), "restriction: gates".to_owned()])
+                .map(finding)
+                .collect(),
+            ..Doctor::default()
+        };
+        let whole = doctor(Doctor::MOST - 2);
+        assert_eq!(whole.clone().bounded(), whole);
+        let told = doctor(Doctor::MOST).bounded().findings;
+        assert_eq!(told.len(), Doctor::MOST);
+        for subject in ["keys", "restriction: gates", Doctor::LEFT_OUT] {
+            assert!(told.iter().any(|one| one.subject == subject), "{subject}");
+        }
+    }
 }

@@ -129,7 +129,7 @@ impl All {
     fn tell(&mut self, refused: BTreeMap<String, String>) {
         for name in self.refused.keys() {
             if !refused.contains_key(name) {
-                let _ = self.findings.send(taken_back(subject(name)));
+                let _ = self.findings.send(taken_back(Finding::subject_of(name)));
             }
         }
         for (name, why) in &refused {
@@ -150,6 +150,7 @@ impl All {
             if !wanted.contains_key(name) {
                 let over = "it is no longer configured".to_owned();
                 say(&self.findings, name, FindingState::Absent, over);
+                let _ = self.findings.send(taken_back(Finding::subject_of(name)));
             }
             stays
         });
@@ -242,14 +243,10 @@ impl Repeated {
 fn say(findings: &Findings, check: &str, state: FindingState, detail: String) {
     // Nobody listens any more when the program is ending.
     let _ = findings.send(Finding {
-        subject: subject(check),
+        subject: Finding::subject_of(check),
         state,
         detail,
     });
-}
-
-fn subject(check: &str) -> String {
-    format!("health: {check}")
 }
 
 /// When a check first runs: soon, and not together with all others. The host's processors need two

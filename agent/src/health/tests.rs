@@ -71,6 +71,8 @@ async fn a_check_follows_the_configuration_without_a_restart() {
         (finding.subject.as_str(), finding.state),
         ("health: process.none", FindingState::Absent)
     );
+    let finding = found.recv().await.unwrap();
+    assert_eq!(finding, taken_back("health: process.none".to_owned()));
     running.drain(Duration::from_secs(10)).await;
     assert!(entries.try_recv().is_err(), "it still runs");
 }

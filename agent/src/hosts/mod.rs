@@ -4,6 +4,7 @@ mod certificate;
 mod identity;
 mod renewal;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use watchward_daemon::tasks::Stop;
-use watchward_protocol::hosts::{Doctor, Finding};
+use watchward_protocol::hosts::{Doctor, Finding, FindingState};
 use watchward_protocol::record::Report;
 
 use crate::findings::takes_back;
@@ -96,20 +97,16 @@ pub async fn report(
     keeper: Keeper,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let mut doctor = Doctor {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        system: system(),
-        findings: Vec::new(),
-    };
+    let mut found = Found::default();
     while let Some(first) = findings.recv().await {
-        let mut changed = note(&mut doctor, first);
+        let mut changed = found.note(first);
         // Rooms speak at about the same time: wait for the others, and report once.
         let settled = tokio::time::sleep(Duration::from_millis(300));
         tokio::pin!(settled);
         loop {
             tokio::select! {
                 next = findings.recv() => match next {
-                    Some(next) => changed |= note(&mut doctor, next),
+                    Some(next) => changed |= found.note(next),
                     None => break,
                 },
                 () = &mut settled => break,
@@ -117,7 +114,12 @@ pub async fn report(
             }
         }
         if changed {
-            let reports = vec![Report::Doctor(doctor.clone())];
+            let doctor = Doctor {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                system: system(),
+                findings: found.tell(),
+            };
+            let reports = vec![Report::Doctor(doctor)];
             keeper
                 .keep(Entry {
                     reports,
@@ -129,25 +131,56 @@ pub async fn report(
     Ok(())
 }
 
-/// Takes a finding in; says whether that changes anything.
-fn note(doctor: &mut Doctor, new: Finding) -> bool {
-    let findings = &mut doctor.findings;
-    if takes_back(&new) {
-        let before = findings.len();
-        findings.retain(|old| old.subject != new.subject);
-        return findings.len() < before;
+/// What was found, by its subject.
+#[derive(Default)]
+struct Found(BTreeMap<String, Noted>);
+
+struct Noted {
+    finding: Finding,
+    told: bool,
+    /// It was taken back before it was told that there is nothing any more: it is told once.
+    leaves: bool,
+}
+
+impl Found {
+    /// Takes a finding in; says whether there is anything to tell.
+    fn note(&mut self, new: Finding) -> bool {
+        if takes_back(&new) {
+            return self.take_back(&new.subject);
+        }
+        let before = self.0.get_mut(&new.subject);
+        if let Some(noted) = before.filter(|noted| noted.finding == new) {
+            noted.leaves = false;
+            return false;
+        }
+        let noted = Noted {
+            finding: new.clone(),
+            told: false,
+            leaves: false,
+        };
+        self.0.insert(new.subject, noted);
+        true
     }
-    match findings.iter_mut().find(|old| old.subject == new.subject) {
-        Some(old) if *old == new => false,
-        Some(old) => {
-            *old = new;
-            true
+
+    fn take_back(&mut self, subject: &str) -> bool {
+        match self.0.get_mut(subject) {
+            None => false,
+            Some(noted) if !noted.told && noted.finding.state == FindingState::Absent => {
+                noted.leaves = true;
+                true
+            }
+            Some(_) => self.0.remove(subject).is_some(),
         }
-        None => {
-            findings.push(new);
-            findings.sort_by(|a, b| a.subject.cmp(&b.subject));
-            true
+    }
+
+    /// The whole of it, which is told now.
+    fn tell(&mut self) -> Vec<Finding> {
+        let all = self.0.values().map(|noted| noted.finding.clone()).collect();
+        self.0.retain(|_, noted| !noted.leaves);
+        for noted in self.0.values_mut() {
+            noted.told = true;
         }
+        all
     }
 }
 
@@ -163,8 +196,6 @@ fn system() -> String {
 
 #[cfg(test)]
 mod tests {
-    use watchward_protocol::hosts::FindingState;
-
     use super::*;
     use crate::findings::taken_back;
 
@@ -177,23 +208,25 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn findings_are_reported_as_a_whole_and_only_when_they_change() {
+    fn absent(subject: &str) -> Finding {
+        Finding {
+            state: FindingState::Absent,
+            ..finding(subject, "it is no longer configured")
+        }
+    }
+
+    /// What is reported when this is said, each part a second after the one before.
+    async fn reported(parts: Vec<Vec<Finding>>) -> Vec<Vec<Finding>> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (keeper, mut kept) = Keeper::new();
         let told = async move {
-            sender.send(finding("b", "1")).unwrap();
-            sender.send(finding("a", "1")).unwrap();
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            sender.send(finding("a", "1")).unwrap();
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            sender.send(finding("a", "2")).unwrap();
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            for subject in ["b", "never said"] {
-                sender.send(taken_back(subject.to_owned())).unwrap();
+            for part in parts {
+                for finding in part {
+                    sender.send(finding).unwrap();
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         };
-        tokio::time::pause();
         let (done, ()) = tokio::join!(report(receiver, keeper, Stop::new()), told);
         done.unwrap();
         let mut reports = Vec::new();
@@ -203,8 +236,44 @@ mod tests {
             };
             reports.push(doctor.findings.clone());
         }
+        reports
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn findings_are_reported_as_a_whole_and_only_when_they_change() {
+        let back = |subject: &str| taken_back(subject.to_owned());
+        let reports = reported(vec![
+            vec![finding("b", "1"), finding("a", "1")],
+            vec![finding("a", "1")],
+            vec![finding("a", "2")],
+            vec![back("b"), back("never said")],
+        ])
+        .await;
         let first = vec![finding("a", "1"), finding("b", "1")];
         let changed = vec![finding("a", "2"), finding("b", "1")];
         assert_eq!(reports, [first, changed, vec![finding("a", "2")]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_gone_is_told_once_and_takes_no_place_for_ever() {
+        let back = |subject: &str| taken_back(subject.to_owned());
+        let (a, b) = (finding("a", "1"), finding("b", "1"));
+        let reports = reported(vec![
+            vec![a.clone(), b.clone()],
+            vec![absent("b"), back("b")],
+            vec![finding("a", "2")],
+            // Gone and there again before anybody was told.
+            vec![absent("a"), back("a"), a.clone()],
+            vec![b.clone()],
+        ])
+        .await;
+        let expected = [
+            vec![a.clone(), b.clone()],
+            vec![a.clone(), absent("b")],
+            vec![finding("a", "2")],
+            vec![a.clone()],
+            vec![a, b],
+        ];
+        assert_eq!(reports, expected);
     }
 }

@@ -19,9 +19,6 @@ pub type Signs = for<'a> fn(
     HostId,
 ) -> BoxFuture<'a, sqlx::Result<Option<(Timestamp, Vec<Finding>)>>>;
 
-/// What a finding about a check begins with.
-const SUBJECT: &str = "health: ";
-
 /// Looks at checks that are overdue, and says how many incidents began or ended.
 pub(super) async fn look(tx: &mut Tx, signs: Signs, now: Timestamp) -> sqlx::Result<usize> {
     let mut changed = 0;
@@ -33,10 +30,7 @@ pub(super) async fn look(tx: &mut Tx, signs: Signs, now: Timestamp) -> sqlx::Res
         for check in late::checks(tx, host, now).await? {
             let unmounted = check.name.starts_with(DISK)
                 && sampled_at.is_some_and(|sampled_at| sampled_at > check.due_at);
-            let runs = !unmounted
-                && findings
-                    .iter()
-                    .any(|finding| speaks_of(finding, &check.name));
+            let runs = !unmounted && findings.iter().any(|finding| may_run(finding, &check.name));
             match judge::late((check.due_at, check.mute_at), seen_at, runs, now) {
                 Late::Wait(mute_at) if mute_at == check.mute_at => {}
                 Late::Wait(mute_at) => late::wait(tx, &check, mute_at).await?,
@@ -66,10 +60,13 @@ const UNMOUNTED: &str = "The disk is not mounted any more.";
 
 const NOT_RUN: &str = "The host's agent does not run this check any more.";
 
-/// Whether a finding says that this check is run. What one check finds may have several names:
-/// those of `host` are `host.cpu`, `host.memory` and so on.
-fn speaks_of(finding: &Finding, check: &str) -> bool {
-    let Some(runs) = finding.subject.strip_prefix(SUBJECT) else {
+/// Whether a finding says that this check is run, or that not all is said. What one check finds may
+/// have several names: those of `host` are `host.cpu`, `host.memory` and so on.
+fn may_run(finding: &Finding, check: &str) -> bool {
+    if finding.subject == Doctor::LEFT_OUT {
+        return true;
+    }
+    let Some(runs) = finding.check() else {
         return false;
     };
     let part = || {
@@ -88,7 +85,7 @@ pub async fn doctors(tx: &mut Tx, heard: &[Heard<Doctor>], now: Timestamp) -> sq
     for doctor in heard {
         let findings = doctor.report.findings.iter();
         for finding in findings.filter(|finding| finding.state == FindingState::Absent) {
-            if let Some(check) = finding.subject.strip_prefix(SUBJECT) {
+            if let Some(check) = finding.check() {
                 let gone = late::end(tx, doctor.host.id, check, doctor.kept_at).await?;
                 end(tx, &gone, NOT_RUN, now).await?;
             }
@@ -112,14 +109,16 @@ mod tests {
     #[test]
     fn a_finding_speaks_of_its_check_and_its_parts() {
         let watched = |subject| finding(subject, FindingState::Watched);
-        assert!(speaks_of(&watched("health: tcp.db"), "tcp.db"));
-        assert!(!speaks_of(&watched("health: tcp.db"), "tcp.db.more"));
-        assert!(!speaks_of(&watched("health: tcp.d"), "tcp.db"));
-        assert!(speaks_of(&watched("health: host"), "host.disk /var"));
-        assert!(!speaks_of(&watched("access: journal"), "access: journal"));
+        assert!(may_run(&watched("health: tcp.db"), "tcp.db"));
+        assert!(!may_run(&watched("health: tcp.db"), "tcp.db.more"));
+        assert!(!may_run(&watched("health: tcp.d"), "tcp.db"));
+        assert!(may_run(&watched("health: host"), "host.disk /var"));
+        assert!(!may_run(&watched("access: journal"), "access: journal"));
         let failing = finding("health: tcp.db", FindingState::Failing);
-        assert!(speaks_of(&failing, "tcp.db"), "it is run, and fails");
+        assert!(may_run(&failing, "tcp.db"), "it is run, and fails");
         let absent = finding("health: tcp.db", FindingState::Absent);
-        assert!(!speaks_of(&absent, "tcp.db"));
+        assert!(!may_run(&absent, "tcp.db"));
+        let left_out = finding(Doctor::LEFT_OUT, FindingState::Failing);
+        assert!(may_run(&left_out, "tcp.db"), "nobody knows");
     }
 }

@@ -3,14 +3,12 @@
 use super::{Malformed, NAME, short, v1};
 use crate::hosts::{Doctor, Finding, FindingState};
 
-/// How many findings of a host are taken.
-const FINDINGS: usize = 256;
-
 /// The longest sentence about one, in bytes.
 const DETAIL: usize = 1024;
 
 impl From<Doctor> for v1::Doctor {
     fn from(doctor: Doctor) -> Self {
+        let doctor = doctor.bounded();
         Self {
             version: doctor.version,
             system: doctor.system,
@@ -23,13 +21,13 @@ impl TryFrom<v1::Doctor> for Doctor {
     type Error = Malformed;
 
     fn try_from(wire: v1::Doctor) -> Result<Self, Malformed> {
-        let findings = wire.findings.into_iter().take(FINDINGS);
-        let findings: Result<_, _> = findings.map(TryInto::try_into).collect();
-        Ok(Self {
+        let findings: Result<_, _> = wire.findings.into_iter().map(TryInto::try_into).collect();
+        let doctor = Self {
             version: short(wire.version, NAME),
             system: short(wire.system, NAME),
             findings: findings?,
-        })
+        };
+        Ok(doctor.bounded())
     }
 }
 

@@ -277,11 +277,14 @@ fn of_a_message_that_is_too_large_a_part_is_taken() {
     let doctor = v1::Doctor {
         version: long(),
         system: long(),
-        findings: vec![finding; 1_000],
+        findings: vec![finding; 2_000],
     };
     let doctor = Doctor::try_from(doctor).unwrap();
     assert_eq!((doctor.version.len(), doctor.system.len()), (200, 200));
-    assert_eq!(doctor.findings.len(), 256);
+    assert_eq!(doctor.findings.len(), Doctor::MOST);
+    let last = doctor.findings.last().unwrap();
+    assert_eq!(last.subject, Doctor::LEFT_OUT);
+    assert!(last.detail.starts_with("2000 things"), "{}", last.detail);
     let finding = &doctor.findings[0];
     assert_eq!((finding.subject.len(), finding.detail.len()), (200, 1024));
 
