@@ -160,6 +160,11 @@ fn reads_who_gets_in(ground: &Ground) -> Result<()> {
 fn checks(ground: &Ground) -> Result<()> {
     run(&mut ground.host.command(&["bash", "-euc", SHOP, "shop", DNS])?)?;
     ground.configure(CHECKS)?;
+    until("the reader of keys reads it as well", SOON, || {
+        let log = "journalctl -u watchward-agent-keys -o cat --no-pager";
+        let log = ground.host.sh(log)?;
+        Ok(log.contains("Reloaded").then_some(()))
+    })?;
     let look = || Ok(not_up(&ground.list("health")?));
     until_seen("every check is up", SOON * 2, look, Vec::is_empty).map(drop)
 }
