@@ -155,7 +155,7 @@ pub type Ends = (mpsc::Receiver<Renewal>, Wishes, (Orders, Answerers));
 /// # Errors
 /// None while it runs: an attempt that fails is made again.
 pub async fn run(
-    config: Live<Config>,
+    mut config: Live<Config>,
     spool: Arc<Spool>,
     mut grown: Grown,
     standing: Arc<Standing>,
@@ -179,7 +179,11 @@ pub async fn run(
             };
             conversation::hold(line, &settings, sides, &mut grown, &mut asked).await
         };
-        match attempt.await {
+        let ended = tokio::select! {
+            ended = attempt => ended,
+            () = other(&mut config, &settings) => Ok(()),
+        };
+        match ended {
             Ok(()) => (failures, told) = (0, false),
             Err(conversation::Broken { error, stood }) => {
                 if stood {
@@ -193,12 +197,20 @@ pub async fn run(
                 let wait = pause(failures, settings.retry.duration());
                 tokio::select! {
                     () = pulse.waiting(tokio::time::sleep(wait)) => {}
+                    () = other(&mut config, &settings) => {}
                     () = stop.cancelled() => {}
                 }
             }
         }
     }
     Ok(())
+}
+
+/// Waits until the settings are others than these.
+async fn other(config: &mut Live<Config>, than: &Config) {
+    while *config.now() == *than {
+        config.changed().await;
+    }
 }
 
 /// How long to wait after that many failures: random, so that hosts do not come back together.

@@ -104,3 +104,25 @@ async fn an_agent_whose_disk_was_set_back_goes_on_in_another_epoch() -> Result<(
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn other_settings_are_followed_in_the_middle_of_a_conversation() -> Result<()> {
+    let collector = Collector::start(Span::days(1)).await?;
+    let host = collector.enrol("web-1").await?;
+    let agent = Agent::start(&collector, &host, "web-1")?;
+    agent.tell(0).await?;
+    collector.hears(1).await?;
+    let elsewhere = TcpListener::bind("127.0.0.1:0").await?;
+    agent.settings.send_replace(Arc::new(uplink::Config {
+        collector: Some(address(elsewhere.local_addr()?)?),
+        ..collector.uplink.clone()
+    }));
+    let dialled = tokio::time::timeout(Duration::from_secs(30), elsewhere.accept()).await;
+    dialled.context("nobody comes to where the collector is said to be")??;
+    let back = Arc::new(collector.uplink.clone());
+    agent.settings.send_replace(back);
+    agent.tell(1).await?;
+    collector.hears(2).await?;
+    agent.end().await;
+    ensure_exactly(&collector, "web-1", 2)
+}

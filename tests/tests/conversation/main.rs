@@ -237,6 +237,7 @@ fn report(number: usize) -> Report {
 struct Agent {
     spool: Arc<Spool>,
     ordered: uplink::Ordered,
+    settings: watch::Sender<Arc<uplink::Config>>,
     keeper: spool::Keeper,
     tasks: Tasks,
     running: Running,
@@ -262,7 +263,7 @@ impl Agent {
         let (keeper, entries) = spool::Keeper::new();
         let (growing, grown) = watch::channel(Default::default());
         let (wishes, renewals) = tokio::sync::mpsc::channel(1);
-        let config = Live::fixed(collector.uplink.clone());
+        let (settings, config) = Live::new(collector.uplink.clone());
         tasks.start(
             "spool",
             spool::run(
@@ -291,6 +292,7 @@ impl Agent {
         Ok(Self {
             spool,
             ordered,
+            settings,
             keeper,
             tasks,
             running,
@@ -315,6 +317,7 @@ impl Agent {
             running,
             spool: _,
             ordered: _,
+            settings: _,
         } = self;
         drop((keeper, tasks));
         running.drain(Duration::from_secs(10)).await;
