@@ -148,16 +148,24 @@ impl Journal {
     async fn start(&self, desk: &mut Desk) -> Result<Start, Unreadable> {
         let last = self.look().await?;
         let kept = desk.position(SOURCE).map(serde_json::from_slice::<Place>);
+        let now = clock::now();
+        let anew = Start::at(Place::after(last.as_ref(), now));
         let place = match kept {
             Some(Ok(place)) => place,
             // Seen for the first time: old logins are no news.
-            None | Some(Err(_)) => {
-                let now = Place {
-                    cursor: None,
-                    at: clock::now(),
-                    open: Vec::new(),
+            None => return Ok(anew),
+            Some(Err(error)) => {
+                let gap = Gap {
+                    source: SOURCE.to_owned(),
+                    from: None,
+                    to: now,
+                    lost: None,
+                    why: format!("the place it was read to cannot be understood: {error}"),
                 };
-                return Ok(Start::at(last.as_ref().map_or(now, Place::behind)));
+                return Ok(Start {
+                    gap: Some(gap),
+                    ..anew
+                });
             }
         };
         let Some(cursor) = &place.cursor else {

@@ -19,6 +19,16 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Behind the last entry; where there is none, whatever comes from now on.
+    pub(super) fn after(last: Option<&Entry>, now: Timestamp) -> Self {
+        let now = Self {
+            cursor: None,
+            at: now,
+            open: Vec::new(),
+        };
+        last.map_or(now, Self::behind)
+    }
+
     /// Behind an entry.
     pub(super) fn behind(entry: &Entry) -> Self {
         Self {

@@ -43,3 +43,17 @@ async fn a_connection_that_goes_on_over_a_restart_is_one_try() {
         "counted before, and another connection"
     );
 }
+
+#[tokio::test]
+async fn a_place_that_cannot_be_understood_is_a_gap() {
+    let lines: Vec<String> = (1..4).map(|number| entry(number, 1, SERVER)).collect();
+    let files: &[(&str, &[String])] = &[("last", &lines[..2]), ("follow", &lines)];
+    let mut bench = Bench::new(Some(b"{\"cursor\":".to_vec()), files);
+    let all = bench.follow_until(|all| !ports(all).is_empty()).await;
+    let [gap] = gaps(&all)[..] else {
+        panic!("one gap: {all:?}");
+    };
+    assert_eq!((gap.from, gap.lost), (None, None));
+    assert!(gap.why.contains("cannot be understood"), "{}", gap.why);
+    assert!(ports(&all).contains(&3), "{all:?}");
+}
