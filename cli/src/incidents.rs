@@ -12,11 +12,11 @@ use crate::silences;
 /// The incidents, all of them or some.
 pub(crate) async fn list(
     collector: &Client,
-    (open, host): (bool, Option<String>),
+    (open, host, limit): (bool, Option<String>, Option<u32>),
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    let asked = json!({ "state": open.then_some("open"), "host": host });
-    let query = Row::of(&asked).query(&["state", "host"]);
+    let asked = json!({ "state": open.then_some("open"), "host": host, "limit": limit });
+    let query = Row::of(&asked).query(&["state", "host", "limit"]);
     let answer: Value = collector.fetch("/v1/incidents", &query).await?;
     if screen.is_for_programs() {
         return Ok(screen.json(answer.get("incidents").unwrap_or(&answer))?);
@@ -34,7 +34,11 @@ pub(crate) async fn list(
         })
         .collect();
     let heads = ["ID", "SEVERITY", "STATE", "OPENED (UTC)", "HOST", "WHAT"];
-    Ok(screen.table(heads, &rows)?)
+    screen.table(heads, &rows)?;
+    match Row::of(&answer).number("more") {
+        None | Some(0) => Ok(()),
+        Some(more) => Ok(screen.line(&format!("and {more} more, which are older"))?),
+    }
 }
 
 /// `open`, `over`, or why nobody is told more of what is open: `silenced`, `acknowledged`.

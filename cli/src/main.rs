@@ -80,9 +80,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Incidents {
             code: Some(code), ..
         } => incidents::one(&collector, &code, &mut screen).await,
-        Command::Incidents { open, host, .. } => {
-            incidents::list(&collector, (open, host), &mut screen).await
-        }
+        Command::Incidents {
+            open, host, limit, ..
+        } => incidents::list(&collector, (open, host, limit), &mut screen).await,
         Command::Silences { all } => silences::list(&collector, all, &mut screen).await,
         Command::Silence(command) => silences::run(&collector, command, &mut screen).await,
         Command::Audit(filter) => audit::run(&collector, &filter, &mut screen).await,

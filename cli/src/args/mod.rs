@@ -70,7 +70,7 @@ pub(crate) enum Command {
     #[command(visible_alias = "incident", args_conflicts_with_subcommands = true)]
     Incidents {
         /// All about the incident with this code, such as W-7K3F
-        #[arg(conflicts_with_all = ["open", "host"])]
+        #[arg(conflicts_with_all = ["open", "host", "limit"])]
         code: Option<String>,
         /// Only those that are open
         #[arg(long)]
@@ -78,6 +78,9 @@ pub(crate) enum Command {
         /// Only those about this host
         #[arg(long, value_name = "NAME")]
         host: Option<String>,
+        /// At most so many, the newest: 100 unless said, and with --open 1000
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: Option<u32>,
         #[command(subcommand)]
         command: Option<Incidents>,
     },

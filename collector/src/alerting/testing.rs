@@ -20,7 +20,11 @@ pub fn over(alert: &Alert, at: Timestamp, why: &str) -> [String; 2] {
 
 /// What has been raised and is open still, the oldest first.
 pub async fn raised(store: &Store) -> Vec<Alert> {
-    let open = rows::incidents(store, &rows::Wanted::Open(1000)).await;
+    let wanted = rows::Wanted {
+        open: Some(true),
+        ..rows::Wanted::default()
+    };
+    let open = rows::incidents(store, &wanted, 1000).await;
     let alert = |incident: Incident| Alert {
         key: incident.key,
         severity: incident.severity,

@@ -6,6 +6,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use watchward_daemon::clock;
+use watchward_protocol::time::Timestamp;
 
 mod silences;
 
@@ -14,18 +15,20 @@ use silences::{Who, author};
 use super::about::About;
 use super::acknowledge::{self, Acknowledging};
 use super::message::{Channel, Incident};
-use super::rows::{self, Happened, Sent, Wanted};
+use super::rows::{self, Sent, Wanted};
 use super::silence;
 use super::{Room, Rules, Severity, wording};
 use crate::store::Store;
 use crate::web::{Parameters, Problem};
 
-/// How many incidents are listed unless asked otherwise, and at most.
+/// How many incidents are listed unless asked otherwise, and at most: of those that are open, always
+/// so many.
 const USUAL: i64 = 100;
 const MOST: i64 = 1000;
 
-/// `GET /v1/incidents?state=open&host=web-1&limit=100`: incidents, the newest first; `GET
-/// /v1/incidents/W-7K3F`: those with this code; `POST /v1/incidents/W-7K3F/ack`: somebody takes it
+/// `GET /v1/incidents?state=open&host=web-1&limit=100`: incidents, the newest first, and how many
+/// `more` there are; `GET /v1/incidents/W-7K3F`: those with this code, with their history and who was
+/// told; `POST /v1/incidents/W-7K3F/ack`: somebody takes it
 /// on; `GET /v1/alerting`: where messages go; `GET
 /// /v1/alerting/route?severity=critical`: who would be told. Times are microseconds of UTC.
 pub fn routes(store: Store, rules: Rules) -> Router {
@@ -59,25 +62,52 @@ enum Which {
 
 type Answer = Result<Json<Value>, Problem>;
 
-async fn list(State(has): Has, Parameters(asked): Parameters<Asked>) -> Answer {
-    let limit = asked.limit.unwrap_or(USUAL).clamp(1, MOST);
-    let wanted = match (asked.host, asked.state) {
-        (Some(host), Some(Which::Open)) => Wanted::OpenOf(host, limit),
-        (Some(host), Some(Which::All) | None) => Wanted::NewestOf(host, limit),
-        (None, Some(Which::Open)) => Wanted::Open(limit),
-        (None, Some(Which::All) | None) => Wanted::Newest(limit),
+async fn list(State((store, rules)): Has, Parameters(asked): Parameters<Asked>) -> Answer {
+    let open = matches!(asked.state, Some(Which::Open));
+    let usual = if open { MOST } else { USUAL };
+    let limit = asked.limit.unwrap_or(usual).clamp(1, MOST);
+    let wanted = Wanted {
+        open: open.then_some(true),
+        host: asked.host,
+        ..Wanted::default()
     };
-    Ok(answer(&has, &wanted).await?)
+    let now = clock::now();
+    let silences = rows::holding(store.read(), now).await?;
+    let found = rows::incidents(&store, &wanted, limit).await?;
+    let more = match i64::try_from(found.len()).is_ok_and(|count| count < limit) {
+        true => 0,
+        false => (rows::count(&store, &wanted).await? - limit).max(0),
+    };
+    let all: Vec<_> = found
+        .iter()
+        .map(|incident| incident_json(incident, &silences, &rules, now))
+        .collect();
+    Ok(Json(json!({ "incidents": all, "more": more })))
 }
 
-async fn one(State(has): Has, Path(code): Path<String>) -> Answer {
-    let wanted = Wanted::Code(code.to_uppercase());
-    let found = answer(&has, &wanted).await?;
-    let none = found.get("incidents").and_then(Value::as_array);
-    if none.is_none_or(Vec::is_empty) {
+async fn one(State((store, rules)): Has, Path(code): Path<String>) -> Answer {
+    let wanted = Wanted {
+        code: Some(code.to_uppercase()),
+        ..Wanted::default()
+    };
+    let now = clock::now();
+    let silences = rows::holding(store.read(), now).await?;
+    let mut all = Vec::new();
+    for incident in rows::incidents(&store, &wanted, MOST).await? {
+        let history = rows::history(&store, incident.id).await?;
+        let messages = rows::sent(store.read(), incident.id).await?;
+        let messages: Vec<_> = messages.iter().map(message_json).collect();
+        let mut shown = incident_json(&incident, &silences, &rules, now);
+        if let Some(fields) = shown.as_object_mut() {
+            fields.insert("history".to_owned(), json!(history));
+            fields.insert("messages".to_owned(), json!(messages));
+        }
+        all.push(shown);
+    }
+    if all.is_empty() {
         return Err(Problem::missing("no incident has this code"));
     }
-    Ok(found)
+    Ok(Json(json!({ "incidents": all })))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -149,27 +179,14 @@ async fn route(State((store, rules)): Has, Parameters(asked): Parameters<Imagine
     Ok(Json(json!({ "told": told, "silence": silence })))
 }
 
-async fn answer((store, rules): &(Store, Rules), wanted: &Wanted) -> sqlx::Result<Json<Value>> {
-    let now = clock::now();
-    let silences = rows::holding(store.read(), now).await?;
-    let mut all = Vec::new();
-    for incident in rows::incidents(store, wanted).await? {
-        let history = rows::history(store, incident.id).await?;
-        let messages = rows::sent(store.read(), incident.id).await?;
-        let open = incident.resolved.is_none();
-        let silence = silence::covering(&silences, incident.about(), &rules.groups.now(), now);
-        let mut shown = incident_json(&incident, &history, &messages);
-        if let (Some(silence), Some(fields)) = (silence.filter(|_| open), shown.as_object_mut()) {
-            fields.insert("silence".to_owned(), json!(silence));
-        }
-        all.push(shown);
-    }
-    Ok(Json(json!({ "incidents": all })))
-}
-
-fn incident_json(incident: &Incident, history: &[Happened], messages: &[Sent]) -> Value {
+fn incident_json(
+    incident: &Incident,
+    silences: &[silence::Silence],
+    rules: &Rules,
+    now: Timestamp,
+) -> Value {
     let resolved = incident.resolved.as_ref();
-    json!({
+    let mut shown = json!({
         "id": incident.code.as_str(),
         "key": incident.key,
         "severity": incident.severity,
@@ -185,9 +202,13 @@ fn incident_json(incident: &Incident, history: &[Happened], messages: &[Sent]) -
         "acknowledged": incident.acknowledged,
         "resolved_at": resolved.map(|(at, _)| at),
         "resolution": resolved.map(|(_, why)| why),
-        "history": history,
-        "messages": messages.iter().map(message_json).collect::<Vec<_>>(),
-    })
+    });
+    let silence = silence::covering(silences, incident.about(), &rules.groups.now(), now);
+    let silence = silence.filter(|_| resolved.is_none());
+    if let (Some(silence), Some(fields)) = (silence, shown.as_object_mut()) {
+        fields.insert("silence".to_owned(), json!(silence));
+    }
+    shown
 }
 
 fn message_json(sent: &Sent) -> Value {

@@ -66,8 +66,12 @@ struct List {
 
 async fn list(State(has): State<Has>, Query(asked): Query<Asked>, visitor: Visitor) -> Answer {
     let (store, _) = &has;
-    let before = asked.before.unwrap_or(i64::MAX);
-    let past = rows::incidents(store, &Wanted::Over(before, SHOWN)).await?;
+    let over = Wanted {
+        open: Some(false),
+        before: asked.before,
+        ..Wanted::default()
+    };
+    let past = rows::incidents(store, &over, SHOWN).await?;
     let full = i64::try_from(past.len()).is_ok_and(|count| count == SHOWN);
     page(&List {
         frame: visitor.frame("Incidents"),
@@ -101,7 +105,11 @@ async fn one(State(has): State<Has>, Path(code): Path<String>, visitor: Visitor)
     let code = code.to_uppercase();
     let silences = rows::holding(store.read(), visitor.now).await?;
     let mut incidents = Vec::new();
-    for incident in rows::incidents(store, &Wanted::Code(code.clone())).await? {
+    let wanted = Wanted {
+        code: Some(code.clone()),
+        ..Wanted::default()
+    };
+    for incident in rows::incidents(store, &wanted, OPEN).await? {
         let messages = rows::sent(store.read(), incident.id).await?;
         incidents.push(Whole {
             history: rows::history(store, incident.id).await?,
@@ -179,7 +187,11 @@ async fn about_host(has: Has, visitor: Visitor, host: String) -> anyhow::Result<
 /// Those that are open, the worst first.
 async fn open((store, rules): &Has, now: Timestamp) -> sqlx::Result<Vec<Shown>> {
     let silences = rows::holding(store.read(), now).await?;
-    let mut all: Vec<_> = rows::incidents(store, &Wanted::Open(OPEN))
+    let open = Wanted {
+        open: Some(true),
+        ..Wanted::default()
+    };
+    let mut all: Vec<_> = rows::incidents(store, &open, OPEN)
         .await?
         .into_iter()
         .map(|incident| Shown::of(incident, &silences, rules, now))

@@ -7,6 +7,7 @@ use watchward_protocol::time::Timestamp;
 use super::super::Severity;
 use super::super::judge::Told;
 use super::super::message::{Channel, Code, Incident, Kind, Message, State};
+use crate::store::question::Question;
 use crate::store::{Store, Tx};
 
 /// A word or number in a column that this version does not know.
@@ -74,62 +75,51 @@ pub(in crate::alerting) async fn incident_by_id(tx: &mut Tx, id: i64) -> sqlx::R
     incident(&row, "id", severity(&row)?)
 }
 
-/// Which incidents are asked for.
-#[derive(Clone, Debug)]
-pub(in crate::alerting) enum Wanted {
-    /// The newest ones.
-    Newest(i64),
-    /// The newest of those that are open.
-    Open(i64),
-    /// The newest of those about this host.
-    NewestOf(String, i64),
-    /// The newest of those about this host that are open.
-    OpenOf(String, i64),
-    /// The newest of those that are over and came before the one with this number.
-    Over(i64, i64),
-    /// Those with this code.
-    Code(String),
+/// Which incidents are asked for; what is `None` does not matter.
+#[derive(Clone, Debug, Default)]
+pub(in crate::alerting) struct Wanted {
+    /// Whether they are open, or over.
+    pub(in crate::alerting) open: Option<bool>,
+    /// The host that they are about.
+    pub(in crate::alerting) host: Option<String>,
+    /// Their code.
+    pub(in crate::alerting) code: Option<String>,
+    /// They came before the one with this number.
+    pub(in crate::alerting) before: Option<i64>,
 }
 
-/// Incidents, the newest first.
+impl Wanted {
+    fn question(&self) -> Question {
+        let mut question = Question::default();
+        question.add_fixed(self.open.map(|open| match open {
+            true => "resolved_at IS NULL",
+            false => "resolved_at IS NOT NULL",
+        }));
+        question.add("host = ", self.host.clone());
+        question.add("code = ", self.code.clone());
+        question.add("id < ", self.before);
+        question
+    }
+}
+
+/// At most so many incidents, the newest first.
 pub(in crate::alerting) async fn incidents(
     store: &Store,
     wanted: &Wanted,
+    limit: i64,
 ) -> sqlx::Result<Vec<Incident>> {
-    let query = match wanted {
-        Wanted::Newest(limit) => {
-            sqlx::query("SELECT * FROM alerting_incident ORDER BY id DESC LIMIT $1").bind(*limit)
-        }
-        Wanted::Open(limit) => sqlx::query(
-            "SELECT * FROM alerting_incident WHERE resolved_at IS NULL ORDER BY id DESC LIMIT $1",
-        )
-        .bind(*limit),
-        Wanted::NewestOf(host, limit) => {
-            sqlx::query("SELECT * FROM alerting_incident WHERE host = $1 ORDER BY id DESC LIMIT $2")
-                .bind(host)
-                .bind(*limit)
-        }
-        Wanted::OpenOf(host, limit) => sqlx::query(
-            "SELECT * FROM alerting_incident WHERE host = $1 AND resolved_at IS NULL \
-             ORDER BY id DESC LIMIT $2",
-        )
-        .bind(host)
-        .bind(*limit),
-        Wanted::Over(before, limit) => sqlx::query(
-            "SELECT * FROM alerting_incident WHERE resolved_at IS NOT NULL AND id < $1 \
-             ORDER BY id DESC LIMIT $2",
-        )
-        .bind(*before)
-        .bind(*limit),
-        Wanted::Code(code) => {
-            sqlx::query("SELECT * FROM alerting_incident WHERE code = $1 ORDER BY id DESC")
-                .bind(code)
-        }
-    };
-    let rows = query.fetch_all(store.read()).await?;
+    let text = ("SELECT * FROM alerting_incident", " ORDER BY id DESC");
+    let rows = wanted.question().ask(store, text, limit).await?;
     rows.iter()
         .map(|row| incident(row, "id", severity(row)?))
         .collect()
+}
+
+/// How many there are of them.
+pub(in crate::alerting) async fn count(store: &Store, wanted: &Wanted) -> sqlx::Result<i64> {
+    let text = ("SELECT COUNT(*) FROM alerting_incident", "");
+    let rows = wanted.question().ask(store, text, 1).await?;
+    rows.first().map_or(Ok(0), |row| row.try_get(0))
 }
 
 /// A message as its record shows it.

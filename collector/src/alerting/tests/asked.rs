@@ -70,6 +70,32 @@ async fn incidents_are_those_of_a_host_and_open_if_so_asked() {
 }
 
 #[tokio::test]
+async fn of_many_incidents_it_is_said_how_many_more_there_are() {
+    for fresh in stores().await {
+        let life = Life::begin(&fresh, Config::default()).await;
+        for number in 0..103 {
+            let alert = Alert {
+                key: format!("access.brute-force 203.0.113.{number}"),
+                ..brute_force(Severity::Critical)
+            };
+            life.raise(&alert).await;
+        }
+        let routes = routes(life.store.clone(), knowing_db_3());
+        for (query, listed, more) in [
+            ("", 100, 3),
+            ("?state=open", 103, 0),
+            ("?state=open&limit=20", 20, 83),
+            ("?limit=103", 103, 0),
+            ("?host=web-1", 0, 0),
+        ] {
+            let (_, found) = ask(&routes, &format!("/v1/incidents{query}")).await;
+            let count = found["incidents"].as_array().unwrap().len();
+            assert_eq!((count, &found["more"]), (listed, &json!(more)), "{query}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_host_that_nobody_has_is_not_silenced() {
     for fresh in stores().await {
         let life = Life::begin(&fresh, Config::default()).await;
@@ -101,7 +127,8 @@ async fn an_incident_is_acknowledged_once_and_only_while_it_is_open() {
             (&taken["by"], &taken["note"]),
             (&json!("unknown"), &json!("on it\\u{1b}"))
         );
-        let history = first().await["history"].clone();
+        let (_, whole) = ask(&routes, &format!("/v1/incidents/{code}")).await;
+        let history = whole["incidents"][0]["history"].clone();
         assert_eq!(history[1]["event"], "acknowledged");
         assert_eq!(history[1]["detail"], "by unknown: on it\\u{1b}");
         let (status, why) = tell(&routes, &path, json!({})).await;
