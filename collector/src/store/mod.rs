@@ -11,6 +11,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod timer;
+pub(crate) mod turn;
 pub(crate) mod value;
 
 use std::path::Path;

@@ -11,6 +11,7 @@ pub(super) mod standing;
 use sqlx::AssertSqlSafe;
 use watchward_protocol::time::Timestamp;
 
+use crate::store::turn::Turn;
 use crate::store::{Deadlines, Schema, Tx};
 
 /// The room's tables.
@@ -63,7 +64,10 @@ pub const SCHEMA: Schema = Schema {
     ],
 };
 
-/// Forgets what came before `oldest`, at most a thousand rows of each table at a time.
+/// How many rows are forgotten at a time.
+const BATCH: u64 = 1000;
+
+/// Forgets what came before `oldest`, as much as a turn takes.
 ///
 /// What came first has the lowest ids, so no index by time is needed. The last row stays: SQLite
 /// gives the id after it, and whoever watches counts on it.
@@ -77,13 +81,19 @@ pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
             continue;
         }
         let delete = format!(
-            "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} ORDER BY id LIMIT 1000) \
+            "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} ORDER BY id LIMIT {BATCH}) \
              AND received_at < $1 AND id < (SELECT MAX(id) FROM {table})"
         );
-        sqlx::query(AssertSqlSafe(delete))
-            .bind(oldest.as_micros())
-            .execute(&mut **tx)
-            .await?;
+        let turn = Turn::begin();
+        loop {
+            let gone = sqlx::query(AssertSqlSafe(delete.as_str()))
+                .bind(oldest.as_micros())
+                .execute(&mut **tx)
+                .await?;
+            if !turn.goes_on(BATCH, gone.rows_affected()) {
+                break;
+            }
+        }
     }
     Ok(())
 }

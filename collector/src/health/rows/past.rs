@@ -10,6 +10,7 @@ use super::{STATES, VERDICTS, host, micros, state};
 use crate::health::judge::{Change, State};
 use crate::intake::{Heard, Host};
 use crate::store::bulk::Bulk;
+use crate::store::turn::Turn;
 use crate::store::value::{code, stamp};
 use crate::store::{Store, Tx};
 
@@ -151,31 +152,38 @@ fn measured(values: &[Value]) -> Option<String> {
     serde_json::to_string(&finite).ok()
 }
 
-/// Forgets measurements that came before `oldest`, some thousand at a time.
+/// Forgets measurements that came before `oldest`, as many as a turn takes.
 pub(in crate::health) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
-    sqlx::query(
-        "DELETE FROM health_sample WHERE id IN (SELECT id FROM health_sample \
-         WHERE received_at < $1 ORDER BY received_at LIMIT 10000)",
-    )
-    .bind(oldest.as_micros())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    let delete = "DELETE FROM health_sample WHERE id IN (SELECT id FROM health_sample \
+         WHERE received_at < $1 ORDER BY received_at LIMIT $2)";
+    forget(tx, delete, oldest).await
 }
 
-/// Forgets changes of state that came before `oldest`, some thousand at a time. The newest stays:
+/// Forgets changes of state that came before `oldest`, as many as a turn takes. The newest stays:
 /// SQLite gives the number after its, and whoever watches counts on it.
 pub(in crate::health) async fn prune_transitions(
     tx: &mut Tx,
     oldest: Timestamp,
 ) -> sqlx::Result<()> {
-    sqlx::query(
-        "DELETE FROM health_transition WHERE id IN (SELECT id FROM health_transition \
+    let delete = "DELETE FROM health_transition WHERE id IN (SELECT id FROM health_transition \
          WHERE received_at < $1 AND id < (SELECT MAX(id) FROM health_transition) \
-         ORDER BY received_at LIMIT 10000)",
-    )
-    .bind(oldest.as_micros())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+         ORDER BY received_at LIMIT $2)";
+    forget(tx, delete, oldest).await
+}
+
+/// How many rows are forgotten at a time.
+const BATCH: u32 = 10_000;
+
+async fn forget(tx: &mut Tx, delete: &'static str, oldest: Timestamp) -> sqlx::Result<()> {
+    let turn = Turn::begin();
+    loop {
+        let gone = sqlx::query(delete)
+            .bind(oldest.as_micros())
+            .bind(i64::from(BATCH))
+            .execute(&mut **tx)
+            .await?;
+        if !turn.goes_on(BATCH.into(), gone.rows_affected()) {
+            return Ok(());
+        }
+    }
 }
