@@ -77,11 +77,11 @@ pub(super) fn mute(check: &late::Check) -> Alert {
         host: Some(check.host_name.clone()),
         title: no_more(&host, &what),
         detail: format!(
-            "{host} is heard, but not of {what}: its last result came at {}.",
-            check.heard_at
+            "{host} is heard, but not of {what}: its last result is of {}.",
+            check.last_at
         ),
         advice: LOOK.to_owned(),
-        since: check.heard_at,
+        since: check.last_at,
     }
 }
 

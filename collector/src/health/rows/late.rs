@@ -20,8 +20,8 @@ pub(in crate::health) struct Check {
     pub(in crate::health) host_name: String,
     /// Its name.
     pub(in crate::health) name: String,
-    /// When it was last heard of.
-    pub(in crate::health) heard_at: Timestamp,
+    /// Of when its last result is, by the host's clock.
+    pub(in crate::health) last_at: Timestamp,
     /// When its next result should have come.
     pub(in crate::health) due_at: Timestamp,
     /// When people are told, if the host is heard until then.
@@ -51,7 +51,7 @@ pub(in crate::health) async fn checks(
     now: Timestamp,
 ) -> sqlx::Result<Vec<Check>> {
     let rows = sqlx::query(
-        "SELECT host, host_name, check_name, heard_at, due_at, mute_at FROM health_check \
+        "SELECT host, host_name, check_name, last_at, due_at, mute_at FROM health_check \
          WHERE host = $1 AND due_at <= $2 AND incidents < $3 AND gone_at IS NULL \
          ORDER BY check_name",
     )
@@ -69,13 +69,13 @@ fn check(row: &AnyRow) -> sqlx::Result<Check> {
         host: host(row)?,
         host_name: row.try_get("host_name")?,
         name: row.try_get("check_name")?,
-        heard_at: stamp(row.try_get("heard_at")?),
+        last_at: stamp(row.try_get("last_at")?),
         due_at: stamp(row.try_get("due_at")?),
         mute_at: mute_at.map(stamp),
     })
 }
 
-/// When a check of a host was last heard of.
+/// When a check of a host was last heard of, put off as its deadlines are.
 pub(in crate::health) async fn heard(
     tx: &mut Tx,
     host: HostId,

@@ -71,7 +71,8 @@ fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4)
 }
 
-/// What time brings about, unless hosts are heard.
+/// What time brings about, unless hosts are heard. `heard_at` says from when on a check is forgotten
+/// that nobody speaks of any more, and is put off as well; when its last result came, `last_at` says.
 pub const DEADLINES: Deadlines = &[
     ("health_check", "due_at"),
     ("health_check", "heard_at"),
