@@ -69,12 +69,11 @@ struct Seen {
 impl Watch {
     /// Begins with what comes from now on.
     async fn begin(live: Live) -> Result<Self, sqlx::Error> {
-        let findings = hosts::findings_after(&live.store, 0, 100_000).await?;
         let seen = Seen {
             access: access::last(&live.store).await?,
             health: health::last(&live.store).await?,
             alerting: alerting::last(&live.store).await?,
-            findings: findings.last().map_or(0, |finding| finding.id),
+            findings: hosts::last_finding(&live.store).await?,
             keys: keys::last(&live.store).await?,
             bans: restriction::last_ban(&live.store).await?,
         };

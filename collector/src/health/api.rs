@@ -9,7 +9,7 @@ use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::judge::State;
-use super::rows::check::{self, Kept};
+use super::rows::check;
 use super::rows::past;
 use crate::store::Store;
 use crate::web::{Parameters, Problem};
@@ -97,21 +97,13 @@ struct Asked {
     state: Option<State>,
 }
 
-impl Asked {
-    fn wants(&self, kept: &Kept) -> bool {
-        let host = self.host.as_ref();
-        host.is_none_or(|host| kept.host.name == *host)
-            && self.state.is_none_or(|state| kept.check.state == state)
-    }
-}
-
 async fn health(
     Shared(store): Shared<Store>,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Json<Vec<Standing>>, Problem> {
     let now = clock::now();
-    let mut checks = check::list(&store).await?;
-    checks.retain(|(_, kept)| asked.wants(kept));
+    let mut checks = check::list(&store, asked.host.as_deref()).await?;
+    checks.retain(|(_, kept)| asked.state.is_none_or(|state| kept.check.state == state));
     let standing = checks.into_iter().map(|(check, kept)| Standing {
         failures_for_down: kept.check.enough,
         failing: kept.failing(now).is_some(),

@@ -48,7 +48,7 @@ struct List {
 async fn list(Shared(store): Shared<Store>, visitor: Visitor) -> Answer {
     page(&List {
         frame: visitor.frame("Checks"),
-        checks: shown(check::list(&store).await?, visitor.now),
+        checks: shown(check::list(&store, None).await?, visitor.now),
     })
 }
 
@@ -60,7 +60,7 @@ struct Trouble {
 }
 
 async fn overview(store: Store, visitor: Visitor) -> anyhow::Result<Part> {
-    let all = shown(check::list(&store).await?, visitor.now);
+    let all = shown(check::list(&store, None).await?, visitor.now);
     let count = |state, failing| {
         let is = |check: &&Shown| check.state == state && check.failing.is_some() == failing;
         i64::try_from(all.iter().filter(is).count()).unwrap_or(i64::MAX)
@@ -102,8 +102,7 @@ struct OfHost {
 }
 
 async fn about_host(store: Store, visitor: Visitor, host: String) -> anyhow::Result<Part> {
-    let mut all = check::list(&store).await?;
-    all.retain(|(_, kept)| kept.host.name == host);
+    let all = check::list(&store, Some(&host)).await?;
     let Some(id) = all.first().map(|(_, kept)| kept.host.id) else {
         return Ok(Part::default());
     };

@@ -77,14 +77,12 @@ async fn list(
     State(hosts): State<Hosts>,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Json<Vec<rows::HostRow>>, Problem> {
-    let mut all = rows::hosts(&hosts.store).await?;
-    let Some(name) = asked.name else {
-        let which = asked.state.unwrap_or_default();
-        all.retain(|host| which.has(host));
-        return Ok(Json(all));
-    };
-    all.retain(|host| host.name == name && asked.state.is_none_or(|which| which.has(host)));
-    if all.is_empty() {
+    let name = asked.name.as_deref();
+    let mut all = rows::hosts(&hosts.store, name).await?;
+    let usual = name.map_or(Which::default(), |_| Which::All);
+    let which = asked.state.unwrap_or(usual);
+    all.retain(|host| which.has(host));
+    if name.is_some() && all.is_empty() {
         return Err(Problem::missing(
             "there is no host of this name, or not in this state",
         ));

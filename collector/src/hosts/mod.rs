@@ -34,7 +34,7 @@ use authority::Authority;
 
 pub use api::routes;
 pub use pages::pages;
-pub use rows::finding::{after as findings_after, signs};
+pub use rows::finding::{after as findings_after, last as last_finding, signs};
 pub use rows::{SCHEMA, is_known, names, watched};
 
 /// The table `[hosts]`.

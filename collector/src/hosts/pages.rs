@@ -48,7 +48,7 @@ struct Asked {
 }
 
 async fn list(State(store): State<Store>, Query(asked): Query<Asked>, visitor: Visitor) -> Answer {
-    let mut hosts = rows::hosts(&store).await?;
+    let mut hosts = rows::hosts(&store, None).await?;
     let revoked = hosts.iter().filter(|host| Which::Revoked.has(host)).count();
     hosts.retain(|host| asked.state.has(host));
     page(&List {
@@ -69,10 +69,11 @@ struct One {
 }
 
 async fn one(State(store): State<Store>, Path(name): Path<String>, visitor: Visitor) -> Answer {
-    let hosts = rows::hosts(&store).await?;
+    let mut hosts = rows::hosts(&store, Some(&name)).await?;
     // The last one of this name is the one that may talk to us, if any may.
-    let host = hosts.into_iter().rfind(|host| host.name == name);
-    let host = host.ok_or_else(|| Sorry::missing("There is no host of this name."))?;
+    let host = hosts
+        .pop()
+        .ok_or_else(|| Sorry::missing("There is no host of this name."))?;
     let findings = host.findings.iter().map(Finding::from).collect();
     page(&One {
         frame: visitor.frame(name),
@@ -90,7 +91,7 @@ struct Silent {
 }
 
 async fn overview(store: Store, visitor: Visitor) -> anyhow::Result<Part> {
-    let hosts = rows::hosts(&store).await?;
+    let hosts = rows::hosts(&store, None).await?;
     let count = |state| {
         let of = hosts.iter().filter(|host| host.state == state).count();
         i64::try_from(of).unwrap_or(i64::MAX)

@@ -15,6 +15,7 @@ use super::{STATES, host, micros, state};
 use crate::health::judge::{Check, History, Open, State};
 use crate::intake::{Heard, Host};
 use crate::store::bulk::{Bulk, without_nul};
+use crate::store::question::Question;
 use crate::store::value::{code, stamp};
 use crate::store::{Store, Tx};
 
@@ -287,13 +288,19 @@ pub(super) fn gone(row: &AnyRow) -> sqlx::Result<Gone> {
     })
 }
 
-/// All checks as they stand, by host and name.
-pub(in crate::health) async fn list(store: &Store) -> sqlx::Result<Vec<(String, Kept)>> {
-    let rows = sqlx::query(
-        "SELECT * FROM health_check WHERE gone_at IS NULL ORDER BY host_name, check_name",
-    )
-    .fetch_all(store.read())
-    .await?;
+/// Checks as they stand, by host and name: all of them, or those of the host of this name.
+pub(in crate::health) async fn list(
+    store: &Store,
+    host: Option<&str>,
+) -> sqlx::Result<Vec<(String, Kept)>> {
+    let mut question = Question::default();
+    question.add_fixed(Some("gone_at IS NULL"));
+    question.add("host_name = ", host.map(str::to_owned));
+    let text = (
+        "SELECT * FROM health_check",
+        " ORDER BY host_name, check_name",
+    );
+    let rows = question.ask(store, text, i64::MAX).await?;
     rows.iter()
         .map(|row| kept(row).map(|(key, kept)| (key.check_name, kept)))
         .collect()

@@ -97,7 +97,7 @@ async fn pass(store: &Store, now: Timestamp) -> usize {
 }
 
 async fn states(store: &Store) -> Vec<State> {
-    let all = check::list(store).await.unwrap();
+    let all = check::list(store, None).await.unwrap();
     all.into_iter().map(|(_, kept)| kept.check.state).collect()
 }
 
@@ -118,7 +118,7 @@ async fn samples(store: &Store) -> i64 {
 
 /// All that the room keeps, as text, but for when it came.
 async fn everything(store: &Store) -> String {
-    let checks: Vec<_> = check::list(store)
+    let checks: Vec<_> = check::list(store, None)
         .await
         .unwrap()
         .into_iter()

@@ -145,7 +145,7 @@ async fn say(store: &Store, seconds: i64, findings: Vec<Finding>) {
 }
 
 async fn names(store: &Store) -> Vec<String> {
-    let all = check::list(store).await.unwrap();
+    let all = check::list(store, None).await.unwrap();
     all.into_iter().map(|(name, _)| name).collect()
 }
 

@@ -1,6 +1,6 @@
 //! What agents found on their hosts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -10,6 +10,7 @@ use watchward_protocol::hosts::{Doctor, Finding, FindingState, HostId};
 use watchward_protocol::time::Timestamp;
 
 use crate::store::bulk::Bulk;
+use crate::store::question::Question;
 use crate::store::{Store, Tx};
 
 /// Keeps the whole of what an agent found: what it no longer says goes, what changed is new.
@@ -149,24 +150,52 @@ pub struct FindingRow {
 /// # Errors
 /// The database's.
 pub async fn after(store: &Store, after: i64, limit: i64) -> sqlx::Result<Vec<FindingRow>> {
-    let rows = sqlx::query(
-        "SELECT f.id, h.name, f.subject, f.state, f.detail, f.at \
-         FROM host_finding f JOIN host h ON h.id = f.host_id \
-         WHERE f.id > $1 AND h.revoked_at IS NULL ORDER BY f.id LIMIT $2",
-    )
-    .bind(after)
-    .bind(limit)
-    .fetch_all(store.read())
-    .await?;
-    let finding = |row: AnyRow| {
-        Ok(FindingRow {
-            id: row.try_get(0)?,
-            host: row.try_get(1)?,
-            subject: row.try_get(2)?,
-            state: row.try_get(3)?,
-            detail: row.try_get(4)?,
-            at: row.try_get(5)?,
-        })
-    };
-    rows.into_iter().map(finding).collect()
+    let mut question = Question::default();
+    question.add("f.id > ", Some(after));
+    question.add_fixed(Some("h.revoked_at IS NULL"));
+    let rows = question
+        .ask(store, (SELECT, " ORDER BY f.id"), limit)
+        .await?;
+    rows.iter().map(finding).collect()
+}
+
+/// The number of the finding that came last; `0` if there is none.
+///
+/// # Errors
+/// The database's.
+pub async fn last(store: &Store) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM host_finding")
+        .fetch_one(store.read())
+        .await
+}
+
+/// What was found on hosts that may talk to us, by their names: on all, or on the one of this name.
+pub(super) async fn of_hosts(
+    store: &Store,
+    name: Option<&str>,
+) -> sqlx::Result<HashMap<String, Vec<FindingRow>>> {
+    let mut question = Question::default();
+    question.add_fixed(Some("h.revoked_at IS NULL"));
+    question.add("h.name = ", name.map(str::to_owned));
+    let rows = question.ask(store, (SELECT, " ORDER BY f.id"), i64::MAX);
+    let mut all: HashMap<_, Vec<_>> = HashMap::new();
+    for row in rows.await? {
+        let one = finding(&row)?;
+        all.entry(one.host.clone()).or_default().push(one);
+    }
+    Ok(all)
+}
+
+const SELECT: &str = "SELECT f.id, h.name, f.subject, f.state, f.detail, f.at \
+    FROM host_finding f JOIN host h ON h.id = f.host_id";
+
+fn finding(row: &AnyRow) -> sqlx::Result<FindingRow> {
+    Ok(FindingRow {
+        id: row.try_get(0)?,
+        host: row.try_get(1)?,
+        subject: row.try_get(2)?,
+        state: row.try_get(3)?,
+        detail: row.try_get(4)?,
+        at: row.try_get(5)?,
+    })
 }

@@ -1,10 +1,10 @@
 //! The room's tables: hosts here, enrolment tokens and what agents found beside.
 
 pub(super) mod finding;
+mod listing;
 pub(super) mod token;
 
 use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::hosts::HostId;
@@ -13,6 +13,8 @@ use watchward_protocol::time::Timestamp;
 use super::judge::Seen;
 use crate::intake::{Behind, Host, Watched};
 use crate::store::{Schema, Store, Tx};
+
+pub(super) use listing::{HostRow, Which, hosts};
 
 /// The room's tables.
 ///
@@ -276,51 +278,6 @@ pub(super) async fn set_collector_seen(tx: &mut Tx, now: Timestamp) -> sqlx::Res
     Ok(())
 }
 
-/// A host as people see it.
-#[derive(Debug, Serialize)]
-pub(super) struct HostRow {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) state: &'static str,
-    pub(super) enrolled_at: i64,
-    pub(super) seen_at: i64,
-    pub(super) version: String,
-    pub(super) system: String,
-    pub(super) certificate_expires: i64,
-    /// Which life of its spool it speaks of, as `watchward-agent` would log it.
-    pub(super) epoch: Option<String>,
-    /// How many records wait there, if its agent says so.
-    pub(super) behind: Option<i64>,
-    /// When the oldest of them was kept.
-    pub(super) behind_since: Option<i64>,
-    pub(super) findings: Vec<finding::FindingRow>,
-}
-
-/// Which hosts are asked for, by their state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Which {
-    /// Those that may talk to us.
-    #[default]
-    Watched,
-    Heard,
-    Silent,
-    Revoked,
-    All,
-}
-
-impl Which {
-    pub(super) fn has(self, host: &HostRow) -> bool {
-        match self {
-            Self::Watched => host.state != "revoked",
-            Self::Heard => host.state == "heard",
-            Self::Silent => host.state == "silent",
-            Self::Revoked => host.state == "revoked",
-            Self::All => true,
-        }
-    }
-}
-
 /// Whether a host of this name may talk to us.
 ///
 /// # Errors
@@ -332,47 +289,6 @@ pub async fn is_known(store: &Store, name: &str) -> sqlx::Result<bool> {
             .fetch_optional(store.read())
             .await?;
     Ok(found.is_some())
-}
-
-pub(super) async fn hosts(store: &Store) -> sqlx::Result<Vec<HostRow>> {
-    let rows = sqlx::query(
-        "SELECT id, name, revoked_at, silent, enrolled_at, seen_at, version, system, \
-         certificate_expires, epoch, behind, behind_since FROM host ORDER BY name, enrolled_at",
-    )
-    .fetch_all(store.read())
-    .await?;
-    let findings = finding::after(store, 0, 100_000).await?;
-    let host = |row: AnyRow| {
-        let revoked = row.try_get::<Option<i64>, _>(2)?.is_some();
-        let silent = row.try_get::<i64, _>(3)? != 0;
-        let name: String = row.try_get(1)?;
-        let own = findings
-            .iter()
-            .filter(|finding| !revoked && finding.host == name);
-        Ok(HostRow {
-            id: row.try_get(0)?,
-            state: match (revoked, silent) {
-                (true, _) => "revoked",
-                (false, true) => "silent",
-                (false, false) => "heard",
-            },
-            enrolled_at: row.try_get(4)?,
-            seen_at: row.try_get(5)?,
-            version: row.try_get(6)?,
-            system: row.try_get(7)?,
-            certificate_expires: row.try_get(8)?,
-            epoch: row.try_get::<Option<i64>, _>(9)?.map(epoch),
-            behind: row.try_get(10)?,
-            behind_since: row.try_get(11)?,
-            findings: own.cloned().collect(),
-            name,
-        })
-    };
-    rows.into_iter().map(host).collect()
-}
-
-fn epoch(number: i64) -> String {
-    format!("{:016x}", number.cast_unsigned())
 }
 
 fn id(row: &AnyRow) -> sqlx::Result<HostId> {

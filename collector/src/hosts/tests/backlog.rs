@@ -22,7 +22,7 @@ impl Room {
 
     /// How many records wait, and since when.
     async fn waiting(&self) -> (Option<i64>, Option<i64>) {
-        let hosts = rows::hosts(&self.store).await.unwrap();
+        let hosts = rows::hosts(&self.store, None).await.unwrap();
         (hosts[0].behind, hosts[0].behind_since)
     }
 }
@@ -41,7 +41,7 @@ async fn what_waits_on_a_host_is_what_it_said_last() {
         assert_eq!(room.waiting().await, (Some(1204), Some(at(40).as_micros())));
         room.say_behind(0, 0, at(240)).await;
         assert_eq!(room.waiting().await, (Some(0), None));
-        let hosts = rows::hosts(&room.store).await.unwrap();
+        let hosts = rows::hosts(&room.store, None).await.unwrap();
         assert_eq!(hosts[0].epoch.as_deref(), Some("fffffffffffffffe"));
     }
 }

@@ -297,7 +297,7 @@ async fn who_is_revoked_is_listed_only_when_asked_and_nothing_is_open_about_it()
             [Some("the host was revoked".to_owned()), None]
         );
         let listed = async |which: rows::Which| {
-            let all = rows::hosts(&room.store).await.unwrap().into_iter();
+            let all = rows::hosts(&room.store, None).await.unwrap().into_iter();
             let names = all.filter(|host| which.has(host)).map(|host| host.name);
             names.collect::<Vec<_>>()
         };
@@ -317,7 +317,7 @@ async fn a_host_that_was_revoked_is_remembered_for_long_and_not_for_ever() {
         room.enrol(&secret, "web-2", at(0)).await.unwrap();
         room.hosts.revoke("web-1", at(10)).await.unwrap();
         let names = async || {
-            let all = rows::hosts(&room.store).await.unwrap();
+            let all = rows::hosts(&room.store, None).await.unwrap();
             all.into_iter().map(|one| one.name).collect::<Vec<_>>()
         };
         let year = 400 * 86_400;
