@@ -145,10 +145,7 @@ impl Talk {
         reply: Reply,
     ) {
         let displaced = Stop::new();
-        if let Some(before) = self.talks().insert(host.id, displaced.clone()) {
-            before.cancel();
-        }
-        self.measure();
+        self.enter(host.id, &displaced);
         let ended = tokio::select! {
             ended = self.listen(&host, &mut inbound, &reply) => ended,
             () = displaced.cancelled() => Err(Status::aborted(
@@ -158,10 +155,7 @@ impl Talk {
                 Err(Status::unauthenticated("the host's certificate has ended"))
             }
         };
-        if !displaced.is_cancelled() {
-            self.talks().remove(&host.id);
-            self.measure();
-        }
+        self.leave(host.id, &displaced);
         let (id, name) = (host.id, host.name);
         match ended {
             Ok(()) => tracing::info!(host.id = %id, host.name = name, "an agent has gone"),
@@ -171,6 +165,27 @@ impl Talk {
                 // An agent that has gone does not hear it.
                 let _ = reply.try_send(Err(status));
             }
+        }
+    }
+
+    /// Takes a host's place from whoever has it.
+    fn enter(&self, host: HostId, displaced: &Stop) {
+        let mut talks = self.talks();
+        if let Some(before) = talks.insert(host, displaced.clone()) {
+            before.cancel();
+        }
+        drop(talks);
+        self.measure();
+    }
+
+    /// Takes a conversation out, unless another has its place.
+    fn leave(&self, host: HostId, ended: &Stop) {
+        // Whoever takes the place says so while holding the lock.
+        let mut talks = self.talks();
+        if !ended.is_cancelled() {
+            talks.remove(&host);
+            drop(talks);
+            self.measure();
         }
     }
 
