@@ -18,6 +18,9 @@ pub(crate) async fn run(
     filter: Access,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
+    if filter.gaps {
+        return gaps(collector, &filter, screen).await;
+    }
     let asked = query(&filter);
     if filter.outside {
         return outside(collector, &asked, screen).await;
@@ -67,6 +70,37 @@ async fn outside(
     Ok(screen.table(heads, &rows)?)
 }
 
+/// Shows what could not be seen on hosts, and why.
+async fn gaps(collector: &Client, filter: &Access, screen: &mut Screen) -> anyhow::Result<()> {
+    let mut asked = query(filter);
+    asked.retain(|(name, _)| matches!(*name, "host" | "limit"));
+    let answer: Value = collector.fetch("/v1/gaps", &asked).await?;
+    if screen.is_for_programs() {
+        return Ok(screen.json(&answer)?);
+    }
+    let rows: Vec<_> = Row::all(&answer)
+        .map(|gap| {
+            [
+                gap.cell("host"),
+                gap.cell("source"),
+                gap.moment("from"),
+                gap.moment("to"),
+                gap.cell("lost"),
+                gap.cell("why"),
+            ]
+        })
+        .collect();
+    let heads = [
+        "HOST",
+        "SOURCE",
+        "FROM (UTC)",
+        "TO (UTC)",
+        "HOW MANY",
+        "WHY",
+    ];
+    Ok(screen.table(heads, &rows)?)
+}
+
 /// Shows what there is, and then whatever comes, a line each.
 async fn follow(
     collector: &Client,
@@ -85,7 +119,8 @@ async fn follow(
     }
 }
 
-/// Shows events, a line each; says the number of the last.
+/// Shows events, a line each; says the number of the one that came last. That is not the last one
+/// shown: the list goes by when each was seen.
 fn show(answer: &Value, screen: &mut Screen) -> anyhow::Result<Option<i64>> {
     let mut last = None;
     for event in Row::all(answer) {
@@ -95,7 +130,7 @@ fn show(answer: &Value, screen: &mut Screen) -> anyhow::Result<Option<i64>> {
             let line = live::access(event, screen);
             screen.line(&line)?;
         }
-        last = event.number("id");
+        last = last.max(event.number("id"));
     }
     Ok(last)
 }

@@ -26,8 +26,13 @@ pub(crate) struct Access {
     #[arg(long)]
     pub(crate) attempts: bool,
     /// Only what came from outside the permitted networks, as it was judged when it came
-    #[arg(long, conflicts_with_all = ["attempts", "follow"])]
+    #[arg(long, conflicts_with_all = ["attempts", "follow", "service", "tunnel"])]
     pub(crate) outside: bool,
+    /// What could not be seen: gaps in what hosts told, from when to when, how many events, and why
+    #[arg(long, conflicts_with_all = [
+        "user", "address", "service", "tunnel", "outcome", "attempts", "outside", "since", "follow",
+    ])]
+    pub(crate) gaps: bool,
     /// Only since then: a span such as 2h, or a moment such as 2026-11-21T03:00:00Z
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<String>,

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
@@ -17,7 +16,7 @@ use super::rows::gap;
 use super::rows::listing::{self, Kept, Wanted};
 use crate::asked::{Addresses, Moment};
 use crate::store::Store;
-use crate::web::Parameters;
+use crate::web::{Parameters, Problem};
 
 /// `GET /v1/access` and `GET /v1/gaps`.
 pub fn routes() -> Router<Store> {
@@ -179,10 +178,8 @@ const MOST: u32 = 10_000;
 async fn access(
     State(store): State<Store>,
     Parameters(asked): Parameters<Asked>,
-) -> Result<Json<Vec<Shown>>, StatusCode> {
-    let kept = listing::list(&store, &asked.wanted(clock::now()))
-        .await
-        .map_err(|error| failed(&error))?;
+) -> Result<Json<Vec<Shown>>, Problem> {
+    let kept = listing::list(&store, &asked.wanted(clock::now())).await?;
     Ok(Json(kept.into_iter().map(Shown::from).collect()))
 }
 
@@ -190,6 +187,7 @@ async fn access(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GapsAsked {
+    host: Option<String>,
     limit: Option<u32>,
 }
 
@@ -209,11 +207,9 @@ struct ShownGap {
 async fn gaps(
     State(store): State<Store>,
     Parameters(asked): Parameters<GapsAsked>,
-) -> Result<Json<Vec<ShownGap>>, StatusCode> {
+) -> Result<Json<Vec<ShownGap>>, Problem> {
     let limit = i64::from(asked.limit.unwrap_or(100).min(MOST));
-    let kept = gap::list(&store, limit)
-        .await
-        .map_err(|error| failed(&error))?;
+    let kept = gap::list(&store, asked.host, limit).await?;
     let shown = kept.into_iter().map(|kept| ShownGap {
         id: kept.id,
         host: kept.host,
@@ -225,9 +221,4 @@ async fn gaps(
         why: escaped(&kept.gap.why),
     });
     Ok(Json(shown.collect()))
-}
-
-fn failed(error: &sqlx::Error) -> StatusCode {
-    tracing::error!(%error, "cannot read the access log");
-    StatusCode::INTERNAL_SERVER_ERROR
 }

@@ -7,6 +7,7 @@ use watchward_protocol::time::Timestamp;
 
 use crate::intake::Heard;
 use crate::store::bulk::without_nul;
+use crate::store::question::Question;
 use crate::store::value::{code, stamp};
 use crate::store::{Store, Tx};
 
@@ -48,15 +49,19 @@ pub(in crate::access) struct Kept {
     pub(in crate::access) gap: Gap,
 }
 
-/// The latest gaps, in order.
-pub(in crate::access) async fn list(store: &Store, limit: i64) -> sqlx::Result<Vec<Kept>> {
-    let rows = sqlx::query(
-        "SELECT id, host_name, received_at, source, from_at, to_at, lost, why FROM access_gap \
-         ORDER BY id DESC LIMIT $1",
-    )
-    .bind(limit)
-    .fetch_all(store.read())
-    .await?;
+/// The latest gaps, of one host or of all, in order.
+pub(in crate::access) async fn list(
+    store: &Store,
+    host: Option<String>,
+    limit: i64,
+) -> sqlx::Result<Vec<Kept>> {
+    let mut question = Question::default();
+    question.add("host_name = ", host);
+    let select = "SELECT id, host_name, received_at, source, from_at, to_at, lost, why \
+        FROM access_gap";
+    let rows = question
+        .ask(store, (select, " ORDER BY id DESC"), limit)
+        .await?;
     rows.iter().rev().map(kept).collect()
 }
 
