@@ -12,7 +12,7 @@ use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::policy::Policy;
-use super::reading::{self, Counts, Listed, State, Wanted};
+use super::reading::{self, Listed, State, Wanted};
 use super::{Accept, accept};
 use crate::alerting::Bell;
 use crate::store::Store;
@@ -30,14 +30,13 @@ struct Sources {
     bell: Bell,
 }
 
-/// `GET /v1/keys`: what opens accounts, filtered; `GET /v1/keys/counts`; `GET
+/// `GET /v1/keys`: what opens accounts, filtered; `GET
 /// /v1/keys/places?fingerprint=...`: everywhere that a key opens something, and what happened there;
 /// `POST /v1/keys/accept` with `{"key": "SHA256:...", "host": ..., "account": ...}`: a person says
 /// that it is right. Times are microseconds of UTC.
 pub fn routes(store: Store, policy: Live<Policy>, bell: Bell) -> Router {
     Router::new()
         .route("/v1/keys", get(keys))
-        .route("/v1/keys/counts", get(counts))
         .route("/v1/keys/places", get(places))
         .route("/v1/keys/accept", post(accepted))
         .with_state(Sources {
@@ -168,11 +167,6 @@ async fn keys(
     let found = reading::list(&sources.store, &wanted).await?;
     let shown = found.into_iter().map(|one| Shown::new(one, now));
     Ok(Json(shown.collect()))
-}
-
-async fn counts(Shared(sources): Shared<Sources>) -> Result<Json<Counts>, Problem> {
-    let counts = reading::counts(&sources.store, clock::now()).await?;
-    Ok(Json(counts))
 }
 
 /// What `GET /v1/keys/places` takes.
