@@ -70,7 +70,7 @@ fn collector(ground: &Ground) -> String {
             in_url(ground, "collector/collector.db")
         )),
         authority = path(ground, "collector/authority.pem"),
-        socket = path(ground, "collector/collector.sock"),
+        socket = ground.socket().display(),
         agents = ports.agents,
         enrolment = ports.enrolment,
         policy = path(ground, "policy.toml"),

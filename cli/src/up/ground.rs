@@ -78,6 +78,11 @@ impl Ground {
     }
 
     /// The ports that were chosen for this folder.
+    /// Where the collector answers the operator's command.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.path("collector/collector.sock")
+    }
+
     pub(super) fn ports(&self) -> Ports {
         self.ports
     }

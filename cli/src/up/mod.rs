@@ -123,7 +123,7 @@ impl Everything {
         let configuration = ground.path("collector.toml");
         let arguments = ["--config".as_ref(), configuration.as_path()];
         self.collector = Some(Program::start(COLLECTOR, &arguments, &ground.path("log"))?);
-        let client = Client::new(&ground.path("collector/collector.sock"))?;
+        let client = Client::new(&ground.socket())?;
         let ready = async {
             while !client.is_ready().await {
                 tokio::time::sleep(GLANCE).await;

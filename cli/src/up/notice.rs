@@ -19,6 +19,7 @@ pub(super) async fn show(
     port: Option<u16>,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
+    command(ground, screen)?;
     messages(ground, collector, screen).await?;
     page(ground, collector, screen).await?;
     if let Some(port) = port {
@@ -30,6 +31,25 @@ pub(super) async fn show(
         "What happens now (times in UTC; Ctrl-C ends it):",
     );
     Ok(screen.line(&line)?)
+}
+
+/// How to ask this collector from another terminal.
+fn command(ground: &Ground, screen: &mut Screen) -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("where this program is")?;
+    let folder = program.parent().context("this program is in no folder")?;
+    screen.line("")?;
+    screen
+        .line("To ask about what is seen, as README.md says, paste this into another terminal:")?;
+    screen.line("")?;
+    for (name, value) in [
+        ("PATH", format!("{}:$PATH", folder.display())),
+        ("WATCHWARD_SOCKET", ground.socket().display().to_string()),
+    ] {
+        let line = safe(&format!("  export {name}=\"{value}\""));
+        let line = screen.paint(Tone::Bold, &line);
+        screen.line(&line)?;
+    }
+    Ok(())
 }
 
 /// Where email and SMS go, and what to write so that they reach people: in the collector's words.
