@@ -40,7 +40,7 @@ bench:
 # All targets at once, so that what the scenarios run is built with what is tested beside it.
 test:
 	@tests/install
-	@rm -f target/skipped-scenarios
+	@rm -f $(TARGET)/skipped-scenarios
 	cargo build --workspace --all-targets
 	CARGO_TARGET_$(TRIPLE)_RUNNER=$(CURDIR)/tests/runner cargo test --workspace --no-fail-fast
 	@tests/skipped

@@ -12,7 +12,7 @@ use crate::programs;
 use crate::root;
 use crate::run::run;
 
-/// A set of the three packages, in a folder of its own.
+/// A set of the four packages, in a folder of its own.
 #[derive(Clone, Debug)]
 pub struct Packages {
     folder: PathBuf,

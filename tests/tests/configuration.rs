@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-const FILES: [&str; 3] = ["agent.toml", "collector.toml", "policy.toml"];
+const FILES: [&str; 4] = ["agent.toml", "guard.toml", "collector.toml", "policy.toml"];
 const MARK: &str =
     "<!-- What follows is made of the files under config/ by tests/tests/configuration.rs. -->\n";
 

@@ -38,7 +38,7 @@ pub struct Config {
     /// How long a record stays after the collector has it, so that a collector restored from a
     /// backup can ask for it again.
     pub keep_acknowledged: Span,
-    /// How much of it stays at most.
+    /// It goes sooner while its lane holds more than this, with what the collector does not have yet.
     pub keep_acknowledged_limit: Megabytes,
     /// The longest time that events of a steady stream are gathered before they are made durable
     /// and sent. The first event after a quiet time is sent at once, the next ones after an eighth

@@ -204,6 +204,22 @@ mod tests {
     }
 
     #[test]
+    fn the_page_for_users_says_how_much_each_kind_matters() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/receiving-alerts.md");
+        let page = fs::read_to_string(page).unwrap();
+        for (kind, ..) in KINDS {
+            let cell = format!("| `{kind}` | ");
+            let row = page.lines().find_map(|line| line.split_once(&cell));
+            let severity = row.unwrap_or_else(|| panic!("{kind} is missing")).1;
+            let words = ["critical", "warning", "info"];
+            assert!(
+                words.iter().any(|word| severity.starts_with(word)),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
     fn a_stranger_makes_no_kind() {
         assert_eq!(kind("access.brute-force 192.0.2.7"), "access.brute-force");
         assert_eq!(
