@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 
 use serde_json::Value;
-use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 /// Standard output.
@@ -116,15 +115,8 @@ fn line(cells: &[String], widths: &[usize]) -> String {
     text.trim_end().to_owned()
 }
 
-/// A text that can be shown: whatever could fool a terminal or a reader is escaped. The collector
-/// has escaped it before; this is the second lock. A backslash stays, for it is the collector's.
-pub(crate) fn safe(text: &str) -> String {
-    let parts: Vec<String> = text
-        .split('\\')
-        .map(|part| Foreign::from(part).to_string())
-        .collect();
-    parts.join("\\")
-}
+/// A text that can be shown. The collector has escaped it before; this is the second lock.
+pub(crate) use watchward_protocol::text::escaped_once as safe;
 
 /// The same for a text of several lines.
 pub(crate) fn safe_lines(text: &str) -> String {

@@ -10,7 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
-use watchward_protocol::text::Foreign;
+use watchward_protocol::text::{Foreign, escaped_once};
 
 /// Where journald listens.
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -151,12 +151,7 @@ impl Visit for Said {
 /// Text in which strangers' words cannot do anything to a terminal. Backslashes stay: what was
 /// escaped before must not be escaped again.
 fn plain(text: &str) -> String {
-    let lines = text.split('\n').map(|line| {
-        let pieces = line
-            .split('\\')
-            .map(|piece| Foreign::from(piece).to_string());
-        pieces.collect::<Vec<_>>().join("\\")
-    });
+    let lines = text.split('\n').map(escaped_once);
     lines.collect::<Vec<_>>().join("\n")
 }
 

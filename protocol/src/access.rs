@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::text::Foreign;
 use crate::time::Timestamp;
 
+/// The form of a line that no grammar matched.
+pub const UNRECOGNISED: &str = "unrecognised";
+
 /// One line of an access log, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessEvent {
@@ -20,7 +23,7 @@ pub struct AccessEvent {
     pub outcome: Outcome,
     /// Whether this is a try of its own, and not a further line about one already told.
     pub attempt: bool,
-    /// The name of the grammar that matched, such as `failed`; `unrecognised` when none did.
+    /// The name of the grammar that matched, such as `failed`; [`UNRECOGNISED`] when none did.
     pub form: String,
     /// Who it says it was.
     pub user: Option<User>,

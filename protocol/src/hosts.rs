@@ -56,6 +56,9 @@ impl FromStr for HostId {
     }
 }
 
+/// The name in every collector's certificate, whatever address it is reached at.
+pub const COLLECTOR: &str = "collector.watchward.internal";
+
 /// The whole of what an agent found on its host: sent at every start and whenever it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Doctor {

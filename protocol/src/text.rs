@@ -49,6 +49,17 @@ impl From<&str> for Foreign {
     }
 }
 
+/// Text as [`Foreign`] is shown.
+pub fn escaped(text: &str) -> String {
+    Foreign::from(text).to_string()
+}
+
+/// The same of text that may have been escaped before: backslashes stay as they are.
+pub fn escaped_once(text: &str) -> String {
+    let parts: Vec<_> = text.split('\\').map(escaped).collect();
+    parts.join("\\")
+}
+
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
@@ -112,5 +123,12 @@ mod tests {
             "\\\\x1b",
             "no two texts look the same"
         );
+    }
+
+    #[test]
+    fn what_was_escaped_stays_and_the_rest_is_escaped() {
+        let once = escaped("a\u{1b}b");
+        assert_eq!(escaped_once(&once), once);
+        assert_eq!(escaped_once("a\u{1b}\\b"), "a\\u{1b}\\b");
     }
 }

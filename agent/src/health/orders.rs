@@ -8,9 +8,6 @@ use watchward_protocol::text::Foreign;
 
 use super::check::Check;
 
-/// How many ordered checks are run at most.
-const MOST: usize = 256;
-
 /// `[health.orders]`: what the collector may have this host check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -54,15 +51,8 @@ pub(super) fn wanted(config: &super::Config, ordered: &[Ordered]) -> Wanted {
         wanted.refused.insert("orders".to_owned(), why);
         return wanted;
     }
-    if ordered.len() > MOST {
-        let why = format!(
-            "{} are ordered, and only the first {MOST} are run",
-            ordered.len()
-        );
-        wanted.refused.insert("orders".to_owned(), why);
-    }
     let local = wanted.checks.len();
-    for order in ordered.iter().take(MOST) {
+    for order in ordered {
         let start = |text: &str, longest| Foreign::from(text).shortened(longest);
         let (kind, name) = (start(&order.kind, 40), start(&order.name, 70));
         let called = format!("{kind}.{name}");
@@ -118,6 +108,8 @@ fn admitted(order: &Ordered, config: &Config) -> Result<Check, String> {
 
 #[cfg(test)]
 mod tests {
+    use watchward_protocol::order::MOST_CHECKS;
+
     use super::*;
 
     fn order(kind: &str, name: &str, settings: &str) -> Ordered {
@@ -197,16 +189,15 @@ mod tests {
     }
 
     #[test]
-    fn orders_can_be_refused_and_there_are_never_too_many() {
-        let orders: Vec<_> = (0..300)
+    fn orders_can_be_refused() {
+        let orders: Vec<_> = (0..MOST_CHECKS)
             .map(|number| order("tcp", &format!("n{number}"), "address = \"localhost:22\""))
             .collect();
         let many = wanted(&config(LOCAL), &orders);
-        assert_eq!(many.checks.len(), 1 + MOST);
-        assert!(many.refused["orders"].contains("only the first 256"));
+        assert_eq!(many.checks.len(), 1 + MOST_CHECKS);
         let off = wanted(&config(&format!("{LOCAL}orders.enabled = false")), &orders);
         assert_eq!(off.checks.len(), 1);
-        assert!(off.refused["orders"].contains("not to run the 300"));
+        assert!(off.refused["orders"].contains("not to run the 256"));
         let none = wanted(&config(&format!("{LOCAL}orders.enabled = false")), &[]);
         assert!(none.refused.is_empty());
     }

@@ -12,11 +12,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 use watchward_daemon::tls;
+use watchward_protocol::hosts::COLLECTOR;
 
 use super::{Address, Config, Standing, roots};
-
-/// The name in every collector's certificate, whatever address it is reached at.
-const COLLECTOR: &str = "collector.watchward.internal";
 
 /// Opens a connection to talk on.
 pub(super) async fn open(config: &Config, standing: &Standing) -> anyhow::Result<Channel> {

@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_protocol::access::{Action, Outcome, Service, Trust};
-use watchward_protocol::text::Foreign;
+use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
 use super::address;
@@ -126,10 +126,6 @@ impl From<Kept> for Shown {
             command: event.command.map(|command| command.to_string()),
         }
     }
-}
-
-fn escaped(text: &str) -> String {
-    Foreign::from(text).to_string()
 }
 
 /// What `GET /v1/access` takes.

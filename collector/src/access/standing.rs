@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use watchward_protocol::access::UNRECOGNISED;
 use watchward_protocol::record::Gap;
 use watchward_protocol::time::Timestamp;
 
@@ -14,7 +15,6 @@ use crate::intake::Heard;
 use crate::store::Tx;
 
 /// The form of a line that no grammar matched.
-const UNRECOGNISED: &str = "unrecognised";
 
 /// Follows lines that nobody recognises: one incident for each host.
 pub(super) async fn unrecognised(

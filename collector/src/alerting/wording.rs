@@ -1,6 +1,6 @@
 //! The words of messages: safe to show wherever they arrive.
 
-use watchward_protocol::text::Foreign;
+pub(super) use watchward_protocol::text::escaped_once as safe;
 use watchward_protocol::time::Timestamp;
 
 use super::message::{Digest, Message};
@@ -22,15 +22,6 @@ pub(super) fn storable(alert: &Alert) -> Alert {
         advice: cut(&safe(&alert.advice), TITLE),
         since: alert.since,
     }
-}
-
-/// One line without characters that deceive. What was escaped before stays as it is.
-pub(super) fn safe(text: &str) -> String {
-    let parts: Vec<_> = text
-        .split('\\')
-        .map(|part| Foreign::from(part).to_string())
-        .collect();
-    parts.join("\\")
 }
 
 /// At most so many characters: what is too long ends at the end of a word, with two dots.

@@ -5,7 +5,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
-use watchward_protocol::text::Foreign;
+use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
 use super::judge::State;
@@ -117,8 +117,4 @@ async fn health(
         interval_seconds: kept.every.as_secs(),
     });
     Ok(Json(standing.collect()))
-}
-
-fn escaped(text: &str) -> String {
-    Foreign::from(text).to_string()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::State as Shared;
 use watchward_protocol::health::Limits;
-use watchward_protocol::text::Foreign;
+use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
 use super::judge::State;
@@ -228,8 +228,4 @@ const fn tone(state: State) -> Tone {
         State::Down => Tone::Bad,
         State::Flapping | State::Unknown => Tone::Warn,
     }
-}
-
-fn escaped(text: &str) -> String {
-    Foreign::from(text).to_string()
 }

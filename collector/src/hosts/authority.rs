@@ -14,13 +14,11 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer};
 use sha2::{Digest, Sha256};
 use watchward_daemon::tls;
-use watchward_protocol::hosts::HostId;
+use watchward_protocol::hosts::{COLLECTOR, HostId};
 use watchward_protocol::time::Timestamp;
 
 use crate::intake::Host;
 
-/// The name in every collector's certificate, whatever address it is reached at.
-const COLLECTOR: &str = "collector.watchward.internal";
 /// How far clocks may be apart before a new certificate seems not to be valid yet.
 const SKEW: Duration = Duration::from_secs(300);
 /// How long the authority itself lives.

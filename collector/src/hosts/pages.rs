@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use watchward_protocol::text::Foreign;
+use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
 use super::rows::finding::FindingRow;
@@ -218,8 +218,4 @@ impl From<&FindingRow> for Finding {
             at: row.at,
         }
     }
-}
-
-fn escaped(text: &str) -> String {
-    Foreign::from(text).to_string()
 }

@@ -8,7 +8,7 @@ use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::keys::Means;
 use watchward_protocol::span::Span;
-use watchward_protocol::text::Foreign;
+use watchward_protocol::text::{Foreign, escaped};
 use watchward_protocol::time::Timestamp;
 
 use super::policy::Policy;
@@ -128,10 +128,6 @@ impl Shown {
             uses: listed.uses,
         }
     }
-}
-
-fn escaped(text: &str) -> String {
-    Foreign::from(text).to_string()
 }
 
 /// What `GET /v1/keys` takes.

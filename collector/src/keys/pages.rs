@@ -9,7 +9,7 @@ use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::keys::Means;
 use watchward_protocol::span::Span;
-use watchward_protocol::text::Foreign;
+use watchward_protocol::text::{Foreign, escaped};
 use watchward_protocol::time::Timestamp;
 
 use super::policy::Policy;
@@ -387,8 +387,4 @@ fn states(listed: &Listed, now: Timestamp) -> Vec<(Tone, String)> {
         return vec![(Tone::Good, "in order".to_owned())];
     }
     states
-}
-
-fn escaped(text: &str) -> String {
-    Foreign::from(text).to_string()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 use watchward_daemon::clock;
-use watchward_protocol::access::{AccessEvent, Service, Trust};
+use watchward_protocol::access::{AccessEvent, Service, Trust, UNRECOGNISED};
 use watchward_protocol::hosts::FindingState;
 use watchward_protocol::record::{Gap, Report};
 use watchward_protocol::time::Timestamp;
@@ -22,7 +22,7 @@ use crate::access::desk::Desk;
 use crate::access::named;
 use crate::access::openvpn::own_log;
 use crate::access::syslog::{self, Clock};
-use crate::access::understand::{UNRECOGNISED, Understand, Written};
+use crate::access::understand::{Understand, Written};
 use crate::spool::Ended;
 
 /// How often the place is kept while only other programs write to the log.

@@ -1,7 +1,8 @@
 //! From a message of a server to the events it means: the one function that all sources use.
 
 use watchward_protocol::access::{
-    AccessEvent, Action, Certificate, Key as PublicKey, Outcome, Peer, Service, Trust, Tunnel, User,
+    AccessEvent, Action, Certificate, Key as PublicKey, Outcome, Peer, Service, Trust, Tunnel,
+    UNRECOGNISED, User,
 };
 use watchward_protocol::record::Gap;
 use watchward_protocol::text::Foreign;
@@ -19,9 +20,6 @@ const MOST_REPEATS: u32 = 32;
 /// So many events are unfolded of one read beside one for each line: a few bytes must not become
 /// megabytes.
 const MOST_UNFOLDED: u32 = 512;
-
-/// The form of an event whose line nobody understands.
-pub const UNRECOGNISED: &str = "unrecognised";
 
 /// A message as a source found it.
 #[derive(Clone, Copy, Debug)]

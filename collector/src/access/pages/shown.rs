@@ -2,7 +2,7 @@
 //! server did not know is not shown at all, because it may be a password typed in the wrong field.
 
 use serde::Serialize;
-use watchward_protocol::access::{Action, Outcome};
+use watchward_protocol::access::{Action, Outcome, UNRECOGNISED};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
@@ -54,7 +54,7 @@ impl From<Kept> for Shown {
         let event = kept.event;
         let known = event.user.as_ref().map(|user| user.known);
         // Nobody knows what a line says that no grammar knows.
-        let is_safe = known.unwrap_or(event.form != "unrecognised");
+        let is_safe = known.unwrap_or(event.form != UNRECOGNISED);
         let name = |user: &watchward_protocol::access::User| match user.known {
             true => user.name.to_string(),
             false => UNKNOWN.to_owned(),
