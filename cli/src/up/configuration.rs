@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::door::Door;
-use super::ground::{Ground, IDENTITY};
+use super::ground::{Ground, IDENTITY, SOCKET};
 
 const HEAD: &str = "\
 # Written by `make up`, and yours to edit: an edited file is not written again.
@@ -70,7 +70,7 @@ fn collector(ground: &Ground) -> String {
             in_url(ground, "collector/collector.db")
         )),
         authority = path(ground, "collector/authority.pem"),
-        socket = ground.socket().display(),
+        socket = path(ground, SOCKET),
         agents = ports.agents,
         enrolment = ports.enrolment,
         policy = path(ground, "policy.toml"),

@@ -10,6 +10,9 @@ use anyhow::{Context, bail};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+/// Where the collector answers the operator's command.
+pub(super) const SOCKET: &str = "collector/collector.sock";
+
 /// Where the agent keeps who it is.
 pub(super) const IDENTITY: &str = "agent/identity.json";
 
@@ -78,11 +81,6 @@ impl Ground {
     }
 
     /// The ports that were chosen for this folder.
-    /// Where the collector answers the operator's command.
-    pub(super) fn socket(&self) -> PathBuf {
-        self.path("collector/collector.sock")
-    }
-
     pub(super) fn ports(&self) -> Ports {
         self.ports
     }

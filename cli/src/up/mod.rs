@@ -24,7 +24,7 @@ use crate::screen::{Screen, Tone, safe};
 use crate::token;
 use children::Program;
 use door::Door;
-use ground::Ground;
+use ground::{Ground, SOCKET};
 
 /// How long a program may take until it does its work.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -123,7 +123,7 @@ impl Everything {
         let configuration = ground.path("collector.toml");
         let arguments = ["--config".as_ref(), configuration.as_path()];
         self.collector = Some(Program::start(COLLECTOR, &arguments, &ground.path("log"))?);
-        let client = Client::new(&ground.socket())?;
+        let client = Client::new(&ground.path(SOCKET))?;
         let ready = async {
             while !client.is_ready().await {
                 tokio::time::sleep(GLANCE).await;

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde_json::Value;
 
-use super::ground::Ground;
+use super::ground::{Ground, SOCKET};
 use crate::client::Client;
 use crate::people;
 use crate::row::Row;
@@ -43,7 +43,10 @@ fn command(ground: &Ground, screen: &mut Screen) -> anyhow::Result<()> {
     screen.line("")?;
     for (name, value) in [
         ("PATH", format!("{}:$PATH", folder.display())),
-        ("WATCHWARD_SOCKET", ground.socket().display().to_string()),
+        (
+            "WATCHWARD_SOCKET",
+            ground.path(SOCKET).display().to_string(),
+        ),
     ] {
         let line = safe(&format!("  export {name}=\"{value}\""));
         let line = screen.paint(Tone::Bold, &line);
