@@ -58,7 +58,7 @@ const LONGEST_FILE: usize = 400;
 #[test]
 fn imports_point_down_and_siblings_never_meet() -> Result<()> {
     let mut wrong = Vec::new();
-    for (house, levels) in [("collector", COLLECTOR), ("agent", AGENT)] {
+    for (house, levels) in [("collector/src", COLLECTOR), ("agent/src", AGENT)] {
         for file in sources(&[house])? {
             let Some(module) = module(&file) else {
                 continue;
