@@ -10,7 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
-use watchward_protocol::text::{Foreign, escaped_once};
+use watchward_protocol::text::escaped_once;
 
 /// Where journald listens.
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn what_strangers_say_cannot_look_like_something_else() {
         let error = "no\u{1b}[2J\nNov 22 sshd: Accepted\r\u{202e}";
-        let shown = Foreign::from("eve\u{7}").to_string();
+        let shown = watchward_protocol::text::escaped("eve\u{7}");
         let fields = heard(|| tracing::warn!(error, shown, user = "a\u{9b}b", "refused"));
         assert_eq!(
             fields["MESSAGE"],

@@ -20,6 +20,15 @@ pub struct Keys {
     pub troubles: Vec<Trouble>,
 }
 
+impl Keys {
+    /// How many openings of a holder are told.
+    pub const MOST_OPENINGS: usize = 2_000;
+    /// How many accounts of a host.
+    pub const MOST_ACCOUNTS: usize = 10_000;
+    /// How many troubles.
+    pub const MOST_TROUBLES: usize = 64;
+}
+
 /// Something that is wrong with what a holder has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
@@ -91,6 +100,13 @@ pub struct Opening {
     /// For which connections alone it counts, where sshd's configuration tells them apart: `from
     /// 10.0.0.0/8`.
     pub condition: Option<String>,
+}
+
+impl Opening {
+    /// The longest text of one that is told, in bytes.
+    pub const LONGEST_TEXT: usize = 1024;
+    /// How many principals.
+    pub const MOST_PRINCIPALS: usize = 64;
 }
 
 /// What something is that opens an account, or that a host is known by.

@@ -5,12 +5,10 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use watchward_protocol::keys::Keys;
 use watchward_protocol::text::Foreign;
 
 use super::child;
-
-/// How many accounts are looked at.
-const MOST: usize = 10_000;
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +56,7 @@ impl Accounts {
             if !names.insert(account.name.clone()) {
                 continue;
             }
-            if all.list.len() < MOST {
+            if all.list.len() < Keys::MOST_ACCOUNTS {
                 all.list.push(account);
             } else {
                 all.omitted += 1;

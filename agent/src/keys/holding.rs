@@ -11,22 +11,14 @@ use watchward_protocol::time::Timestamp;
 
 use super::open::shown;
 
-/// How many openings are told.
-const MOST: usize = 2000;
 /// How often the very same one is told, and with how many different limits the same key: copies are
 /// no news, and must not hide what stands below them.
 const MOST_COPIES: u32 = 8;
 const MOST_LIMITS: usize = 32;
 /// How many bytes of them, about.
 const LARGEST: usize = 832 << 10;
-/// How many troubles are told.
-const MOST_TROUBLES: usize = 64;
 /// How many of what could not be read: these come first, so that rubbish does not hide them.
 const MOST_UNREAD: usize = 32;
-/// How much of a text is told.
-const LONGEST: usize = 1024;
-/// How many principals of an opening are told.
-const MOST_PRINCIPALS: usize = 64;
 
 /// What a holder has, or a file of theirs, as far as it was gathered.
 #[derive(Clone, Debug)]
@@ -84,7 +76,7 @@ impl Holding {
         }
         shorten(&mut opening.comment);
         shorten(&mut opening.options);
-        opening.principals.truncate(MOST_PRINCIPALS);
+        opening.principals.truncate(Opening::MOST_PRINCIPALS);
         opening.principals.iter_mut().for_each(shorten);
         let names = opening.principals.iter();
         let size = 256
@@ -93,7 +85,7 @@ impl Holding {
             + opening.options.as_bytes().len()
             + names.map(|name| 4 + name.as_bytes().len()).sum::<usize>();
         let left = self.room.checked_sub(size);
-        match left.filter(|_| self.openings.len() < MOST) {
+        match left.filter(|_| self.openings.len() < Keys::MOST_OPENINGS) {
             Some(left) => {
                 self.room = left;
                 self.openings.push(opening);
@@ -203,7 +195,7 @@ impl Holding {
 
     /// Says that sshd ignores a line. There may be millions of them.
     pub(super) fn ignored(&mut self, path: &Path, line: u32, why: &str) {
-        if self.passed_over.said.len() >= MOST_TROUBLES {
+        if self.passed_over.said.len() >= Keys::MOST_TROUBLES {
             self.passed_over.more += 1;
             return;
         }
@@ -214,7 +206,7 @@ impl Holding {
     /// All of it.
     pub(super) fn told(self, holder: Holder, at: Timestamp) -> Keys {
         let mut troubles = self.unread.told(MOST_UNREAD, Effect::Unread);
-        let left = MOST_TROUBLES - troubles.len();
+        let left = Keys::MOST_TROUBLES - troubles.len();
         troubles.extend(self.passed_over.told(left, Effect::PassedOver));
         Keys {
             at,
@@ -228,7 +220,7 @@ impl Holding {
 
 impl Troubles {
     fn add(&mut self, effect: Effect, file: Option<&Path>, text: String) {
-        if self.said.len() >= MOST_TROUBLES {
+        if self.said.len() >= Keys::MOST_TROUBLES {
             self.more += 1;
             return;
         }
@@ -243,7 +235,7 @@ impl Troubles {
     fn extend(&mut self, other: &Self) {
         for trouble in &other.said {
             let known = self.said.contains(trouble);
-            if !known && self.said.len() < MOST_TROUBLES {
+            if !known && self.said.len() < Keys::MOST_TROUBLES {
                 self.said.push(trouble.clone());
             } else if !known {
                 self.more += 1;
@@ -273,15 +265,15 @@ fn named(path: &Path) -> String {
 }
 
 fn shorten(text: &mut Foreign) {
-    if text.as_bytes().len() > LONGEST {
+    if text.as_bytes().len() > Opening::LONGEST_TEXT {
         let mut bytes = std::mem::take(text).into_bytes();
-        bytes.truncate(LONGEST);
+        bytes.truncate(Opening::LONGEST_TEXT);
         *text = bytes.into();
     }
 }
 
 fn cut(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(LONGEST));
+    text.truncate(text.floor_char_boundary(Opening::LONGEST_TEXT));
     text
 }
 

@@ -5,21 +5,6 @@ use crate::keys::{Effect, Holder, Keys, Means, Opening, PublicKey, Trouble};
 use crate::text::Foreign;
 use crate::time::Timestamp;
 
-/// How many openings of a holder are taken.
-const OPENINGS: usize = 2_000;
-
-/// How many accounts of a host are taken.
-const ACCOUNTS: usize = 10_000;
-
-/// How many principals of an opening are taken.
-const PRINCIPALS: usize = 64;
-
-/// How many troubles are taken.
-const TROUBLES: usize = 64;
-
-/// The longest text of an opening, in bytes.
-const TEXT: usize = 1024;
-
 impl From<Keys> for v1::Keys {
     fn from(keys: Keys) -> Self {
         use v1::keys::{Accounts, Holder as Wire};
@@ -45,15 +30,19 @@ impl TryFrom<v1::Keys> for Keys {
 
     fn try_from(wire: v1::Keys) -> Result<Self, Malformed> {
         use v1::keys::Holder as Wire;
-        let name = |name| cut(name, TEXT);
+        let name = |name| cut(name, Opening::LONGEST_TEXT);
         let holder = match wire.holder.ok_or(Malformed("holder of keys"))? {
             Wire::Account(account) => Holder::Account(name(account)),
-            Wire::Host(host) => {
-                Holder::Host(host.names.into_iter().take(ACCOUNTS).map(name).collect())
-            }
+            Wire::Host(host) => Holder::Host(
+                host.names
+                    .into_iter()
+                    .take(Keys::MOST_ACCOUNTS)
+                    .map(name)
+                    .collect(),
+            ),
         };
         let told = wire.openings.len();
-        let openings = wire.openings.into_iter().take(OPENINGS);
+        let openings = wire.openings.into_iter().take(Keys::MOST_OPENINGS);
         // One by means that only a newer program knows is one more that was left out.
         let openings: Vec<_> = openings.filter_map(opening).collect();
         let more = u32::try_from(told - openings.len()).unwrap_or(u32::MAX);
@@ -61,7 +50,11 @@ impl TryFrom<v1::Keys> for Keys {
             text,
             ..Default::default()
         });
-        let troubles = wire.found.into_iter().chain(plain).take(TROUBLES);
+        let troubles = wire
+            .found
+            .into_iter()
+            .chain(plain)
+            .take(Keys::MOST_TROUBLES);
         Ok(Self {
             at: Timestamp::from_micros(wire.at),
             holder,
@@ -100,8 +93,8 @@ impl From<v1::keys::Trouble> for Trouble {
         };
         Self {
             effect,
-            file: wire.file.map(|file| short(file, TEXT)),
-            text: short(wire.text, TEXT),
+            file: wire.file.map(|file| short(file, Opening::LONGEST_TEXT)),
+            text: short(wire.text, Opening::LONGEST_TEXT),
         }
     }
 }
@@ -163,17 +156,21 @@ fn opening(wire: v1::keys::Opening) -> Option<Opening> {
         bits: key.bits,
         fingerprint: short(key.fingerprint, NAME),
     };
-    let principals = wire.principals.into_iter().take(PRINCIPALS);
+    let principals = wire.principals.into_iter().take(Opening::MOST_PRINCIPALS);
     Some(Opening {
         means,
         key: wire.key.map(key),
-        file: short(wire.file, TEXT),
+        file: short(wire.file, Opening::LONGEST_TEXT),
         line: wire.line,
-        comment: cut(wire.comment, TEXT),
-        options: cut(wire.options, TEXT),
-        principals: principals.map(|name| cut(name, TEXT)).collect(),
+        comment: cut(wire.comment, Opening::LONGEST_TEXT),
+        options: cut(wire.options, Opening::LONGEST_TEXT),
+        principals: principals
+            .map(|name| cut(name, Opening::LONGEST_TEXT))
+            .collect(),
         not_before: wire.not_before.map(Timestamp::from_micros),
         not_after: wire.not_after.map(Timestamp::from_micros),
-        condition: wire.condition.map(|text| short(text, TEXT)),
+        condition: wire
+            .condition
+            .map(|text| short(text, Opening::LONGEST_TEXT)),
     })
 }
