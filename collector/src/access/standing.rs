@@ -14,8 +14,6 @@ use crate::alerting;
 use crate::intake::Heard;
 use crate::store::Tx;
 
-/// The form of a line that no grammar matched.
-
 /// Follows lines that nobody recognises: one incident for each host.
 pub(super) async fn unrecognised(
     tx: &mut Tx,
