@@ -43,7 +43,7 @@ const AGENT: &[&[&str]] = &[
     ],
     &["uplink"],
     &["spool"],
-    &["findings", "own", "witness"],
+    &["findings", "own", "sockets", "witness"],
 ];
 
 /// The files that may name what is generated from the `.proto` contract.
