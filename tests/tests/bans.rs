@@ -114,7 +114,9 @@ fn fifth_try(host: &Host) -> Result<Duration> {
     )?;
     let fifth = lines.lines().nth(4).context("there is no such line")?;
     let fifth: serde_json::Value = serde_json::from_str(fifth)?;
-    let at = fifth["__MONOTONIC_TIMESTAMP"].as_str();
+    let at = fifth
+        .get("__MONOTONIC_TIMESTAMP")
+        .and_then(|at| at.as_str());
     Ok(Duration::from_micros(at.context("no time")?.parse()?))
 }
 

@@ -84,13 +84,14 @@ pub(super) async fn retired(collector: &Client, screen: &mut Screen) -> anyhow::
     let keys = counted(rows.len(), "retired key");
     let doors = counted(sum("doors"), "door");
     screen.line("")?;
-    Ok(match (opens, untold) {
-        (0, 0) => screen.line(&format!("{keys}, {doors}, none opens."))?,
-        (0, untold) => screen.line(&format!(
-            "{keys}, {doors}: none is known to open; of {untold} it cannot be told."
-        ))?,
+    let sum = match (opens, untold) {
+        (0, 0) => format!("{keys}, {doors}, none opens."),
+        (0, untold) => {
+            format!("{keys}, {doors}: none is known to open; of {untold} it cannot be told.")
+        }
         (opens, _) => bail!("{keys}, {doors}: {opens} open"),
-    })
+    };
+    Ok(screen.line(&sum)?)
 }
 
 fn line(key: Row<'_>) -> [String; 8] {
