@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 34] = [
+const KINDS: [Kind; 35] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -121,6 +121,11 @@ const KINDS: [Kind; 34] = [
         "restriction.sshd-port",
         "port of sshd without a rule",
         "ports of sshd without a rule",
+    ),
+    (
+        "restriction.trouble",
+        "host that shuts nobody new out",
+        "hosts that shut nobody new out",
     ),
     (
         "restriction.unheld",
