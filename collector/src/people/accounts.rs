@@ -8,7 +8,7 @@ use watchward_daemon::secret::Secret;
 use watchward_protocol::time::Timestamp;
 
 use super::role::{Role, Roles};
-use super::rows::event::{self, Author, Event, Note};
+use super::rows::event::{Author, Event, Note};
 use super::rows::session::Session;
 use super::rows::{account, factor, invitation, session};
 use super::{People, is_name, password};
@@ -32,6 +32,12 @@ pub enum Unfit {
     /// Emails have to arrive.
     #[error("that is no email address such as \"ada@example.org\"")]
     Email,
+    /// Nobody but whom it is for may see the link.
+    #[error(
+        "no email address is known of this account: `watchward people reset` on the collector's \
+         machine shows a link to hand over"
+    )]
+    NoEmail,
     /// Nobody has it.
     #[error("there is no account of this name")]
     Missing,
@@ -146,7 +152,9 @@ impl People {
         Ok(Ok(()))
     }
 
-    /// Keeps that somebody was refused what none of their roles may; the same once a minute.
+    /// Keeps that somebody was refused what none of their roles may: the same once a minute, and
+    /// only a few of an account, or whoever is in could fill the trail. `what` is one of a few that
+    /// there are, and nothing that they may choose.
     ///
     /// # Errors
     /// The database's.
@@ -157,13 +165,13 @@ impl People {
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> sqlx::Result<()> {
-        let mut tx = self.store.begin().await?;
-        let (event, since) = (Event::Refused, now - Duration::from_secs(60));
-        if !event::is_kept(&mut tx, (event, session.account), what, since).await? {
-            let whose = (session.account, session.name.as_str());
-            let note = Note::of(event).about(whose).from(address);
-            note.saying(what).keep(&mut tx, now).await?;
+        if !self.refusals().is_news(session.account, what, now) {
+            return Ok(());
         }
+        let whose = (session.account, session.name.as_str());
+        let mut tx = self.store.begin().await?;
+        let note = Note::of(Event::Refused).about(whose).from(address);
+        note.saying(what).keep(&mut tx, now).await?;
         tx.commit().await
     }
 

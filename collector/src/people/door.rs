@@ -105,12 +105,13 @@ impl People {
         let secret = password::secret();
         let hash = password::session_hash(secret.reveal());
         let factor = factor::factor(&mut *tx, login.account).await?;
-        if factor.is_some_and(|factor| factor.confirmed) {
+        if factor.is_some() {
             session::begin_half(&mut tx, &hash, login.account, now).await?;
             tx.commit().await?;
+            self.limits().succeed(&asking, now);
             return Ok(Answer::Code(secret));
         }
-        self.limits().succeed(&asking);
+        self.limits().succeed(&asking, now);
         session::begin(&mut tx, &hash, login.account, now).await?;
         let entered = Note::of(Event::SignedIn).about(who).from(stranger.address);
         entered.keep(&mut tx, now).await?;
@@ -219,7 +220,7 @@ impl People {
         match known {
             None => return Ok(Change::Later(Duration::from_secs(5))),
             Some(false) => return Ok(Change::Wrong),
-            Some(true) => self.limits().succeed(&asking),
+            Some(true) => self.limits().succeed(&asking, now),
         }
         if let Some(weakness) = password::weakness(&session.name, new) {
             return Ok(Change::Weak(weakness));
@@ -237,6 +238,9 @@ impl People {
         session::end_all(&mut tx, session.account).await?;
         let session_hash = password::session_hash(secret.reveal());
         session::begin(&mut tx, &session_hash, session.account, now).await?;
+        if session.proved {
+            session::prove(&mut tx, &session_hash).await?;
+        }
         let who = (session.account, session.name.as_str());
         let changed = Note::of(Event::Changed).about(who).from(address);
         changed.keep(&mut tx, now).await?;

@@ -8,11 +8,11 @@ use watchward_daemon::secret::Secret;
 use watchward_protocol::time::Timestamp;
 
 use super::door::Answer;
-use super::limits::Asking;
 use super::rows::event::{Event, Note};
 use super::rows::factor::{self, Factor};
 use super::rows::session::{self, Session};
 use super::{People, password, totp};
+use crate::sealing::Sealed;
 use crate::store::Tx;
 
 /// How many recovery codes there are.
@@ -59,35 +59,40 @@ pub enum Checked<T> {
 }
 
 impl People {
-    /// What this account has; if it is nothing, a second factor is made for it.
+    /// What this account has; if it is nothing, a second factor is made for this session alone:
+    /// somebody else who knows the password is offered another.
     ///
     /// # Errors
     /// The database's, or the secret cannot be unsealed.
-    pub async fn factor(&self, session: &Session, now: Timestamp) -> anyhow::Result<Having> {
+    pub async fn factor(&self, session: &Session) -> anyhow::Result<Having> {
         let account = session.account;
-        let mut found = factor::factor(self.store.read(), account).await?;
-        if found.is_none() {
-            let sealed = self.sealing.seal(&what(account), &*totp::secret())?;
-            let mut tx = self.store.begin().await?;
-            factor::offer(&mut tx, account, sealed, now).await?;
-            found = factor::factor(&mut *tx, account).await?;
-            tx.commit().await?;
-        }
-        let Some(found) = found else {
-            anyhow::bail!("a second factor is gone that was there just now");
-        };
-        if found.confirmed {
+        if let Some(found) = factor::factor(self.store.read(), account).await? {
             return Ok(Having::One(found.made_at, found.recovery));
         }
-        let secret = self.sealing.unseal(&what(account), &found.secret)?;
+        let what = what(account);
+        let mut offered = session::offered(self.store.read(), &session.hash).await?;
+        // Beware: an offer is not sealed anew with another master key, it is replaced.
+        let opens = |sealed: &Sealed| self.sealing.unseal(&what, sealed).is_ok();
+        if !offered.as_ref().is_some_and(opens) {
+            let sealed = self.sealing.seal(&what, &*totp::secret())?;
+            let mut tx = self.store.begin().await?;
+            session::offer(&mut tx, &session.hash, (offered, sealed)).await?;
+            offered = session::offered(&mut *tx, &session.hash).await?;
+            tx.commit().await?;
+        }
+        let Some(offered) = offered else {
+            anyhow::bail!("a session has ended that was there just now");
+        };
+        let secret = self.sealing.unseal(&what, &offered)?;
         Ok(Having::Offer(Offer {
             words: Secret::from(totp::words(&secret).to_string()),
             uri: Secret::from(totp::uri(&secret, &session.name).to_string()),
         }))
     }
 
-    /// Confirms a second factor by one of its codes: from now on it counts, and these are the
-    /// recovery codes, which are kept only as hashes.
+    /// Confirms the second factor that this session was offered, by one of its codes: from now on
+    /// it counts, every other session of the account has ended, and these are the recovery codes,
+    /// which are kept only as hashes.
     ///
     /// # Errors
     /// The database's, or the secret cannot be unsealed.
@@ -103,13 +108,18 @@ impl People {
         }
         let account = session.account;
         let mut tx = self.store.begin().await?;
-        let found = factor::factor(&mut *tx, account).await?;
-        let Some(found) = found.filter(|found| !found.confirmed) else {
+        let Some(offered) = session::offered(&mut *tx, &session.hash).await? else {
             return Ok(Checked::Wrong);
         };
-        if !self.fits(&mut tx, (account, &found), typed, now).await? {
+        let Some(step) = self.step((account, &offered), typed, 0, now) else {
+            return Ok(Checked::Wrong);
+        };
+        if !factor::confirm(&mut tx, account, offered, (step, now)).await?
+            || !session::prove(&mut tx, &session.hash).await?
+        {
             return Ok(Checked::Wrong);
         }
+        session::end_others(&mut tx, account, &session.hash).await?;
         let mut codes = Vec::new();
         for _ in 0..RECOVERY {
             let code = password::one_time();
@@ -124,7 +134,7 @@ impl People {
         Ok(Checked::Right(codes))
     }
 
-    /// Gives a second factor up for another one, by a code of it.
+    /// Gives a second factor up for another one, by a code of it; every other session ends.
     ///
     /// # Errors
     /// The database's, or the secret cannot be unsealed.
@@ -135,21 +145,25 @@ impl People {
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> anyhow::Result<Checked<()>> {
+        if let Err(wait) = self.limits().ask_code(session.account, now) {
+            return Ok(Checked::Later(wait));
+        }
         let whose = (session.account, session.name.as_str());
         match self.check(whose, typed, address, now).await? {
-            Checked::Right(mut tx) => {
+            Some(mut tx) => {
                 factor::forget(&mut tx, session.account).await?;
+                session::end_others(&mut tx, session.account, &session.hash).await?;
                 let note = Note::of(Event::Unenrolled).about(whose).from(address);
                 note.keep(&mut tx, now).await?;
                 tx.commit().await?;
                 Ok(Checked::Right(()))
             }
-            Checked::Wrong => Ok(Checked::Wrong),
-            Checked::Later(wait) => Ok(Checked::Later(wait)),
+            None => Ok(Checked::Wrong),
         }
     }
 
     /// Lets in who has given the password and now gives a code. It takes as long as a password does.
+    /// Who has come that far is held up by tries of codes for this account, and by nobody else's.
     ///
     /// # Errors
     /// The database's, or the secret cannot be unsealed.
@@ -160,8 +174,7 @@ impl People {
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> anyhow::Result<Answer> {
-        let asking = Asking::new(&half.name, address, true);
-        if let Err(wait) = self.limits().ask(&asking, now) {
+        if let Err(wait) = self.limits().ask_code(half.account, now) {
             return Ok(Answer::Later(wait));
         }
         let slow = Secret::from(typed.to_owned());
@@ -169,10 +182,8 @@ impl People {
             return Ok(Answer::Later(Duration::from_secs(5)));
         }
         let whose = (half.account, half.name.as_str());
-        let mut tx = match self.check(whose, typed, address, now).await? {
-            Checked::Right(tx) => tx,
-            Checked::Wrong => return Ok(Answer::Wrong),
-            Checked::Later(wait) => return Ok(Answer::Later(wait)),
+        let Some(mut tx) = self.check(whose, typed, address, now).await? else {
+            return Ok(Answer::Wrong);
         };
         if !session::take_half(&mut tx, &half.hash).await? {
             return Ok(Answer::Wrong);
@@ -180,29 +191,25 @@ impl People {
         let secret = password::secret();
         let hash = password::session_hash(secret.reveal());
         session::begin(&mut tx, &hash, half.account, now).await?;
+        session::prove(&mut tx, &hash).await?;
         let note = Note::of(Event::SignedIn).about(whose).from(address);
         note.keep(&mut tx, now).await?;
         tx.commit().await?;
-        self.limits().succeed(&asking);
-        self.limits().forget_name(&half.name);
         Ok(Answer::In(secret))
     }
 
-    /// Uses a code, or a recovery code: right, with the transaction that it is used in.
+    /// Uses a code, or a recovery code: the transaction that it is used in, if it is right.
     async fn check(
         &self,
         whose: (i64, &str),
         typed: &str,
         address: Option<IpAddr>,
         now: Timestamp,
-    ) -> anyhow::Result<Checked<Tx>> {
+    ) -> anyhow::Result<Option<Tx>> {
         let (account, _) = whose;
-        if let Err(wait) = self.limits().ask_code(account, now) {
-            return Ok(Checked::Later(wait));
-        }
         let mut tx = self.store.begin().await?;
         let found = factor::factor(&mut *tx, account).await?;
-        let right = match found.filter(|found| found.confirmed) {
+        let right = match found {
             Some(found) => self.fits(&mut tx, (account, &found), typed, now).await?,
             None => false,
         };
@@ -212,17 +219,16 @@ impl People {
                 let note = Note::of(Event::WrongCode).about(whose).from(address);
                 note.keep(&mut tx, now).await?;
                 tx.commit().await?;
-                return Ok(Checked::Wrong);
+                return Ok(None);
             }
             let note = Note::of(Event::Recovered).about(whose).from(address);
             note.keep(&mut tx, now).await?;
         }
         self.limits().right_code(account);
-        Ok(Checked::Right(tx))
+        Ok(Some(tx))
     }
 
-    /// Whether this is a code of the factor that nobody has used; it is used by that. A secret that
-    /// cannot be unsealed has no code: then the codes that were written down are left.
+    /// Whether this is a code of the factor that nobody has used; it is used by that.
     async fn fits(
         &self,
         tx: &mut Tx,
@@ -230,16 +236,27 @@ impl People {
         typed: &str,
         now: Timestamp,
     ) -> anyhow::Result<bool> {
-        let secret = match self.sealing.unseal(&what(account), &factor.secret) {
-            Ok(secret) => secret,
-            Err(shut) => {
-                tracing::error!(account, error = %shut, "a second factor cannot be unsealed");
-                return Ok(false);
-            }
-        };
-        match totp::step(&secret, typed, factor.last_step, now) {
+        match self.step((account, &factor.secret), typed, factor.last_step, now) {
             Some(step) => Ok(factor::use_step(tx, account, step).await?),
             None => Ok(false),
+        }
+    }
+
+    /// The step that this is the code of, after that one. A secret that cannot be unsealed has no
+    /// code: then the codes that were written down are left.
+    fn step(
+        &self,
+        (account, sealed): (i64, &Sealed),
+        typed: &str,
+        after: i64,
+        now: Timestamp,
+    ) -> Option<i64> {
+        match self.sealing.unseal(&what(account), sealed) {
+            Ok(secret) => totp::step(&secret, typed, after, now),
+            Err(shut) => {
+                tracing::error!(account, error = %shut, "a second factor cannot be unsealed");
+                None
+            }
         }
     }
 

@@ -85,23 +85,38 @@ impl People {
         Ok(Ok(invited))
     }
 
-    /// Sends somebody a new link. Until it is used they cannot sign in: password, second factor and
-    /// sessions of before are void.
+    /// Sends somebody a new link, or hands it over where there is no address. Until it is used they
+    /// cannot sign in: password, second factor and sessions of before are void.
     ///
     /// # Errors
     /// The database's.
     pub async fn reset(&self, name: &str, by: &Author, now: Timestamp) -> Done<Invited> {
+        self.renew(name, true, by, now).await
+    }
+
+    /// The same, by a letter alone: whoever asks for it never sees the link.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reset_by_letter(&self, name: &str, by: &Author, now: Timestamp) -> Done<Invited> {
+        self.renew(name, false, by, now).await
+    }
+
+    async fn renew(&self, name: &str, by_hand: bool, by: &Author, now: Timestamp) -> Done<Invited> {
         let nobodys = self.hashing.hash(&password::secret()).await?;
         let mut tx = self.store.begin().await?;
         let Some(login) = account::login(&mut *tx, name).await? else {
             return Ok(Err(Unfit::Missing));
         };
+        let email = account::email(&mut tx, login.account).await?;
+        if email.is_none() && !by_hand {
+            return Ok(Err(Unfit::NoEmail));
+        }
         account::set_password(&mut tx, login.account, &nobodys, (now, Some(now))).await?;
         session::end_all(&mut tx, login.account).await?;
         factor::forget(&mut tx, login.account).await?;
         let note = Note::of(Event::Reset).about((login.account, name)).by(by);
         note.keep(&mut tx, now).await?;
-        let email = account::email(&mut tx, login.account).await?;
         let whose = (login.account, name);
         let invited = self.send_link(tx, whose, email.as_deref(), now).await?;
         self.limits().forget_name(name);
@@ -142,14 +157,14 @@ impl People {
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> sqlx::Result<Result<Option<String>, Duration>> {
-        let asking = Asking::new("", address, true);
+        let asking = Asking::link(address);
         if let Err(wait) = self.limits().ask(&asking, now) {
             return Ok(Err(wait));
         }
         let hash = password::session_hash(token);
         let found = invitation::invited(self.store.read(), &hash, now).await?;
         if found.is_some() {
-            self.limits().succeed(&asking);
+            self.limits().succeed(&asking, now);
         }
         Ok(Ok(found.map(|(_, name)| name)))
     }

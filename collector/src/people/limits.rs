@@ -1,5 +1,8 @@
 //! How soon somebody who failed to sign in may try again: by address, and by name. Pure.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -19,6 +22,10 @@ const LONGEST: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::f
 /// When tries are forgotten: so long after the last.
 const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
 
+/// How long it takes until one of them is forgotten: where many people share an address, somebody
+/// mistypes all the time.
+const EASED: Duration = Duration::from_secs(5 * 60);
+
 /// Where nobody can say who asks, behind a proxy: so many tries at once, and so many each second
 /// in the long run, for all together.
 const TOGETHER: (f64, f64) = (60.0, 2.0);
@@ -32,6 +39,8 @@ const MOST: usize = 10_000;
 pub(super) struct Asking {
     source: Option<Customer>,
     name: Option<[u8; 32]>,
+    /// Whether it counts among those of whom nobody can say where they come from.
+    together: bool,
 }
 
 impl Asking {
@@ -41,6 +50,17 @@ impl Asking {
         Self {
             source: address.map(Customer::of),
             name: (!known || address.is_none()).then(|| hash(name)),
+            together: address.is_none(),
+        }
+    }
+
+    /// Somebody with a link. It is 256 bits long, so nobody has to be kept from guessing it: a
+    /// stranger's tries hold up their own address at the most.
+    pub(super) fn link(address: Option<IpAddr>) -> Self {
+        Self {
+            source: address.map(Customer::of),
+            name: None,
+            together: false,
         }
     }
 }
@@ -94,7 +114,7 @@ impl Limits {
         if !wait.is_zero() {
             return Err(wait);
         }
-        if asking.source.is_none() {
+        if asking.together {
             self.together.ask(now)?;
         }
         if let Some(key) = asking.source {
@@ -106,13 +126,14 @@ impl Limits {
         Ok(())
     }
 
-    /// The try was right: what came before is forgotten.
-    pub(super) fn succeed(&mut self, asking: &Asking) {
+    /// The try that was taken then was right: it costs nothing. Those before it count on, or
+    /// whoever has one account could guess at all others in peace.
+    pub(super) fn succeed(&mut self, asking: &Asking, then: Timestamp) {
         if let Some(key) = asking.source {
-            self.sources.0.remove(&key);
+            self.sources.take_back(&key, LONGEST.0, then);
         }
         if let Some(key) = asking.name {
-            self.names.0.remove(&key);
+            self.names.take_back(&key, LONGEST.1, then);
         }
     }
 
@@ -151,6 +172,23 @@ struct Tries {
     count: u32,
     next: Timestamp,
     last: Timestamp,
+    /// Until when the passing of time is reckoned in.
+    eased: Timestamp,
+}
+
+impl Tries {
+    fn ease(&mut self, now: Timestamp) {
+        if now.since(self.last) > FORGOTTEN {
+            self.count = 0;
+        }
+        while self.count > 0 && now.since(self.eased) >= EASED {
+            self.count -= 1;
+            self.eased = self.eased + EASED;
+        }
+        if self.count == 0 {
+            self.eased = now;
+        }
+    }
 }
 
 impl<K: Copy + Eq + Hash> Counts<K> {
@@ -166,13 +204,27 @@ impl<K: Copy + Eq + Hash> Counts<K> {
             count: 0,
             next: now,
             last: now,
+            eased: now,
         });
-        if now.since(tries.last) > FORGOTTEN {
-            tries.count = 0;
-        }
+        tries.ease(now);
         tries.count = tries.count.saturating_add(1);
         tries.last = now;
         tries.next = now + delay(tries.count, longest);
+    }
+
+    fn take_back(&mut self, key: &K, longest: Duration, then: Timestamp) {
+        let Some(tries) = self.0.get_mut(key) else {
+            return;
+        };
+        tries.count = tries.count.saturating_sub(1);
+        // Meanwhile another may have been taken, whose delay stands.
+        tries.next = match tries.last == then {
+            true => then,
+            false => tries.last + delay(tries.count, longest),
+        };
+        if tries.count == 0 {
+            self.0.remove(key);
+        }
     }
 
     fn make_room(&mut self, key: &K, now: Timestamp) {
@@ -194,107 +246,4 @@ fn delay(tries: u32, longest: Duration) -> Duration {
     };
     let seconds = 1_u64.checked_shl(doublings.min(32)).unwrap_or(u64::MAX);
     Duration::from_secs(seconds).min(longest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_micros(second * 1_000_000)
-    }
-
-    fn from(address: &str, name: &str) -> Asking {
-        Asking::new(name, Some(address.parse().unwrap()), false)
-    }
-
-    #[test]
-    fn the_delay_grows_and_has_an_end() {
-        let seconds: Vec<_> = [1, 4, 5, 6, 7, 10, 60]
-            .map(|tries| delay(tries, LONGEST.0).as_secs())
-            .into();
-        assert_eq!(seconds, [0, 0, 1, 2, 4, 32, 900]);
-    }
-
-    #[test]
-    fn an_address_is_held_up_whatever_name_it_tries() {
-        let mut limits = Limits::default();
-        for n in 0..5 {
-            assert!(
-                limits
-                    .ask(&from("192.0.2.1", &format!("name {n}")), at(0))
-                    .is_ok()
-            );
-        }
-        assert!(limits.ask(&from("192.0.2.1", "another"), at(0)).is_err());
-        assert!(limits.ask(&from("192.0.2.2", "another"), at(0)).is_ok());
-        assert!(limits.ask(&from("192.0.2.1", "another"), at(1)).is_ok());
-    }
-
-    #[test]
-    fn an_ipv6_customer_is_one_address() {
-        let mut limits = Limits::default();
-        for n in 0..5 {
-            let asking = from(&format!("2001:db8::{n}"), &format!("name {n}"));
-            assert!(limits.ask(&asking, at(0)).is_ok());
-        }
-        assert!(limits.ask(&from("2001:db8::ffff", "x"), at(0)).is_err());
-        assert!(limits.ask(&from("2001:db8:0:1::", "x"), at(0)).is_ok());
-    }
-
-    #[test]
-    fn a_name_is_held_up_from_everywhere_but_where_it_is_known() {
-        let mut limits = Limits::default();
-        for n in 0..5 {
-            assert!(
-                limits
-                    .ask(&from(&format!("192.0.2.{n}"), "ada"), at(0))
-                    .is_ok()
-            );
-        }
-        assert!(limits.ask(&from("198.51.100.1", "ada"), at(0)).is_err());
-        let known = Asking::new("ada", "198.51.100.1".parse().ok(), true);
-        assert!(limits.ask(&known, at(0)).is_ok());
-    }
-
-    #[test]
-    fn success_and_time_forget() {
-        let mut limits = Limits::default();
-        let asking = from("192.0.2.1", "ada");
-        for second in [0, 0, 0, 0, 0, 1] {
-            assert!(limits.ask(&asking, at(second)).is_ok());
-        }
-        limits.succeed(&asking);
-        for _ in 0..5 {
-            assert!(limits.ask(&asking, at(1)).is_ok());
-        }
-        assert!(limits.ask(&asking, at(1)).is_err());
-        for _ in 0..5 {
-            assert!(limits.ask(&asking, at(4000)).is_ok());
-        }
-    }
-
-    #[test]
-    fn behind_a_proxy_all_together_are_slowed_down() {
-        let mut limits = Limits::default();
-        let mut taken = |second| {
-            let names = (0..100).map(|n| format!("{second} {n}"));
-            let asked = names.map(|name| limits.ask(&Asking::new(&name, None, false), at(second)));
-            asked.filter(Result::is_ok).count()
-        };
-        assert_eq!(taken(0), 60);
-        assert_eq!(taken(5), 10);
-        assert_eq!(taken(4000), 60);
-    }
-
-    #[test]
-    fn strangers_do_not_fill_the_memory() {
-        let mut limits = Limits::default();
-        for n in 0..u32::try_from(MOST).unwrap() + 50 {
-            let address = IpAddr::from((0x0a00_0000 + n).to_be_bytes());
-            let _ = limits.ask(&Asking::new(&n.to_string(), Some(address), false), at(0));
-        }
-        assert_eq!(limits.names.0.len(), MOST);
-        assert_eq!(limits.sources.0.len(), MOST);
-    }
 }

@@ -8,6 +8,7 @@ mod invitation;
 mod limits;
 mod password;
 mod post;
+mod refusals;
 mod role;
 mod rows;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::store::{Store, timer};
 use deed::{Deed, Kind, Wanted};
 use limits::Limits;
 use password::Hashing;
+use refusals::Refusals;
 
 pub use accounts::{Done, Unfit};
 pub use door::{Answer, Change, Stranger};
@@ -75,6 +77,7 @@ pub struct People {
     config: Live<Config>,
     hashing: Hashing,
     limits: Arc<Mutex<Limits>>,
+    refusals: Arc<Mutex<Refusals>>,
     sealing: Sealing,
     post: Arc<dyn Post>,
     bell: Arc<Notify>,
@@ -88,6 +91,7 @@ impl People {
             config,
             hashing: Hashing::default(),
             limits: Arc::default(),
+            refusals: Arc::default(),
             sealing: Sealing::fleeting(),
             post: Arc::new(post::Nobody),
             bell: Arc::default(),
@@ -145,5 +149,9 @@ impl People {
 
     fn limits(&self) -> MutexGuard<'_, Limits> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

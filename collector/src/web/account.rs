@@ -41,27 +41,26 @@ struct Everybody {
     accounts: Vec<Account>,
 }
 
-/// What has been done about somebody's link.
+/// What has been done about somebody's link, which is never shown here.
 struct Said {
     name: String,
-    /// `None` if it is handed over here.
-    way: Option<String>,
-    link: Option<Secret>,
+    way: String,
 }
 
 impl Said {
     fn of(name: &str, invited: Invited) -> Self {
-        let (way, link) = match invited {
-            Invited::ByEmail(email) => (Some(format!("is on its way to {email}")), None),
+        let way = match invited {
+            Invited::ByEmail(email) => format!("is on its way to {email}"),
             Invited::InFile(file) => {
                 let place = file.display();
-                let way = format!("is in {place}, because no server sends emails yet");
-                (Some(way), None)
+                format!("is in {place}, because no server sends emails yet")
             }
-            Invited::ByHand(link) => (None, Some(link)),
+            Invited::ByHand(_) => {
+                "is shown only by `watchward people reset` on the collector's machine".to_owned()
+            }
         };
         let name = name.to_owned();
-        Self { name, way, link }
+        Self { name, way }
     }
 }
 
@@ -148,7 +147,8 @@ async fn reset(
     Path(name): Path<String>,
     visitor: Visitor,
 ) -> page::Answer {
-    let done = people.reset(&name, &visitor.author(), visitor.now).await?;
+    let by = visitor.author();
+    let done = people.reset_by_letter(&name, &by, visitor.now).await?;
     let done = done.map(|invited| Some(Said::of(&name, invited)));
     show(&people, &visitor, done, Typed::default()).await
 }

@@ -37,9 +37,12 @@ fn author(who: Who, claimed: Option<String>) -> Author {
 fn problem(unfit: Unfit) -> Problem {
     match unfit {
         Unfit::Missing => Problem::missing(unfit.to_string()),
-        Unfit::Name | Unfit::Taken | Unfit::NoRole | Unfit::Email | Unfit::LastAdministrator => {
-            Problem::refused(unfit.to_string())
-        }
+        Unfit::Name
+        | Unfit::Taken
+        | Unfit::NoRole
+        | Unfit::Email
+        | Unfit::NoEmail
+        | Unfit::LastAdministrator => Problem::refused(unfit.to_string()),
     }
 }
 

@@ -70,7 +70,7 @@ async fn show(State(people): State<People>, visitor: Visitor) -> page::Answer {
 }
 
 async fn again(people: &People, visitor: &Visitor, trouble: String) -> page::Answer {
-    let (having, offer) = match people.factor(&visitor.session, visitor.now).await? {
+    let (having, offer) = match people.factor(&visitor.session).await? {
         Having::One(since, left) => (Some((since, left)), None),
         Having::Offer(offer) => {
             let qr = Qr::of(offer.uri.reveal())?;

@@ -3,7 +3,6 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use watchward_protocol::text::Foreign;
 
 use super::page::{Answer, Frame, page};
 use super::visitor::Visitor;
@@ -18,14 +17,14 @@ struct Forbidden {
     administrators: Vec<String>,
 }
 
-/// Says so, to somebody who has signed in.
-pub(super) async fn answer(visitor: &Visitor) -> Answer {
-    let what = Foreign::from(visitor.path.as_str())
-        .shortened(200)
-        .to_string();
+/// Says so, to somebody who has signed in. What is kept of it is the path as it was declared: of
+/// those there are a few, while of paths that somebody makes up there is no end.
+pub(super) async fn answer(visitor: &Visitor, declared: &str) -> Answer {
     let (session, address) = (&visitor.session, visitor.address);
     let people = visitor.people();
-    people.refuse(session, &what, address, visitor.now).await?;
+    people
+        .refuse(session, declared, address, visitor.now)
+        .await?;
     let shown = page(&Forbidden {
         frame: visitor.frame("Not for you"),
         roles: visitor.needs.roles().collect(),

@@ -201,8 +201,12 @@ fn before_enrolling(session: &Session, path: &str) -> bool {
     path == FACTOR || path == SIGN_OUT || (session.must_change && path == PASSWORD)
 }
 
-/// Lets those on who may. It stands before each page, where the page is declared.
-pub(super) async fn need(State(needs): State<Needs>, mut request: Request, next: Next) -> Response {
+/// Lets those on who may. It stands before each page, where the page is declared with this path.
+pub(super) async fn need(
+    State((needs, declared)): State<(Needs, &'static str)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let Some(visitor) = request.extensions_mut().get_mut::<Visitor>() else {
         return to_the_door(&request);
     };
@@ -211,7 +215,7 @@ pub(super) async fn need(State(needs): State<Needs>, mut request: Request, next:
         return next.run(request).await;
     }
     let visitor = visitor.clone();
-    forbidden::answer(&visitor).await.into_response()
+    forbidden::answer(&visitor, declared).await.into_response()
 }
 
 /// A person is sent to the door and comes back from there; a script hears that it may not.

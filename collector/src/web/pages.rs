@@ -65,7 +65,7 @@ impl<S: Clone + Send + Sync + 'static> Pages<S> {
     }
 
     fn guarded(self, at: (Method, &'static str), needs: Needs, handler: MethodRouter<S>) -> Self {
-        let handler = handler.route_layer(from_fn_with_state(needs, guard::need));
+        let handler = handler.route_layer(from_fn_with_state((needs, at.1), guard::need));
         self.declare(at, Some(needs), handler)
     }
 

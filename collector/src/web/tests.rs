@@ -8,6 +8,7 @@ use tower::ServiceExt;
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 
+use super::testing::Browser;
 use super::*;
 use crate::people::{self, Author, People, Role};
 use crate::store::testing::{self, Fresh};
@@ -231,4 +232,38 @@ async fn a_code_is_asked_for_only_after_the_password() {
         "/sign-in",
         "a whole session is no half"
     );
+}
+
+#[tokio::test]
+async fn made_up_paths_of_one_page_are_refused_as_one() {
+    for store in testing::stores(&[people::SCHEMA]).await {
+        let roles = Role::Access.into();
+        let browser = Browser::open_as(&store, "mallory", Pages::new(), &roles).await;
+        for n in 0..20 {
+            let answer = browser.send(&format!("/people/name-{n}/reset"), "").await;
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        }
+        let kept: Vec<String> = sqlx::query_scalar("SELECT detail FROM people_event")
+            .fetch_all(store.read())
+            .await
+            .unwrap();
+        assert_eq!(kept, ["/people/{name}/reset"]);
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_never_sees_the_link_of_somebody_else() {
+    for store in testing::stores(&[people::SCHEMA]).await {
+        let roles = Role::Administrator.into();
+        let browser = Browser::open_as(&store, "ada", Pages::new(), &roles).await;
+        Browser::open_as(&store, "bob", Pages::new(), &Role::Operator.into()).await;
+        let list = browser.read("/people").await;
+        assert!(list.contains("watchward people reset bob"), "{list}");
+        assert!(!list.contains("/people/bob/reset"), "{list}");
+        let answer = browser.send("/people/bob/reset", "").await;
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let page = text(answer).await;
+        assert!(page.contains("no email address is known"), "{page}");
+        assert!(!page.contains("token="), "{page}");
+    }
 }

@@ -205,7 +205,7 @@ pub(in crate::people) async fn accounts(store: &Store) -> sqlx::Result<Vec<Accou
          (SELECT MAX(at) FROM people_event e WHERE e.account = a.id AND e.event = $1) AS last_in, \
          (SELECT COUNT(*) FROM people_session s WHERE s.account = a.id AND s.half = 0) AS sessions \
          FROM people_account a LEFT JOIN people_invitation i ON i.account = a.id \
-         LEFT JOIN people_factor f ON f.account = a.id AND f.confirmed = 1 ORDER BY a.name",
+         LEFT JOIN people_factor f ON f.account = a.id ORDER BY a.name",
     )
     .bind(Event::SignedIn.words())
     .fetch_all(store.read())

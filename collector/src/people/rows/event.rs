@@ -215,26 +215,6 @@ pub(in crate::people) async fn came_from(
     Ok(found.is_some())
 }
 
-/// Whether this was kept of this account since then, with the same detail.
-pub(in crate::people) async fn is_kept(
-    tx: &mut Tx,
-    (event, account): (Event, i64),
-    detail: &str,
-    since: Timestamp,
-) -> sqlx::Result<bool> {
-    let found: Option<i64> = sqlx::query_scalar(
-        "SELECT 1 FROM people_event \
-         WHERE account = $1 AND event = $2 AND at > $3 AND detail = $4 LIMIT 1",
-    )
-    .bind(account)
-    .bind(event.words())
-    .bind(since.as_micros())
-    .bind(detail)
-    .fetch_optional(&mut **tx)
-    .await?;
-    Ok(found.is_some())
-}
-
 /// What people did, the newest first; of one kind, if that is wanted.
 pub(in crate::people) async fn deeds(
     store: &Store,

@@ -6,12 +6,10 @@ use watchward_protocol::time::Timestamp;
 use crate::sealing::Sealed;
 use crate::store::{Store, Tx};
 
-/// A second factor.
+/// A second factor, which its owner has shown that they have.
 #[derive(Clone, Debug)]
 pub(in crate::people) struct Factor {
     pub(in crate::people) secret: Sealed,
-    /// Whether its owner has shown that they have it.
-    pub(in crate::people) confirmed: bool,
     /// The newest step of which a code was used.
     pub(in crate::people) last_step: i64,
     pub(in crate::people) made_at: Timestamp,
@@ -28,7 +26,7 @@ where
     E: sqlx::Executor<'a, Database = sqlx::Any>,
 {
     let row = sqlx::query(
-        "SELECT secret, confirmed, last_step, made_at, \
+        "SELECT secret, last_step, made_at, \
          (SELECT COUNT(*) FROM people_recovery r WHERE r.account = f.account) AS recovery \
          FROM people_factor f WHERE account = $1",
     )
@@ -38,32 +36,32 @@ where
     row.map(|row| {
         Ok(Factor {
             secret: Sealed::kept(row.try_get(0)?),
-            confirmed: row.try_get::<i64, _>(1)? != 0,
-            last_step: row.try_get(2)?,
-            made_at: Timestamp::from_micros(row.try_get(3)?),
-            recovery: row.try_get(4)?,
+            last_step: row.try_get(1)?,
+            made_at: Timestamp::from_micros(row.try_get(2)?),
+            recovery: row.try_get(3)?,
         })
     })
     .transpose()
 }
 
-/// Keeps a second factor that has to be confirmed still, unless there is one.
-pub(in crate::people) async fn offer(
+/// Keeps a second factor of which the code of this step was used; `false` if there is one.
+pub(in crate::people) async fn confirm(
     tx: &mut Tx,
     account: i64,
     secret: Sealed,
-    now: Timestamp,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO people_factor (account, secret, confirmed, last_step, made_at) \
-         VALUES ($1, $2, 0, 0, $3) ON CONFLICT (account) DO NOTHING",
+    (step, now): (i64, Timestamp),
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "INSERT INTO people_factor (account, secret, last_step, made_at) \
+         VALUES ($1, $2, $3, $4) ON CONFLICT (account) DO NOTHING",
     )
     .bind(account)
     .bind(secret.into_bytes())
+    .bind(step)
     .bind(now.as_micros())
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// Keeps the same secret, sealed anew.
@@ -81,15 +79,14 @@ pub(in crate::people) async fn reseal(
     Ok(())
 }
 
-/// Uses the code of a step, and confirms the factor by it; `false` if a code of this step or a later
-/// one was used before.
+/// Uses the code of a step; `false` if a code of this step or a later one was used before.
 pub(in crate::people) async fn use_step(
     tx: &mut Tx,
     account: i64,
     step: i64,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "UPDATE people_factor SET last_step = $2, confirmed = 1 \
+        "UPDATE people_factor SET last_step = $2 \
          WHERE account = $1 AND last_step < $2",
     )
     .bind(account)

@@ -44,6 +44,12 @@ pub const SCHEMA: Schema = Schema {
             last_step BIGINT NOT NULL, made_at BIGINT NOT NULL);
         CREATE TABLE people_recovery (
             account BIGINT NOT NULL, hash {bytes} NOT NULL, PRIMARY KEY (account, hash))",
+        // What was offered to an account is offered to a session from now on, and where a second
+        // factor counts, only sessions that have shown it do.
+        "DELETE FROM people_factor WHERE confirmed = 0;
+        ALTER TABLE people_factor DROP COLUMN confirmed;
+        ALTER TABLE people_session ADD COLUMN offer {bytes};
+        ALTER TABLE people_session ADD COLUMN proved BIGINT NOT NULL DEFAULT 0",
     ],
 };
 

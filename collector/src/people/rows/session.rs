@@ -5,6 +5,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::super::role::Roles;
 use super::time;
+use crate::sealing::Sealed;
 use crate::store::{Store, Tx};
 
 /// Somebody who has signed in.
@@ -20,6 +21,8 @@ pub struct Session {
     pub must_change: bool,
     /// Whether they have to set up a second factor before anything else.
     pub must_enrol: bool,
+    /// Whether it has shown a second factor.
+    pub(in crate::people) proved: bool,
     pub(in crate::people) hash: [u8; 32],
 }
 
@@ -36,6 +39,55 @@ pub(in crate::people) async fn begin(
     .bind(hash.to_vec())
     .bind(account)
     .bind(now.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a session has shown a second factor; `false` if it has ended.
+pub(in crate::people) async fn prove(tx: &mut Tx, hash: &[u8; 32]) -> sqlx::Result<bool> {
+    let done = sqlx::query("UPDATE people_session SET proved = 1, offer = NULL WHERE hash = $1")
+        .bind(hash.to_vec())
+        .execute(&mut **tx)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The secret of a second factor that this session was offered.
+pub(in crate::people) async fn offered<'a, E>(
+    executor: E,
+    hash: &[u8; 32],
+) -> sqlx::Result<Option<Sealed>>
+where
+    E: sqlx::Executor<'a, Database = sqlx::Any>,
+{
+    let found: Option<Option<Vec<u8>>> =
+        sqlx::query_scalar("SELECT offer FROM people_session WHERE hash = $1")
+            .bind(hash.to_vec())
+            .fetch_optional(executor)
+            .await?;
+    Ok(found.flatten().map(Sealed::kept))
+}
+
+/// Offers a secret to this session, in place of that one; another is kept if that one is gone.
+pub(in crate::people) async fn offer(
+    tx: &mut Tx,
+    hash: &[u8; 32],
+    (old, new): (Option<Sealed>, Sealed),
+) -> sqlx::Result<()> {
+    match old {
+        None => {
+            sqlx::query("UPDATE people_session SET offer = $2 WHERE hash = $1 AND offer IS NULL")
+                .bind(hash.to_vec())
+                .bind(new.into_bytes())
+        }
+        Some(old) => {
+            sqlx::query("UPDATE people_session SET offer = $2 WHERE hash = $1 AND offer = $3")
+                .bind(hash.to_vec())
+                .bind(new.into_bytes())
+                .bind(old.into_bytes())
+        }
+    }
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -66,7 +118,8 @@ pub(in crate::people) async fn take_half(tx: &mut Tx, hash: &[u8; 32]) -> sqlx::
 }
 
 /// The session with this hash that began and was used after these times, and when it was used last;
-/// half a one, or a whole one.
+/// half a one, or a whole one. Where a second factor counts, a whole one has shown it: what began
+/// without it is void, even if it began at the same moment.
 pub(in crate::people) async fn session(
     store: &Store,
     hash: [u8; 32],
@@ -74,11 +127,12 @@ pub(in crate::people) async fn session(
     (began, used): (Timestamp, Timestamp),
 ) -> sqlx::Result<Option<(Session, Timestamp)>> {
     let row = sqlx::query(
-        "SELECT a.id, a.name, a.must_change, a.roles, s.seen_at, \
+        "SELECT a.id, a.name, a.must_change, a.roles, s.seen_at, s.proved, \
          CASE WHEN f.account IS NULL THEN 1 ELSE 0 END AS single \
          FROM people_session s JOIN people_account a ON a.id = s.account \
-         LEFT JOIN people_factor f ON f.account = a.id AND f.confirmed = 1 \
-         WHERE s.hash = $1 AND s.half = $4 AND s.created_at > $2 AND s.seen_at > $3",
+         LEFT JOIN people_factor f ON f.account = a.id \
+         WHERE s.hash = $1 AND s.half = $4 AND s.created_at > $2 AND s.seen_at > $3 \
+         AND (f.account IS NULL OR s.proved = 1 OR s.half = 1)",
     )
     .bind(hash.to_vec())
     .bind(began.as_micros())
@@ -93,6 +147,7 @@ pub(in crate::people) async fn session(
             must_change: row.try_get::<i64, _>(2)? != 0,
             must_enrol: row.try_get::<i64, _>("single")? != 0,
             roles: Roles::kept(&row.try_get::<String, _>(3)?),
+            proved: row.try_get::<i64, _>("proved")? != 0,
             hash,
         };
         Ok((session, time(&row, "seen_at")?))
@@ -117,6 +172,20 @@ pub(in crate::people) async fn seen(
 /// Ends a session.
 pub(in crate::people) async fn end(tx: &mut Tx, hash: &[u8; 32]) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM people_session WHERE hash = $1")
+        .bind(hash.to_vec())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Ends all sessions of an account but this one.
+pub(in crate::people) async fn end_others(
+    tx: &mut Tx,
+    account: i64,
+    hash: &[u8; 32],
+) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM people_session WHERE account = $1 AND hash <> $2")
+        .bind(account)
         .bind(hash.to_vec())
         .execute(&mut **tx)
         .await?;

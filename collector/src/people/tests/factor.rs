@@ -5,7 +5,7 @@ use crate::people::totp;
 use crate::sealing::Sealing;
 
 /// Somebody called ada, with her password and a second factor: its secret and her recovery codes.
-async fn ada(people: &People, now: Timestamp) -> (Vec<u8>, Vec<Secret>) {
+pub(super) async fn ada(people: &People, now: Timestamp) -> (Vec<u8>, Vec<Secret>) {
     let new = Newcomer {
         name: "ada".to_owned(),
         email: None,
@@ -15,10 +15,10 @@ async fn ada(people: &People, now: Timestamp) -> (Vec<u8>, Vec<Secret>) {
     let entered = welcomed(people, &by_hand(invited), now).await;
     let session = people.session(entered.reveal(), now).await.unwrap();
     let session = session.unwrap();
-    let Having::Offer(offer) = people.factor(&session, now).await.unwrap() else {
+    let Having::Offer(offer) = people.factor(&session).await.unwrap() else {
         panic!("there is one already");
     };
-    let Having::Offer(again) = people.factor(&session, now).await.unwrap() else {
+    let Having::Offer(again) = people.factor(&session).await.unwrap() else {
         panic!("there is one already");
     };
     assert_eq!(offer.words.reveal(), again.words.reveal(), "the same page");
@@ -36,7 +36,7 @@ async fn ada(people: &People, now: Timestamp) -> (Vec<u8>, Vec<Secret>) {
 }
 
 /// Base32, as an app reads it.
-fn bytes(words: &str) -> Vec<u8> {
+pub(super) fn bytes(words: &str) -> Vec<u8> {
     let letters = words.bytes().filter(|byte| *byte != b' ');
     let mut bits = String::new();
     for letter in letters {
@@ -51,13 +51,13 @@ fn bytes(words: &str) -> Vec<u8> {
     whole.map(byte).collect()
 }
 
-fn code(secret: &[u8], now: Timestamp) -> String {
+pub(super) fn code(secret: &[u8], now: Timestamp) -> String {
     let step = now.as_micros() / 30_000_000;
     format!("{:06}", totp::code(secret, step))
 }
 
 /// Half a session of ada's.
-async fn half(people: &People, now: Timestamp) -> Session {
+pub(super) async fn half(people: &People, now: Timestamp) -> Session {
     let answer = people.sign_in(&stranger("ada", NEW), now).await.unwrap();
     let Answer::Code(secret) = answer else {
         panic!("no code is asked for: {answer:?}");
@@ -167,7 +167,7 @@ async fn recovery_codes_let_in_once_each_and_another_phone_takes_the_place() {
 
         let session = people.session(entered.reveal(), at(3102)).await.unwrap();
         let session = session.unwrap();
-        let having = people.factor(&session, at(3102)).await.unwrap();
+        let having = people.factor(&session).await.unwrap();
         assert!(matches!(having, Having::One(_, 9)), "{having:?}");
         let typed = codes[4].reveal();
         let gone = people
@@ -175,7 +175,7 @@ async fn recovery_codes_let_in_once_each_and_another_phone_takes_the_place() {
             .await
             .unwrap();
         assert!(matches!(gone, Checked::Right(())));
-        let having = people.factor(&session, at(3104)).await.unwrap();
+        let having = people.factor(&session).await.unwrap();
         assert!(matches!(having, Having::Offer(_)));
     }
 }

@@ -1,5 +1,6 @@
 //! Signing in, on both databases.
 
+mod attacks;
 mod factor;
 mod invitation;
 
