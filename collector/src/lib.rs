@@ -6,6 +6,7 @@ mod asked;
 mod audit;
 pub mod backup;
 pub mod config;
+mod guessed;
 pub mod health;
 pub mod hosts;
 pub mod intake;
@@ -211,12 +212,14 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown, errands: watch::Sender<Arc<
             tasks.stop(),
         ),
     );
+    let codes = guessed::run(store.clone(), bell.clone(), tasks.stop());
     let keys = (rooms.keys.clone(), rooms.key_rules.clone());
     tasks.start("keys", keys::run(store, keys, bell.clone(), tasks.stop()));
     tasks.start("hosts", shown.hosts.run(bell.clone(), tasks.stop()));
     let letters = shown.people.clone().send_letters(tasks.stop());
     tasks.start("letters", letters);
     tasks.start("people", shown.people.run(tasks.stop()));
+    tasks.start("codes", codes);
     tasks.start("policy", shown.ruling.run(tasks.stop()));
     tasks.start("metrics", metrics::run(tasks.stop()));
 }

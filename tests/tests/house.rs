@@ -16,6 +16,7 @@ const COLLECTOR: &[&[&str]] = &[
         "audit",
         "backup",
         "config",
+        "guessed",
         "letters",
         "live",
         "reload",

@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 35] = [
+const KINDS: [Kind; 36] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -25,6 +25,11 @@ const KINDS: [Kind; 35] = [
         "access.unrecognised",
         "unknown log line",
         "unknown log lines",
+    ),
+    (
+        "collector.codes",
+        "password known to somebody else",
+        "passwords known to somebody else",
     ),
     (
         "collector.policy",

@@ -120,6 +120,7 @@ impl People {
         let whose = (login.account, name);
         let invited = self.send_link(tx, whose, email.as_deref(), now).await?;
         self.limits().forget_name(name);
+        self.limits().right_code(login.account);
         Ok(Ok(invited))
     }
 

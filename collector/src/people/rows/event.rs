@@ -45,10 +45,12 @@ pub enum Event {
     Unenrolled,
     /// Somebody was refused what none of their roles may.
     Refused,
+    /// Many wrong codes came in a row, and people were told.
+    Guessed,
 }
 
 impl Event {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::SignedIn,
         Self::Failed,
         Self::SignedOut,
@@ -64,6 +66,7 @@ impl Event {
         Self::Recovered,
         Self::Unenrolled,
         Self::Refused,
+        Self::Guessed,
     ];
 
     /// What happened, in words.
@@ -84,6 +87,7 @@ impl Event {
             Self::Recovered => "used a recovery code",
             Self::Unenrolled => "gave up a second factor",
             Self::Refused => "refused",
+            Self::Guessed => "wrong codes",
         }
     }
 
@@ -95,7 +99,8 @@ impl Event {
             | Self::SignedOut
             | Self::WrongCode
             | Self::Recovered
-            | Self::Refused => Kind::Door,
+            | Self::Refused
+            | Self::Guessed => Kind::Door,
             Self::Changed
             | Self::Reset
             | Self::Added

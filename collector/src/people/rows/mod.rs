@@ -3,6 +3,7 @@
 pub(super) mod account;
 pub(super) mod event;
 pub(super) mod factor;
+pub(super) mod guess;
 pub(super) mod invitation;
 pub(super) mod session;
 
@@ -49,7 +50,8 @@ pub const SCHEMA: Schema = Schema {
         "DELETE FROM people_factor WHERE confirmed = 0;
         ALTER TABLE people_factor DROP COLUMN confirmed;
         ALTER TABLE people_session ADD COLUMN offer {bytes};
-        ALTER TABLE people_session ADD COLUMN proved BIGINT NOT NULL DEFAULT 0",
+        ALTER TABLE people_session ADD COLUMN proved BIGINT NOT NULL DEFAULT 0;
+        CREATE INDEX people_event_time ON people_event (event, at)",
     ],
 };
 
