@@ -96,12 +96,12 @@ mod tests {
             wrong_codes(&mut tx, &[6]).await;
             assert_eq!(look(&mut tx, at(7)).await.unwrap(), 1);
             assert_eq!(look(&mut tx, at(8)).await.unwrap(), 0, "told once");
-            let open = ("collector.codes ada".to_owned(), true);
-            assert_eq!(incidents(&mut tx).await, [open.clone()]);
+            let incident = |open| [("collector.codes ada".to_owned(), open)];
+            assert_eq!(incidents(&mut tx).await, incident(true));
             assert_eq!(look(&mut tx, at(3000)).await.unwrap(), 0);
-            assert_eq!(incidents(&mut tx).await, [open.clone()]);
+            assert_eq!(incidents(&mut tx).await, incident(true));
             assert_eq!(look(&mut tx, at(3700)).await.unwrap(), 0);
-            assert_eq!(incidents(&mut tx).await, [(open.0, false)]);
+            assert_eq!(incidents(&mut tx).await, incident(false));
         }
     }
 }

@@ -199,3 +199,43 @@ async fn who_is_refused_all_day_fills_no_trail() {
         assert_eq!(refused().await, 6);
     }
 }
+
+#[tokio::test]
+async fn a_second_factor_of_before_counts_on_and_what_was_only_offered_does_not() {
+    let before = Schema {
+        room: SCHEMA.room,
+        steps: &SCHEMA.steps[..3],
+    };
+    for store in testing::stores(&[before]).await {
+        let mut tx = store.begin().await.unwrap();
+        for (account, name) in [(1, "ada"), (2, "grace")] {
+            sqlx::query(
+                "INSERT INTO people_account (name, password, must_change, created_at, changed_at) \
+                 VALUES ($1, 'none', 0, 0, 0)",
+            )
+            .bind(name)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+            sqlx::query(
+                "INSERT INTO people_factor (account, secret, confirmed, last_step, made_at) \
+                 VALUES ($1, $2, $3, 0, 0)",
+            )
+            .bind(account)
+            .bind(vec![1_u8; 20])
+            .bind(i64::from(name == "ada"))
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        }
+        tx.commit().await.unwrap();
+        let store = store.upgrade(&[SCHEMA]).await;
+        let people = People::new(store.clone(), Live::fixed(Config::default()));
+        let shown = people.accounts().await.unwrap();
+        let having = shown.iter().map(|it| (it.name.as_str(), it.second_factor));
+        assert!(having.eq([("ada", true), ("grace", false)]));
+        let late = begun(&people, at(3001)).await;
+        let found = people.session(late.reveal(), at(3001)).await.unwrap();
+        assert!(found.is_none());
+    }
+}
