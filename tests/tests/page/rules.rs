@@ -50,7 +50,7 @@ impl Site {
             note,
         ])?;
         let reason = "abuse report 2026-11-21/4711 of the provider, with a long reference";
-        for net in ["198.51.100.77", "2001:db8:bad:beef::/64"] {
+        for net in ["203.0.113.77", "2001:db8:bad:beef::/64"] {
             self.ask(&["ban", "add", net, "--for", "7d", "--reason", reason])?;
         }
         let now = clock::now();
@@ -68,7 +68,7 @@ impl Site {
                 }],
                 bans: 2,
                 vetoed: vec![Vetoed {
-                    net: "198.51.100.77/32".parse()?,
+                    net: "203.0.113.77/32".parse()?,
                     why: Veto::Resolver,
                 }],
                 ..Holding::default()
