@@ -1,12 +1,15 @@
 //! Where a key could be tried on this host: what sshd listens on, the accounts, and keys that open them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 use std::io::BufRead;
 use std::path::Path;
 
 use jiff::tz::TimeZone;
 use watchward_daemon::clock;
-use watchward_protocol::keys::{Means, Opening};
+use watchward_protocol::keys::{Keys, Means, Opening};
 use watchward_protocol::proof::{CONTROLS, MOST_ACCOUNTS, Question, Stands, Way, Ways};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
@@ -18,6 +21,10 @@ use super::inventory::View;
 use super::known::Known;
 use super::open::{Opened, Whose, open};
 use super::shelf::Shelf;
+
+/// How many keys of an account that are not found where they stood end the search for controls: its
+/// owner writes the file, and each search reads it anew.
+const MISFITS: usize = 5;
 
 /// Looks which ways there are for a key.
 pub(super) async fn look(config: &Config, question: &Question) -> Ways {
@@ -58,7 +65,7 @@ fn accounts(known: &Known, question: &Question) -> (Vec<Way>, Option<String>) {
         zone: &TimeZone::system(),
         now: clock::now(),
     };
-    let Some(key) = authorized::fingerprint(&question.key) else {
+    let Some(asked) = Asked::read(&question.key) else {
         return (Vec::new(), Some("sshd takes this for no key".to_owned()));
     };
     let wanted: HashSet<&Foreign> = question.accounts.iter().collect();
@@ -71,10 +78,14 @@ fn accounts(known: &Known, question: &Question) -> (Vec<Way>, Option<String>) {
             unread.push(account.name.to_string());
             continue;
         };
-        if keys.troubles.iter().any(|it| it.hides()) {
+        if hides(&keys) {
             unread.push(account.name.to_string());
         }
-        ways.push(way(&view, account, (&keys.openings, &key)));
+        ways.push(Way {
+            account: account.name.clone(),
+            controls: controls(&view, account, (&keys.openings, &asked)),
+            stands: stands(&keys, &asked, view.now),
+        });
     }
     let beyond = all.count().saturating_sub(MOST_ACCOUNTS) + known.accounts.omitted;
     let mut troubles = known.said.troubles.clone();
@@ -88,24 +99,91 @@ fn accounts(known: &Known, question: &Question) -> (Vec<Way>, Option<String>) {
     (ways, (!troubles.is_empty()).then(|| troubles.join("; ")))
 }
 
-fn way(view: &View<'_>, account: &Account, (openings, key): (&[Opening], &str)) -> Way {
-    let counts = |it: &&Opening| it.not_after.is_none_or(|end| end > view.now);
-    let is_key = |it: &&Opening| {
-        let means = matches!(it.means, Means::AuthorizedKey | Means::Authority);
-        means && it.key.as_ref().is_some_and(|own| own.fingerprint == key)
-    };
-    let stands = openings.iter().filter(counts).find(is_key);
-    let stands = stands.map(|it| place(it, view.now));
-    let controls = openings
-        .iter()
-        .filter(counts)
-        .filter(|it| !is_key(it) && counts_everywhere(it, view.now))
-        .filter_map(|it| wire(view, account, it));
-    Way {
-        account: account.name.clone(),
-        controls: controls.take(CONTROLS).collect(),
-        stands,
+/// What is asked about.
+struct Asked {
+    fingerprint: String,
+    is_certificate: bool,
+}
+
+impl Asked {
+    fn read(wire: &[u8]) -> Option<Self> {
+        let named = wire.split_first_chunk().and_then(|(length, rest)| {
+            let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+            rest.get(..length)
+        });
+        Some(Self {
+            fingerprint: authorized::fingerprint(wire)?,
+            is_certificate: named?.ends_with(b"-cert-v01@openssh.com"),
+        })
     }
+
+    fn is(&self, opening: &Opening) -> bool {
+        let means = matches!(opening.means, Means::AuthorizedKey | Means::Authority);
+        let key = opening.key.as_ref();
+        means && key.is_some_and(|own| own.fingerprint == self.fingerprint)
+    }
+}
+
+/// Whether an account may have more than was told.
+fn hides(keys: &Keys) -> bool {
+    keys.omitted > 0 || keys.troubles.iter().any(|it| it.hides())
+}
+
+fn counts(opening: &Opening, now: Timestamp) -> bool {
+    opening.not_after.is_none_or(|end| end > now)
+}
+
+/// Where the key stands, and why else a refusal may say little.
+fn stands(keys: &Keys, asked: &Asked, now: Timestamp) -> Option<Stands> {
+    let openings = || keys.openings.iter().filter(|it| counts(it, now));
+    let mut places = openings().filter(|it| asked.is(it));
+    let first = places.clone().next();
+    let limited = places.find(|it| !counts_everywhere(it, now));
+    let place = limited.or(first).map(|it| place(it, now));
+    let has = |means| openings().any(|it| it.means == means);
+    let doubt = if hides(keys) {
+        "not all its keys were looked at"
+    } else if has(Means::Command) {
+        "a program decides, and may know it for connections from elsewhere"
+    } else if asked.is_certificate && (has(Means::Authority) || has(Means::PrincipalsCommand)) {
+        "it takes certificates, and this one may count for connections from elsewhere"
+    } else {
+        return place;
+    };
+    let text = match place {
+        Some(place) => format!("{}; {doubt}", place.text),
+        None => doubt.to_owned(),
+    };
+    Some(Stands {
+        text,
+        conditional: true,
+    })
+}
+
+/// Other keys that should open the account from wherever it is asked.
+fn controls(
+    view: &View<'_>,
+    account: &Account,
+    (openings, asked): (&[Opening], &Asked),
+) -> Vec<Vec<u8>> {
+    let (mut found, mut misfits) = (Vec::new(), 0);
+    let counting = openings.iter().filter(|it| counts(it, view.now));
+    for one in counting.filter(|it| !asked.is(it) && counts_everywhere(it, view.now)) {
+        match wire(view, account, one) {
+            Some(wire) if found.contains(&wire) => {}
+            Some(wire) => found.push(wire),
+            None => misfits += 1,
+        }
+        if found.len() >= CONTROLS || misfits >= MISFITS {
+            break;
+        }
+    }
+    found
+}
+
+/// Whether what stands before a key may be only the beginning of it.
+fn is_cut(options: &Foreign) -> bool {
+    options.as_bytes().len() >= Opening::LONGEST_TEXT
 }
 
 /// Whether a key opens from wherever it is asked.
@@ -113,6 +191,7 @@ fn counts_everywhere(opening: &Opening, now: Timestamp) -> bool {
     opening.means == Means::AuthorizedKey
         && opening.condition.is_none()
         && opening.not_before.is_none_or(|begin| begin <= now)
+        && !is_cut(&opening.options)
         && matches!(authorized::from(opening.options.as_bytes()), Ok(None))
 }
 
@@ -125,7 +204,9 @@ fn place(opening: &Opening, now: Timestamp) -> Stands {
     if opening.means == Means::Authority {
         text.push_str(", as an authority: certificates that it signed open the account");
     }
-    if let Ok(Some(from)) = authorized::from(opening.options.as_bytes()) {
+    if is_cut(&opening.options) {
+        text.push_str(", with more options than are looked at");
+    } else if let Ok(Some(from)) = authorized::from(opening.options.as_bytes()) {
         let from = Foreign::from(from).shortened(200);
         text.push_str(&format!(", for connections from {from}"));
     }

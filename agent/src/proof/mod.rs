@@ -156,20 +156,13 @@ fn source(to: IpAddr) -> Option<IpAddr> {
 
 /// What a door said, and what is to be known besides.
 fn judge(way: &Way, at: SocketAddr, heard: Heard) -> Door {
-    let (said, note) = match (heard.said, &way.stands) {
-        (Ok(Said::Refused), Some(stands)) if stands.conditional => {
-            let note = format!("refused here, but {}", stands.text);
-            (Said::Unknown, note)
-        }
-        (Ok(Said::Refused), Some(stands)) => {
-            let note = format!("{}, but is revoked or passed over", stands.text);
-            (Said::Refused, note)
-        }
-        (Ok(said), stands) => {
-            let text = stands.as_ref().map(|it| it.text.clone());
+    let (said, note) = match heard.said {
+        Ok(Said::Refused) => refusal(way, heard.control.is_some()),
+        Ok(said) => {
+            let text = way.stands.as_ref().map(|it| it.text.clone());
             (said, text.unwrap_or_default())
         }
-        (Err(why), _) => (Said::Unknown, why),
+        Err(why) => (Said::Unknown, why),
     };
     Door {
         account: way.account.clone(),
@@ -177,6 +170,31 @@ fn judge(way: &Way, at: SocketAddr, heard: Heard) -> Door {
         said,
         control: heard.control.map_or(Control::None, Control::Own),
         note,
+    }
+}
+
+/// What a refusal is worth: sshd may refuse everybody who comes from this host (`AllowUsers`,
+/// `StrictModes`), and take the key from elsewhere.
+fn refusal(way: &Way, is_controlled: bool) -> (Said, String) {
+    let no_other =
+        "sshd took no other key of this account either: it may refuse it only from here".to_owned();
+    match &way.stands {
+        Some(stands) if stands.conditional => {
+            (Said::Unknown, format!("refused here, but {}", stands.text))
+        }
+        _ if !is_controlled && !way.controls.is_empty() => (Said::Unknown, no_other),
+        Some(stands) if is_controlled => {
+            let note = format!("{}, but is revoked or passed over", stands.text);
+            (Said::Refused, note)
+        }
+        Some(stands) => {
+            let note = format!(
+                "refused here, but {}, and the account has no other key to compare with",
+                stands.text
+            );
+            (Said::Unknown, note)
+        }
+        None => (Said::Refused, String::new()),
     }
 }
 
@@ -188,7 +206,7 @@ fn lend(doors: &mut [Door]) {
             shown.insert(door.at, door.account.clone());
         }
     }
-    for door in doors {
+    for door in doors.iter_mut().filter(|it| it.said == Said::Refused) {
         if let (Control::None, Some(account)) = (&door.control, shown.get(&door.at)) {
             door.control = Control::Other(account.clone());
         }

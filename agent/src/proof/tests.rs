@@ -28,20 +28,26 @@ fn questions_come_from_another_loopback_address_each_time() {
     assert_eq!(source(Ipv6Addr::LOCALHOST.into()), None);
 }
 
-fn door(stands: Option<(&str, bool)>, said: Result<Said, String>) -> Door {
+/// A door of an account with one other key, which it takes or not; none: it has no other.
+fn asked(stands: Option<(&str, bool)>, taken: Option<bool>, said: Result<Said, String>) -> Door {
     let way = Way {
         account: "zoe".into(),
-        controls: Vec::new(),
+        controls: taken.iter().map(|_| vec![1]).collect(),
         stands: stands.map(|(text, conditional)| Stands {
             text: text.to_owned(),
             conditional,
         }),
     };
-    let heard = Heard {
-        said,
-        control: None,
-    };
-    judge(&way, "127.0.0.1:22".parse().unwrap(), heard)
+    let control = (taken == Some(true)).then(|| "SHA256:a".to_owned());
+    judge(
+        &way,
+        "127.0.0.1:22".parse().unwrap(),
+        Heard { said, control },
+    )
+}
+
+fn door(stands: Option<(&str, bool)>, said: Result<Said, String>) -> Door {
+    asked(stands, None, said)
 }
 
 #[test]
@@ -53,9 +59,16 @@ fn a_refusal_says_little_where_the_key_stands_for_others_connections() {
     );
     assert_eq!(elsewhere.said, Said::Unknown);
     assert!(elsewhere.note.contains("10.0.0.0/8"));
-    let revoked = door(Some(("it stands in a", false)), Ok(Said::Refused));
+    let stands = Some(("it stands in a", false));
+    let revoked = asked(stands, Some(true), Ok(Said::Refused));
     assert_eq!(revoked.said, Said::Refused);
     assert!(revoked.note.contains("revoked"));
+    let alone = door(stands, Ok(Said::Refused));
+    assert_eq!(
+        alone.said,
+        Said::Unknown,
+        "it may be the account that is refused"
+    );
     assert_eq!(
         door(Some(("it stands in a", true)), Ok(Said::Accepted)).said,
         Said::Accepted
@@ -85,6 +98,23 @@ fn another_accounts_key_shows_that_sshd_takes_any_at_the_same_place() {
         controls,
         [own, Control::Other("root".into()), Control::None]
     );
+}
+
+#[test]
+fn an_account_that_is_refused_whatever_it_shows_proves_nothing() {
+    let mut doors: Vec<_> = [None, Some(("it stands in a", false))]
+        .map(|stands| asked(stands, Some(false), Ok(Said::Refused)))
+        .into();
+    doors.push(asked(None, Some(true), Ok(Said::Refused)));
+    lend(&mut doors);
+    let [none, stands, other] = &doors[..] else {
+        panic!("three doors");
+    };
+    for door in [none, stands] {
+        assert_eq!((door.said, &door.control), (Said::Unknown, &Control::None));
+        assert!(door.note.contains("only from here"), "{}", door.note);
+    }
+    assert_eq!(other.said, Said::Refused);
 }
 
 #[test]
