@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
+use crate::silences::author;
 
 /// More than any public key has, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -28,7 +29,7 @@ pub(super) async fn retire(
     (key, reason, doors): (&Path, &str, bool),
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    let wanted = json!({"key": read(key)?, "reason": reason});
+    let wanted = json!({"key": read(key)?, "reason": reason, "author": author()});
     let answer: Value = collector.post("/v1/keys/retire", &wanted).await?;
     if !screen.is_for_programs() {
         screen.line("The key is retired: every host is asked about it every day from now on.\n")?;
@@ -41,7 +42,7 @@ pub(super) async fn reinstate(
     fingerprint: &str,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    let wanted = json!({"fingerprint": fingerprint});
+    let wanted = json!({"fingerprint": fingerprint, "author": author()});
     let answer: Value = collector.post("/v1/keys/reinstate", &wanted).await?;
     if screen.is_for_programs() {
         return Ok(screen.json(&answer)?);
@@ -52,11 +53,12 @@ pub(super) async fn reinstate(
     ))?)
 }
 
-/// Lists the retired keys; an error, if one of them opens something.
+/// Lists the retired keys; an error, unless it is known of each that it opens nothing.
 pub(super) async fn retired(collector: &Client, screen: &mut Screen) -> anyhow::Result<()> {
     let answer: Value = collector.fetch("/v1/keys/retired", &[]).await?;
     if screen.is_for_programs() {
-        return Ok(screen.json(&answer)?);
+        screen.json(&answer)?;
+        return verdict(&answer).map(drop);
     }
     let rows: Vec<_> = Row::all(&answer).map(line).collect();
     if rows.is_empty() {
@@ -69,32 +71,56 @@ pub(super) async fn retired(collector: &Client, screen: &mut Screen) -> anyhow::
             "HOSTS",
             "DOORS",
             "REFUSE IT",
+            "UNKNOWN",
             "OPENS",
             "ASKED",
             "REASON",
         ],
         &rows,
     )?;
-    let sum = |name| {
-        let numbers = Row::all(&answer).filter_map(|key| key.number(name));
-        usize::try_from(numbers.sum::<i64>()).unwrap_or_default()
-    };
-    let opens: usize = Row::all(&answer).map(|key| key.list("opens").count()).sum();
-    let untold = sum("doors").saturating_sub(sum("refused") + opens);
-    let keys = counted(rows.len(), "retired key");
-    let doors = counted(sum("doors"), "door");
-    screen.line("")?;
-    let sum = match (opens, untold) {
-        (0, 0) => format!("{keys}, {doors}, none opens."),
-        (0, untold) => {
-            format!("{keys}, {doors}: none is known to open; of {untold} it cannot be told.")
+    for key in Row::all(&answer) {
+        for trouble in key.list("troubles") {
+            let (host, why) = (trouble.cell("host"), trouble.cell("why"));
+            screen.line(&format!("\n{}: {host}: {why}", key.cell("fingerprint")))?;
         }
-        (opens, _) => bail!("{keys}, {doors}: {opens} open"),
-    };
-    Ok(screen.line(&sum)?)
+    }
+    screen.line("")?;
+    Ok(screen.line(&verdict(&answer)?)?)
 }
 
-fn line(key: Row<'_>) -> [String; 8] {
+/// What is known of all of them; an error, unless that is enough.
+fn verdict(answer: &Value) -> anyhow::Result<String> {
+    let sum = |name| {
+        let numbers = Row::all(answer).filter_map(|key| key.number(name));
+        usize::try_from(numbers.sum::<i64>()).unwrap_or_default()
+    };
+    let list = |name| Row::all(answer).map(|key| key.list(name).count()).sum();
+    let keys = counted(Row::all(answer).count(), "retired key");
+    let doors = counted(sum("doors"), "door");
+    let (opens, troubles): (usize, usize) = (list("opens"), list("troubles"));
+    let untold = sum("unknown").max(sum("doors").saturating_sub(sum("refused") + opens));
+    let unasked = Row::all(answer).filter(|key| key.number("doors") == Some(0));
+    let reasons: Vec<_> = [
+        (untold, "door that cannot be told"),
+        (troubles, "answer with a gap"),
+        (sum("silent"), "host that says nothing"),
+        (unasked.count(), "key that no door was asked about"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, what)| format!("{number} × {what}"))
+    .collect();
+    match (opens, &reasons[..]) {
+        (0, []) => Ok(format!("{keys}, {doors}, none opens.")),
+        (0, _) => bail!(
+            "{keys}, {doors}: not proven, though none is known to open: {}",
+            reasons.join(", ")
+        ),
+        (opens, _) => bail!("{keys}, {doors}: {opens} open"),
+    }
+}
+
+fn line(key: Row<'_>) -> [String; 9] {
     let number = |name| key.number(name).unwrap_or_default().to_string();
     let opens = key.list("opens");
     let opens = opens.map(|door| format!("{}@{}", door.cell("account"), door.cell("host")));
@@ -105,6 +131,7 @@ fn line(key: Row<'_>) -> [String; 8] {
         number("hosts"),
         number("doors"),
         number("refused"),
+        number("unknown"),
         match opens.is_empty() {
             true => "-".to_owned(),
             false => opens.join(" "),
@@ -244,5 +271,39 @@ fn counted(number: usize, what: &str) -> String {
     match number {
         1 => format!("1 {what}"),
         many => format!("{many} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict_of(
+        doors: u32,
+        unknown: u32,
+        silent: u32,
+        troubles: Value,
+    ) -> Result<String, String> {
+        let key = json!({
+            "doors": doors, "refused": doors - unknown, "unknown": unknown, "silent": silent,
+            "troubles": troubles, "opens": [],
+        });
+        verdict(&json!([key])).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_success() {
+        let none = || json!([]);
+        let proven = verdict_of(3, 0, 0, none());
+        assert_eq!(proven.as_deref(), Ok("1 retired key, 3 doors, none opens."));
+        let gap = json!([{"host": "web", "why": "no sshd"}]);
+        for (said, word) in [
+            (verdict_of(3, 1, 0, none()), "1 × door that cannot be told"),
+            (verdict_of(3, 0, 1, none()), "1 × host that says nothing"),
+            (verdict_of(3, 0, 0, gap), "1 × answer with a gap"),
+            (verdict_of(0, 0, 0, none()), "no door was asked"),
+        ] {
+            assert!(said.as_ref().is_err_and(|it| it.contains(word)), "{said:?}");
+        }
     }
 }

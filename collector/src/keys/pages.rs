@@ -202,7 +202,7 @@ struct RetiredKeys {
 async fn retired(Shared(has): Shared<Has>, visitor: Visitor) -> Answer {
     page(&RetiredKeys {
         frame: visitor.frame("Retired keys"),
-        keys: proof::list(&has.store).await?,
+        keys: proof::list(&has.store, clock::now()).await?,
     })
 }
 

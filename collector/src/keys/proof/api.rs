@@ -1,7 +1,5 @@
 //! What the operator's command asks of doors, as JSON.
 
-use std::collections::HashMap;
-
 use axum::extract::{ConnectInfo, State};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -11,7 +9,8 @@ use watchward_protocol::proof::{Control, Door, Said};
 use watchward_protocol::time::Timestamp;
 
 use super::offered::Offered;
-use super::retired::{self, Hosts, Opens, Retired};
+use super::retired::{self, Hosts, Retired};
+use super::shown::{self, ShownRetired, Trouble};
 use super::{Heard, ask};
 use crate::alerting::Bell;
 use crate::intake::Questions;
@@ -79,12 +78,6 @@ struct Shown {
     note: String,
 }
 
-#[derive(Debug, Serialize)]
-struct Trouble {
-    host: String,
-    why: String,
-}
-
 async fn prove(
     State(room): State<Room>,
     Json(wanted): Json<Wanted>,
@@ -106,10 +99,19 @@ async fn prove(
 struct Retire {
     key: String,
     reason: String,
+    author: Option<String>,
 }
 
 /// Who asks, as the kernel says.
 type Who = Option<Extension<ConnectInfo<Caller>>>;
+
+/// The account that asks; root may ask for somebody else, as whoever uses `sudo` does.
+fn author(who: Who, claimed: Option<String>) -> String {
+    match who {
+        Some(Extension(ConnectInfo(caller))) => caller.for_whom(claimed),
+        None => "unknown".to_owned(),
+    }
+}
 
 async fn retire(
     State(room): State<Room>,
@@ -124,13 +126,12 @@ async fn retire(
     if reason.is_empty() || reason.len() > LONGEST_REASON {
         return Err(Problem::refused("a reason is needed, of 500 bytes at most"));
     }
-    let author = who.map(|Extension(ConnectInfo(caller))| caller.name());
     let retired = Retired {
         fingerprint: fingerprint.clone(),
         kind: key.kind.clone(),
         wire: key.wire.clone(),
         reason: plain(reason),
-        author: author.unwrap_or_else(|| "unknown".to_owned()),
+        author: author(who, wanted.author),
         at: clock::now(),
     };
     let mut tx = room.store.begin().await?;
@@ -148,19 +149,22 @@ async fn retire(
 #[serde(deny_unknown_fields)]
 struct Reinstate {
     fingerprint: String,
+    author: Option<String>,
 }
 
 async fn reinstate(
     State(room): State<Room>,
+    who: Who,
     Json(wanted): Json<Reinstate>,
 ) -> Result<Json<Reinstated>, Problem> {
-    let fingerprint = wanted.fingerprint;
+    let (fingerprint, now) = (wanted.fingerprint, clock::now());
+    let by = author(who, wanted.author);
     let mut tx = room.store.begin().await?;
-    if !rows::reinstate(&mut tx, &fingerprint).await? {
+    if !rows::reinstate(&mut tx, (&fingerprint, &by), now).await? {
         let why = format!("no key {} is retired", plain(&fingerprint));
         return Err(Problem::missing(why));
     }
-    retired::judge(&mut tx, &fingerprint, clock::now()).await?;
+    retired::end(&mut tx, (&fingerprint, &by), now).await?;
     tx.commit().await?;
     room.bell.ring();
     Ok(Json(Reinstated { fingerprint }))
@@ -171,74 +175,8 @@ struct Reinstated {
     fingerprint: String,
 }
 
-/// A retired key as it is shown, with what hosts said last. Safe for a terminal.
-#[derive(Debug, Serialize)]
-pub(in crate::keys) struct ShownRetired {
-    pub(in crate::keys) fingerprint: String,
-    pub(in crate::keys) kind: String,
-    pub(in crate::keys) reason: String,
-    pub(in crate::keys) author: String,
-    pub(in crate::keys) at: Timestamp,
-    /// How many hosts have said something, and the oldest of these answers.
-    pub(in crate::keys) hosts: usize,
-    pub(in crate::keys) asked_at: Option<Timestamp>,
-    pub(in crate::keys) doors: usize,
-    pub(in crate::keys) refused: usize,
-    pub(in crate::keys) controlled: usize,
-    pub(in crate::keys) opens: Vec<OpensAt>,
-}
-
-#[derive(Debug, Serialize)]
-pub(in crate::keys) struct OpensAt {
-    pub(in crate::keys) host: String,
-    #[serde(flatten)]
-    pub(in crate::keys) door: Opens,
-}
-
 async fn all(State(room): State<Room>) -> Result<Json<Vec<ShownRetired>>, Problem> {
-    Ok(Json(list(&room.store).await?))
-}
-
-/// Every retired key, the newest first.
-pub(in crate::keys) async fn list(store: &Store) -> sqlx::Result<Vec<ShownRetired>> {
-    let mut said: HashMap<String, Vec<retired::Proven>> = HashMap::new();
-    for (fingerprint, proven) in rows::proven(store).await? {
-        said.entry(fingerprint).or_default().push(proven);
-    }
-    let keys = rows::retired(store).await?.into_iter();
-    let shown = |key: Retired| {
-        let said = said.remove(&key.fingerprint).unwrap_or_default();
-        ShownRetired::new(key, said)
-    };
-    Ok(keys.map(shown).collect())
-}
-
-impl ShownRetired {
-    fn new(key: Retired, said: Vec<retired::Proven>) -> Self {
-        let opens = |one: &retired::Proven| {
-            let host = one.host.clone();
-            let doors = one.accepted.clone().into_iter();
-            doors
-                .map(move |door| OpensAt {
-                    host: host.clone(),
-                    door,
-                })
-                .collect::<Vec<_>>()
-        };
-        Self {
-            fingerprint: key.fingerprint,
-            kind: key.kind,
-            reason: key.reason,
-            author: key.author,
-            at: key.at,
-            hosts: said.len(),
-            asked_at: said.iter().map(|one| one.at).min(),
-            doors: said.iter().map(|one| one.doors).sum(),
-            refused: said.iter().map(|one| one.refused).sum(),
-            controlled: said.iter().map(|one| one.controlled).sum(),
-            opens: said.iter().flat_map(opens).collect(),
-        }
-    }
+    Ok(Json(shown::list(&room.store, clock::now()).await?))
 }
 
 impl Proven {

@@ -3,23 +3,33 @@
 mod api;
 mod offered;
 mod retired;
+mod shown;
+
+use std::collections::HashSet;
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
 use watchward_protocol::proof::{Answer, Question};
 use watchward_protocol::question;
+use watchward_protocol::text::Foreign;
 
 use crate::intake::Questions;
 use offered::Offered;
 
 pub use api::routes;
-pub(super) use api::{ShownRetired, list};
 pub use retired::run;
 pub(super) use retired::{Proven, Retired};
+pub(super) use shown::{ShownRetired, list};
 
 /// How many hosts are asked at once.
 const AT_ONCE: usize = 16;
 /// How often a host is asked for the accounts that it had no time for.
 const ROUNDS: usize = 60;
+/// How long a host is asked about one key in all; the last answer may still come.
+const LONGEST: Duration = Duration::from_secs(180);
+/// Who has named so many doors is not asked for more.
+const MOST_DOORS: usize = 16_000;
 
 /// What a host said; or why it said nothing.
 struct Heard {
@@ -41,26 +51,119 @@ async fn ask(questions: &Questions, hosts: Vec<String>, key: &Offered) -> Vec<He
     heard
 }
 
-/// All that a host says, however often it has to be asked.
+/// All that a host says, however often it has to be asked, within [`LONGEST`].
 async fn whole(questions: &Questions, host: &str, key: &Offered) -> Result<Answer, String> {
+    let until = Instant::now() + LONGEST;
     let mut all = Answer::default();
     for _ in 0..ROUNDS {
-        let question = Question {
-            key: key.wire.clone(),
-            accounts: std::mem::take(&mut all.left),
-        };
-        let said = questions
-            .ask(host, question::Question::Proof(question))
-            .await;
-        let question::Answer::Proof(said) = said.map_err(|why| why.to_string())? else {
-            return Err("cannot be asked about keys: its agent is of an older version".to_owned());
-        };
-        all.doors.extend(said.doors);
-        all.trouble = said.trouble.or(all.trouble);
-        all.left = said.left;
-        if all.left.is_empty() {
+        let asked = std::mem::take(&mut all.left);
+        match once(questions, host, (key, &asked)).await {
+            Ok(said) => {
+                if !add(&mut all, asked, said) {
+                    return Ok(all);
+                }
+            }
+            Err(why) if all.doors.is_empty() => return Err(why),
+            Err(why) => {
+                (all.left, all.trouble) = (asked, Some(why));
+                return Ok(all);
+            }
+        }
+        if Instant::now() >= until {
             break;
         }
     }
+    all.trouble = Some("not all of it was asked in time".to_owned());
     Ok(all)
+}
+
+async fn once(
+    questions: &Questions,
+    host: &str,
+    (key, accounts): (&Offered, &[Foreign]),
+) -> Result<Answer, String> {
+    let question = question::Question::Proof(Question {
+        key: key.wire.clone(),
+        accounts: accounts.to_vec(),
+    });
+    match questions.ask(host, question).await {
+        Ok(question::Answer::Proof(said)) => Ok(said),
+        Ok(_) => Err("cannot be asked about keys: its agent is of an older version".to_owned()),
+        Err(why) => Err(why.to_string()),
+    }
+}
+
+/// Adds what was said when these accounts were asked, or none in particular; says whether to ask on.
+/// Beware: a host that says anything at all must not keep others waiting for ever.
+fn add(all: &mut Answer, asked: Vec<Foreign>, said: Answer) -> bool {
+    let before: HashSet<_> = asked.iter().collect();
+    let is_less = said.left.len() < asked.len() && said.left.iter().all(|it| before.contains(it));
+    let goes_on = (asked.is_empty() || is_less) && all.doors.len() < MOST_DOORS;
+    all.doors.extend(said.doors);
+    all.trouble = said.trouble.or(all.trouble.take());
+    if goes_on || said.left.is_empty() {
+        all.left = said.left;
+        return !all.left.is_empty();
+    }
+    all.left = asked;
+    all.trouble = Some("it was asked again, and got no further".to_owned());
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use watchward_protocol::proof::{Control, Door, Said};
+
+    use super::*;
+
+    fn left(names: &[&str]) -> Answer {
+        let door = Door {
+            account: "root".into(),
+            at: "127.0.0.1:22".parse().unwrap(),
+            said: Said::Accepted,
+            control: Control::None,
+            note: String::new(),
+        };
+        Answer {
+            doors: vec![door],
+            left: names.iter().map(|name| (*name).into()).collect(),
+            trouble: None,
+        }
+    }
+
+    /// What is known after these answers, each to the accounts that the one before left.
+    fn after(answers: &[&[&str]]) -> (Answer, bool) {
+        let mut all = Answer::default();
+        let mut goes_on = true;
+        for names in answers {
+            assert!(goes_on, "it was asked too often");
+            let asked = std::mem::take(&mut all.left);
+            goes_on = add(&mut all, asked, left(names));
+        }
+        (all, goes_on)
+    }
+
+    #[test]
+    fn a_host_is_asked_on_only_while_less_is_left() {
+        let (all, goes_on) = after(&[&["a", "b", "c"], &["c", "b"], &["b"], &[]]);
+        assert!(!goes_on && all.trouble.is_none() && all.left.is_empty());
+        assert_eq!(all.doors.len(), 4);
+        for again in [&["a", "b"][..], &["a", "z"], &["z"], &["a", "b", "c"]] {
+            let (all, goes_on) = after(&[&["a", "b"], again]);
+            assert!(!goes_on, "{again:?}");
+            assert!(all.trouble.unwrap().contains("no further"));
+            assert_eq!((all.left.len(), all.doors.len()), (2, 2), "{again:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_not_there_says_nothing() {
+        let key = Offered {
+            kind: String::new(),
+            fingerprint: None,
+            wire: vec![1],
+        };
+        let said = whole(&Questions::default(), "web", &key).await;
+        assert!(said.unwrap_err().contains("not connected"));
+    }
 }

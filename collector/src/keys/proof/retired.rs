@@ -1,14 +1,18 @@
 //! Keys that should open nothing any more: every host is asked about each of them every day.
 
-use std::collections::HashMap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
-use watchward_protocol::proof::{Answer, Control, Said};
+use watchward_protocol::proof::{Answer, Control, Door, Said};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
@@ -23,8 +27,18 @@ use crate::store::{Store, Tx};
 const LOOK: Duration = Duration::from_secs(30);
 /// How often each host is asked about each key.
 const EVERY: Duration = Duration::from_secs(24 * 3600);
+/// What was said longer ago than this says nothing of today.
+pub(super) const STALE: Duration = Duration::from_secs(2 * 24 * 3600);
 /// So long after a host could not be asked, it is tried again.
 const AGAIN: Duration = Duration::from_secs(600);
+/// How many hosts are asked side by side, and how long one may be asked about one key after the other
+/// before the next turn.
+const SIDE_BY_SIDE: usize = 8;
+const TURN: Duration = super::LONGEST;
+/// How many doors are kept that a key opens on one host, and how much of what is said of each, in
+/// characters.
+const MOST_OPENS: usize = 50;
+const LONGEST_NOTE: usize = 300;
 
 /// Lists the hosts there are, by name.
 pub(super) type Hosts = fn(&Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>>;
@@ -49,6 +63,9 @@ pub(in crate::keys) struct Proven {
     pub(in crate::keys) refused: usize,
     /// Of those, so many took another key in the same breath.
     pub(in crate::keys) controlled: usize,
+    /// Of so many it cannot be told.
+    pub(in crate::keys) unknown: usize,
+    /// Doors that take it; and those that took it before, until it is told that they do not.
     pub(in crate::keys) accepted: Vec<Opens>,
     pub(in crate::keys) trouble: Option<String>,
 }
@@ -62,20 +79,22 @@ pub(in crate::keys) struct Opens {
 }
 
 impl Proven {
-    fn new(host: &str, answer: &Answer, at: Timestamp) -> Self {
-        let refused = answer.doors.iter().filter(|it| it.said == Said::Refused);
-        let accepted = answer.doors.iter().filter(|it| it.said == Said::Accepted);
-        let opens = |door: &watchward_protocol::proof::Door| Opens {
-            account: door.account.to_string(),
-            at: door.at.to_string(),
-            note: door.note.escape_debug().to_string(),
-        };
+    /// What a host says now, after what it said `before`.
+    fn new(host: &str, answer: &Answer, before: Option<Self>, at: Timestamp) -> Self {
+        let said = |what| answer.doors.iter().filter(move |it| it.said == what);
+        let refused = said(Said::Refused);
+        let mut accepted: Vec<_> = said(Said::Accepted).map(Opens::new).collect();
+        for one in before.into_iter().flat_map(|it| it.accepted) {
+            if !accepted.iter().any(|it| it.is_at(&one)) && !one.is_closed(answer) {
+                accepted.push(one);
+            }
+        }
+        let beyond = accepted.len().saturating_sub(MOST_OPENS);
+        accepted.truncate(MOST_OPENS);
         let left = (!answer.left.is_empty())
             .then(|| format!("{} accounts were not asked in time", answer.left.len()));
-        let trouble = answer
-            .trouble
-            .as_deref()
-            .map(|it| it.escape_debug().to_string());
+        let trouble = answer.trouble.as_deref().map(plain).or(left);
+        let beyond = (beyond > 0).then(|| format!("{beyond} more doors take it"));
         Self {
             host: host.to_owned(),
             at,
@@ -85,9 +104,57 @@ impl Proven {
                 .filter(|it| it.control != Control::None)
                 .count(),
             refused: refused.count(),
-            accepted: accepted.map(opens).collect(),
-            trouble: trouble.or(left),
+            unknown: said(Said::Unknown).count() + answer.left.len(),
+            accepted,
+            trouble: match (trouble, beyond) {
+                (Some(trouble), Some(beyond)) => Some(format!("{trouble}; {beyond}")),
+                (trouble, beyond) => trouble.or(beyond),
+            },
         }
+    }
+}
+
+impl Opens {
+    fn new(door: &Door) -> Self {
+        Self {
+            account: door.account.to_string(),
+            at: door.at.to_string(),
+            note: plain(&door.note),
+        }
+    }
+
+    fn is_at(&self, other: &Self) -> bool {
+        (&self.account, &self.at) == (&other.account, &other.at)
+    }
+
+    /// Whether it is told that a door that took the key takes it no more. An account that is gone, or
+    /// an address that sshd has left, is missed only in an answer without gaps.
+    fn is_closed(&self, answer: &Answer) -> bool {
+        if answer.trouble.is_some() || !answer.left.is_empty() || answer.doors.is_empty() {
+            return false;
+        }
+        let name = |it: &&Door| it.account.to_string() == self.account;
+        let same = |it: &&Door| it.at.to_string() == self.at;
+        let of_account = answer.doors.iter().filter(name);
+        let mut here = of_account.clone().filter(same).peekable();
+        if here.peek().is_some() {
+            return here.all(|it| it.said == Said::Refused);
+        }
+        of_account.into_iter().all(|it| it.said == Said::Refused)
+    }
+}
+
+/// What a host says is not to move anybody's cursor, nor to fill the database.
+fn plain(text: &str) -> String {
+    let text = text.escape_debug();
+    text.take(LONGEST_NOTE).collect()
+}
+
+/// Whether a host is to be asked again soon.
+fn failed(said: &Result<Answer, String>) -> bool {
+    match said {
+        Ok(answer) => answer.trouble.is_some() && answer.doors.is_empty(),
+        Err(_) => true,
     }
 }
 
@@ -108,48 +175,70 @@ pub async fn run(
             () = sleep(LOOK) => {}
         }
         tried.retain(|_, at| at.elapsed() < AGAIN);
-        let due = match due(&store, hosts, clock::now()).await {
+        let mut due = match due(&store, hosts, clock::now()).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(%error, "cannot tell which retired keys to ask about");
                 continue;
             }
         };
-        for (host, key) in due {
-            if tried.contains_key(&host) {
-                continue;
-            }
-            let offered = Offered::of(&key);
-            let said = tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                said = whole(&questions, &host, &offered) => said,
-            };
-            if said.is_err() {
-                tried.insert(host.clone(), Instant::now());
-            }
-            let heard = [Heard { host, said }];
-            if let Err(error) = keep(&store, &key.fingerprint, &heard, clock::now()).await {
-                tracing::error!(%error, "cannot keep what a host said to a retired key");
-            }
-            bell.ring();
-        }
+        due.retain(|host, _| !tried.contains_key(host));
+        let asking = due.into_iter().map(|(host, keys)| async {
+            let failed = turn(&store, (&questions, &host), keys, &bell).await;
+            (host, failed)
+        });
+        let asked = stream::iter(asking).buffer_unordered(SIDE_BY_SIDE);
+        let all = asked.filter_map(|(host, failed)| async move { failed.then_some(host) });
+        let failing: Vec<String> = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            failing = all.collect() => failing,
+        };
+        tried.extend(failing.into_iter().map(|host| (host, Instant::now())));
     }
 }
 
+/// Asks a host about one key after the other, as long as its turn lasts; says whether it failed.
+async fn turn(
+    store: &Store,
+    (questions, host): (&Questions, &str),
+    keys: Vec<Retired>,
+    bell: &Bell,
+) -> bool {
+    let until = Instant::now() + TURN;
+    for key in keys {
+        let said = whole(questions, host, &Offered::of(&key)).await;
+        let failed = failed(&said);
+        let host = host.to_owned();
+        let heard = [Heard { host, said }];
+        if let Err(error) = keep(store, &key.fingerprint, &heard, clock::now()).await {
+            tracing::error!(%error, "cannot keep what a host said to a retired key");
+        }
+        bell.ring();
+        if failed || Instant::now() >= until {
+            return failed;
+        }
+    }
+    false
+}
+
 /// Whom to ask about what. Who retired a key has asked once.
-async fn due(store: &Store, hosts: Hosts, now: Timestamp) -> sqlx::Result<Vec<(String, Retired)>> {
+async fn due(
+    store: &Store,
+    hosts: Hosts,
+    now: Timestamp,
+) -> sqlx::Result<BTreeMap<String, Vec<Retired>>> {
     let keys = rows::retired(store).await?;
     if keys.is_empty() {
-        return Ok(Vec::new());
+        return Ok(BTreeMap::new());
     }
     let (hosts, asked) = (hosts(store).await?, rows::asked(store).await?);
-    let mut due = Vec::new();
+    let mut due: BTreeMap<String, Vec<Retired>> = BTreeMap::new();
     for host in hosts {
         for key in &keys {
             let last = asked.get(&(key.fingerprint.clone(), host.clone()));
             let next = last.map_or(key.at + AGAIN, |last| *last + EVERY);
             if next <= now {
-                due.push((host.clone(), key.clone()));
+                due.entry(host.clone()).or_default().push(key.clone());
             }
         }
     }
@@ -166,20 +255,32 @@ pub(super) async fn keep(
     let mut tx = store.begin().await?;
     for one in heard {
         if let Ok(answer) = &one.said {
-            rows::keep(&mut tx, fingerprint, &Proven::new(&one.host, answer, now)).await?;
+            let before = rows::before(&mut tx, fingerprint, &one.host).await?;
+            let proven = Proven::new(&one.host, answer, before, now);
+            rows::keep(&mut tx, fingerprint, &proven).await?;
         }
     }
     judge(&mut tx, fingerprint, now).await?;
     tx.commit().await
 }
 
-/// A retired key that opens anything is an incident, until it opens nothing.
-pub(super) async fn judge(tx: &mut Tx, fingerprint: &str, now: Timestamp) -> sqlx::Result<()> {
+/// What is open about a key that may open something again is ended.
+pub(super) async fn end(
+    tx: &mut Tx,
+    (fingerprint, by): (&str, &str),
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let key = format!("keys.retired {fingerprint}");
+    alerting::resolve(tx, &key, &format!("{by} reinstated the key"), now).await
+}
+
+/// A retired key that opens anything is an incident, until every door that took it refuses it.
+async fn judge(tx: &mut Tx, fingerprint: &str, now: Timestamp) -> sqlx::Result<()> {
     let opens = rows::opens(tx, fingerprint).await?;
     let key = format!("keys.retired {fingerprint}");
     match alert(fingerprint, &opens) {
         Some(alert) => alerting::raise(tx, &Alert { key, ..alert }, now).await,
-        None => alerting::resolve(tx, &key, "no door takes it", now).await,
+        None => alerting::resolve(tx, &key, "every door that took it refuses it", now).await,
     }
 }
 
@@ -212,129 +313,11 @@ fn alert(fingerprint: &str, opens: &[(String, Proven)]) -> Option<Alert> {
         host: (opens.len() == 1).then_some(host),
         title: format!("retired key {short}… opens {account}@{name}{more}"),
         detail: format!(
-            "The key {fingerprint} was retired, and sshd would still take it:\n{}",
+            "The key {fingerprint} was retired, and sshd took it when it could last be told:\n{}",
             lines.join("\n")
         ),
         advice: "Take it out of the file that is named, or revoke it there (RevokedKeys)."
             .to_owned(),
         since: opens.iter().map(|(_, proven)| proven.at).min()?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use watchward_protocol::proof::Door;
-
-    use super::*;
-    use crate::alerting::testing::{raised, told};
-    use crate::keys::SCHEMA;
-    use crate::store::testing;
-
-    const NOON: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
-
-    fn door(account: &str, said: Said, control: Control) -> Door {
-        Door {
-            account: account.into(),
-            at: "127.0.0.1:22".parse().unwrap(),
-            said,
-            control,
-            note: String::new(),
-        }
-    }
-
-    fn heard(host: &str, doors: Vec<Door>) -> Heard {
-        let answer = Answer {
-            doors,
-            ..Answer::default()
-        };
-        Heard {
-            host: host.to_owned(),
-            said: Ok(answer),
-        }
-    }
-
-    fn old() -> Retired {
-        Retired {
-            fingerprint: format!("SHA256:{}", "a".repeat(43)),
-            kind: "ssh-ed25519".into(),
-            wire: vec![1, 2],
-            reason: "zoe has left".into(),
-            author: "ada".into(),
-            at: NOON,
-        }
-    }
-
-    fn both(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>> {
-        Box::pin(async { Ok(vec!["db".to_owned(), "web".to_owned()]) })
-    }
-
-    #[tokio::test]
-    async fn a_retired_key_that_opens_something_is_an_incident_until_it_opens_nothing() {
-        for fresh in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
-            let (store, key) = (&*fresh, old());
-            let mut tx = store.begin().await.unwrap();
-            assert!(rows::retire(&mut tx, &key).await.unwrap());
-            assert!(!rows::retire(&mut tx, &key).await.unwrap(), "twice is once");
-            tx.commit().await.unwrap();
-
-            let taken = door("root", Said::Accepted, Control::None);
-            let refused = door("zoe", Said::Refused, Control::Other("root".into()));
-            let said = [
-                heard("web", vec![taken, refused.clone()]),
-                heard("db", vec![refused.clone()]),
-            ];
-            keep(store, &key.fingerprint, &said, NOON).await.unwrap();
-            let [alert] = &raised(store).await[..] else {
-                panic!("one incident");
-            };
-            assert_eq!(alert.severity, Severity::Critical);
-            assert!(alert.title.contains("opens root@web"), "{}", alert.title);
-            assert!(told(alert).iter().all(|text| text.contains("root@web")));
-
-            // Another host's answer changes nothing about that.
-            keep(store, &key.fingerprint, &said[1..], NOON)
-                .await
-                .unwrap();
-            assert_eq!(raised(store).await.len(), 1);
-            let said = [heard("web", vec![refused])];
-            keep(store, &key.fingerprint, &said, NOON).await.unwrap();
-            assert!(raised(store).await.is_empty());
-            let all = rows::proven(store).await.unwrap();
-            let counts: Vec<_> = all
-                .iter()
-                .map(|(_, it)| (it.host.as_str(), it.doors, it.controlled))
-                .collect();
-            assert_eq!(counts, [("db", 1, 1), ("web", 1, 1)]);
-        }
-    }
-
-    #[tokio::test]
-    async fn every_host_is_asked_every_day() {
-        for fresh in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
-            let (store, key) = (&*fresh, old());
-            let mut tx = store.begin().await.unwrap();
-            rows::retire(&mut tx, &key).await.unwrap();
-            tx.commit().await.unwrap();
-            let whom = async |at| {
-                let due = due(store, both, at).await.unwrap();
-                due.into_iter().map(|(host, _)| host).collect::<Vec<_>>()
-            };
-            assert_eq!(whom(NOON).await, [""; 0], "it was asked as it was retired");
-            assert_eq!(whom(NOON + AGAIN).await, ["db", "web"]);
-            keep(
-                store,
-                &key.fingerprint,
-                &[heard("db", Vec::new())],
-                NOON + AGAIN,
-            )
-            .await
-            .unwrap();
-            assert_eq!(whom(NOON + AGAIN).await, ["web"]);
-            assert_eq!(whom(NOON + AGAIN + EVERY).await, ["db", "web"]);
-            let mut tx = store.begin().await.unwrap();
-            assert!(rows::reinstate(&mut tx, &key.fingerprint).await.unwrap());
-            tx.commit().await.unwrap();
-            assert_eq!(whom(NOON + AGAIN + EVERY).await, [""; 0]);
-        }
-    }
 }

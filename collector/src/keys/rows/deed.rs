@@ -1,4 +1,4 @@
-//! What people did about keys: said of some that they are right.
+//! What people did about keys: said of some that they are right, retired others and took them back.
 
 use sqlx::Row;
 use watchward_protocol::time::Timestamp;
@@ -14,6 +14,38 @@ const ACCEPTED: &str = "accepted by ";
 /// # Errors
 /// The database's.
 pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
+    let mut all = accepted(store, wanted).await?;
+    for (what, text) in [("retired", RETIRED), ("reinstated", REINSTATED)] {
+        let rows = sqlx::query(text)
+            .bind(wanted.since.as_micros())
+            .bind(wanted.before.as_micros())
+            .bind(wanted.who.clone())
+            .bind(wanted.limit)
+            .fetch_all(store.read())
+            .await?;
+        for row in rows {
+            all.push(Deed {
+                at: Timestamp::from_micros(row.try_get("at")?),
+                who: row.try_get("who")?,
+                address: None,
+                kind: Kind::Key,
+                what: what.to_owned(),
+                whom: row.try_get("fingerprint")?,
+                detail: row.try_get("detail")?,
+            });
+        }
+    }
+    Ok(all)
+}
+
+const RETIRED: &str = "SELECT at, author AS who, fingerprint, reason AS detail FROM keys_retired \
+     WHERE at >= $1 AND at < $2 AND ($3 = '' OR author = $3) ORDER BY at DESC LIMIT $4";
+
+const REINSTATED: &str = "SELECT ended_at AS at, ended_by AS who, fingerprint, reason AS detail \
+     FROM keys_retired WHERE ended_at >= $1 AND ended_at < $2 \
+     AND ($3 = '' OR ended_by = $3) ORDER BY ended_at DESC LIMIT $4";
+
+async fn accepted(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
     let rows = sqlx::query(
         "SELECT c.at, c.what, o.fingerprint, o.host_name FROM keys_change c \
          JOIN keys_opening o ON o.id = c.opening \

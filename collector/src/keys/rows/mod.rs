@@ -66,12 +66,14 @@ pub const SCHEMA: Schema = Schema {
             batch BIGINT NOT NULL, PRIMARY KEY (host, trouble, about))",
         "ALTER TABLE keys_opening ADD COLUMN condition TEXT",
         "CREATE TABLE keys_retired (
-            id {id}, fingerprint TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, wire {bytes} NOT NULL,
-            reason TEXT NOT NULL, author TEXT NOT NULL, at BIGINT NOT NULL);
+            id {id}, fingerprint TEXT NOT NULL, kind TEXT NOT NULL, wire {bytes} NOT NULL,
+            reason TEXT NOT NULL, author TEXT NOT NULL, at BIGINT NOT NULL, ended_at BIGINT,
+            ended_by TEXT);
+        CREATE UNIQUE INDEX keys_retired_open ON keys_retired (fingerprint) WHERE ended_at IS NULL;
         CREATE TABLE keys_proven (
             retired BIGINT NOT NULL, host_name TEXT NOT NULL, at BIGINT NOT NULL,
             doors BIGINT NOT NULL, refused BIGINT NOT NULL, controlled BIGINT NOT NULL,
-            accepted TEXT NOT NULL, trouble TEXT, PRIMARY KEY (retired, host_name))",
+            unknown BIGINT NOT NULL, accepted TEXT NOT NULL, trouble TEXT, PRIMARY KEY (retired, host_name))",
     ],
 };
 

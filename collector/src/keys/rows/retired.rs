@@ -1,5 +1,7 @@
 //! Keys that should open nothing any more, and what each host said to them last.
 
+use std::collections::HashMap;
+
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::time::Timestamp;
@@ -12,7 +14,7 @@ use crate::store::{Store, Tx};
 pub(in crate::keys) async fn retire(tx: &mut Tx, key: &Retired) -> sqlx::Result<bool> {
     let kept = sqlx::query(
         "INSERT INTO keys_retired (fingerprint, kind, wire, reason, author, at) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (fingerprint) DO NOTHING",
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (fingerprint) WHERE ended_at IS NULL DO NOTHING",
     )
     .bind(key.fingerprint.clone())
     .bind(key.kind.clone())
@@ -25,13 +27,21 @@ pub(in crate::keys) async fn retire(tx: &mut Tx, key: &Retired) -> sqlx::Result<
     Ok(kept.rows_affected() > 0)
 }
 
-/// Forgets that a key is retired; says whether it was.
-pub(in crate::keys) async fn reinstate(tx: &mut Tx, fingerprint: &str) -> sqlx::Result<bool> {
-    let id: Option<i64> =
-        sqlx::query_scalar("DELETE FROM keys_retired WHERE fingerprint = $1 RETURNING id")
-            .bind(fingerprint.to_owned())
-            .fetch_optional(&mut **tx)
-            .await?;
+/// Keeps who ended that a key is retired, and forgets what hosts said to it; says whether it was.
+pub(in crate::keys) async fn reinstate(
+    tx: &mut Tx,
+    (fingerprint, by): (&str, &str),
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let id: Option<i64> = sqlx::query_scalar(
+        "UPDATE keys_retired SET ended_at = $2, ended_by = $3 \
+         WHERE fingerprint = $1 AND ended_at IS NULL RETURNING id",
+    )
+    .bind(fingerprint.to_owned())
+    .bind(now.as_micros())
+    .bind(by.to_owned())
+    .fetch_optional(&mut **tx)
+    .await?;
     let Some(id) = id else { return Ok(false) };
     sqlx::query("DELETE FROM keys_proven WHERE retired = $1")
         .bind(id)
@@ -50,11 +60,13 @@ pub(in crate::keys) async fn keep(
     let accepted = serde_json::to_string(&proven.accepted);
     let kept = sqlx::query(
         "INSERT INTO keys_proven \
-         (retired, host_name, at, doors, refused, controlled, accepted, trouble) \
-         SELECT id, $2, $3, $4, $5, $6, $7, $8 FROM keys_retired WHERE fingerprint = $1 \
+         (retired, host_name, at, doors, refused, controlled, accepted, trouble, unknown) \
+         SELECT id, $2, $3, $4, $5, $6, $7, $8, $9 FROM keys_retired \
+         WHERE fingerprint = $1 AND ended_at IS NULL \
          ON CONFLICT (retired, host_name) DO UPDATE SET at = excluded.at, doors = excluded.doors, \
          refused = excluded.refused, controlled = excluded.controlled, \
-         accepted = excluded.accepted, trouble = excluded.trouble",
+         accepted = excluded.accepted, trouble = excluded.trouble, \
+         unknown = excluded.unknown",
     )
     .bind(fingerprint.to_owned())
     .bind(proven.host.clone())
@@ -64,6 +76,7 @@ pub(in crate::keys) async fn keep(
     .bind(number(proven.controlled))
     .bind(accepted.map_err(|error| sqlx::Error::Encode(error.into()))?)
     .bind(proven.trouble.clone())
+    .bind(number(proven.unknown))
     .execute(&mut **tx)
     .await?;
     Ok(kept.rows_affected() > 0)
@@ -72,7 +85,8 @@ pub(in crate::keys) async fn keep(
 /// The retired keys, the newest first.
 pub(in crate::keys) async fn retired(store: &Store) -> sqlx::Result<Vec<Retired>> {
     let rows = sqlx::query(
-        "SELECT fingerprint, kind, wire, reason, author, at FROM keys_retired ORDER BY id DESC",
+        "SELECT fingerprint, kind, wire, reason, author, at FROM keys_retired \
+         WHERE ended_at IS NULL ORDER BY id DESC",
     )
     .fetch_all(store.read())
     .await?;
@@ -90,7 +104,8 @@ pub(in crate::keys) async fn retired(store: &Store) -> sqlx::Result<Vec<Retired>
 }
 
 const PROVEN: &str = "SELECT r.fingerprint, p.host_name, p.at, p.doors, p.refused, p.controlled, \
-    p.accepted, p.trouble FROM keys_proven p JOIN keys_retired r ON r.id = p.retired";
+    p.unknown, p.accepted, p.trouble FROM keys_proven p \
+    JOIN keys_retired r ON r.id = p.retired AND r.ended_at IS NULL";
 
 /// What every host said last, each with the fingerprint of the key.
 pub(in crate::keys) async fn proven(store: &Store) -> sqlx::Result<Vec<(String, Proven)>> {
@@ -115,6 +130,28 @@ pub(in crate::keys) async fn opens(
     rows.iter().map(said).collect()
 }
 
+/// What a host said to a key before.
+pub(in crate::keys) async fn before(
+    tx: &mut Tx,
+    fingerprint: &str,
+    host: &str,
+) -> sqlx::Result<Option<Proven>> {
+    let only = "WHERE r.fingerprint = $1 AND p.host_name = $2";
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{PROVEN} {only}")))
+        .bind(fingerprint.to_owned())
+        .bind(host.to_owned())
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(row.as_ref().map(said).transpose()?.map(|(_, said)| said))
+}
+
+/// The hosts whose keys are known, by name.
+pub(in crate::keys) async fn hosts(store: &Store) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar("SELECT host_name FROM keys_host")
+        .fetch_all(store.read())
+        .await
+}
+
 fn said(row: &AnyRow) -> sqlx::Result<(String, Proven)> {
     let number = |column| {
         let number: i64 = row.try_get(column)?;
@@ -127,6 +164,7 @@ fn said(row: &AnyRow) -> sqlx::Result<(String, Proven)> {
         doors: number("doors")?,
         refused: number("refused")?,
         controlled: number("controlled")?,
+        unknown: number("unknown")?,
         accepted: serde_json::from_str(&accepted)
             .map_err(|error| sqlx::Error::Decode(error.into()))?,
         trouble: row.try_get("trouble")?,
@@ -134,12 +172,22 @@ fn said(row: &AnyRow) -> sqlx::Result<(String, Proven)> {
     Ok((row.try_get("fingerprint")?, proven))
 }
 
-/// When a host was asked last about any key; for whoever asks again.
+/// When a host last said something of a door about a key; for whoever asks again.
 pub(in crate::keys) async fn asked(
     store: &Store,
-) -> sqlx::Result<std::collections::HashMap<(String, String), Timestamp>> {
-    let all = proven(store).await?.into_iter();
-    Ok(all.map(|(key, said)| ((key, said.host), said.at)).collect())
+) -> sqlx::Result<HashMap<(String, String), Timestamp>> {
+    let rows = sqlx::query(
+        "SELECT r.fingerprint, p.host_name, p.at FROM keys_proven p \
+         JOIN keys_retired r ON r.id = p.retired AND r.ended_at IS NULL \
+         WHERE p.doors > 0 OR p.trouble IS NULL",
+    )
+    .fetch_all(store.read())
+    .await?;
+    let one = |row: &AnyRow| {
+        let whose = (row.try_get("fingerprint")?, row.try_get("host_name")?);
+        Ok((whose, stamp(row.try_get("at")?)))
+    };
+    rows.iter().map(one).collect()
 }
 
 /// Forgets what a host said, before it is forgotten itself.

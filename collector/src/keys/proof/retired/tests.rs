@@ -1,0 +1,243 @@
+//! When a retired key is an incident, for how long, and who is asked when.
+
+use super::*;
+use crate::alerting::testing::{raised, told};
+use crate::keys::SCHEMA;
+use crate::store::testing;
+
+const NOON: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+fn door(account: &str, said: Said, control: Control) -> Door {
+    Door {
+        account: account.into(),
+        at: "127.0.0.1:22".parse().unwrap(),
+        said,
+        control,
+        note: String::new(),
+    }
+}
+
+fn heard(host: &str, doors: Vec<Door>) -> Heard {
+    let answer = Answer {
+        doors,
+        ..Answer::default()
+    };
+    Heard {
+        host: host.to_owned(),
+        said: Ok(answer),
+    }
+}
+
+fn old() -> Retired {
+    Retired {
+        fingerprint: format!("SHA256:{}", "a".repeat(43)),
+        kind: "ssh-ed25519".into(),
+        wire: vec![1, 2],
+        reason: "zoe has left".into(),
+        author: "ada".into(),
+        at: NOON,
+    }
+}
+
+fn both(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>> {
+    Box::pin(async { Ok(vec!["db".to_owned(), "web".to_owned()]) })
+}
+
+#[tokio::test]
+async fn a_retired_key_that_opens_something_is_an_incident_until_it_opens_nothing() {
+    for fresh in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
+        let (store, key) = (&*fresh, old());
+        let mut tx = store.begin().await.unwrap();
+        assert!(rows::retire(&mut tx, &key).await.unwrap());
+        assert!(!rows::retire(&mut tx, &key).await.unwrap(), "twice is once");
+        tx.commit().await.unwrap();
+
+        let taken = door("root", Said::Accepted, Control::None);
+        let refused = door("zoe", Said::Refused, Control::Other("root".into()));
+        let said = [
+            heard("web", vec![taken, refused.clone()]),
+            heard("db", vec![refused.clone()]),
+        ];
+        keep(store, &key.fingerprint, &said, NOON).await.unwrap();
+        let [alert] = &raised(store).await[..] else {
+            panic!("one incident");
+        };
+        assert_eq!(alert.severity, Severity::Critical);
+        assert!(alert.title.contains("opens root@web"), "{}", alert.title);
+        assert!(told(alert).iter().all(|text| text.contains("root@web")));
+
+        // Another host's answer changes nothing about that.
+        keep(store, &key.fingerprint, &said[1..], NOON)
+            .await
+            .unwrap();
+        assert_eq!(raised(store).await.len(), 1);
+        let said = [heard("web", vec![refused])];
+        keep(store, &key.fingerprint, &said, NOON).await.unwrap();
+        assert!(raised(store).await.is_empty());
+        let all = rows::proven(store).await.unwrap();
+        let counts: Vec<_> = all
+            .iter()
+            .map(|(_, it)| (it.host.as_str(), it.doors, it.controlled))
+            .collect();
+        assert_eq!(counts, [("db", 1, 1), ("web", 1, 1)]);
+    }
+}
+
+#[tokio::test]
+async fn every_host_is_asked_every_day() {
+    for fresh in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
+        let (store, key) = (&*fresh, old());
+        let mut tx = store.begin().await.unwrap();
+        rows::retire(&mut tx, &key).await.unwrap();
+        tx.commit().await.unwrap();
+        let whom = async |at| {
+            let due = due(store, both, at).await.unwrap();
+            due.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(whom(NOON).await, [""; 0], "it was asked as it was retired");
+        assert_eq!(whom(NOON + AGAIN).await, ["db", "web"]);
+        keep(
+            store,
+            &key.fingerprint,
+            &[heard("db", Vec::new())],
+            NOON + AGAIN,
+        )
+        .await
+        .unwrap();
+        assert_eq!(whom(NOON + AGAIN).await, ["web"]);
+        assert_eq!(whom(NOON + AGAIN + EVERY).await, ["db", "web"]);
+        let mut tx = store.begin().await.unwrap();
+        assert!(
+            rows::reinstate(&mut tx, (&key.fingerprint, "ada"), NOON)
+                .await
+                .unwrap()
+        );
+        tx.commit().await.unwrap();
+        assert_eq!(whom(NOON + AGAIN + EVERY).await, [""; 0]);
+    }
+}
+
+/// What is kept of a host after these answers, one after the other.
+fn after(answers: Vec<Answer>) -> Proven {
+    let kept = answers.iter().fold(None, |before, answer| {
+        Some(Proven::new("web", answer, before, NOON))
+    });
+    kept.unwrap()
+}
+
+fn answer(doors: Vec<Door>) -> Answer {
+    Answer {
+        doors,
+        ..Answer::default()
+    }
+}
+
+#[test]
+fn a_door_that_took_a_key_is_open_until_it_is_told_that_it_refuses() {
+    let says = |said| door("root", said, Control::None);
+    let other = || door("zoe", Said::Refused, Control::None);
+    let taken = || answer(vec![says(Said::Accepted), other()]);
+    let refused = || answer(vec![says(Said::Refused), other()]);
+    let elsewhere = || Door {
+        at: "127.0.0.1:2222".parse().unwrap(),
+        ..says(Said::Refused)
+    };
+    let stays_open = [
+        (
+            "it cannot be told",
+            answer(vec![says(Said::Unknown), other()]),
+        ),
+        ("no door was asked", answer(Vec::new())),
+        ("trouble", Answer::of_trouble("nobody answers")),
+        (
+            "trouble besides",
+            Answer {
+                trouble: Some("sshd is replaced".into()),
+                ..refused()
+            },
+        ),
+        (
+            "too little time",
+            Answer {
+                left: vec!["bob".into()],
+                ..refused()
+            },
+        ),
+    ];
+    for (why, later) in stays_open {
+        let kept = after(vec![taken(), later.clone()]);
+        assert_eq!(kept.accepted.len(), 1, "{why}");
+        let kept = after(vec![taken(), later, refused()]);
+        assert_eq!(kept.accepted, [], "{why}");
+    }
+    for closed in [
+        refused(),
+        answer(vec![other()]),
+        answer(vec![elsewhere(), other()]),
+    ] {
+        assert_eq!(after(vec![taken(), closed]).accepted, []);
+    }
+    let kept = after(vec![answer(vec![says(Said::Unknown), other()])]);
+    assert_eq!((kept.unknown, kept.refused), (1, 1));
+}
+
+#[test]
+fn a_host_that_says_much_fills_nothing() {
+    let doors = (0..9000).map(|at| Door {
+        note: "\u{1b}".repeat(9000),
+        ..door(&format!("a{at}"), Said::Accepted, Control::None)
+    });
+    let kept = after(vec![answer(doors.collect())]);
+    assert_eq!((kept.doors, kept.accepted.len()), (9000, MOST_OPENS));
+    let longest = kept.accepted.iter().map(|it| it.note.chars().count()).max();
+    assert_eq!(longest, Some(LONGEST_NOTE));
+    assert_eq!(kept.trouble.as_deref(), Some("8950 more doors take it"));
+}
+
+#[tokio::test]
+async fn who_could_not_be_asked_at_any_door_is_asked_again_soon() {
+    for fresh in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
+        let (store, key) = (&*fresh, old());
+        let mut tx = store.begin().await.unwrap();
+        rows::retire(&mut tx, &key).await.unwrap();
+        tx.commit().await.unwrap();
+        let said = Ok(Answer::of_trouble("nobody answers"));
+        assert!(failed(&said));
+        let said = [Heard {
+            host: "web".to_owned(),
+            said,
+        }];
+        keep(store, &key.fingerprint, &said, NOON).await.unwrap();
+        let due = due(store, both, NOON + AGAIN).await.unwrap();
+        assert!(due.contains_key("web"));
+    }
+}
+
+#[tokio::test]
+async fn who_retired_a_key_and_who_took_that_back_is_on_the_trail() {
+    for fresh in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
+        let (store, key) = (&*fresh, old());
+        let later = NOON + AGAIN;
+        for _ in 0..2 {
+            let mut tx = store.begin().await.unwrap();
+            assert!(rows::retire(&mut tx, &key).await.unwrap());
+            let by = (&*key.fingerprint, "bob");
+            assert!(rows::reinstate(&mut tx, by, later).await.unwrap());
+            assert!(!rows::reinstate(&mut tx, by, later).await.unwrap());
+            tx.commit().await.unwrap();
+        }
+        let wanted = |who: &str| crate::people::deed::Wanted {
+            since: NOON,
+            before: later + AGAIN,
+            who: who.to_owned(),
+            limit: 10,
+        };
+        let all = crate::keys::deeds(store, &wanted("")).await.unwrap();
+        let told: Vec<_> = all.iter().map(|it| (&*it.who, &*it.what)).collect();
+        let (retired, back) = (("ada", "retired"), ("bob", "reinstated"));
+        assert_eq!(told, [retired, retired, back, back]);
+        let bobs = crate::keys::deeds(store, &wanted("bob")).await.unwrap();
+        assert_eq!(bobs.len(), 2);
+        assert!(bobs.iter().all(|it| it.whom == key.fingerprint));
+    }
+}
