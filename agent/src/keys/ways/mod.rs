@@ -14,13 +14,13 @@ use watchward_protocol::proof::{CONTROLS, MOST_ACCOUNTS, Question, Stands, Way, 
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
-use super::accounts::Account;
-use super::authorized;
-use super::config::Config;
-use super::inventory::View;
-use super::known::Known;
-use super::open::{Opened, Whose, open};
-use super::shelf::Shelf;
+use crate::keys::accounts::Account;
+use crate::keys::authorized;
+use crate::keys::config::Config;
+use crate::keys::inventory::View;
+use crate::keys::known::Known;
+use crate::keys::open::{Opened, Whose, open};
+use crate::keys::shelf::Shelf;
 
 /// How many keys of an account that are not found where they stood end the search for controls: its
 /// owner writes the file, and each search reads it anew.
