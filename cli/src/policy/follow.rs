@@ -37,9 +37,14 @@ pub(super) async fn follow(collector: &Client, screen: &mut Screen) -> anyhow::R
     }
 }
 
-/// How many did not take their gates.
+/// How many did not take their gates: because they will not, or where something is to be shut and
+/// nobody is there who could. Who is away takes them when it is back.
 pub(super) fn refused(hosts: &[Value]) -> usize {
-    let refused = |host: &&Value| matches!(stand(host).as_str(), "refused" | "undone");
+    let refused = |host: &&Value| match stand(host).as_str() {
+        "refused" | "undone" => true,
+        "no-enforcer" | "mute" => Row::of(host).list("shut").next().is_some(),
+        _ => false,
+    };
     hosts.iter().filter(refused).count()
 }
 
