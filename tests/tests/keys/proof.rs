@@ -87,7 +87,7 @@ fn retired(site: &Site, web: &Host, (file, fingerprint): (&str, &str)) -> Result
 
     web.sh("rm /etc/ssh/sshd_config.d/revoked.conf; systemctl reload ssh")?;
     let told = || {
-        site.collector.command()?.args(retire).output()?;
+        prove(site, file)?;
         site.collector.incidents()
     };
     let start = format!("retired key {}", &fingerprint[..19]);

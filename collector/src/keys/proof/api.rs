@@ -6,6 +6,7 @@ use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_protocol::proof::{Control, Door, Said};
+use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
 use super::offered::Offered;
@@ -22,9 +23,9 @@ use crate::web::{Caller, Problem};
 const LONGEST_REASON: usize = 500;
 
 /// `POST /v1/keys/prove` with `{"key": "ssh-ed25519 AAAA...", "host": ...}`: whether any account still
-/// takes this key. It is asked when this is called, and nothing is kept. `POST /v1/keys/retire` with
-/// `{"key": ..., "reason": ...}` asks likewise, keeps what was said, and has it asked every day from then
-/// on; `POST /v1/keys/reinstate` with `{"fingerprint": ...}` ends that; `GET /v1/keys/retired`: those keys,
+/// takes this key. It is asked when this is called; what is said is kept if the key is retired. `POST
+/// /v1/keys/retire` with `{"key": ..., "reason": ...}` asks likewise, keeps what was said, and has it asked
+/// every day from then on; `POST /v1/keys/reinstate` with `{"fingerprint": ...}` ends that; `GET /v1/keys/retired`: those keys,
 /// and what was said last.
 pub fn routes(store: Store, questions: Questions, hosts: Hosts, bell: Bell) -> Router {
     Router::new()
@@ -91,7 +92,13 @@ async fn prove(
         }
     }
     let heard = ask(&room.questions, hosts, &key).await;
-    Ok(Json(Proven::new(key, clock::now(), heard)))
+    let now = clock::now();
+    if let Some(fingerprint) = &key.fingerprint {
+        // Only of a key that is retired.
+        retired::keep(&room.store, fingerprint, &heard, now).await?;
+        room.bell.ring();
+    }
+    Ok(Json(Proven::new(key, now, heard)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -235,5 +242,5 @@ impl Shown {
 
 /// What a host says is not to move anybody's cursor.
 fn plain(text: &str) -> String {
-    text.escape_debug().to_string()
+    escaped(text)
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::proof::{Answer, Control, Door, Said};
-use watchward_protocol::text::Foreign;
+use watchward_protocol::text::{Foreign, escaped};
 use watchward_protocol::time::Timestamp;
 
 use super::offered::Offered;
@@ -146,8 +146,7 @@ impl Opens {
 
 /// What a host says is not to move anybody's cursor, nor to fill the database.
 fn plain(text: &str) -> String {
-    let text = text.escape_debug();
-    text.take(LONGEST_NOTE).collect()
+    escaped(text).chars().take(LONGEST_NOTE).collect()
 }
 
 /// Whether a host is to be asked again soon.
