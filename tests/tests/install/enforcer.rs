@@ -71,6 +71,10 @@ fn holds(ground: &Ground) -> Result<()> {
     );
     let centre = &ground.centre;
     centre.write("/root/gates.toml", policy.as_bytes(), 0o644)?;
+    let told = "watchward hosts web-1 | grep -q 'enforcer holds gates and bans'";
+    until("the host says that it holds", SOON, || {
+        Ok(centre.try_sh(told)?.then_some(()))
+    })?;
     centre.sh("watchward policy apply gates.toml")?;
     centre.sh("watchward ban add 198.51.100.7 --for 1h --reason 'abuse report'")?;
     let gate = gate();
