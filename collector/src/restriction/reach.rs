@@ -174,7 +174,10 @@ fn differs(
     let way = |step: &&Step| step.subject == "nftables" && step.verdict != Verdict::Notes;
     let step = answer.steps.iter().find(way)?;
     let why = plain(&step.text);
+    let is_deaf = |step: &Step| step.subject == "sockets" && step.verdict == Verdict::Refuses;
     match (place, step.verdict) {
+        // It would come through, to nobody.
+        (Place::Outside(_), Verdict::Permits) if answer.steps.iter().any(is_deaf) => None,
         (Place::Outside(names), Verdict::Permits) => {
             let (names, only) = (
                 listed(names),
@@ -215,6 +218,10 @@ mod tests {
             "203.0.113.7 reaches port 22 of db-3, because rule 14 (handle 31) of chain input of \
              table inet filter accepts it; policy permits: office."
         );
+        let mut deaf = answer(Verdict::Permits, rule);
+        let nobody = Step::new("sockets", Verdict::Refuses, "nothing listens there");
+        deaf.steps.push(nobody);
+        assert_eq!(differs((&outside, Mode::Enforce), &deaf, where_), None);
         let watched = differs(
             (&outside, Mode::Watch),
             &answer(Verdict::Permits, rule),
