@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::net::{AddressFamily, SocketType, bind, connect, listen, socket};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use watchward_enforcer::{
     Answer, Ban, Client, Gate, Gates, Holding, Mode, Ports, Protocol, Request,
@@ -224,7 +224,12 @@ impl Ground {
 
     /// The same, of somebody else.
     pub(crate) fn serve_at(&self, place: Place, port: u16) -> Result<()> {
-        let listener = self.there(place, || Ok(TcpListener::bind(("::", port))?))?;
+        let listener = self.there(place, || {
+            let listener = TcpListener::bind(("::", port))?;
+            // A queue that is full looks like a gate that is shut.
+            listen(&listener, 4096)?;
+            Ok(listener)
+        })?;
         thread::spawn(move || {
             for mut connection in listener.incoming().flatten() {
                 thread::spawn(move || {

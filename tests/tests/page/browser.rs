@@ -122,6 +122,17 @@ impl Browser {
         Ok(self.driver.action_chain().send_keys(keys).perform().await?)
     }
 
+    /// Presses keys once the focus is on the field of that name: a new page sets it when it is there.
+    pub(crate) async fn press_in(&self, field: &str, keys: impl Into<TypingData>) -> Result<()> {
+        soon(&format!("the focus is on \"{field}\""), async || {
+            let focus = self.focus().await?;
+            ensure!(focus == field, "it is on \"{focus}\"");
+            Ok(Some(()))
+        })
+        .await?;
+        self.press(keys).await
+    }
+
     /// Presses Tab until what has the focus is called so, and says how often that took.
     pub(crate) async fn tab_to(&self, name: &str) -> Result<u32> {
         for presses in 1..=80 {

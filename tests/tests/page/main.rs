@@ -75,17 +75,14 @@ async fn sign_in(site: &Site, browser: &Browser) -> Result<()> {
     let once = site.one_time_password()?;
     browser.open("/").await?;
     ensure!(browser.path().await? == "/sign-in");
-    ensure!(
-        browser.focus().await? == "Name",
-        "the first field has the focus"
-    );
-    let keys = format!("admin{}{once}{}", Key::Tab.value(), Key::Enter.value());
-    browser.press(keys).await?;
+    let (tab, enter) = (Key::Tab.value(), Key::Enter.value());
+    let keys = format!("admin{tab}{once}{enter}");
+    browser.press_in("Name", keys).await?;
     browser
         .until_it_says("That was a one-time password")
         .await?;
-    let (tab, enter) = (Key::Tab.value(), Key::Enter.value());
-    browser.press(format!("{OWN}{tab}{OWN}{enter}")).await?;
+    let keys = format!("{OWN}{tab}{OWN}{enter}");
+    browser.press_in("New password", keys).await?;
     browser.until_it_says("Overview").await
 }
 
@@ -98,17 +95,15 @@ async fn the_first_administrator_signs_in_and_chooses_a_password() -> Result<()>
     browser.open("/access?host=web").await?;
     ensure!(browser.path().await? == "/sign-in?next=%2Faccess%3Fhost%3Dweb");
     browser.picture("sign-in").await?;
-    browser.press(format!("admin{tab}a guess{enter}")).await?;
+    let keys = format!("admin{tab}a guess{enter}");
+    browser.press_in("Name", keys).await?;
     browser
         .until_it_says("Name and password do not belong together")
         .await?;
-    ensure!(
-        browser.focus().await? == "Password",
-        "only that is to be typed again"
-    );
 
-    let once = site.one_time_password()?;
-    browser.press(format!("{once}{enter}")).await?;
+    // Only that is to be typed again.
+    let keys = format!("{}{enter}", site.one_time_password()?);
+    browser.press_in("Password", keys).await?;
     chooses_a_password(&browser).await?;
 
     let cookies = browser.driver.get_all_cookies().await?;
@@ -142,20 +137,21 @@ async fn chooses_a_password(browser: &Browser) -> Result<()> {
         browser.path().await? == "/people/password",
         "nothing else is open yet"
     );
-    browser.press(format!("hello{tab}hello{enter}")).await?;
+    let keys = format!("hello{tab}hello{enter}");
+    browser.press_in("New password", keys).await?;
     ensure!(
         browser.path().await? == "/people/password",
         "that was too short"
     );
     browser.open("/people/password").await?;
-    browser
-        .press(format!("admin and so on{tab}admin and so on{enter}"))
-        .await?;
+    let keys = format!("admin and so on{tab}admin and so on{enter}");
+    browser.press_in("New password", keys).await?;
     browser
         .until_it_says("must not have your name in it")
         .await?;
     browser.picture("password").await?;
-    browser.press(format!("{OWN}{tab}{OWN}{enter}")).await?;
+    let keys = format!("{OWN}{tab}{OWN}{enter}");
+    browser.press_in("New password", keys).await?;
     browser.until_it_says("Nothing is wrong").await
 }
 

@@ -32,23 +32,23 @@ async fn who_is_invited_chooses_a_password_shows_a_code_and_may_what_on_call_may
         "the link is in no history"
     );
     browser.picture("welcome").await?;
-    browser.press(format!("{OWN}{tab}{OWN}{enter}")).await?;
+    let keys = format!("{OWN}{tab}{OWN}{enter}");
+    browser.press_in("Password", keys).await?;
     let (secret, step) = enrol(&browser).await?;
 
     browser.tab_to("Sign out").await?;
     browser.press(Key::Enter).await?;
     browser.until_it_says("The first account is").await?;
-    browser.press(format!("ada{tab}{OWN}{enter}")).await?;
+    let keys = format!("ada{tab}{OWN}{enter}");
+    browser.press_in("Name", keys).await?;
     browser.until_it_says("Code from your phone").await?;
     browser.picture("code").await?;
-    browser
-        .press(format!("{}{enter}", code(&secret, step)?))
-        .await?;
+    let keys = format!("{}{enter}", code(&secret, step)?);
+    browser.press_in("Code from your phone", keys).await?;
     browser.until_it_says("it was used before").await?;
     // The next code counts a step ahead.
-    browser
-        .press(format!("{}{enter}", code(&secret, step + 1)?))
-        .await?;
+    let keys = format!("{}{enter}", code(&secret, step + 1)?);
+    browser.press_in("Code from your phone", keys).await?;
     browser.until_it_says("Overview").await?;
 
     acknowledges(&site, &browser).await?;
@@ -116,7 +116,9 @@ async fn enrol(browser: &Browser) -> Result<(String, i64)> {
     ensure!(dark > 400, "a QR code has more dark squares than {dark}");
     let step = clock::now().as_micros() / 30_000_000;
     let keys = format!("{}{}", code(&secret, step)?, Key::Enter.value());
-    browser.press(keys).await?;
+    browser
+        .press_in("The code that the app shows now", keys)
+        .await?;
     browser.until_it_says("Your recovery codes").await?;
     let codes: Vec<String> = browser
         .ask("return [...document.querySelectorAll('.codes code')].map(it => it.textContent)")
