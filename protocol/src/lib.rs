@@ -4,6 +4,7 @@ pub mod access;
 pub mod checks;
 pub mod health;
 pub mod hosts;
+pub mod instruments;
 pub mod keys;
 pub mod order;
 pub mod proof;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::checks::Ordered;
+use crate::instruments::Instruments;
 use crate::restriction::{Bans, Gates, Probes};
 
 /// The whole of what should hold on a host, of one kind.
@@ -16,6 +17,8 @@ pub enum Order {
     Bans(Arc<Bans>),
     /// Which gates of other hosts it tries.
     Probes(Arc<Probes>),
+    /// What sshd is told about keys.
+    Instruments(Arc<Instruments>),
 }
 
 /// What an order is about: the next about the same takes its place.
@@ -29,6 +32,8 @@ pub enum Subject {
     Bans(u8),
     /// Probes.
     Probes,
+    /// What sshd is told about keys.
+    Instruments,
 }
 
 impl Order {
@@ -39,6 +44,7 @@ impl Order {
             Self::Gates(_) => Subject::Gates,
             Self::Bans(bans) => Subject::Bans(bans.bucket),
             Self::Probes(_) => Subject::Probes,
+            Self::Instruments(_) => Subject::Instruments,
         }
     }
 }

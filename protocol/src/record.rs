@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::AccessEvent;
 use crate::health::HealthReport;
 use crate::hosts::Doctor;
+use crate::instruments;
 use crate::keys::Keys;
 use crate::restriction::Restriction;
 use crate::time::Timestamp;
@@ -26,6 +27,8 @@ pub enum Report {
     Keys(Keys),
     /// Who is shut out, and what is open.
     Restriction(Restriction),
+    /// What sshd was told about keys, and what came of that.
+    Instruments(instruments::Told),
 }
 
 impl Report {
@@ -37,7 +40,8 @@ impl Report {
             | Self::Gap(_)
             | Self::Doctor(_)
             | Self::Keys(_)
-            | Self::Restriction(_) => Lane::Access,
+            | Self::Restriction(_)
+            | Self::Instruments(_) => Lane::Access,
         }
     }
 }
@@ -61,7 +65,7 @@ pub struct Gap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
-    /// Access events, gaps, keys, restrictions and what the agent says of itself.
+    /// Access events, gaps, keys, restrictions, revocations and what the agent says of itself.
     Access,
     /// Results of checks.
     Health,

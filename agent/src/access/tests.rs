@@ -98,7 +98,8 @@ impl Bench {
             | Report::Health(_)
             | Report::Doctor(_)
             | Report::Keys(_)
-            | Report::Restriction(_) => {
+            | Report::Restriction(_)
+            | Report::Instruments(_) => {
                 panic!("{report:?}")
             }
         });
@@ -266,7 +267,8 @@ async fn folded_lines_of_a_log_are_counted_within_bounds_and_the_rest_is_told() 
                 Report::Health(_)
                 | Report::Doctor(_)
                 | Report::Keys(_)
-                | Report::Restriction(_) => panic!("{report:?}"),
+                | Report::Restriction(_)
+                | Report::Instruments(_) => panic!("{report:?}"),
             }
         }
     }

@@ -25,7 +25,8 @@ async fn next(entries: &mut mpsc::Receiver<Entry>) -> Vec<HealthReport> {
         | Report::Gap(_)
         | Report::Doctor(_)
         | Report::Keys(_)
-        | Report::Restriction(_) => {
+        | Report::Restriction(_)
+        | Report::Instruments(_) => {
             panic!("not of health")
         }
     });

@@ -182,7 +182,11 @@ async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<Word> 
             Some(finding) => Ok(Word::Finding(finding)),
             None => bail!("it found nothing"),
         },
-        Report::Health(_) | Report::Access(_) | Report::Gap(_) | Report::Restriction(_) => {
+        Report::Health(_)
+        | Report::Access(_)
+        | Report::Gap(_)
+        | Report::Restriction(_)
+        | Report::Instruments(_) => {
             bail!("it speaks of something else than keys")
         }
     }

@@ -175,7 +175,12 @@ async fn gather(
 /// is to be shut out by all others within one. Both only take along what else is there.
 fn hurries(entry: &Entry) -> bool {
     let mut reports = entry.reports.iter();
-    reports.any(|report| matches!(report, Report::Keys(_) | Report::Restriction(_)))
+    reports.any(|report| {
+        matches!(
+            report,
+            Report::Keys(_) | Report::Restriction(_) | Report::Instruments(_)
+        )
+    })
 }
 
 /// Makes a batch durable, however long the disk is full; sources wait meanwhile.

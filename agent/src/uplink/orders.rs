@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::sync::watch;
 use watchward_protocol::checks;
+use watchward_protocol::instruments::Instruments;
 use watchward_protocol::order::Order;
 use watchward_protocol::restriction::{Bans, Gates, Probes};
 use watchward_protocol::wire::{self, v1};
@@ -22,6 +23,7 @@ pub struct Orders {
     gates: watch::Sender<Option<Arc<Gates>>>,
     bans: watch::Sender<Buckets>,
     probes: watch::Sender<Option<Arc<Probes>>>,
+    instruments: watch::Sender<Option<Arc<Instruments>>>,
 }
 
 /// What the collector ordered last, as it changes.
@@ -35,6 +37,8 @@ pub struct Ordered {
     pub bans: watch::Receiver<Buckets>,
     /// Which gates of others to try.
     pub probes: watch::Receiver<Option<Arc<Probes>>>,
+    /// What sshd is told about keys; none: nothing was ever ordered.
+    pub instruments: watch::Receiver<Option<Arc<Instruments>>>,
 }
 
 /// The bans of each bucket that was spoken of since the agent started. Of another nothing is known:
@@ -47,12 +51,14 @@ impl Orders {
     /// the collector says them again.
     pub fn open(directory: &Path) -> (Self, Ordered) {
         let (mut kept_checks, mut kept_gates, mut kept_probes) = (Vec::new(), None, None);
-        for name in [CHECKS, GATES, PROBES] {
+        let mut kept_instruments = None;
+        for name in [CHECKS, GATES, PROBES, INSTRUMENTS] {
             let file = directory.join(name);
             match read(&file) {
                 Ok(Some(Order::Checks(checks))) => kept_checks = checks,
                 Ok(Some(Order::Gates(gates))) => kept_gates = Some(gates),
                 Ok(Some(Order::Probes(probes))) => kept_probes = Some(probes),
+                Ok(Some(Order::Instruments(told))) => kept_instruments = Some(told),
                 Ok(Some(Order::Bans(_)) | None) => {}
                 Err(error) => {
                     let (file, error) = (file.display(), format!("{error:#}"));
@@ -64,18 +70,21 @@ impl Orders {
         let (gates, ordered_gates) = watch::channel(kept_gates);
         let (bans, ordered_bans) = watch::channel(Buckets::new());
         let (probes, ordered_probes) = watch::channel(kept_probes);
+        let (instruments, ordered_instruments) = watch::channel(kept_instruments);
         let orders = Self {
             directory: directory.to_owned(),
             checks,
             gates,
             bans,
             probes,
+            instruments,
         };
         let ordered = Ordered {
             checks: ordered_checks,
             gates: ordered_gates,
             bans: ordered_bans,
             probes: ordered_probes,
+            instruments: ordered_instruments,
         };
         (orders, ordered)
     }
@@ -107,14 +116,28 @@ impl Orders {
                 self.keep(PROBES, order);
                 self.probes.send_replace(Some(probes));
             }
+            Order::Instruments(told) if self.newer(&told) => {
+                self.keep(INSTRUMENTS, order);
+                let (revoked, generation) = (told.revoked.len(), told.generation);
+                tracing::info!(revoked, generation, "the collector ordered revocations");
+                self.instruments.send_replace(Some(told));
+            }
             Order::Bans(bans) => {
                 self.bans.send_if_modified(|all| {
                     let before = all.insert(bans.bucket, bans.clone());
                     before.as_ref() != Some(&bans)
                 });
             }
-            Order::Checks(_) | Order::Gates(_) | Order::Probes(_) => {}
+            Order::Checks(_) | Order::Gates(_) | Order::Probes(_) | Order::Instruments(_) => {}
         }
+    }
+
+    /// Whether these take the place of those before: what was revoked once is not let in again
+    /// because an older word came late.
+    fn newer(&self, told: &Instruments) -> bool {
+        let before = self.instruments.borrow();
+        let before = before.as_ref();
+        before.is_none_or(|before| before.generation < told.generation)
     }
 
     fn keep(&self, name: &str, order: Order) {
@@ -129,6 +152,7 @@ impl Orders {
 const CHECKS: &str = "checks.order";
 const GATES: &str = "gates.order";
 const PROBES: &str = "probes.order";
+const INSTRUMENTS: &str = "instruments.order";
 
 fn read(file: &Path) -> anyhow::Result<Option<Order>> {
     let bytes = match fs::read(file) {
@@ -152,6 +176,7 @@ fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use watchward_protocol::instruments::Revoked;
     use watchward_protocol::restriction::Ban;
     use watchward_protocol::time::Timestamp;
 
@@ -212,6 +237,25 @@ mod tests {
         assert!(ordered.checks.borrow().is_empty());
         orders.hear(checks(&["a"]));
         assert_eq!(names(&ordered.checks.borrow()), ["a"]);
+    }
+
+    #[test]
+    fn revocations_hold_after_a_restart_and_never_go_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (orders, ordered) = Orders::open(folder.path());
+        let told = |generation| {
+            let revoked = vec![Revoked::Fingerprint([1; 32])];
+            Arc::new(Instruments {
+                generation,
+                revoked,
+            })
+        };
+        orders.hear(Order::Instruments(told(7)).into());
+        orders.hear(Order::Instruments(told(6)).into());
+        assert_eq!(*ordered.instruments.borrow(), Some(told(7)));
+        let (orders, ordered) = Orders::open(folder.path());
+        orders.hear(Order::Instruments(told(6)).into());
+        assert_eq!(*ordered.instruments.borrow(), Some(told(7)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod access;
 mod health;
 mod hosts;
+mod instruments;
 mod keys;
 mod order;
 mod proof;

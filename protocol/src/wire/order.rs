@@ -36,6 +36,7 @@ pub fn order(wire: v1::Order) -> Result<Option<Order>, Malformed> {
         Wire::Gates(gates) => Order::Gates(Arc::new(gates.try_into()?)),
         Wire::Bans(bans) => Order::Bans(Arc::new(bans.try_into()?)),
         Wire::Probes(probes) => Order::Probes(Arc::new(probes.try_into()?)),
+        Wire::Instruments(told) => Order::Instruments(Arc::new(told.try_into()?)),
     }))
 }
 
@@ -56,6 +57,7 @@ impl From<Order> for v1::Order {
             Order::Gates(gates) => Wire::Gates((&*gates).into()),
             Order::Bans(bans) => Wire::Bans((&*bans).into()),
             Order::Probes(probes) => Wire::Probes((&*probes).into()),
+            Order::Instruments(told) => Wire::Instruments((&*told).into()),
         };
         Self { order: Some(order) }
     }

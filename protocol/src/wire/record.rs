@@ -38,6 +38,7 @@ impl From<Record> for v1::Record {
                 Report::Doctor(doctor) => Wire::Doctor(doctor.into()),
                 Report::Keys(keys) => Wire::Keys(keys.into()),
                 Report::Restriction(told) => Wire::Restriction(told.into()),
+                Report::Instruments(told) => Wire::Instruments(told.into()),
             }),
         }
     }
@@ -60,6 +61,7 @@ impl TryFrom<v1::Record> for Record {
                 Wire::Doctor(doctor) => Report::Doctor(doctor.try_into()?),
                 Wire::Keys(keys) => Report::Keys(keys.try_into()?),
                 Wire::Restriction(told) => Report::Restriction(told.try_into()?),
+                Wire::Instruments(told) => Report::Instruments(told.try_into()?),
             },
         })
     }

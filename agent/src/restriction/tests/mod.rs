@@ -76,6 +76,7 @@ impl Bench {
             gates: ordered_gates,
             bans: ordered_bans,
             probes: watch::channel(None).1,
+            instruments: watch::channel(None).1,
         };
         let (keeper, entries) = Keeper::new();
         let (findings, found) = mpsc::unbounded_channel();

@@ -296,6 +296,8 @@ impl Kinds {
             Report::Doctor(doctor) => self.doctors.push(heard!(doctor)),
             Report::Keys(keys) => self.keys.push(heard!(keys)),
             Report::Restriction(told) => self.restriction.push(heard!(told)),
+            // Nobody asks for it yet.
+            Report::Instruments(_) => {}
         }
     }
 }

@@ -120,7 +120,8 @@ fn events(entries: &[spool::Entry]) -> Vec<&AccessEvent> {
         | Report::Health(_)
         | Report::Doctor(_)
         | Report::Keys(_)
-        | Report::Restriction(_) => None,
+        | Report::Restriction(_)
+        | Report::Instruments(_) => None,
     });
     events.collect()
 }
@@ -133,7 +134,8 @@ fn gaps(entries: &[spool::Entry]) -> Vec<&Gap> {
         | Report::Health(_)
         | Report::Doctor(_)
         | Report::Keys(_)
-        | Report::Restriction(_) => None,
+        | Report::Restriction(_)
+        | Report::Instruments(_) => None,
     });
     gaps.collect()
 }
