@@ -41,6 +41,7 @@ pub fn certificate(identity: &Path) -> anyhow::Result<Opening> {
             kind: kind.to_owned(),
             bits: u32::try_from(bits).unwrap_or(0),
             fingerprint: format!("SHA256:{digest}"),
+            wire: Vec::new(),
         }),
         file: identity.display().to_string(),
         line: None,

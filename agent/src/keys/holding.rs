@@ -1,11 +1,11 @@
 //! What one holder has, gathered within the bounds of a report.
 
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 
-use watchward_protocol::keys::{Effect, Holder, Keys, Means, Opening, Trouble};
+use watchward_protocol::keys::{Effect, Holder, Keys, Means, Opening, PublicKey, Trouble};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
@@ -17,6 +17,8 @@ const MOST_COPIES: u32 = 8;
 const MOST_LIMITS: usize = 32;
 /// How many bytes of them, about.
 const LARGEST: usize = 832 << 10;
+/// How many bytes of keys as they are on the wire: the first ones, and each once.
+const WIRES: usize = 96 << 10;
 /// How many of what could not be read: these come first, so that rubbish does not hide them.
 const MOST_UNREAD: usize = 32;
 
@@ -30,6 +32,9 @@ pub(super) struct Holding {
     unread: Troubles,
     passed_over: Troubles,
     room: usize,
+    wires: usize,
+    /// The keys that are told as they are on the wire.
+    carried: HashSet<String>,
 }
 
 /// Troubles of one effect, and how many more there were.
@@ -48,6 +53,8 @@ impl Default for Holding {
             unread: Troubles::default(),
             passed_over: Troubles::default(),
             room: LARGEST,
+            wires: WIRES,
+            carried: HashSet::new(),
         }
     }
 }
@@ -88,9 +95,28 @@ impl Holding {
         match left.filter(|_| self.openings.len() < Keys::MOST_OPENINGS) {
             Some(left) => {
                 self.room = left;
+                self.carry(&mut opening);
                 self.openings.push(opening);
             }
             None => self.omitted = self.omitted.saturating_add(1),
+        }
+    }
+
+    /// Leaves out the key as it is on the wire where it is of no use, was told already, or has no room.
+    fn carry(&mut self, opening: &mut Opening) {
+        let means = opening.means;
+        let Some(key) = opening.key.as_mut().filter(|key| !key.wire.is_empty()) else {
+            return;
+        };
+        let opens = matches!(means, Means::AuthorizedKey | Means::Authority);
+        let fits = opens && key.wire.len() <= PublicKey::LONGEST_WIRE;
+        let is_new = fits && !self.carried.contains(&key.fingerprint);
+        match self.wires.checked_sub(key.wire.len()).filter(|_| is_new) {
+            Some(left) => {
+                self.wires = left;
+                self.carried.insert(key.fingerprint.clone());
+            }
+            None => key.wire.clear(),
         }
     }
 
@@ -279,7 +305,6 @@ fn cut(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use watchward_protocol::keys::PublicKey;
     use watchward_protocol::record::{Record, Report};
     use watchward_protocol::wire;
 
@@ -291,6 +316,7 @@ mod tests {
             kind: "ssh-ed25519".to_owned(),
             bits: 256,
             fingerprint: fingerprint.to_owned(),
+            wire: Vec::new(),
         });
         one.options = options.into();
         one
@@ -335,6 +361,10 @@ mod tests {
             for number in 0..3000 {
                 let mut one = line(number, &format!("SHA256:{number:043}"), "");
                 one.comment = vec![b'x'; comment].into();
+                let wire = vec![b'w'; 51 + comment];
+                one.key
+                    .iter_mut()
+                    .for_each(|key| key.wire.clone_from(&wire));
                 one.options = vec![b'y'; comment].into();
                 holding.add(one);
                 let text = format!("{number}{}", "oh".repeat(2000));

@@ -289,7 +289,10 @@ fn fold(openings: &[Opening]) -> BTreeMap<Identity, (Opening, u32)> {
     let mut all: BTreeMap<Identity, (Opening, u32)> = BTreeMap::new();
     for opening in openings {
         let Some((first, copies)) = all.get_mut(&Identity::of(opening)) else {
-            all.insert(Identity::of(opening), (opening.clone(), 1));
+            let mut first = opening.clone();
+            // What it is on the wire is kept once for all places.
+            first.key.iter_mut().for_each(|key| key.wire.clear());
+            all.insert(Identity::of(opening), (first, 1));
             continue;
         };
         *copies += 1;

@@ -223,6 +223,7 @@ mod tests {
             kind: kind.to_owned(),
             bits,
             fingerprint: format!("SHA256:{}", "a".repeat(43)),
+            wire: Vec::new(),
         }
     }
 

@@ -116,10 +116,12 @@ impl From<Opening> for v1::keys::Opening {
                        kind,
                        bits,
                        fingerprint,
+                       wire,
                    }| v1::keys::PublicKey {
             kind,
             bits,
             fingerprint,
+            wire,
         };
         let principals = opening.principals.into_iter();
         Self {
@@ -155,6 +157,9 @@ fn opening(wire: v1::keys::Opening) -> Option<Opening> {
         kind: short(key.kind, NAME),
         bits: key.bits,
         fingerprint: short(key.fingerprint, NAME),
+        wire: Some(key.wire)
+            .filter(|wire| wire.len() <= PublicKey::LONGEST_WIRE)
+            .unwrap_or_default(),
     };
     let principals = wire.principals.into_iter().take(Opening::MOST_PRINCIPALS);
     Some(Opening {

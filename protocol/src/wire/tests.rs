@@ -97,6 +97,7 @@ fn keys(holder: Holder) -> Report {
             kind: text("ssh-ed25519"),
             bits: 256,
             fingerprint: text("SHA256:x"),
+            wire: vec![0, 1, 255],
         }),
         file: text("/root/.ssh/authorized_keys"),
         line: Some(3),

@@ -204,6 +204,7 @@ impl Site {
             kind: "ssh-ed25519".to_owned(),
             bits: 256,
             fingerprint: FINGERPRINT.to_owned(),
+            wire: Vec::new(),
         };
         let opening = Opening {
             means: Means::AuthorizedKey,

@@ -159,6 +159,7 @@ pub(super) fn read(blob: &[u8]) -> Result<Blob, NoKey> {
         kind: named.map_or("", |(name, _)| name).to_owned(),
         bits,
         fingerprint: format!("SHA256:{digest}"),
+        wire: canonical,
     };
     Ok(Blob {
         kind,

@@ -13,6 +13,7 @@ fn line(number: u32, fingerprint: &str, options: &str) -> Opening {
         kind: "ssh-ed25519".to_owned(),
         bits: 256,
         fingerprint: fingerprint.to_owned(),
+        wire: Vec::new(),
     });
     one.options = options.into();
     one

@@ -80,6 +80,7 @@ fn key(row: &AnyRow) -> sqlx::Result<Option<PublicKey>> {
         kind: row.try_get::<Option<_>, _>("kind")?.unwrap_or_default(),
         bits: small(row, "bits")?.unwrap_or(0),
         fingerprint,
+        wire: Vec::new(),
     }))
 }
 

@@ -55,6 +55,7 @@ fn key(letter: char) -> Opening {
             kind: "ssh-ed25519".into(),
             bits: 256,
             fingerprint: fingerprint(letter),
+            wire: Vec::new(),
         }),
         file: "/root/.ssh/authorized_keys".into(),
         line: Some(u32::from(letter)),
