@@ -51,7 +51,7 @@ pub(crate) enum KeyCommand {
         doors: bool,
     },
     /// Say that a key should open nothing any more: every host is asked about it every day
-    Retire {
+    Revoke {
         /// The file with the public key, such as id_ed25519.pub; - reads it from the input
         key: PathBuf,
         /// Why, for whoever reads it later
@@ -62,8 +62,8 @@ pub(crate) enum KeyCommand {
         doors: bool,
     },
     /// The keys that should open nothing any more, and whether they do
-    Retired,
-    /// Say that a retired key may open something again
+    Revoked,
+    /// Say that a revoked key may open something again
     Reinstate {
         /// The key, such as SHA256:...
         fingerprint: String,

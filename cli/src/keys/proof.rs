@@ -1,4 +1,4 @@
-//! `watchward keys prove`, `retire`, `retired`: whether any account of any host still takes a key.
+//! `watchward keys prove`, `revoke`, `revoked`: whether any account of any host still takes a key.
 
 use std::io::Read;
 use std::path::Path;
@@ -24,15 +24,15 @@ pub(super) async fn run(
     judge(&answer, doors, screen)
 }
 
-pub(super) async fn retire(
+pub(super) async fn revoke(
     collector: &Client,
     (key, reason, doors): (&Path, &str, bool),
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
     let wanted = json!({"key": read(key)?, "reason": reason, "author": author()});
-    let answer: Value = collector.post("/v1/keys/retire", &wanted).await?;
+    let answer: Value = collector.post("/v1/keys/revoke", &wanted).await?;
     if !screen.is_for_programs() {
-        screen.line("The key is retired: every host is asked about it every day from now on.\n")?;
+        screen.line("The key is revoked: every host is asked about it every day from now on.\n")?;
     }
     judge(&answer, doors, screen)
 }
@@ -53,21 +53,21 @@ pub(super) async fn reinstate(
     ))?)
 }
 
-/// Lists the retired keys; an error, unless it is known of each that it opens nothing.
-pub(super) async fn retired(collector: &Client, screen: &mut Screen) -> anyhow::Result<()> {
-    let answer: Value = collector.fetch("/v1/keys/retired", &[]).await?;
+/// Lists the revoked keys; an error, unless it is known of each that it opens nothing.
+pub(super) async fn revoked(collector: &Client, screen: &mut Screen) -> anyhow::Result<()> {
+    let answer: Value = collector.fetch("/v1/keys/revoked", &[]).await?;
     if screen.is_for_programs() {
         screen.json(&answer)?;
         return verdict(&answer).map(drop);
     }
     let rows: Vec<_> = Row::all(&answer).map(line).collect();
     if rows.is_empty() {
-        return Ok(screen.line("No key is retired: `watchward keys retire FILE.pub --reason ...`")?);
+        return Ok(screen.line("No key is revoked: `watchward keys revoke FILE.pub --reason ...`")?);
     }
     screen.table(
         [
             "KEY",
-            "RETIRED",
+            "REVOKED",
             "HOSTS",
             "DOORS",
             "REFUSE IT",
@@ -95,7 +95,7 @@ fn verdict(answer: &Value) -> anyhow::Result<String> {
         usize::try_from(numbers.sum::<i64>()).unwrap_or_default()
     };
     let list = |name| Row::all(answer).map(|key| key.list(name).count()).sum();
-    let keys = counted(Row::all(answer).count(), "retired key");
+    let keys = counted(Row::all(answer).count(), "revoked key");
     let doors = counted(sum("doors"), "door");
     let (opens, troubles): (usize, usize) = (list("opens"), list("troubles"));
     let untold = sum("unknown").max(sum("doors").saturating_sub(sum("refused") + opens));
@@ -295,7 +295,7 @@ mod tests {
     fn what_is_not_known_is_no_success() {
         let none = || json!([]);
         let proven = verdict_of(3, 0, 0, none());
-        assert_eq!(proven.as_deref(), Ok("1 retired key, 3 doors, none opens."));
+        assert_eq!(proven.as_deref(), Ok("1 revoked key, 3 doors, none opens."));
         let gap = json!([{"host": "web", "why": "no sshd"}]);
         for (said, word) in [
             (verdict_of(3, 1, 0, none()), "1 × door that cannot be told"),

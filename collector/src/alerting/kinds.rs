@@ -62,9 +62,9 @@ const KINDS: [Kind; 36] = [
     ("keys.new-trust", "new trust", "new trusts"),
     ("keys.overdue", "key overdue", "keys overdue"),
     (
-        "keys.retired",
-        "retired key that opens something",
-        "retired keys that open something",
+        "keys.revoked",
+        "revoked key that opens something",
+        "revoked keys that open something",
     ),
     (
         "keys.unlisted",

@@ -24,7 +24,7 @@ use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::access::AccessEvent;
 use watchward_protocol::hosts::HostId;
-use watchward_protocol::keys::Keys;
+use watchward_protocol::keys::{Keys, PublicKey};
 use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
@@ -73,6 +73,7 @@ pub async fn absorb(
     policy: &Policy,
     now: Timestamp,
 ) -> sqlx::Result<()> {
+    rows::wire::keep(tx, &wires(heard)).await?;
     // In one order everywhere, so that two collectors never wait for each other.
     let mut hosts: BTreeMap<HostId, Vec<&Heard<Keys>>> = BTreeMap::new();
     for one in heard {
@@ -89,6 +90,15 @@ pub async fn absorb(
         follow::settle(tx, &mut inventory, policy, now).await?;
     }
     Ok(())
+}
+
+/// The keys that were told as they are on the wire. A host's word for which key that is does not count.
+fn wires(heard: &[Heard<Keys>]) -> BTreeMap<&str, &PublicKey> {
+    let openings = heard.iter().flat_map(|one| &one.report.openings);
+    let keys = openings.filter_map(|one| one.key.as_ref());
+    let told = keys.filter(|key| !key.wire.is_empty());
+    let sound = told.filter(|key| proof::fingerprint(&key.wire) == key.fingerprint);
+    sound.map(|key| (key.fingerprint.as_str(), key)).collect()
 }
 
 /// Notes which keys were used. One that is listed nowhere is told after a while, unless it turns out

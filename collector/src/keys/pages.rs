@@ -13,7 +13,7 @@ use watchward_protocol::text::{Foreign, escaped};
 use watchward_protocol::time::Timestamp;
 
 use super::policy::Policy;
-use super::proof::{self, ShownRetired};
+use super::proof::{self, ShownRevoked};
 use super::reading::{self, Counts, Listed, State, Wanted};
 use super::{Accept, accept};
 use crate::alerting::Bell;
@@ -40,7 +40,7 @@ pub fn pages(store: Store, policy: Live<Policy>, bell: Bell) -> Pages {
         .entry("/keys", "Keys")
         .get("/keys", Needs::See, list)
         .get("/keys/one", Needs::See, one)
-        .get("/keys/retired", Needs::See, retired)
+        .get("/keys/revoked", Needs::See, revoked)
         .post("/keys/accept", Needs::Accept, accepted)
         .overview(Needs::See, move |visitor| {
             overview(for_overview.clone(), visitor)
@@ -193,15 +193,15 @@ async fn one(Shared(has): Shared<Has>, Query(which): Query<Which>, visitor: Visi
 }
 
 #[derive(Template)]
-#[template(path = "keys/retired.html")]
-struct RetiredKeys {
+#[template(path = "keys/revoked.html")]
+struct RevokedKeys {
     frame: Frame,
-    keys: Vec<ShownRetired>,
+    keys: Vec<ShownRevoked>,
 }
 
-async fn retired(Shared(has): Shared<Has>, visitor: Visitor) -> Answer {
-    page(&RetiredKeys {
-        frame: visitor.frame("Retired keys"),
+async fn revoked(Shared(has): Shared<Has>, visitor: Visitor) -> Answer {
+    page(&RevokedKeys {
+        frame: visitor.frame("Revoked keys"),
         keys: proof::list(&has.store, clock::now()).await?,
     })
 }

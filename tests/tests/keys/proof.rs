@@ -62,7 +62,7 @@ fn a_key_opens_until_it_is_revoked_and_nobody_is_accused_of_asking() -> Result<(
         // Far more than ten failures would be brute force.
         until_accused_of_nothing(site, &web)?;
 
-        retired(site, &web, (file, &old.fingerprint))?;
+        revoked(site, &web, (file, &old.fingerprint))?;
         web.sh("systemctl stop ssh.socket ssh.service")?;
         let proven = prove(site, file)?;
         assert_eq!(
@@ -74,14 +74,14 @@ fn a_key_opens_until_it_is_revoked_and_nobody_is_accused_of_asking() -> Result<(
     })
 }
 
-/// A retired key that is put back by hand is an incident, and is named with the account.
-fn retired(site: &Site, web: &Host, (file, fingerprint): (&str, &str)) -> Result<()> {
-    let retire = ["keys", "retire", file, "--reason", "stolen"];
-    let shown = run(site.collector.command()?.args(retire))?;
+/// A revoked key that is put back by hand is an incident, and is named with the account.
+fn revoked(site: &Site, web: &Host, (file, fingerprint): (&str, &str)) -> Result<()> {
+    let revoke = ["keys", "revoke", file, "--reason", "stolen"];
+    let shown = run(site.collector.command()?.args(revoke))?;
     ensure!(shown.contains("doors refuse it"), "{shown}");
-    let listed = run(site.collector.command()?.args(["keys", "retired"]))?;
+    let listed = run(site.collector.command()?.args(["keys", "revoked"]))?;
     ensure!(
-        listed.contains("1 retired key") && listed.contains("none opens"),
+        listed.contains("1 revoked key") && listed.contains("none opens"),
         "{listed}"
     );
 
@@ -90,7 +90,7 @@ fn retired(site: &Site, web: &Host, (file, fingerprint): (&str, &str)) -> Result
         prove(site, file)?;
         site.collector.incidents()
     };
-    let start = format!("retired key {}", &fingerprint[..19]);
+    let start = format!("revoked key {}", &fingerprint[..19]);
     let is_it = |it: &Value| {
         it["title"]
             .as_str()
@@ -105,7 +105,7 @@ fn retired(site: &Site, web: &Host, (file, fingerprint): (&str, &str)) -> Result
     let listed = site
         .collector
         .command()?
-        .args(["keys", "retired"])
+        .args(["keys", "revoked"])
         .output()?;
     ensure!(!listed.status.success(), "one opens");
 

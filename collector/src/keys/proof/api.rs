@@ -10,12 +10,12 @@ use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
 use super::offered::Offered;
-use super::retired::{self, Hosts, Retired};
-use super::shown::{self, ShownRetired, Trouble};
+use super::revoked::{self, Hosts, Revoked};
+use super::shown::{self, ShownRevoked, Trouble};
 use super::{Heard, ask};
 use crate::alerting::Bell;
 use crate::intake::Questions;
-use crate::keys::rows::retired as rows;
+use crate::keys::rows::revoked as rows;
 use crate::store::Store;
 use crate::web::{Caller, Problem};
 
@@ -23,16 +23,16 @@ use crate::web::{Caller, Problem};
 const LONGEST_REASON: usize = 500;
 
 /// `POST /v1/keys/prove` with `{"key": "ssh-ed25519 AAAA...", "host": ...}`: whether any account still
-/// takes this key. It is asked when this is called; what is said is kept if the key is retired. `POST
-/// /v1/keys/retire` with `{"key": ..., "reason": ...}` asks likewise, keeps what was said, and has it asked
-/// every day from then on; `POST /v1/keys/reinstate` with `{"fingerprint": ...}` ends that; `GET /v1/keys/retired`: those keys,
+/// takes this key. It is asked when this is called; what is said is kept if the key is revoked. `POST
+/// /v1/keys/revoke` with `{"key": ..., "reason": ...}` asks likewise, keeps what was said, and has it asked
+/// every day from then on; `POST /v1/keys/reinstate` with `{"fingerprint": ...}` ends that; `GET /v1/keys/revoked`: those keys,
 /// and what was said last.
 pub fn routes(store: Store, questions: Questions, hosts: Hosts, bell: Bell) -> Router {
     Router::new()
         .route("/v1/keys/prove", post(prove))
-        .route("/v1/keys/retire", post(retire))
+        .route("/v1/keys/revoke", post(revoke))
         .route("/v1/keys/reinstate", post(reinstate))
-        .route("/v1/keys/retired", get(all))
+        .route("/v1/keys/revoked", get(all))
         .with_state(Room {
             store,
             questions,
@@ -94,8 +94,8 @@ async fn prove(
     let heard = ask(&room.questions, hosts, &key).await;
     let now = clock::now();
     if let Some(fingerprint) = &key.fingerprint {
-        // Only of a key that is retired.
-        retired::keep(&room.store, fingerprint, &heard, now).await?;
+        // Only of a key that is revoked.
+        revoked::keep(&room.store, fingerprint, &heard, now).await?;
         room.bell.ring();
     }
     Ok(Json(Proven::new(key, now, heard)))
@@ -103,7 +103,7 @@ async fn prove(
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Retire {
+struct Revoke {
     key: String,
     reason: String,
     author: Option<String>,
@@ -120,20 +120,20 @@ fn author(who: Who, claimed: Option<String>) -> String {
     }
 }
 
-async fn retire(
+async fn revoke(
     State(room): State<Room>,
     who: Who,
-    Json(wanted): Json<Retire>,
+    Json(wanted): Json<Revoke>,
 ) -> Result<Json<Proven>, Problem> {
     let key = Offered::read(&wanted.key).map_err(Problem::refused)?;
-    let certificate = "a certificate is not retired: retire the key that it is for";
+    let certificate = "a certificate is not revoked: revoke the key that it is for";
     let fingerprint = key.fingerprint.clone();
     let fingerprint = fingerprint.ok_or_else(|| Problem::refused(certificate))?;
     let reason = wanted.reason.trim();
     if reason.is_empty() || reason.len() > LONGEST_REASON {
         return Err(Problem::refused("a reason is needed, of 500 bytes at most"));
     }
-    let retired = Retired {
+    let revoked = Revoked {
         fingerprint: fingerprint.clone(),
         kind: key.kind.clone(),
         wire: key.wire.clone(),
@@ -142,12 +142,12 @@ async fn retire(
         at: clock::now(),
     };
     let mut tx = room.store.begin().await?;
-    rows::retire(&mut tx, &retired).await?;
+    rows::revoke(&mut tx, &revoked).await?;
     tx.commit().await?;
     let hosts = (room.hosts)(&room.store).await?;
     let heard = ask(&room.questions, hosts, &key).await;
     let now = clock::now();
-    retired::keep(&room.store, &fingerprint, &heard, now).await?;
+    revoked::keep(&room.store, &fingerprint, &heard, now).await?;
     room.bell.ring();
     Ok(Json(Proven::new(key, now, heard)))
 }
@@ -168,10 +168,10 @@ async fn reinstate(
     let by = author(who, wanted.author);
     let mut tx = room.store.begin().await?;
     if !rows::reinstate(&mut tx, (&fingerprint, &by), now).await? {
-        let why = format!("no key {} is retired", plain(&fingerprint));
+        let why = format!("no key {} is revoked", plain(&fingerprint));
         return Err(Problem::missing(why));
     }
-    retired::end(&mut tx, (&fingerprint, &by), now).await?;
+    revoked::end(&mut tx, (&fingerprint, &by), now).await?;
     tx.commit().await?;
     room.bell.ring();
     Ok(Json(Reinstated { fingerprint }))
@@ -182,7 +182,7 @@ struct Reinstated {
     fingerprint: String,
 }
 
-async fn all(State(room): State<Room>) -> Result<Json<Vec<ShownRetired>>, Problem> {
+async fn all(State(room): State<Room>) -> Result<Json<Vec<ShownRevoked>>, Problem> {
     Ok(Json(shown::list(&room.store, clock::now()).await?))
 }
 

@@ -2,7 +2,7 @@
 
 mod api;
 mod offered;
-mod retired;
+mod revoked;
 mod shown;
 
 use std::collections::HashSet;
@@ -16,11 +16,12 @@ use watchward_protocol::text::Foreign;
 
 use crate::intake::Questions;
 use offered::Offered;
+pub(super) use offered::fingerprint;
 
 pub use api::routes;
-pub use retired::run;
-pub(super) use retired::{Proven, Retired};
-pub(super) use shown::{ShownRetired, list};
+pub use revoked::run;
+pub(super) use revoked::{Proven, Revoked};
+pub(super) use shown::{ShownRevoked, list};
 
 /// How many hosts are asked at once.
 const AT_ONCE: usize = 16;

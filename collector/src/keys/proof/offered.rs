@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use watchward_protocol::proof::LONGEST_KEY;
 
-use super::Retired;
+use super::Revoked;
 
 /// How every key as it is on the wire begins in Base64: with the length of its type's name.
 const BEGIN: &str = "AAAA";
@@ -24,7 +24,7 @@ pub(in crate::keys) struct Offered {
 
 impl Offered {
     /// One that was handed in before.
-    pub(super) fn of(key: &Retired) -> Self {
+    pub(super) fn of(key: &Revoked) -> Self {
         Self {
             kind: key.kind.clone(),
             fingerprint: Some(key.fingerprint.clone()),
@@ -72,13 +72,17 @@ fn key_of(kind: &str, key: &str) -> Option<Offered> {
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let inside = rest.get(..length)?;
     let fits = inside == kind.as_bytes() && wire.len() <= LONGEST_KEY;
-    let digest = || STANDARD_NO_PAD.encode(Sha256::digest(&wire));
     let plain = !kind.ends_with("-cert-v01@openssh.com");
     fits.then(|| Offered {
         kind: kind.to_owned(),
-        fingerprint: plain.then(|| format!("SHA256:{}", digest())),
+        fingerprint: plain.then(|| fingerprint(&wire)),
         wire: wire.clone(),
     })
+}
+
+/// The fingerprint of a key as it is on the wire.
+pub(in crate::keys) fn fingerprint(wire: &[u8]) -> String {
+    format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(wire)))
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! A retired key as people see it: what opens, what does not, and what cannot be told.
+//! A revoked key as people see it: what opens, what does not, and what cannot be told.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 use watchward_protocol::time::Timestamp;
 
-use super::retired::{Opens, Proven, Retired, STALE};
-use crate::keys::rows::retired as rows;
+use super::revoked::{Opens, Proven, Revoked, STALE};
+use crate::keys::rows::revoked as rows;
 use crate::store::Store;
 
-/// A retired key as it is shown, with what hosts said last. Safe for a terminal.
+/// A revoked key as it is shown, with what hosts said last. Safe for a terminal.
 #[derive(Debug, Serialize)]
-pub(in crate::keys) struct ShownRetired {
+pub(in crate::keys) struct ShownRevoked {
     pub(in crate::keys) fingerprint: String,
     pub(in crate::keys) kind: String,
     pub(in crate::keys) reason: String,
@@ -48,26 +48,26 @@ pub(in crate::keys) struct Trouble {
     pub(in crate::keys) why: String,
 }
 
-/// Every retired key, the newest first.
+/// Every revoked key, the newest first.
 pub(in crate::keys) async fn list(
     store: &Store,
     now: Timestamp,
-) -> sqlx::Result<Vec<ShownRetired>> {
+) -> sqlx::Result<Vec<ShownRevoked>> {
     let mut said: HashMap<String, Vec<Proven>> = HashMap::new();
     for (fingerprint, proven) in rows::proven(store).await? {
         said.entry(fingerprint).or_default().push(proven);
     }
     let hosts = rows::hosts(store).await?;
-    let keys = rows::retired(store).await?.into_iter();
-    let shown = |key: Retired| {
+    let keys = rows::revoked(store).await?.into_iter();
+    let shown = |key: Revoked| {
         let said = said.remove(&key.fingerprint).unwrap_or_default();
-        ShownRetired::new(key, said, (&hosts, now))
+        ShownRevoked::new(key, said, (&hosts, now))
     };
     Ok(keys.map(shown).collect())
 }
 
-impl ShownRetired {
-    fn new(key: Retired, said: Vec<Proven>, (hosts, now): (&[String], Timestamp)) -> Self {
+impl ShownRevoked {
+    fn new(key: Revoked, said: Vec<Proven>, (hosts, now): (&[String], Timestamp)) -> Self {
         let sum = |of: fn(&Proven) -> usize| said.iter().map(of).sum::<usize>();
         let fresh = |host: &String| {
             let mut of_host = said.iter().filter(|one| one.host == *host);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn is_proven(said: Vec<Proven>, hosts: &[&str], now: Timestamp) -> bool {
-        let key = Retired {
+        let key = Revoked {
             fingerprint: "SHA256:a".into(),
             kind: "ssh-ed25519".into(),
             wire: vec![1],
@@ -143,7 +143,7 @@ mod tests {
             at: NOON,
         };
         let hosts: Vec<_> = hosts.iter().map(|it| (*it).to_owned()).collect();
-        ShownRetired::new(key, said, (&hosts, now)).is_proven
+        ShownRevoked::new(key, said, (&hosts, now)).is_proven
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What people did about keys: said of some that they are right, retired others and took them back.
+//! What people did about keys: said of some that they are right, revoked others and took them back.
 
 use sqlx::Row;
 use watchward_protocol::time::Timestamp;
@@ -15,7 +15,7 @@ const ACCEPTED: &str = "accepted by ";
 /// The database's.
 pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
     let mut all = accepted(store, wanted).await?;
-    for (what, text) in [("retired", RETIRED), ("reinstated", REINSTATED)] {
+    for (what, text) in [("revoked", REVOKED), ("reinstated", REINSTATED)] {
         let rows = sqlx::query(text)
             .bind(wanted.since.as_micros())
             .bind(wanted.before.as_micros())
@@ -38,11 +38,11 @@ pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
     Ok(all)
 }
 
-const RETIRED: &str = "SELECT at, author AS who, fingerprint, reason AS detail FROM keys_retired \
+const REVOKED: &str = "SELECT at, author AS who, fingerprint, reason AS detail FROM keys_revoked \
      WHERE at >= $1 AND at < $2 AND ($3 = '' OR author = $3) ORDER BY at DESC LIMIT $4";
 
 const REINSTATED: &str = "SELECT ended_at AS at, ended_by AS who, fingerprint, reason AS detail \
-     FROM keys_retired WHERE ended_at >= $1 AND ended_at < $2 \
+     FROM keys_revoked WHERE ended_at >= $1 AND ended_at < $2 \
      AND ($3 = '' OR ended_by = $3) ORDER BY ended_at DESC LIMIT $4";
 
 async fn accepted(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {

@@ -5,9 +5,10 @@ pub(super) mod deed;
 pub(super) mod host;
 pub(super) mod listing;
 pub(super) mod opening;
-pub(super) mod retired;
+pub(super) mod revoked;
 pub(super) mod stray;
 pub(super) mod told;
+pub(super) mod wire;
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -25,8 +26,12 @@ use crate::store::{Deadlines, Schema, Tx};
 /// A `holder` is an account's name, or empty for the host itself. `gone_by` is by the host's clock,
 /// and so are `first_at` and `at` of a holder; all other times are the collector's. `keys_told` says
 /// which openings, stray logins and holders the open incidents are about, `next_at` when a host
-/// is to be judged again by time alone, and `keys_policy` by what all were judged. `keys_proven` is what a
-/// host said last to a key of `keys_retired`.
+/// is to be judged again by time alone, and `keys_policy` by what all were judged. `keys_wire` has the
+/// keys themselves, each once. `keys_proven` is what a host said last to a key of `keys_revoked`, with
+/// every door in `answers`. `keys_generation` is the one row that counts what was revoked and
+/// reinstated, `keys_reached` when each host was told of which generation and held it first,
+/// `keys_holding` what it said last, and `keys_ended` the sessions that a revoked key had open.
+/// `keys_signer` is what signs receipts, sealed.
 pub const SCHEMA: Schema = Schema {
     room: "keys",
     steps: &[
@@ -74,6 +79,34 @@ pub const SCHEMA: Schema = Schema {
             retired BIGINT NOT NULL, host_name TEXT NOT NULL, at BIGINT NOT NULL,
             doors BIGINT NOT NULL, refused BIGINT NOT NULL, controlled BIGINT NOT NULL,
             unknown BIGINT NOT NULL, accepted TEXT NOT NULL, trouble TEXT, PRIMARY KEY (retired, host_name))",
+        "ALTER TABLE keys_retired RENAME TO keys_revoked;
+        ALTER TABLE keys_revoked ADD COLUMN generation BIGINT NOT NULL DEFAULT 0;
+        ALTER TABLE keys_revoked ADD COLUMN comment TEXT NOT NULL DEFAULT '';
+        ALTER TABLE keys_revoked ADD COLUMN person TEXT NOT NULL DEFAULT '';
+        UPDATE keys_revoked SET generation = at;
+        ALTER TABLE keys_proven RENAME COLUMN retired TO revoked;
+        ALTER TABLE keys_proven ADD COLUMN answers TEXT NOT NULL DEFAULT '';
+        CREATE TABLE keys_generation (id BIGINT PRIMARY KEY, generation BIGINT NOT NULL);
+        INSERT INTO keys_generation (id, generation)
+            SELECT 1, COALESCE(MAX(generation), 0) FROM keys_revoked;
+        CREATE TABLE keys_wire (
+            fingerprint TEXT PRIMARY KEY, kind TEXT NOT NULL, wire {bytes} NOT NULL);
+        CREATE TABLE keys_holding (
+            host {bytes} PRIMARY KEY, host_name TEXT NOT NULL, at BIGINT NOT NULL,
+            generation BIGINT, revoked BIGINT NOT NULL, digest {bytes}, trouble TEXT, told TEXT);
+        CREATE TABLE keys_reached (
+            host {bytes} NOT NULL, generation BIGINT NOT NULL, host_name TEXT NOT NULL,
+            said_at BIGINT, held_at BIGINT, digest {bytes}, PRIMARY KEY (host, generation));
+        CREATE TABLE keys_ended (
+            id {id}, fingerprint TEXT NOT NULL, host {bytes} NOT NULL, host_name TEXT NOT NULL,
+            at BIGINT NOT NULL, heard_at BIGINT NOT NULL, account {bytes} NOT NULL, address TEXT,
+            opened_at BIGINT NOT NULL, leader BIGINT NOT NULL, how BIGINT NOT NULL,
+            why TEXT NOT NULL, survivors TEXT NOT NULL, over_at BIGINT);
+        CREATE INDEX keys_ended_fingerprint ON keys_ended (fingerprint);
+        CREATE INDEX keys_ended_over ON keys_ended (over_at) WHERE over_at IS NOT NULL;
+        CREATE TABLE keys_signer (
+            id BIGINT PRIMARY KEY, public {bytes} NOT NULL, sealed {bytes} NOT NULL,
+            made_at BIGINT NOT NULL)",
     ],
 };
 
@@ -121,6 +154,9 @@ pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
     .bind(oldest.as_micros())
     .fetch_all(&mut **tx)
     .await?;
+    if !gone.is_empty() {
+        wire::prune(tx).await?;
+    }
     change::forget(tx, &gone).await
 }
 
@@ -133,7 +169,8 @@ pub(super) async fn forget(tx: &mut Tx, host: HostId) -> sqlx::Result<()> {
             .fetch_all(&mut **tx)
             .await?;
     change::forget(tx, &gone).await?;
-    retired::forget(tx, host.clone()).await?;
+    revoked::forget(tx, host.clone()).await?;
+    wire::prune(tx).await?;
     for delete in [
         "DELETE FROM keys_host WHERE host = $1",
         "DELETE FROM keys_holder WHERE host = $1",

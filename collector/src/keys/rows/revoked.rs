@@ -6,14 +6,14 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::time::Timestamp;
 
-use crate::keys::proof::{Proven, Retired};
+use crate::keys::proof::{Proven, Revoked};
 use crate::store::value::stamp;
 use crate::store::{Store, Tx};
 
-/// Keeps that a key is retired; says whether it was not yet.
-pub(in crate::keys) async fn retire(tx: &mut Tx, key: &Retired) -> sqlx::Result<bool> {
+/// Keeps that a key is revoked; says whether it was not yet.
+pub(in crate::keys) async fn revoke(tx: &mut Tx, key: &Revoked) -> sqlx::Result<bool> {
     let kept = sqlx::query(
-        "INSERT INTO keys_retired (fingerprint, kind, wire, reason, author, at) \
+        "INSERT INTO keys_revoked (fingerprint, kind, wire, reason, author, at) \
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (fingerprint) WHERE ended_at IS NULL DO NOTHING",
     )
     .bind(key.fingerprint.clone())
@@ -27,14 +27,14 @@ pub(in crate::keys) async fn retire(tx: &mut Tx, key: &Retired) -> sqlx::Result<
     Ok(kept.rows_affected() > 0)
 }
 
-/// Keeps who ended that a key is retired, and forgets what hosts said to it; says whether it was.
+/// Keeps who ended that a key is revoked, and forgets what hosts said to it; says whether it was.
 pub(in crate::keys) async fn reinstate(
     tx: &mut Tx,
     (fingerprint, by): (&str, &str),
     now: Timestamp,
 ) -> sqlx::Result<bool> {
     let id: Option<i64> = sqlx::query_scalar(
-        "UPDATE keys_retired SET ended_at = $2, ended_by = $3 \
+        "UPDATE keys_revoked SET ended_at = $2, ended_by = $3 \
          WHERE fingerprint = $1 AND ended_at IS NULL RETURNING id",
     )
     .bind(fingerprint.to_owned())
@@ -43,14 +43,14 @@ pub(in crate::keys) async fn reinstate(
     .fetch_optional(&mut **tx)
     .await?;
     let Some(id) = id else { return Ok(false) };
-    sqlx::query("DELETE FROM keys_proven WHERE retired = $1")
+    sqlx::query("DELETE FROM keys_proven WHERE revoked = $1")
         .bind(id)
         .execute(&mut **tx)
         .await?;
     Ok(true)
 }
 
-/// Keeps what a host said to a key; nothing, if the key is not retired any more.
+/// Keeps what a host said to a key; nothing, if the key is not revoked any more.
 pub(in crate::keys) async fn keep(
     tx: &mut Tx,
     fingerprint: &str,
@@ -60,10 +60,10 @@ pub(in crate::keys) async fn keep(
     let accepted = serde_json::to_string(&proven.accepted);
     let kept = sqlx::query(
         "INSERT INTO keys_proven \
-         (retired, host_name, at, doors, refused, controlled, accepted, trouble, unknown) \
-         SELECT id, $2, $3, $4, $5, $6, $7, $8, $9 FROM keys_retired \
+         (revoked, host_name, at, doors, refused, controlled, accepted, trouble, unknown) \
+         SELECT id, $2, $3, $4, $5, $6, $7, $8, $9 FROM keys_revoked \
          WHERE fingerprint = $1 AND ended_at IS NULL \
-         ON CONFLICT (retired, host_name) DO UPDATE SET at = excluded.at, doors = excluded.doors, \
+         ON CONFLICT (revoked, host_name) DO UPDATE SET at = excluded.at, doors = excluded.doors, \
          refused = excluded.refused, controlled = excluded.controlled, \
          accepted = excluded.accepted, trouble = excluded.trouble, \
          unknown = excluded.unknown",
@@ -82,16 +82,16 @@ pub(in crate::keys) async fn keep(
     Ok(kept.rows_affected() > 0)
 }
 
-/// The retired keys, the newest first.
-pub(in crate::keys) async fn retired(store: &Store) -> sqlx::Result<Vec<Retired>> {
+/// The revoked keys, the newest first.
+pub(in crate::keys) async fn revoked(store: &Store) -> sqlx::Result<Vec<Revoked>> {
     let rows = sqlx::query(
-        "SELECT fingerprint, kind, wire, reason, author, at FROM keys_retired \
+        "SELECT fingerprint, kind, wire, reason, author, at FROM keys_revoked \
          WHERE ended_at IS NULL ORDER BY id DESC",
     )
     .fetch_all(store.read())
     .await?;
     let one = |row: &AnyRow| {
-        Ok(Retired {
+        Ok(Revoked {
             fingerprint: row.try_get("fingerprint")?,
             kind: row.try_get("kind")?,
             wire: row.try_get("wire")?,
@@ -105,7 +105,7 @@ pub(in crate::keys) async fn retired(store: &Store) -> sqlx::Result<Vec<Retired>
 
 const PROVEN: &str = "SELECT r.fingerprint, p.host_name, p.at, p.doors, p.refused, p.controlled, \
     p.unknown, p.accepted, p.trouble FROM keys_proven p \
-    JOIN keys_retired r ON r.id = p.retired AND r.ended_at IS NULL";
+    JOIN keys_revoked r ON r.id = p.revoked AND r.ended_at IS NULL";
 
 /// What every host said last, each with the fingerprint of the key.
 pub(in crate::keys) async fn proven(store: &Store) -> sqlx::Result<Vec<(String, Proven)>> {
@@ -178,7 +178,7 @@ pub(in crate::keys) async fn asked(
 ) -> sqlx::Result<HashMap<(String, String), Timestamp>> {
     let rows = sqlx::query(
         "SELECT r.fingerprint, p.host_name, p.at FROM keys_proven p \
-         JOIN keys_retired r ON r.id = p.retired AND r.ended_at IS NULL \
+         JOIN keys_revoked r ON r.id = p.revoked AND r.ended_at IS NULL \
          WHERE p.doors > 0 OR p.trouble IS NULL",
     )
     .fetch_all(store.read())

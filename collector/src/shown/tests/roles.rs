@@ -35,7 +35,7 @@ const TABLE: &str = "
     GET  /keys                          yes yes yes yes no
     POST /keys/accept                   yes yes no  yes no
     GET  /keys/one                      yes yes yes yes no
-    GET  /keys/retired                  yes yes yes yes no
+    GET  /keys/revoked                  yes yes yes yes no
     GET  /metrics                       open
     GET  /networks                      yes yes yes yes no
     GET  /people                        yes no  no  yes no

@@ -20,7 +20,7 @@ use super::offered::Offered;
 use super::{Heard, whole};
 use crate::alerting::{self, Alert, Bell, Severity};
 use crate::intake::Questions;
-use crate::keys::rows::retired as rows;
+use crate::keys::rows::revoked as rows;
 use crate::store::{Store, Tx};
 
 /// How often it is looked whom to ask.
@@ -45,7 +45,7 @@ pub(super) type Hosts = fn(&Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>>;
 
 /// A key that should open nothing any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::keys) struct Retired {
+pub(in crate::keys) struct Revoked {
     pub(in crate::keys) fingerprint: String,
     pub(in crate::keys) kind: String,
     pub(in crate::keys) wire: Vec<u8>,
@@ -157,7 +157,7 @@ fn failed(said: &Result<Answer, String>) -> bool {
     }
 }
 
-/// Asks every host about every retired key, until told to stop.
+/// Asks every host about every revoked key, until told to stop.
 ///
 /// # Errors
 /// None.
@@ -177,7 +177,7 @@ pub async fn run(
         let mut due = match due(&store, hosts, clock::now()).await {
             Ok(due) => due,
             Err(error) => {
-                tracing::error!(%error, "cannot tell which retired keys to ask about");
+                tracing::error!(%error, "cannot tell which revoked keys to ask about");
                 continue;
             }
         };
@@ -200,7 +200,7 @@ pub async fn run(
 async fn turn(
     store: &Store,
     (questions, host): (&Questions, &str),
-    keys: Vec<Retired>,
+    keys: Vec<Revoked>,
     bell: &Bell,
 ) -> bool {
     let until = Instant::now() + TURN;
@@ -210,7 +210,7 @@ async fn turn(
         let host = host.to_owned();
         let heard = [Heard { host, said }];
         if let Err(error) = keep(store, &key.fingerprint, &heard, clock::now()).await {
-            tracing::error!(%error, "cannot keep what a host said to a retired key");
+            tracing::error!(%error, "cannot keep what a host said to a revoked key");
         }
         bell.ring();
         if failed || Instant::now() >= until {
@@ -220,18 +220,18 @@ async fn turn(
     false
 }
 
-/// Whom to ask about what. Who retired a key has asked once.
+/// Whom to ask about what. Who revoked a key has asked once.
 async fn due(
     store: &Store,
     hosts: Hosts,
     now: Timestamp,
-) -> sqlx::Result<BTreeMap<String, Vec<Retired>>> {
-    let keys = rows::retired(store).await?;
+) -> sqlx::Result<BTreeMap<String, Vec<Revoked>>> {
+    let keys = rows::revoked(store).await?;
     if keys.is_empty() {
         return Ok(BTreeMap::new());
     }
     let (hosts, asked) = (hosts(store).await?, rows::asked(store).await?);
-    let mut due: BTreeMap<String, Vec<Retired>> = BTreeMap::new();
+    let mut due: BTreeMap<String, Vec<Revoked>> = BTreeMap::new();
     for host in hosts {
         for key in &keys {
             let last = asked.get(&(key.fingerprint.clone(), host.clone()));
@@ -269,14 +269,14 @@ pub(super) async fn end(
     (fingerprint, by): (&str, &str),
     now: Timestamp,
 ) -> sqlx::Result<()> {
-    let key = format!("keys.retired {fingerprint}");
+    let key = format!("keys.revoked {fingerprint}");
     alerting::resolve(tx, &key, &format!("{by} reinstated the key"), now).await
 }
 
-/// A retired key that opens anything is an incident, until every door that took it refuses it.
+/// A revoked key that opens anything is an incident, until every door that took it refuses it.
 async fn judge(tx: &mut Tx, fingerprint: &str, now: Timestamp) -> sqlx::Result<()> {
     let opens = rows::opens(tx, fingerprint).await?;
-    let key = format!("keys.retired {fingerprint}");
+    let key = format!("keys.revoked {fingerprint}");
     match alert(fingerprint, &opens) {
         Some(alert) => alerting::raise(tx, &Alert { key, ..alert }, now).await,
         None => alerting::resolve(tx, &key, "every door that took it refuses it", now).await,
@@ -310,9 +310,9 @@ fn alert(fingerprint: &str, opens: &[(String, Proven)]) -> Option<Alert> {
         key: String::new(),
         severity: Severity::Critical,
         host: (opens.len() == 1).then_some(host),
-        title: format!("retired key {short}… opens {account}@{name}{more}"),
+        title: format!("revoked key {short}… opens {account}@{name}{more}"),
         detail: format!(
-            "The key {fingerprint} was retired, and sshd took it when it could last be told:\n{}",
+            "The key {fingerprint} was revoked, and sshd took it when it could last be told:\n{}",
             lines.join("\n")
         ),
         advice: "Take it out of the file that is named, or revoke it there (RevokedKeys)."

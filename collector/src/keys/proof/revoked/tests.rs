@@ -1,4 +1,4 @@
-//! When a retired key is an incident, for how long, and who is asked when.
+//! When a revoked key is an incident, for how long, and who is asked when.
 
 use super::*;
 use crate::alerting::testing::{raised, told};
@@ -28,8 +28,8 @@ fn heard(host: &str, doors: Vec<Door>) -> Heard {
     }
 }
 
-fn old() -> Retired {
-    Retired {
+fn old() -> Revoked {
+    Revoked {
         fingerprint: format!("SHA256:{}", "a".repeat(43)),
         kind: "ssh-ed25519".into(),
         wire: vec![1, 2],
@@ -44,12 +44,12 @@ fn both(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>> {
 }
 
 #[tokio::test]
-async fn a_retired_key_that_opens_something_is_an_incident_until_it_opens_nothing() {
+async fn a_revoked_key_that_opens_something_is_an_incident_until_it_opens_nothing() {
     for fresh in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
         let (store, key) = (&*fresh, old());
         let mut tx = store.begin().await.unwrap();
-        assert!(rows::retire(&mut tx, &key).await.unwrap());
-        assert!(!rows::retire(&mut tx, &key).await.unwrap(), "twice is once");
+        assert!(rows::revoke(&mut tx, &key).await.unwrap());
+        assert!(!rows::revoke(&mut tx, &key).await.unwrap(), "twice is once");
         tx.commit().await.unwrap();
 
         let taken = door("root", Said::Accepted, Control::None);
@@ -88,13 +88,13 @@ async fn every_host_is_asked_every_day() {
     for fresh in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
         let (store, key) = (&*fresh, old());
         let mut tx = store.begin().await.unwrap();
-        rows::retire(&mut tx, &key).await.unwrap();
+        rows::revoke(&mut tx, &key).await.unwrap();
         tx.commit().await.unwrap();
         let whom = async |at| {
             let due = due(store, both, at).await.unwrap();
             due.into_keys().collect::<Vec<_>>()
         };
-        assert_eq!(whom(NOON).await, [""; 0], "it was asked as it was retired");
+        assert_eq!(whom(NOON).await, [""; 0], "it was asked as it was revoked");
         assert_eq!(whom(NOON + AGAIN).await, ["db", "web"]);
         keep(
             store,
@@ -199,7 +199,7 @@ async fn who_could_not_be_asked_at_any_door_is_asked_again_soon() {
     for fresh in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
         let (store, key) = (&*fresh, old());
         let mut tx = store.begin().await.unwrap();
-        rows::retire(&mut tx, &key).await.unwrap();
+        rows::revoke(&mut tx, &key).await.unwrap();
         tx.commit().await.unwrap();
         let said = Ok(Answer::of_trouble("nobody answers"));
         assert!(failed(&said));
@@ -214,13 +214,13 @@ async fn who_could_not_be_asked_at_any_door_is_asked_again_soon() {
 }
 
 #[tokio::test]
-async fn who_retired_a_key_and_who_took_that_back_is_on_the_trail() {
+async fn who_revoked_a_key_and_who_took_that_back_is_on_the_trail() {
     for fresh in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
         let (store, key) = (&*fresh, old());
         let later = NOON + AGAIN;
         for _ in 0..2 {
             let mut tx = store.begin().await.unwrap();
-            assert!(rows::retire(&mut tx, &key).await.unwrap());
+            assert!(rows::revoke(&mut tx, &key).await.unwrap());
             let by = (&*key.fingerprint, "bob");
             assert!(rows::reinstate(&mut tx, by, later).await.unwrap());
             assert!(!rows::reinstate(&mut tx, by, later).await.unwrap());
@@ -234,8 +234,8 @@ async fn who_retired_a_key_and_who_took_that_back_is_on_the_trail() {
         };
         let all = crate::keys::deeds(store, &wanted("")).await.unwrap();
         let told: Vec<_> = all.iter().map(|it| (&*it.who, &*it.what)).collect();
-        let (retired, back) = (("ada", "retired"), ("bob", "reinstated"));
-        assert_eq!(told, [retired, retired, back, back]);
+        let (revoked, back) = (("ada", "revoked"), ("bob", "reinstated"));
+        assert_eq!(told, [revoked, revoked, back, back]);
         let bobs = crate::keys::deeds(store, &wanted("bob")).await.unwrap();
         assert_eq!(bobs.len(), 2);
         assert!(bobs.iter().all(|it| it.whom == key.fingerprint));
