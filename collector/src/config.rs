@@ -51,7 +51,7 @@ pub struct Policy {
     /// Hosts by their names, so that rules can speak of several at once.
     pub groups: policy::Groups,
     /// Addresses by name, so that rules can say from where.
-    pub networks: restriction::Networks,
+    pub networks: policy::Networks,
     /// Who may reach what from where.
     pub restriction: restriction::Table,
     /// Checks that groups of hosts run beside their own.

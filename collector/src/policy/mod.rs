@@ -1,5 +1,5 @@
-//! `policy.toml`: what should hold, by groups of hosts. This part of the trunk knows the groups and
-//! no room.
+//! `policy.toml`: what should hold, by groups of hosts. This part of the trunk knows the groups,
+//! the networks and no room.
 //!
 //! A room that rules by groups brings a type for its own table, which `config::Policy` sums beside
 //! [`Groups`]. Each list `groups = [...]` in it is a [`Members`]; a key that is a group is a
@@ -21,6 +21,8 @@
 mod day;
 mod groups;
 mod members;
+pub mod networks;
+mod origins;
 mod pattern;
 mod signature;
 pub mod versions;
@@ -32,6 +34,8 @@ use serde::{Deserialize, Serialize};
 pub use day::Day;
 pub use groups::{Groups, Name};
 pub use members::{HostSet, Members};
+pub use networks::Networks;
+pub use origins::Origins;
 pub use pattern::Pattern;
 pub use signature::{NAMESPACE, NotSigners, Signers, Untrusted};
 

@@ -234,7 +234,7 @@ pub(super) fn gates(
 ) -> Vec<HostGate> {
     let (table, host) = (&policy.table, watched.host.name.as_str());
     let stand = stand(&policy.ordered(host, now), watched, held);
-    let gate = |service: &super::networks::Name| {
+    let gate = |service: &crate::policy::networks::Name| {
         let rules: Vec<_> = table.about(host, service.as_str()).collect();
         let mode = rules.first()?.mode.name();
         let mut from = words(rules.iter().flat_map(|rule| rule.from.names()));

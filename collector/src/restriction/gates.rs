@@ -4,8 +4,8 @@ use ipnet::IpNet;
 use watchward_protocol::restriction::{Exception, Gate, Gates, Mode};
 use watchward_protocol::time::Timestamp;
 
-use super::networks::Name;
 use super::policy::Table;
+use crate::policy::networks::Name;
 
 /// How many ends of exceptions are counted: two versions lie further apart than that in time.
 const MOST_OVER: usize = 9_999;

@@ -6,7 +6,6 @@ mod bans;
 mod gates;
 mod held;
 mod judge;
-mod networks;
 mod pages;
 mod plan;
 mod policy;
@@ -33,6 +32,7 @@ use watchward_protocol::time::Timestamp;
 use crate::alerting::{self, Bell};
 use crate::intake::Heard;
 use crate::intake::position::known;
+use crate::policy::networks;
 use crate::store::{Store, Tx, timer};
 use judge::Seen;
 use rows::standing::{self, Standing};
@@ -45,7 +45,6 @@ pub use bans::{
     routes as ban_routes, shut_out,
 };
 pub use held::{routes as gate_routes, run as run_gates};
-pub use networks::Networks;
 pub use pages::pages;
 pub use plan::{Change, Own, Plan, Unready, plan};
 pub use policy::{Policy, Table};

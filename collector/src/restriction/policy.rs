@@ -1,19 +1,17 @@
 //! The table `[restriction]` of the policy: who may reach what from where.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use watchward_daemon::place::{Misplaced, Spanned};
+use watchward_daemon::place::Misplaced;
 use watchward_protocol::restriction::Mode;
 use watchward_protocol::time::Timestamp;
 
 use super::gates::Ordered;
-use super::networks::{Name, NetSet, Networks};
 use super::services::{Reached, Services};
 use super::sound;
-use crate::policy::{Day, Groups, Members};
+use crate::policy::networks::{Name, Networks};
+use crate::policy::{Day, Groups, Members, Origins};
 
 /// The table `[restriction]` of the policy. A service of a host that no rule speaks of is open to
 /// everywhere; where several do, each permits more.
@@ -89,14 +87,6 @@ pub struct Exception {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Reason(String);
-
-/// The list `from = [...]`: names of networks, at least one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Spanned<Name>>", into = "Vec<Name>")]
-pub struct Origins {
-    names: Vec<Spanned<Name>>,
-    sets: Vec<Arc<NetSet>>,
-}
 
 /// Whether an address is one from which a service may be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,46 +239,5 @@ impl Reason {
     /// The words.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl Origins {
-    /// The networks, as the file names them.
-    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
-        self.names.iter().map(Spanned::get_ref)
-    }
-
-    fn join(&mut self, networks: &Networks) -> Result<(), Misplaced> {
-        let sets = self.names.iter().map(|name| networks.find(name));
-        self.sets = sets.collect::<Result<_, _>>()?;
-        Ok(())
-    }
-
-    fn has(&self, address: IpAddr) -> bool {
-        self.sets.iter().any(|set| set.has(address))
-    }
-
-    /// What they hold together.
-    pub(super) fn nets(&self) -> impl Iterator<Item = IpNet> {
-        self.sets.iter().flat_map(|set| set.nets().iter().copied())
-    }
-}
-
-impl TryFrom<Vec<Spanned<Name>>> for Origins {
-    type Error = &'static str;
-
-    fn try_from(names: Vec<Spanned<Name>>) -> Result<Self, Self::Error> {
-        if names.is_empty() {
-            return Err("expected at least one name of [networks]: nobody can come from none");
-        }
-        let sets = Vec::new();
-        Ok(Self { names, sets })
-    }
-}
-
-impl From<Origins> for Vec<Name> {
-    fn from(origins: Origins) -> Self {
-        let names = origins.names.into_iter().map(Spanned::into_inner);
-        names.collect()
     }
 }

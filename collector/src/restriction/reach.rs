@@ -138,7 +138,7 @@ fn usual(table: &Table) -> u16 {
 
 /// The service at a port.
 fn service(table: &Table, port: u16) -> Option<&str> {
-    let at = |name: &&super::networks::Name| {
+    let at = |name: &&crate::policy::networks::Name| {
         let ports = table.services.ports(name);
         let mut own = ports.iter().filter(|one| one.transport == Transport::Tcp);
         own.any(|one| one.first <= port && port <= one.last)
@@ -160,7 +160,7 @@ fn words(place: Option<&Place<'_>>, service: Option<&str>) -> String {
     }
 }
 
-fn listed(names: &[&super::networks::Name]) -> String {
+fn listed(names: &[&crate::policy::networks::Name]) -> String {
     let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
     names.join(", ")
 }
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_difference_can_be_read_aloud() {
-        let name = super::super::networks::Name::try_from("office".to_owned()).unwrap();
+        let name = crate::policy::networks::Name::try_from("office".to_owned()).unwrap();
         let outside = Place::Outside(vec![&name]);
         let answer = |verdict, text: &str| Answer::of(vec![Step::new("nftables", verdict, text)]);
         let where_ = ("203.0.113.7".parse().unwrap(), 22, "db-3");

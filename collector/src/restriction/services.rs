@@ -8,7 +8,7 @@ use watchward_daemon::place::{Misplaced, Spanned};
 use watchward_protocol::access;
 use watchward_protocol::restriction::{MOST_GATES, MOST_PORTS, Ports, Transport};
 
-use super::networks::Name;
+use crate::policy::networks::Name;
 
 /// Where the table stands in the file.
 const TABLE: [&str; 2] = ["restriction", "services"];

@@ -4,10 +4,10 @@ use watchward_daemon::place::Misplaced;
 use watchward_protocol::restriction::{MOST_EXCEPTIONS, MOST_NETWORKS, Mode, Ports};
 use watchward_protocol::time::Timestamp;
 
-use super::networks::Name;
 use super::policy::{Rule, Table};
 use super::services::{Reached, written};
 use crate::policy::Members;
+use crate::policy::networks::Name;
 
 /// The ports that Linux gives to outgoing connections by default: ip-sysctl.rst of the kernel.
 const OUTGOING: (u16, u16) = (32_768, 60_999);

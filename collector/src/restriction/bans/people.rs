@@ -8,7 +8,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::judge;
 use super::wish::{self, Lifting, NewBan, Unfit};
-use crate::restriction::networks::{Networks, canonical};
+use crate::policy::networks::{Networks, canonical};
 use crate::restriction::rows::ban::{self, Row};
 use crate::restriction::rows::bans;
 use crate::store::Store;

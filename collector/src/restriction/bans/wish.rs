@@ -7,7 +7,7 @@ use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::judge;
-use crate::restriction::networks::{Networks, canonical};
+use crate::policy::networks::{Networks, canonical};
 
 /// How many characters a reason may have.
 const REASON: usize = 200;

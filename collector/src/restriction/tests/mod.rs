@@ -17,7 +17,7 @@ use watchward_protocol::record::{Epoch, Lane};
 
 use super::*;
 use crate::intake::{Host, Watched};
-use crate::policy::Groups;
+use crate::policy::{Groups, Networks};
 use crate::store::testing::{self, Fresh};
 
 /// An empty store of each kind.

@@ -11,8 +11,8 @@ use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use crate::intake::Host;
+use crate::policy::networks::{Networks, canonical};
 use crate::restriction::Config;
-use crate::restriction::networks::{Networks, canonical};
 
 /// The network that one customer of an IPv6 provider usually has; what is wider is never shut out
 /// by what hosts decide.

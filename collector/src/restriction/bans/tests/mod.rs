@@ -15,7 +15,7 @@ use super::*;
 use crate::alerting;
 use crate::intake::{Buckets, Heard, Host};
 use crate::people as accounts;
-use crate::restriction::networks::Networks;
+use crate::policy::networks::Networks;
 use crate::restriction::{BANS, HELD, Policy, SCHEMA, Table, hear};
 use crate::store::testing::{self, Fresh};
 use crate::web::testing::{Browser, text};

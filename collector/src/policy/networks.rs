@@ -227,7 +227,7 @@ impl TryFrom<String> for Entry {
 
 /// A network of IPv4 addresses written as IPv6 ones (`::ffff:192.0.2.0/120`) is the network of
 /// IPv4 addresses that it says it is.
-pub(super) fn canonical(net: IpNet) -> IpNet {
+pub fn canonical(net: IpNet) -> IpNet {
     let (IpAddr::V4(address), Some(prefix)) =
         (net.addr().to_canonical(), net.prefix_len().checked_sub(96))
     else {
