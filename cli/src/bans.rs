@@ -98,7 +98,7 @@ pub(crate) async fn run(
         } => (
             "/v1/bans",
             json!({ "net": net, "until": span, "reason": reason, "even_so": even_so,
-                "from": from(), "author": author() }),
+                "from": from() }),
         ),
         Ban::Lift {
             net,
@@ -106,12 +106,9 @@ pub(crate) async fn run(
             even_so,
         } => (
             "/v1/bans/lift",
-            json!({ "net": net, "reason": reason, "even_so": even_so, "author": author() }),
+            json!({ "net": net, "reason": reason, "even_so": even_so }),
         ),
-        Ban::Pin { net, until } => (
-            "/v1/bans/pin",
-            json!({ "net": net, "until": until, "author": author() }),
-        ),
+        Ban::Pin { net, until } => ("/v1/bans/pin", json!({ "net": net, "until": until })),
     };
     let done: Value = collector.post(path, &body).await?;
     if screen.is_for_programs() {
@@ -185,13 +182,6 @@ fn vetoes(ban: Row<'_>) -> Vec<String> {
     vetoed
         .map(|veto| format!("{} ({})", veto.text("host"), veto.text("why")))
         .collect()
-}
-
-/// Who stands behind `sudo`, for the record; the collector sees only root.
-fn author() -> Option<String> {
-    std::env::var("SUDO_USER")
-        .ok()
-        .filter(|name| !name.is_empty())
 }
 
 /// From where whoever types this has come by SSH, as far as `sudo` lets that through.

@@ -1,13 +1,17 @@
 //! The conversation with the collector: HTTP with JSON over its Unix socket.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
+use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use watchward_protocol::admin::SUDO_USER;
 
 /// How long a line of a stream may be: more is no line of ours.
 const LONGEST_LINE: usize = 1 << 20;
@@ -17,6 +21,8 @@ const LONGEST_LINE: usize = 1 << 20;
 pub(crate) struct Client {
     http: reqwest::Client,
     socket: PathBuf,
+    /// Who stands behind `sudo`, for the record.
+    behind: Option<HeaderValue>,
 }
 
 /// Bytes that the collector sends.
@@ -46,6 +52,7 @@ impl Client {
         Ok(Self {
             http,
             socket: socket.to_owned(),
+            behind: behind(std::env::var_os("SUDO_USER").as_deref()),
         })
     }
 
@@ -92,7 +99,11 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("http://collector{path}"))
+        let request = self.http.request(method, format!("http://collector{path}"));
+        match &self.behind {
+            Some(name) => request.header(SUDO_USER, name),
+            None => request,
+        }
     }
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
@@ -168,6 +179,12 @@ impl Stream {
     }
 }
 
+/// Whose name goes along with every request.
+fn behind(name: Option<&OsStr>) -> Option<HeaderValue> {
+    let name = name.filter(|name| !name.is_empty())?;
+    HeaderValue::from_bytes(name.as_bytes()).ok()
+}
+
 /// What a refusal says, in words: `{"error": "..."}` or plain text.
 fn reason(said: &str) -> Option<String> {
     let json = serde_json::from_str::<Value>(said).ok();
@@ -229,6 +246,22 @@ mod tests {
         let error = error.to_string();
         assert!(error.starts_with("no collector listens at /"), "{error}");
         assert!(error.contains("watchward-collector"), "{error}");
+    }
+
+    #[test]
+    fn who_called_sudo_is_said_with_every_request() {
+        let mut client = Client::new(Path::new("/nowhere")).unwrap();
+        for (name, said) in [
+            (Some("ada"), Some("ada")),
+            (Some(""), None),
+            (Some("a\nb"), None),
+            (None, None),
+        ] {
+            client.behind = behind(name.map(OsStr::new));
+            let request = client.request(Method::GET, "/v1/backup").build().unwrap();
+            let header = request.headers().get(SUDO_USER);
+            assert_eq!(header.map(|it| it.to_str().unwrap()), said);
+        }
     }
 
     #[test]

@@ -7,7 +7,6 @@ use crate::client::Client;
 use crate::hosts::encoded;
 use crate::row::Row;
 use crate::screen::{Screen, safe, safe_lines};
-use crate::silences;
 
 /// The incidents, all of them or some.
 pub(crate) async fn list(
@@ -79,7 +78,7 @@ pub(crate) async fn acknowledge(
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
     let path = format!("/v1/incidents/{}/ack", encoded(code));
-    let body = json!({ "note": note.unwrap_or_default(), "author": silences::author() });
+    let body = json!({ "note": note.unwrap_or_default() });
     let answer: Value = collector.post(&path, &body).await?;
     if screen.is_for_programs() {
         return Ok(screen.json(&answer)?);

@@ -7,7 +7,6 @@ use crate::client::Client;
 use crate::hosts::encoded;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
-use crate::silences::author;
 
 pub(crate) async fn run(
     collector: &Client,
@@ -17,14 +16,13 @@ pub(crate) async fn run(
     match command.unwrap_or(People::List) {
         People::List => list(&fetch(collector).await?, screen),
         People::Invite { name, email, roles } => {
-            let wanted =
-                json!({ "name": name, "email": email, "roles": roles, "author": author() });
+            let wanted = json!({ "name": name, "email": email, "roles": roles });
             let made: Value = collector.post("/v1/people", &wanted).await?;
             linked(&name, &made, screen)
         }
         People::Roles { name, roles } => {
             let path = format!("/v1/people/{}/roles", encoded(&name));
-            let wanted = json!({ "roles": roles, "author": author() });
+            let wanted = json!({ "roles": roles });
             let done: Value = collector.post(&path, &wanted).await?;
             if screen.is_for_programs() {
                 return Ok(screen.json(&done)?);
@@ -35,8 +33,7 @@ pub(crate) async fn run(
         People::Reset { name } => linked(&name, &reset(collector, &name).await?, screen),
         People::Remove { name } => {
             let path = format!("/v1/people/{}/remove", encoded(&name));
-            let wanted = json!({ "author": author() });
-            let done: Value = collector.post(&path, &wanted).await?;
+            let done: Value = collector.post(&path, &json!({})).await?;
             if screen.is_for_programs() {
                 return Ok(screen.json(&done)?);
             }
@@ -53,7 +50,7 @@ pub(crate) async fn fetch(collector: &Client) -> anyhow::Result<Value> {
 /// Sends a new link, or has it handed over where there is no address.
 pub(crate) async fn reset(collector: &Client, name: &str) -> anyhow::Result<Value> {
     let path = format!("/v1/people/{}/reset", encoded(name));
-    collector.post(&path, &json!({ "author": author() })).await
+    collector.post(&path, &json!({})).await
 }
 
 fn linked(name: &str, made: &Value, screen: &mut Screen) -> anyhow::Result<()> {

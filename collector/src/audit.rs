@@ -70,8 +70,14 @@ pub(crate) async fn deeds(
 }
 
 fn is_meant(deed: &Deed, wanted: &Wanted) -> bool {
-    let whose = wanted.who.is_empty() || deed.who == wanted.who;
+    let whose = wanted.who.is_empty() || person(&deed.who) == wanted.who;
     whose && wanted.since <= deed.at && deed.at < wanted.before
+}
+
+/// Whose name it is, whether they did it as root or not.
+fn person(name: &str) -> String {
+    let name = name.strip_suffix(" (as root)").unwrap_or(name);
+    name.replace('\0', "")
 }
 
 /// What the command asks for.
@@ -93,7 +99,7 @@ async fn listed(
     let wanted = Wanted {
         since: since.unwrap_or_default(),
         before: Timestamp::from_micros(i64::MAX),
-        who: asked.who.unwrap_or_default().replace('\0', ""),
+        who: person(&asked.who.unwrap_or_default()),
         limit: asked.limit.unwrap_or(SHOWN).clamp(0, MOST),
     };
     Ok(Json(deeds(&has, asked.kind, &wanted).await?))
@@ -137,7 +143,7 @@ async fn show(State(has): State<Has>, Query(typed): Query<Typed>, visitor: Visit
     let wanted = Wanted {
         since,
         before: Timestamp::from_micros(before),
-        who: typed.who.trim().replace('\0', ""),
+        who: person(typed.who.trim()),
         limit: SHOWN,
     };
     let deeds = deeds(&has, kind, &wanted).await?;

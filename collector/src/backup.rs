@@ -3,10 +3,9 @@
 use std::fs::File;
 use std::io;
 
-use axum::Extension;
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -14,7 +13,7 @@ use futures_util::stream;
 use tokio::io::AsyncReadExt;
 
 use crate::store::{SnapshotError, Store};
-use crate::web::{Caller, Problem};
+use crate::web::{Problem, Who};
 
 /// How much is read and sent at a time.
 const PIECE: usize = 256 * 1024;
@@ -26,13 +25,9 @@ pub fn routes(store: Store) -> Router {
         .with_state(store)
 }
 
-/// Who asks, as the kernel says.
-type Who = Option<Extension<ConnectInfo<Caller>>>;
-
-async fn backup(State(store): State<Store>, who: Who) -> Result<Response, Problem> {
+async fn backup(State(store): State<Store>, Who(by): Who) -> Result<Response, Problem> {
     let copy = store.snapshot().await.map_err(explained)?;
     let bytes = copy.metadata()?.len();
-    let by = who.map(|Extension(ConnectInfo(caller))| caller.name());
     tracing::info!(bytes, by, "a backup was made");
     // Whoever reads can tell by its length whether it came whole.
     let head = [

@@ -1,6 +1,7 @@
 //! What agent and collector say to each other: the domain types, and one module that maps them to the wire.
 
 pub mod access;
+pub mod admin;
 pub mod checks;
 pub mod health;
 pub mod hosts;

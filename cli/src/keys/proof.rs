@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
-use crate::silences::author;
 
 /// More than any public key has, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -29,7 +28,7 @@ pub(super) async fn revoke(
     (key, reason, doors): (&Path, &str, bool),
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    let wanted = json!({"key": read(key)?, "reason": reason, "author": author()});
+    let wanted = json!({"key": read(key)?, "reason": reason});
     let answer: Value = collector.post("/v1/keys/revoke", &wanted).await?;
     if !screen.is_for_programs() {
         screen.line("The key is revoked: every host is asked about it every day from now on.\n")?;
@@ -42,7 +41,7 @@ pub(super) async fn reinstate(
     fingerprint: &str,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    let wanted = json!({"fingerprint": fingerprint, "author": author()});
+    let wanted = json!({"fingerprint": fingerprint});
     let answer: Value = collector.post("/v1/keys/reinstate", &wanted).await?;
     if screen.is_for_programs() {
         return Ok(screen.json(&answer)?);

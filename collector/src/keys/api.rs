@@ -1,8 +1,8 @@
 //! What the command line and other programs ask of keys, as JSON.
 
-use axum::extract::{ConnectInfo, State as Shared};
+use axum::extract::State as Shared;
 use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
@@ -16,7 +16,7 @@ use super::reading::{self, Listed, State, Wanted};
 use super::{Accept, accept};
 use crate::alerting::Bell;
 use crate::store::Store;
-use crate::web::{Caller, Parameters, Problem};
+use crate::web::{Parameters, Problem, Who};
 
 /// How many are listed unless asked otherwise, and at most.
 const USUAL: u32 = 1000;
@@ -213,18 +213,11 @@ struct Accepted {
     places: usize,
 }
 
-/// Who asks, as the kernel says.
-type Who = Option<Extension<ConnectInfo<Caller>>>;
-
 async fn accepted(
     Shared(sources): Shared<Sources>,
-    who: Who,
+    Who(by): Who,
     Json(wanted): Json<Accept>,
 ) -> Result<Json<Accepted>, Problem> {
-    let by = who.map_or_else(
-        || "unknown".to_owned(),
-        |Extension(ConnectInfo(caller))| caller.name(),
-    );
     let mut tx = sources.store.begin().await?;
     let places = accept(&mut tx, (&wanted, &by), &sources.policy.now(), clock::now()).await?;
     tx.commit().await?;

@@ -77,7 +77,7 @@ pub struct Wanted {
     pub since: Timestamp,
     /// Before this.
     pub before: Timestamp,
-    /// Of this person; of everybody if it is empty.
+    /// Of this person, also as root; of everybody if it is empty.
     pub who: String,
     /// At most so many.
     pub limit: i64,

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{Query, State};
 use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 
@@ -12,7 +12,7 @@ use super::Ruling;
 use super::apply::{Applied, Outlook, Proposal, Refusal, called};
 use super::basis::Brought;
 use crate::policy::versions::{self, Version, Whole};
-use crate::web::{Caller, Problem};
+use crate::web::{Problem, Who};
 
 /// How many versions are listed, unless it is said.
 const SHOWN: i64 = 50;
@@ -119,8 +119,7 @@ impl Asked {
         }
     }
 
-    fn proposal(self, who: Who) -> Proposal {
-        let author = who.map(|Extension(ConnectInfo(caller))| caller.name());
+    fn proposal(self, Who(author): Who) -> Proposal {
         Proposal {
             brought: Brought {
                 named: called(self.file.as_deref()).into(),
@@ -128,16 +127,13 @@ impl Asked {
                 signature: self.signature,
             },
             operator: self.operator.map(|address| address.to_canonical()),
-            author: author.unwrap_or_else(|| "unknown".to_owned()),
+            author,
             note: self.note.unwrap_or_default(),
             even_so: self.even_so,
             upon: self.upon,
         }
     }
 }
-
-/// Who asks, as the kernel says.
-type Who = Option<Extension<ConnectInfo<Caller>>>;
 
 async fn plan(
     State(ruling): State<Ruling>,

@@ -1,14 +1,13 @@
 //! Accounts for the operator's command.
 
-use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use watchward_daemon::clock;
 
-use super::admin::Caller;
+use super::admin::Who;
 use super::problem::Problem;
 use crate::people::{Account, Author, Email, Invited, Newcomer, People, Role, Roles, Unfit};
 
@@ -22,12 +21,8 @@ pub fn routes(people: People) -> Router {
         .with_state(people)
 }
 
-type Who = Option<Extension<ConnectInfo<Caller>>>;
-
 /// Who asks by the command.
-fn author(who: Who, claimed: Option<String>) -> Author {
-    let caller = who.map(|Extension(ConnectInfo(caller))| caller);
-    let name = caller.map_or_else(|| "unknown".to_owned(), |it| it.for_whom(claimed));
+fn author(Who(name): Who) -> Author {
     Author {
         name,
         address: None,
@@ -56,7 +51,6 @@ struct Wanted {
     name: String,
     email: Option<String>,
     roles: Vec<Role>,
-    author: Option<String>,
 }
 
 /// How the link gets there: `email`, or the `file` that it lies in, or the `link` itself.
@@ -82,32 +76,29 @@ async fn invite(
         email,
         roles: wanted.roles.into_iter().collect(),
     };
-    let by = author(who, wanted.author);
+    let by = author(who);
     let done = people.invite(&new, &by, clock::now());
     let invited = done.await?.map_err(problem)?;
     tracing::info!(person.name = new.name, by = by.name, "made an account");
     Ok(Json(told(&new.name, &invited)))
 }
 
-/// Who asks, of what needs no more.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Asked {
-    roles: Vec<Role>,
-    author: Option<String>,
-}
-
 async fn reset(
     State(people): State<People>,
     Path(name): Path<String>,
     who: Who,
-    Json(asked): Json<Asked>,
 ) -> Result<Json<Value>, Problem> {
-    let by = author(who, asked.author);
+    let by = author(who);
     let done = people.reset(&name, &by, clock::now());
     let invited = done.await?.map_err(problem)?;
     tracing::info!(person.name = name, by = by.name, "reset an account");
     Ok(Json(told(&name, &invited)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    roles: Vec<Role>,
 }
 
 async fn set_roles(
@@ -117,7 +108,7 @@ async fn set_roles(
     Json(asked): Json<Asked>,
 ) -> Result<Json<Value>, Problem> {
     let roles: Roles = asked.roles.into_iter().collect();
-    let by = author(who, asked.author);
+    let by = author(who);
     let done = people.set_roles((&name, &roles), &by, clock::now());
     done.await?.map_err(problem)?;
     Ok(Json(json!({ "name": name, "roles": roles })))
@@ -127,9 +118,8 @@ async fn remove(
     State(people): State<People>,
     Path(name): Path<String>,
     who: Who,
-    Json(asked): Json<Asked>,
 ) -> Result<Json<Value>, Problem> {
-    let by = author(who, asked.author);
+    let by = author(who);
     let done = people.remove(&name, &by, clock::now());
     done.await?.map_err(problem)?;
     Ok(Json(json!({ "removed": name })))

@@ -1,15 +1,20 @@
 //! The Unix socket that the operator's command talks to.
 
+use std::convert::Infallible;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use axum::Router;
-use axum::extract::connect_info::Connected;
+use axum::extract::FromRequestParts;
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::http::request::Parts;
 use axum::serve::IncomingStream;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use watchward_daemon::tasks::Tasks;
+use watchward_protocol::admin::SUDO_USER;
+use watchward_protocol::text::Foreign;
 
 use super::problem::Problem;
 
@@ -61,32 +66,46 @@ fn listen(path: &PathBuf) -> anyhow::Result<UnixListener> {
     Ok(listener)
 }
 
-/// The account on this machine that asks on the admin socket, as the kernel says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caller {
-    uid: Option<u32>,
+/// The longest name that is kept of whoever called `sudo`, in characters (useradd(8) takes 32).
+const LONGEST_NAME: usize = 64;
+
+/// Who asks on the admin socket: the account that the kernel names. Root asks for whoever called
+/// `sudo`, as the header [`SUDO_USER`] says; of others nobody believes that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who(pub String);
+
+impl<S: Sync> FromRequestParts<S> for Who {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let Some(ConnectInfo(caller)) = parts.extensions.get::<ConnectInfo<Caller>>() else {
+            return Ok(Self("unknown".to_owned()));
+        };
+        let behind = parts.headers.get(SUDO_USER).map(|name| name.as_bytes());
+        Ok(Self(caller.name(behind)))
+    }
+}
+
+/// The account on this machine at the other end of the socket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller {
+    pub(super) uid: Option<u32>,
 }
 
 impl Caller {
-    /// Whether it is root.
-    pub fn is_root(self) -> bool {
-        self.uid == Some(0)
-    }
-
-    /// Its name; its number if it has none.
-    pub fn name(self) -> String {
+    /// Its name, or its number if it has none; of root, who stands behind it.
+    fn name(self, behind: Option<&[u8]>) -> String {
         let Some(uid) = self.uid else {
             return "unknown".to_owned();
         };
-        let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-        account(&accounts, uid).unwrap_or_else(|| format!("uid {uid}"))
-    }
-
-    /// Who stands behind it: root may ask for somebody else, as whoever uses `sudo` does.
-    pub fn for_whom(self, claimed: Option<String>) -> String {
-        match claimed {
-            Some(name) if self.is_root() && name != "root" => format!("{name} (as root)"),
-            _ => self.name(),
+        match behind {
+            Some(name) if uid == 0 && !matches!(name, b"" | b"root") => {
+                format!("{} (as root)", Foreign::from(name).shortened(LONGEST_NAME))
+            }
+            _ => {
+                let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+                account(&accounts, uid).unwrap_or_else(|| format!("uid {uid}"))
+            }
         }
     }
 }
@@ -112,7 +131,30 @@ fn account(accounts: &str, uid: u32) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Request;
+
     use super::*;
+
+    async fn who(uid: Option<u32>, behind: &[u8]) -> String {
+        let mut request = Request::get("/").header(SUDO_USER, behind);
+        if let Some(extensions) = request.extensions_mut() {
+            extensions.insert(ConnectInfo(Caller { uid }));
+        }
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let Ok(Who(name)) = Who::from_request_parts(&mut parts, &()).await;
+        name
+    }
+
+    #[tokio::test]
+    async fn who_called_sudo_is_believed_of_root_alone() {
+        assert_eq!(who(Some(0), b"ada").await, "ada (as root)");
+        assert_eq!(who(Some(0), b"root").await, "root");
+        assert_eq!(who(Some(0), b"").await, "root");
+        assert_eq!(who(Some(4_000_000_000), b"ada").await, "uid 4000000000");
+        assert_eq!(who(None, b"ada").await, "unknown");
+        let long = who(Some(0), "ä".repeat(500).as_bytes()).await;
+        assert!(long.chars().count() < 80, "{long}");
+    }
 
     #[test]
     fn accounts_have_names() {

@@ -60,7 +60,7 @@ mod visitor;
 mod welcome;
 
 pub use account_api::routes as account_routes;
-pub use admin::{Admin, Caller, start as start_admin};
+pub use admin::{Admin, Who, start as start_admin};
 pub use assets::Assets;
 pub use body::Body;
 pub use config::{Config, PublicUrl};

@@ -2,11 +2,14 @@
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::header::{CONTENT_TYPE, COOKIE, HOST};
 use axum::http::{Request, Response, StatusCode};
 use tower::ServiceExt;
 use watchward_daemon::config::Live;
+use watchward_protocol::admin::SUDO_USER;
 
+use super::admin::Caller;
 use super::{Config, Pages, Site};
 use crate::people::{self, People, Role, Roles};
 use crate::store::Store;
@@ -58,6 +61,17 @@ impl Browser {
 pub(crate) async fn cookie(people: &People, name: &str, roles: &Roles) -> String {
     let secret = people::testing::session(people, name, roles).await;
     format!("watchward={}", secret.reveal())
+}
+
+/// A request of the command that this person called by `sudo`.
+pub(crate) fn by_sudo(person: &str, path: &str, json: &serde_json::Value) -> Request<Body> {
+    let root = ConnectInfo(Caller { uid: Some(0) });
+    Request::post(path)
+        .extension(root)
+        .header(SUDO_USER, person)
+        .header(CONTENT_TYPE, "application/json")
+        .body(Body::from(json.to_string()))
+        .unwrap()
 }
 
 /// What an answer says.

@@ -10,8 +10,6 @@ use watchward_protocol::time::Timestamp;
 
 mod silences;
 
-use silences::{Who, author};
-
 use super::about::About;
 use super::acknowledge::{self, Acknowledging};
 use super::message::{Channel, Incident};
@@ -19,7 +17,7 @@ use super::rows::{self, Sent, Wanted};
 use super::silence;
 use super::{Room, Rules, Severity, wording};
 use crate::store::Store;
-use crate::web::{Parameters, Problem};
+use crate::web::{Parameters, Problem, Who};
 
 /// How many incidents are listed unless asked otherwise, and at most: of those that are open, always
 /// so many.
@@ -114,17 +112,14 @@ async fn one(State((store, rules)): Has, Path(code): Path<String>) -> Answer {
 #[serde(deny_unknown_fields, default)]
 struct Taking {
     note: String,
-    /// For whom root asks.
-    author: Option<String>,
 }
 
 async fn acknowledge(
     State((store, _)): Has,
     Path(code): Path<String>,
-    who: Who,
+    Who(author): Who,
     Json(taking): Json<Taking>,
 ) -> Answer {
-    let author = author(who, taking.author);
     let asked = (author.as_str(), taking.note.as_str());
     match acknowledge::acknowledge(&store, &code, asked, clock::now()).await? {
         Acknowledging::Done => Ok(Json(json!({ "acknowledged": code.to_uppercase() }))),

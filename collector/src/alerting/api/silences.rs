@@ -1,8 +1,8 @@
 //! Silences for the command line: listed, added, ended.
 
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{Path, State};
 use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use watchward_daemon::clock;
@@ -13,7 +13,7 @@ use super::super::about::Room;
 use super::super::silence::{NewSilence, Scope, Silence};
 use super::super::{Rules, add_silence, end_silence, silences};
 use crate::store::Store;
-use crate::web::{Caller, Problem};
+use crate::web::{Problem, Who};
 
 /// `GET /v1/silences`: the newest first; `POST /v1/silences`: one more; `POST /v1/silences/7/end`.
 pub(super) fn routes(store: Store, rules: Rules) -> Router {
@@ -24,9 +24,6 @@ pub(super) fn routes(store: Store, rules: Rules) -> Router {
 }
 
 type Has = State<(Store, Rules)>;
-
-/// Who asks on the admin socket, if that can be known.
-pub(super) type Who = Option<Extension<ConnectInfo<Caller>>>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,15 +37,6 @@ struct Wanted {
     #[serde(rename = "for")]
     span: Span,
     reason: String,
-    /// For whom root asks.
-    author: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Ending {
-    /// For whom root asks.
-    author: Option<String>,
 }
 
 async fn list(State((store, _)): Has) -> Result<Json<Value>, Problem> {
@@ -60,7 +48,7 @@ async fn list(State((store, _)): Has) -> Result<Json<Value>, Problem> {
 
 async fn add(
     State((store, rules)): Has,
-    who: Who,
+    Who(author): Who,
     Json(wanted): Json<Wanted>,
 ) -> Result<Json<Value>, Problem> {
     if let Some(group) = &wanted.group
@@ -87,7 +75,7 @@ async fn add(
         span: wanted.span,
         reason: wanted.reason,
     };
-    let (author, now) = (author(who, wanted.author), clock::now());
+    let now = clock::now();
     match add_silence(&store, new, &author, now).await? {
         Ok(silence) => Ok(Json(shown(&silence, now))),
         Err(unfit) => Err(Problem::refused(unfit.to_string())),
@@ -97,22 +85,12 @@ async fn add(
 async fn end(
     State((store, _)): Has,
     Path(id): Path<i64>,
-    who: Who,
-    Json(ending): Json<Ending>,
+    Who(author): Who,
 ) -> Result<Json<Value>, Problem> {
-    let author = author(who, ending.author);
     if end_silence(&store, id, &author, clock::now()).await? {
         return Ok(Json(json!({ "ended": id })));
     }
     Err(Problem::missing("no silence with this number holds"))
-}
-
-/// The account that asks; root may ask for somebody else, as whoever uses `sudo` does.
-pub(super) fn author(who: Who, claimed: Option<String>) -> String {
-    let Some(Extension(ConnectInfo(caller))) = who else {
-        return "unknown".to_owned();
-    };
-    caller.for_whom(claimed)
 }
 
 fn shown(silence: &Silence, now: watchward_protocol::time::Timestamp) -> Value {

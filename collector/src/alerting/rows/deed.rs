@@ -42,15 +42,15 @@ pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
 
 const ACKNOWLEDGED: &str = "SELECT acked_at AS at, acked_by AS who, code AS whom, \
      ack_note AS detail FROM alerting_incident \
-     WHERE acked_at >= $1 AND acked_at < $2 AND ($3 = '' OR acked_by = $3) \
+     WHERE acked_at >= $1 AND acked_at < $2 AND $3 IN ('', REPLACE(acked_by, ' (as root)', '')) \
      ORDER BY acked_at DESC LIMIT $4";
 
 const SILENCED: &str = "SELECT created_at AS at, author AS who, \
      COALESCE(host, host_group, room, key) AS whom, reason AS detail FROM alerting_silence \
-     WHERE created_at >= $1 AND created_at < $2 AND ($3 = '' OR author = $3) \
+     WHERE created_at >= $1 AND created_at < $2 AND $3 IN ('', REPLACE(author, ' (as root)', '')) \
      ORDER BY created_at DESC LIMIT $4";
 
 const ENDED: &str = "SELECT ended_at AS at, ended_by AS who, \
      COALESCE(host, host_group, room, key) AS whom, reason AS detail FROM alerting_silence \
      WHERE ended_by IS NOT NULL AND ended_at >= $1 AND ended_at < $2 \
-     AND ($3 = '' OR ended_by = $3) ORDER BY ended_at DESC LIMIT $4";
+     AND $3 IN ('', REPLACE(ended_by, ' (as root)', '')) ORDER BY ended_at DESC LIMIT $4";

@@ -1,8 +1,8 @@
 //! What the operator's command asks of doors, as JSON.
 
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_protocol::proof::{Control, Door, Said};
@@ -17,7 +17,7 @@ use crate::alerting::Bell;
 use crate::intake::Questions;
 use crate::keys::rows::revoked as rows;
 use crate::store::Store;
-use crate::web::{Caller, Problem};
+use crate::web::{Problem, Who};
 
 /// The longest reason, in bytes.
 const LONGEST_REASON: usize = 500;
@@ -106,23 +106,11 @@ async fn prove(
 struct Revoke {
     key: String,
     reason: String,
-    author: Option<String>,
-}
-
-/// Who asks, as the kernel says.
-type Who = Option<Extension<ConnectInfo<Caller>>>;
-
-/// The account that asks; root may ask for somebody else, as whoever uses `sudo` does.
-fn author(who: Who, claimed: Option<String>) -> String {
-    match who {
-        Some(Extension(ConnectInfo(caller))) => caller.for_whom(claimed),
-        None => "unknown".to_owned(),
-    }
 }
 
 async fn revoke(
     State(room): State<Room>,
-    who: Who,
+    Who(author): Who,
     Json(wanted): Json<Revoke>,
 ) -> Result<Json<Proven>, Problem> {
     let key = Offered::read(&wanted.key).map_err(Problem::refused)?;
@@ -138,7 +126,7 @@ async fn revoke(
         kind: key.kind.clone(),
         wire: key.wire.clone(),
         reason: plain(reason),
-        author: author(who, wanted.author),
+        author,
         at: clock::now(),
     };
     let mut tx = room.store.begin().await?;
@@ -156,16 +144,14 @@ async fn revoke(
 #[serde(deny_unknown_fields)]
 struct Reinstate {
     fingerprint: String,
-    author: Option<String>,
 }
 
 async fn reinstate(
     State(room): State<Room>,
-    who: Who,
+    Who(by): Who,
     Json(wanted): Json<Reinstate>,
 ) -> Result<Json<Reinstated>, Problem> {
     let (fingerprint, now) = (wanted.fingerprint, clock::now());
-    let by = author(who, wanted.author);
     let mut tx = room.store.begin().await?;
     if !rows::reinstate(&mut tx, (&fingerprint, &by), now).await? {
         let why = format!("no key {} is revoked", plain(&fingerprint));

@@ -39,17 +39,17 @@ pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
 }
 
 const REVOKED: &str = "SELECT at, author AS who, fingerprint, reason AS detail FROM keys_revoked \
-     WHERE at >= $1 AND at < $2 AND ($3 = '' OR author = $3) ORDER BY at DESC LIMIT $4";
+     WHERE at >= $1 AND at < $2 AND $3 IN ('', REPLACE(author, ' (as root)', '')) ORDER BY at DESC LIMIT $4";
 
 const REINSTATED: &str = "SELECT ended_at AS at, ended_by AS who, fingerprint, reason AS detail \
      FROM keys_revoked WHERE ended_at >= $1 AND ended_at < $2 \
-     AND ($3 = '' OR ended_by = $3) ORDER BY ended_at DESC LIMIT $4";
+     AND $3 IN ('', REPLACE(ended_by, ' (as root)', '')) ORDER BY ended_at DESC LIMIT $4";
 
 async fn accepted(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
     let rows = sqlx::query(
         "SELECT c.at, c.what, o.fingerprint, o.host_name FROM keys_change c \
          JOIN keys_opening o ON o.id = c.opening \
-         WHERE c.what LIKE $1 AND c.at >= $2 AND c.at < $3 ORDER BY c.id DESC LIMIT $4",
+         WHERE REPLACE(c.what, ' (as root)', '') LIKE $1 AND c.at >= $2 AND c.at < $3 ORDER BY c.id DESC LIMIT $4",
     )
     .bind(match wanted.who.as_str() {
         "" => format!("{ACCEPTED}%"),

@@ -230,7 +230,7 @@ pub(in crate::people) async fn deeds(
     question.add("at >= ", Some(wanted.since.as_micros()));
     question.add("at < ", Some(wanted.before.as_micros()));
     let who = Some(wanted.who.clone()).filter(|who| !who.is_empty());
-    question.add("COALESCE(author, name) = ", who);
+    question.add("REPLACE(COALESCE(author, name), ' (as root)', '') = ", who);
     question.add_fixed(match kind {
         None => None,
         Some(Kind::Door) => Some(DOOR),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use crate::restriction::policy::Policy;
 use crate::restriction::rows::bans::{self, Kept, Wanted};
 use crate::restriction::rows::held;
 use crate::store::Store;
-use crate::web::{Body, Caller, Parameters, Problem};
+use crate::web::{Body, Parameters, Problem, Who};
 
 /// How many bans are listed at most.
 const MOST: u32 = 10_000;
@@ -212,9 +212,6 @@ async fn list(
     Ok(Json(json!({ "bans": bans })))
 }
 
-/// Who asks on the admin socket, if that can be known.
-type Who = Option<Extension<ConnectInfo<Caller>>>;
-
 /// Why, in JSON, nothing came of it.
 fn refused(unfit: Unfit) -> Problem {
     Problem::refused(unfit.to_string())
@@ -231,13 +228,11 @@ struct Wish {
     even_so: bool,
     /// From where whoever asks has come to this machine.
     from: Option<IpAddr>,
-    /// For whom root asks.
-    author: Option<String>,
 }
 
 async fn add(
     State(room): State<Room>,
-    who: Who,
+    Who(author): Who,
     Body(wish): Body<Wish>,
 ) -> Result<Json<Value>, Problem> {
     let now = clock::now();
@@ -249,7 +244,7 @@ async fn add(
         from: wish.from,
     };
     let (policy, until) = (room.policy.now(), new.until);
-    let by = (&*author(who, wish.author), &policy.networks);
+    let by = (&*author, &policy.networks);
     let net = people::add(&room.store, new, by, now)
         .await?
         .map_err(refused)?;
@@ -267,13 +262,11 @@ struct Lift {
     reason: String,
     #[serde(default)]
     even_so: bool,
-    /// For whom root asks.
-    author: Option<String>,
 }
 
 async fn lift(
     State(room): State<Room>,
-    who: Who,
+    Who(author): Who,
     Body(wish): Body<Lift>,
 ) -> Result<Json<Value>, Problem> {
     let lifting = Lifting {
@@ -281,7 +274,6 @@ async fn lift(
         reason: wish.reason,
         even_so: wish.even_so,
     };
-    let author = author(who, wish.author);
     let lifted = people::lift(&room.store, lifting, &author, clock::now()).await?;
     let lifted = lifted.map_err(refused)?;
     room.spread.changed();
@@ -294,28 +286,18 @@ async fn lift(
 struct Pin {
     net: Addresses,
     until: Moment,
-    /// For whom root asks.
-    author: Option<String>,
 }
 
 async fn pin(
     State(room): State<Room>,
-    who: Who,
+    Who(author): Who,
     Body(wish): Body<Pin>,
 ) -> Result<Json<Value>, Problem> {
     let now = clock::now();
     let until = wish.until.after(now);
-    let by = (&*author(who, wish.author), until);
+    let by = (&*author, until);
     let pinned = people::pin(&room.store, wish.net.0, by, now).await?;
     let net = pinned.map_err(refused)?;
     room.spread.changed();
     Ok(Json(json!({ "net": net.to_string(), "until": until })))
-}
-
-/// The account that asks; root may ask for somebody else, as whoever uses `sudo` does.
-fn author(who: Who, claimed: Option<String>) -> String {
-    let Some(Extension(ConnectInfo(caller))) = who else {
-        return "unknown".to_owned();
-    };
-    caller.for_whom(claimed)
 }

@@ -39,8 +39,8 @@ pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
 
 const BANNED: &str = "SELECT decided_at AS at, author AS who, net, prefix, reason AS detail \
      FROM restriction_ban WHERE author IS NOT NULL AND decided_at >= $1 AND decided_at < $2 \
-     AND ($3 = '' OR author = $3) ORDER BY decided_at DESC LIMIT $4";
+     AND $3 IN ('', REPLACE(author, ' (as root)', '')) ORDER BY decided_at DESC LIMIT $4";
 
 const LIFTED: &str = "SELECT ended_at AS at, ended_by AS who, net, prefix, ended_why AS detail \
      FROM restriction_ban WHERE ended_by IS NOT NULL AND ended_at >= $1 AND ended_at < $2 \
-     AND ($3 = '' OR ended_by = $3) ORDER BY ended_at DESC LIMIT $4";
+     AND $3 IN ('', REPLACE(ended_by, ' (as root)', '')) ORDER BY ended_at DESC LIMIT $4";

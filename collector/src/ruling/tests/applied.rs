@@ -2,9 +2,11 @@
 
 use std::process::Command;
 
+use tower::ServiceExt;
+
 use super::*;
 use crate::ruling::apply::Refusal;
-use crate::web::testing::Browser;
+use crate::web::testing::{Browser, by_sudo, text};
 
 #[tokio::test]
 async fn nobody_locks_themselves_out_unless_they_insist() {
@@ -132,6 +134,18 @@ async fn what_somebody_looked_at_is_what_they_change() {
         let late = one.ruling.apply(upon(0, "vpn"), at(2)).await.unwrap_err();
         assert!(late.to_string().contains("somebody else"), "{late}");
         assert_eq!(one.networks(), ["office"]);
+    }
+}
+
+#[tokio::test]
+async fn who_called_sudo_is_the_author() {
+    for store in testing::stores(SCHEMAS).await {
+        let one = Ground::new("").start(&store, at(0)).await.unwrap();
+        let asked = serde_json::json!({ "text": policy("office"), "note": "moved" });
+        let asked = by_sudo("ada", "/v1/policy/apply", &asked);
+        let answer = routes(one.ruling.clone()).oneshot(asked).await.unwrap();
+        assert!(answer.status().is_success(), "{}", text(answer).await);
+        assert_eq!(authors(&store).await, listed(&[(1, "ada (as root)")]));
     }
 }
 

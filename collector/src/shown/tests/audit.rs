@@ -54,7 +54,7 @@ async fn act(shown: &Shown, routes: &Router) {
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     let mut tx = shown.store.begin().await.unwrap();
     let new = versions::New {
-        author: "carol".to_owned(),
+        author: "carol (as root)".to_owned(),
         note: "office moved".to_owned(),
         ..versions::New::default()
     };
@@ -99,6 +99,9 @@ async fn what_people_did_anywhere_is_in_one_list_and_filtered() {
             !own.contains("invited ada") && !own.contains("office moved"),
             "{own}"
         );
+        let carol = page("?who=carol").await;
+        assert!(carol.contains("office moved"), "{carol}");
+        assert!(!carol.contains("banned 203"), "{carol}");
         let bans = page("?kind=ban&since=1h").await;
         assert!(
             bans.contains("banned 203") && !bans.contains("upgrade"),
