@@ -273,6 +273,7 @@ impl intake::Rooms for Rooms {
     async fn absorb(&self, tx: &mut Tx, told: Told<'_>, now: Timestamp) -> anyhow::Result<()> {
         match told {
             Told::Behind(hosts) => self.hosts.behind(tx, hosts, now).await?,
+            Told::From(all) => restriction::see(tx, all).await?,
             Told::Doctors(heard) => {
                 self.hosts.doctors(tx, heard, now).await?;
                 health::doctors(tx, heard, now).await?;

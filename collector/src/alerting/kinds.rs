@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 36] = [
+const KINDS: [Kind; 37] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -96,6 +96,11 @@ const KINDS: [Kind; 36] = [
         "restriction.blocked",
         "gate shut to who may pass",
         "gates shut to who may pass",
+    ),
+    (
+        "restriction.claim",
+        "doubtful address of a host",
+        "doubtful addresses of hosts",
     ),
     (
         "restriction.drift",

@@ -1,6 +1,7 @@
 //! One agent's conversation: who it is, where it goes on, and what it tells.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -73,11 +74,13 @@ impl v1::conversation_server::Conversation for Talk {
         request: Request<Streaming<v1::FromAgent>>,
     ) -> Result<Response<Self::ConverseStream>, Status> {
         let (bearer, host) = self.admit(&request).await?;
+        let shown = request.extensions().get::<Shown>();
+        let from = shown.and_then(|shown| shown.from);
         let (reply, outbound) = mpsc::channel(ANSWERS);
         let talk = self.clone();
         self.tasks.start_passing("conversation", async move {
-            talk.hold(host, bearer.expires, request.into_inner(), reply)
-                .await;
+            let began = (from, bearer.expires);
+            talk.hold(host, began, request.into_inner(), reply).await;
             Ok(())
         });
         Ok(Response::new(ReceiverStream::new(outbound)))
@@ -140,14 +143,14 @@ impl Talk {
     async fn hold(
         self,
         host: Host,
-        expires: Timestamp,
+        (from, expires): (Option<IpAddr>, Timestamp),
         mut inbound: Streaming<v1::FromAgent>,
         reply: Reply,
     ) {
         let displaced = Stop::new();
         self.enter(host.id, &displaced);
         let ended = tokio::select! {
-            ended = self.listen(&host, &mut inbound, &reply) => ended,
+            ended = self.listen((&host, from), &mut inbound, &reply) => ended,
             () = displaced.cancelled() => Err(Status::aborted(
                 "the same host began another conversation; is its identity used twice?",
             )),
@@ -202,7 +205,7 @@ impl Talk {
 
     async fn listen(
         &self,
-        host: &Host,
+        (host, mut from): (&Host, Option<IpAddr>),
         inbound: &mut Streaming<v1::FromAgent>,
         reply: &Reply,
     ) -> Result<(), Status> {
@@ -258,6 +261,7 @@ impl Talk {
                 lane,
                 records,
                 backlog,
+                from: from.take(),
                 reply: reply.clone(),
             };
             let taken = self.arrivals.send(arrival).await;

@@ -188,6 +188,8 @@ pub struct Heard<T = Report> {
 pub enum Told<'a> {
     /// Hosts that said how much waits there, each once.
     Behind(&'a [Behind]),
+    /// From where the conversations come that hosts began, each once.
+    From(&'a [(HostId, IpAddr)]),
     /// Lines of access logs.
     Access(&'a [Heard<AccessEvent>]),
     /// Results of checks.

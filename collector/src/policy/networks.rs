@@ -225,6 +225,20 @@ impl TryFrom<String> for Entry {
     }
 }
 
+/// Whether an address can be reached from the Internet, or is none in particular.
+pub fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(four) => {
+            let [first, second, ..] = four.octets();
+            let shared = first == 100 && second & 0xc0 == 64;
+            !(four.is_loopback() || four.is_private() || four.is_link_local() || shared)
+        }
+        IpAddr::V6(six) => {
+            !(six.is_loopback() || six.is_unique_local() || six.is_unicast_link_local())
+        }
+    }
+}
+
 /// A network of IPv4 addresses written as IPv6 ones (`::ffff:192.0.2.0/120`) is the network of
 /// IPv4 addresses that it says it is.
 pub fn canonical(net: IpNet) -> IpNet {

@@ -3,6 +3,7 @@
 mod alerts;
 mod api;
 mod bans;
+mod claims;
 mod gates;
 mod held;
 mod judge;
@@ -19,6 +20,7 @@ mod tests;
 mod vantage;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use watchward_daemon::config::Live;
@@ -171,6 +173,14 @@ pub async fn hear(
     held::absorb(tx, heard, config, now).await?;
     sshd::absorb(tx, heard, (policy, config), now).await?;
     Ok(changed)
+}
+
+/// Keeps from where hosts' conversations come: that alone is not only their word.
+///
+/// # Errors
+/// The database's.
+pub async fn see(tx: &mut Tx, all: &[(HostId, IpAddr)]) -> sqlx::Result<()> {
+    rows::vantage::see(tx, all).await
 }
 
 /// Ends and forgets what is held of a host that is revoked.

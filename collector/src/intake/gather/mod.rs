@@ -1,6 +1,7 @@
 //! Group commit: what many hosts sent within a few milliseconds becomes one transaction.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(super) struct Arrival {
     pub(super) records: Vec<Record>,
     /// What waits on the host, if it has just said so.
     pub(super) backlog: Option<Backlog>,
+    /// From where its conversation comes, if this is the first of it.
+    pub(super) from: Option<IpAddr>,
     pub(super) reply: Reply,
 }
 
@@ -101,6 +104,9 @@ async fn attempt(store: &Store, rooms: &dyn Rooms, group: &[Arrival]) -> anyhow:
     let goes = |arrival: &&Arrival| !gone.contains(&arrival.host.id);
     for arrival in group.iter().filter(goes) {
         kinds.behind(arrival);
+        kinds
+            .from
+            .extend(arrival.from.map(|from| (arrival.host.id, from)));
         let mark = marks.of(&mut tx, arrival).await?;
         for record in &arrival.records {
             if mark.takes(record) {
@@ -232,6 +238,7 @@ fn ack(lane: Lane, to: HighWater) -> v1::from_collector::Message {
 #[derive(Default)]
 struct Kinds {
     behind: Vec<Behind>,
+    from: Vec<(HostId, IpAddr)>,
     access: Vec<Heard<AccessEvent>>,
     health: Vec<Heard<HealthReport>>,
     gaps: Vec<Heard<Gap>>,
@@ -242,9 +249,10 @@ struct Kinds {
 
 impl Kinds {
     /// In the order in which rooms hear it.
-    fn told(&self) -> [Told<'_>; 7] {
+    fn told(&self) -> [Told<'_>; 8] {
         [
             Told::Behind(&self.behind),
+            Told::From(&self.from),
             Told::Doctors(&self.doctors),
             Told::Gaps(&self.gaps),
             Told::Keys(&self.keys),

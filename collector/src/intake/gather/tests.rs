@@ -55,6 +55,7 @@ fn arrival(host: u8, seq: u64) -> (Arrival, mpsc::Receiver<Result<v1::FromCollec
         lane: Lane::Access,
         records: vec![record],
         backlog: None,
+        from: None,
         reply,
     };
     (arrival, replies)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use watchward_protocol::hosts::HostId;
@@ -9,12 +10,13 @@ use watchward_protocol::restriction::bucket;
 use watchward_protocol::time::Timestamp;
 
 use super::alerts;
-use super::judge::{self, Cause, Causes, Ours, SEVERAL, Share};
+use super::judge::{self, Cause, Causes, Ours, Owner, SEVERAL, Share};
 use super::people::is_ours;
 use super::wish;
-use crate::alerting;
+use crate::alerting::{self, Alert};
 use crate::policy::networks::Networks;
 use crate::restriction::Config;
+use crate::restriction::claims::{self, Claim};
 use crate::restriction::rows::ban::{self, Row};
 use crate::restriction::rows::{standing, vantage};
 use crate::store::Tx;
@@ -36,10 +38,11 @@ pub(in crate::restriction) async fn absorb(
     if causes.is_empty() {
         return Ok(false);
     }
-    let known = Known::load(tx, &causes, config, now).await?;
+    let known = Known::load(tx, &causes, (networks, config), now).await?;
     let ours = Ours {
         networks,
         addresses: &known.ours,
+        attacked: &known.attacked,
     };
     let mut shares = shares(tx, &causes).await?;
     let judged = causes.iter().filter_map(|(net, causes)| {
@@ -57,33 +60,60 @@ pub(in crate::restriction) async fn absorb(
     Ok(any)
 }
 
+/// What hosts said of an attack within this time is held against whoever says to be there.
+const LATELY: Duration = Duration::from_secs(86_400);
+
+/// The addresses of a host, and whether they are more than its word.
+fn homes(claim: &Claim) -> impl Iterator<Item = (IpAddr, Owner)> {
+    claim.addresses.iter().map(|own| {
+        let claimed = (!claim.is_seen(*own)).then(|| (claim.id, claim.name.clone()));
+        let whose = format!("the host {}", claim.name);
+        (*own, Owner { whose, claimed })
+    })
+}
+
 /// What is known of those whom hosts shut out.
 struct Known {
     standing: BTreeMap<IpNet, ban::Standing>,
     before: BTreeMap<IpNet, i64>,
     /// Addresses of ours, and whose each is.
-    ours: BTreeMap<IpAddr, String>,
+    ours: BTreeMap<IpAddr, Owner>,
+    attacked: BTreeMap<IpNet, BTreeSet<HostId>>,
 }
 
 impl Known {
     async fn load(
         tx: &mut Tx,
         causes: &Causes<'_>,
-        config: &Config,
+        (networks, config): (&Networks, &Config),
         now: Timestamp,
     ) -> sqlx::Result<Self> {
         let nets: Vec<_> = causes.keys().copied().collect();
-        let sites = vantage::sites(&mut **tx).await?.into_iter();
-        let homes = sites.flat_map(|(_, host, addresses)| {
-            let whose = format!("the host {host}");
-            addresses
-                .into_iter()
-                .map(move |address| (address, whose.clone()))
-        });
-        let own = nets.iter().filter(|net| is_ours(net));
-        let own = own.map(|net| (net.addr(), "this collector".to_owned()));
+        let is_named = |own: IpAddr| judge::inside(&own.into(), networks).is_some();
+        let (claims, _) = claims::weigh(vantage::claims(&mut **tx).await?, is_named);
+        let mut ours: BTreeMap<_, _> = claims.iter().flat_map(homes).collect();
+        for net in nets.iter().filter(|net| is_ours(net)) {
+            let whose = "this collector".to_owned();
+            ours.insert(
+                net.addr(),
+                Owner {
+                    whose,
+                    claimed: None,
+                },
+            );
+        }
+        let met = |net: &&IpNet| ours.range(net.network()..=net.broadcast()).next().is_some();
+        let met: Vec<_> = nets.iter().filter(met).copied().collect();
+        let mut attacked = ban::attacked(tx, &met, now - LATELY).await?;
+        for net in met {
+            let causes = causes.get(&net).into_iter().flatten();
+            let lately = causes.filter(|one| now.since(one.at) < LATELY);
+            let hosts = lately.map(|one| one.host.id);
+            attacked.entry(net).or_default().extend(hosts);
+        }
         Ok(Self {
-            ours: homes.chain(own).collect(),
+            ours,
+            attacked,
             standing: ban::standing(tx, &nets).await?,
             before: ban::before(tx, &nets, now - config.ban_again.duration()).await?,
         })
@@ -231,19 +261,28 @@ async fn customers(
 /// Tells of bans that hit somebody of ours: they hold on their host alone.
 async fn tell(tx: &mut Tx, judged: &[Row], ours: Ours<'_>, now: Timestamp) -> sqlx::Result<()> {
     for new in judged.iter().filter(|new| new.holds) {
+        for (host, attacked) in ours.outweighed(&new.net) {
+            let alert = claims::outweighed(host, (new.net, attacked, new.until), now);
+            stand(tx, alert, new.until, now).await?;
+        }
         let Some((whose, (id, host))) = ours.whose(&new.net).zip(new.host.as_ref()) else {
             continue;
         };
         let alert = alerts::inside(new, (*id, host), &whose);
-        alerting::raise(tx, &alert, now).await?;
-        let standing = standing::Standing {
-            key: alert.key,
-            since: alert.since,
-            count: 1,
-            over_at: new.until,
-            ending: "The ban is over.".to_owned(),
-        };
-        standing::keep(tx, &standing).await?;
+        stand(tx, alert, new.until, now).await?;
     }
     Ok(())
+}
+
+/// Tells of a ban, until it is over.
+async fn stand(tx: &mut Tx, alert: Alert, until: Timestamp, now: Timestamp) -> sqlx::Result<()> {
+    alerting::raise(tx, &alert, now).await?;
+    let standing = standing::Standing {
+        key: alert.key,
+        since: alert.since,
+        count: 1,
+        over_at: until,
+        ending: "The ban is over.".to_owned(),
+    };
+    standing::keep(tx, &standing).await
 }

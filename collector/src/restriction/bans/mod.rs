@@ -26,7 +26,7 @@ pub use pages::pages;
 pub use spread::Spread;
 
 pub(super) use decided::absorb;
-pub(super) use judge::{Cause, Causes};
+pub(super) use judge::{Cause, Causes, inside};
 pub(super) use pages::why_not;
 
 /// How long hosts are told of a ban that was lifted.

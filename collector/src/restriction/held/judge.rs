@@ -1,12 +1,13 @@
 //! Whether a host holds what it should, and what newly listens on it for everybody. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use watchward_protocol::restriction::{Holding, Listener, Phase, Transport};
 use watchward_protocol::time::Timestamp;
 
+use crate::policy::networks::is_public;
 use crate::restriction::rows::listener::Known;
 
 /// Ports from here on are given out by Linux for a moment: `ip_local_port_range`.
@@ -65,21 +66,7 @@ pub(super) fn is_for_everybody(listener: &Listener) -> bool {
         Transport::Tcp => true,
         Transport::Udp => listener.port < EPHEMERAL,
     };
-    lasts
-        && match listener.address.to_canonical() {
-            IpAddr::V4(address) => is_public_v4(address),
-            IpAddr::V6(address) => is_public_v6(address),
-        }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [first, second, ..] = address.octets();
-    let shared = first == 100 && second & 0xc0 == 64;
-    !(address.is_loopback() || address.is_private() || address.is_link_local() || shared)
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    !(address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local())
+    lasts && is_public(listener.address)
 }
 
 /// Whether a host holds everything that it was ordered.

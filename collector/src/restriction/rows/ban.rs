@@ -1,6 +1,6 @@
 //! Bans: who is shut out of every host, why, until when, and by whose decision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use sqlx::Row as _;
@@ -11,7 +11,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::net::{net, range};
 use crate::store::bulk::{Bulk, Values};
-use crate::store::value::stamp;
+use crate::store::value::{fixed, stamp};
 use crate::store::{Schema, Tx};
 
 /// The room's tables of bans.
@@ -146,6 +146,32 @@ pub(in crate::restriction) async fn lifted(
     .await?;
     let one = |row: &AnyRow| Ok((net(row)?, stamp(row.try_get(2)?)));
     rows.iter().map(one).collect()
+}
+
+/// Which hosts decided bans of these networks since then, that nobody lifted.
+pub(in crate::restriction) async fn attacked(
+    tx: &mut Tx,
+    nets: &[IpNet],
+    since: Timestamp,
+) -> sqlx::Result<BTreeMap<IpNet, BTreeSet<HostId>>> {
+    let rows = Bulk {
+        before: "WITH said (net, prefix, since) AS (VALUES ",
+        columns: 3,
+        after: ") SELECT b.net, b.prefix, h.host FROM said CROSS JOIN restriction_ban b \
+            JOIN restriction_ban_host h ON h.ban = b.id WHERE b.net = said.net \
+            AND b.prefix = said.prefix AND h.at >= said.since AND b.ended_by IS NULL",
+    }
+    .fetch(tx, nets, |net, values| {
+        bind(net, values);
+        values.number(since.as_micros());
+    })
+    .await?;
+    let mut all: BTreeMap<IpNet, BTreeSet<HostId>> = BTreeMap::new();
+    for row in &rows {
+        let host = HostId::from_bytes(fixed(row.try_get(2)?)?);
+        all.entry(net(row)?).or_default().insert(host);
+    }
+    Ok(all)
 }
 
 /// How many bans hold everywhere on the word of this host, by bucket.

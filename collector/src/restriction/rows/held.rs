@@ -38,6 +38,10 @@ pub const SCHEMA: Schema = Schema {
         "CREATE TABLE restriction_sshd (
             host {bytes} PRIMARY KEY, host_name TEXT NOT NULL, at BIGINT NOT NULL,
             settings TEXT NOT NULL, accepted TEXT NOT NULL, uncovered TEXT NOT NULL)",
+        // From where each host's conversation came last, of both families of addresses.
+        "CREATE TABLE restriction_seen (
+            host {bytes} NOT NULL, family BIGINT NOT NULL, address {bytes} NOT NULL,
+            PRIMARY KEY (host, family))",
     ],
 };
 
@@ -249,6 +253,7 @@ pub(in crate::restriction) async fn forget(tx: &mut Tx, host: HostId) -> sqlx::R
     for sql in [
         "DELETE FROM restriction_host WHERE host = $1",
         "DELETE FROM restriction_probed WHERE host = $1",
+        "DELETE FROM restriction_seen WHERE host = $1",
     ] {
         let forgotten = sqlx::query(sql).bind(host.as_bytes().to_vec());
         forgotten.execute(&mut **tx).await?;

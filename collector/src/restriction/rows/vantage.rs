@@ -1,5 +1,6 @@
 //! Where hosts are, and what they saw of each other.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -10,8 +11,10 @@ use watchward_protocol::restriction::{Probe, Probed};
 use watchward_protocol::time::Timestamp;
 
 use super::held::{REACHED, TRANSPORTS, read};
-use crate::store::Store;
+use crate::restriction::claims::Claim;
+use crate::store::bulk::Bulk;
 use crate::store::value::{address, fixed, sixteen, stamp, variant};
+use crate::store::{Store, Tx};
 
 /// What a host saw of another.
 #[derive(Clone, Debug)]
@@ -27,13 +30,48 @@ pub(in crate::restriction) struct Seen {
 }
 
 /// The hosts that said where they are.
-pub(in crate::restriction) async fn sites(
+pub(in crate::restriction) async fn claims(
     database: impl Executor<'_, Database = Any>,
-) -> sqlx::Result<Vec<(HostId, String, Vec<IpAddr>)>> {
-    let sql = "SELECT host, host_name, addresses FROM restriction_host WHERE addresses <> '[]'";
-    let rows: Vec<(Vec<u8>, String, String)> = sqlx::query_as(sql).fetch_all(database).await?;
-    let site = |(host, name, addresses)| Ok((id(host)?, name, read(addresses)?));
-    rows.into_iter().map(site).collect()
+) -> sqlx::Result<Vec<Claim>> {
+    let sql = "SELECT h.host, h.host_name, h.addresses, s.address FROM restriction_host h \
+        LEFT JOIN restriction_seen s ON s.host = h.host WHERE h.addresses <> '[]' ORDER BY h.host";
+    let mut claims: Vec<Claim> = Vec::new();
+    for row in sqlx::query(sql).fetch_all(database).await? {
+        let (id, seen) = (id(row.try_get(0)?)?, row.try_get::<Option<Vec<u8>>, _>(3)?);
+        let seen = seen.map(fixed).transpose()?.map(address);
+        match claims.last_mut().filter(|last| last.id == id) {
+            Some(last) => last.seen.extend(seen),
+            None => claims.push(Claim {
+                id,
+                name: row.try_get(1)?,
+                addresses: read(row.try_get(2)?)?,
+                seen: seen.into_iter().collect(),
+            }),
+        }
+    }
+    Ok(claims)
+}
+
+/// Keeps from where hosts' conversations come.
+pub(in crate::restriction) async fn see(tx: &mut Tx, all: &[(HostId, IpAddr)]) -> sqlx::Result<()> {
+    // Of one host and family the last counts, and a row may be said once only.
+    let last: BTreeMap<(HostId, bool), IpAddr> = all
+        .iter()
+        .map(|(host, from)| ((*host, from.is_ipv4()), *from))
+        .collect();
+    let last: Vec<_> = last.into_iter().collect();
+    Bulk {
+        before: "INSERT INTO restriction_seen (host, family, address) VALUES ",
+        columns: 3,
+        after: " ON CONFLICT (host, family) DO UPDATE SET address = excluded.address",
+    }
+    .execute(tx, &last, |((host, is_four), from), values| {
+        values
+            .bytes(&host.as_bytes()[..])
+            .number(if *is_four { 4 } else { 6 })
+            .bytes(&sixteen(*from)[..]);
+    })
+    .await
 }
 
 /// How the probes since then ended, each the last time.

@@ -150,7 +150,7 @@ async fn what_nobody_asked_for_and_whose_address_two_hosts_have_says_nothing() {
         told(&store, (4, "docker"), at_home(TARGET), at(20)).await;
         told(&store, (2, "db-1"), saw(Reached::Open), at(21)).await;
         let tried = look(&store, 25).await.of(HostId::from_bytes([2; 16]));
-        let target: std::net::IpAddr = TARGET.parse().unwrap();
+        let target: IpAddr = TARGET.parse().unwrap();
         assert!(tried.probes.iter().all(|probe| probe.address != target));
         assert!(raised(&store).await.is_empty());
     }

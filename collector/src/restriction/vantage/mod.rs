@@ -20,13 +20,15 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::restriction::{Probe, Probes};
 use watchward_protocol::time::Timestamp;
 
+use super::bans::inside;
+use super::claims::{self, Claim};
 use super::rows::standing::{self, Standing};
 use super::rows::vantage::{self as rows, Seen};
 use super::{Config, Policy, sshd};
-use crate::alerting::{self, Bell};
+use crate::alerting::{self, Alert, Bell};
 use crate::intake::Errands;
 use crate::store::{Store, Tx};
-use judge::{Said, judge};
+use judge::judge;
 pub(super) use pages::part;
 use plan::{Site, plan};
 
@@ -93,30 +95,34 @@ pub(super) async fn activate(
     (policy, config, changed_at): (&Policy, &Config, Timestamp),
     now: Timestamp,
 ) -> sqlx::Result<(Errands, bool)> {
-    let known = rows::sites(store.read()).await?;
-    let sites: Vec<Site> = known
-        .into_iter()
-        .map(|(id, name, addresses)| Site {
-            id,
-            gates: policy.table.gates(&name, now, now).gates,
-            name,
-            addresses,
-        })
-        .collect();
-    let sites = apart(sites);
+    let is_named = |own: IpAddr| inside(&own.into(), &policy.networks).is_some();
+    let (known, doubts) = claims::weigh(rows::claims(store.read()).await?, is_named);
+    let site = |claim: Claim| Site {
+        id: claim.id,
+        gates: policy.table.gates(&claim.name, now, now).gates,
+        name: claim.name,
+        addresses: claim.addresses,
+    };
+    let sites = apart(known.into_iter().map(site).collect());
     let plan = plan(&sites, now);
     let every = config.probe_every;
     // Time enough for gates to be taken, and for each probe to be made once after that.
     let settle = (changed_at, every.duration() * 2 + LEAST);
     let mut told = false;
+    for (host, name, doubt) in &doubts {
+        let alert = claims::alert((*host, name), doubt, now);
+        let mut tx = store.begin().await?;
+        told |= tell(&mut tx, alert, now).await?;
+        tx.commit().await?;
+    }
     for seen in rows::seen(store, now - STALE).await? {
         let Some(target) = asked(&sites, &plan, &seen) else {
             continue;
         };
         let said = judge(target, &seen.probed, settle, now);
-        if matches!(said, Said::Leaks | Said::Blocks) {
+        if let Some(alert) = alerts::of(policy, (target, &seen, said), now) {
             let mut tx = store.begin().await?;
-            told |= tell(&mut tx, policy, (target, &seen, said), now).await?;
+            told |= tell(&mut tx, alert, now).await?;
             tx.commit().await?;
         }
     }
@@ -165,15 +171,7 @@ fn is_inside(address: IpAddr) -> bool {
 }
 
 /// Tells of it once, and has it stand until it is seen no more.
-async fn tell(
-    tx: &mut Tx,
-    policy: &Policy,
-    (target, seen, said): (&Site, &Seen, Said),
-    now: Timestamp,
-) -> sqlx::Result<bool> {
-    let Some(alert) = alerts::of(policy, (target, seen, said), now) else {
-        return Ok(false);
-    };
+async fn tell(tx: &mut Tx, alert: Alert, now: Timestamp) -> sqlx::Result<bool> {
     let known = standing::find(tx, &alert.key).await?;
     if known
         .as_ref()

@@ -46,15 +46,15 @@ pub(in crate::restriction) async fn part(
     (visitor, host): (&Visitor, &str),
 ) -> anyhow::Result<Html> {
     let now = visitor.now;
-    let mut sites = rows::sites(store.read()).await?.into_iter();
-    let Some((id, name, addresses)) = sites.find(|(_, name, _)| name == host) else {
+    let mut claims = rows::claims(store.read()).await?.into_iter();
+    let Some(claim) = claims.find(|claim| claim.name == host) else {
         return Ok(Html::default());
     };
     let target = Site {
-        id,
-        gates: policy.table.gates(&name, now, now).gates,
-        name,
-        addresses,
+        id: claim.id,
+        gates: policy.table.gates(&claim.name, now, now).gates,
+        name: claim.name,
+        addresses: claim.addresses,
     };
     let holds = held::find(store, host).await?;
     let mut all = Vec::new();

@@ -1,10 +1,11 @@
 //! What becomes of a ban that a host decided: whom it shuts out, for how long, and where. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
+use watchward_protocol::hosts::HostId;
 use watchward_protocol::restriction::Banned;
 use watchward_protocol::span::Span;
 use watchward_protocol::text::Foreign;
@@ -13,6 +14,7 @@ use watchward_protocol::time::Timestamp;
 use crate::intake::Host;
 use crate::policy::networks::{Networks, canonical};
 use crate::restriction::Config;
+use crate::restriction::claims::OUTWEIGH;
 
 /// The network that one customer of an IPv6 provider usually has; what is wider is never shut out
 /// by what hosts decide.
@@ -92,15 +94,53 @@ pub(super) struct Ours<'a> {
     /// Networks that have a name.
     pub(super) networks: &'a Networks,
     /// Addresses of hosts and of the collector, and whose each is.
-    pub(super) addresses: &'a BTreeMap<IpAddr, String>,
+    pub(super) addresses: &'a BTreeMap<IpAddr, Owner>,
+    /// Which hosts said lately that they were attacked from there, where somebody only says to be there.
+    pub(super) attacked: &'a BTreeMap<IpNet, BTreeSet<HostId>>,
+}
+
+/// Whose an address is.
+#[derive(Clone, Debug)]
+pub(super) struct Owner {
+    /// `the host web-1`, `this collector`.
+    pub(super) whose: String,
+    /// The host's id and name, if it is nothing but its word.
+    pub(super) claimed: Option<(HostId, String)>,
 }
 
 impl Ours<'_> {
     /// Who of ours some of these addresses are: `in the network office`, `the host web-1`.
     pub(super) fn whose(&self, net: &IpNet) -> Option<String> {
-        let within = self.addresses.range(net.network()..=net.broadcast());
-        let first = within.map(|(_, whose)| whose.clone()).next();
+        let mut within = self.within(net);
+        let counts = |owner: &&Owner| self.outweighing(net, owner) < OUTWEIGH;
+        let first = within.find(counts).map(|owner| owner.whose.clone());
         first.or_else(|| inside(net, self.networks).map(|name| format!("in the network {name}")))
+    }
+
+    /// The hosts whose word that they are there does not count, with how many were attacked.
+    pub(super) fn outweighed(&self, net: &IpNet) -> Vec<((HostId, &str), usize)> {
+        let mut all = Vec::new();
+        for owner in self.within(net) {
+            let attacked = self.outweighing(net, owner);
+            if let Some((id, name)) = owner.claimed.as_ref().filter(|_| attacked >= OUTWEIGH) {
+                all.push(((*id, name.as_str()), attacked));
+            }
+        }
+        all
+    }
+
+    fn within(&self, net: &IpNet) -> impl Iterator<Item = &Owner> {
+        let within = self.addresses.range(net.network()..=net.broadcast());
+        within.map(|(_, owner)| owner)
+    }
+
+    /// How many hosts said otherwise.
+    fn outweighing(&self, net: &IpNet, owner: &Owner) -> usize {
+        let attacked = self.attacked.get(net).into_iter().flatten();
+        match &owner.claimed {
+            Some((claimer, _)) => attacked.filter(|host| *host != claimer).count(),
+            None => 0,
+        }
     }
 
     /// Why a host's ban holds on that host alone, if it does.
@@ -117,7 +157,7 @@ impl Ours<'_> {
 }
 
 /// The name of a network that some of these addresses are in.
-pub(super) fn inside<'a>(net: &IpNet, networks: &'a Networks) -> Option<&'a str> {
+pub(in crate::restriction) fn inside<'a>(net: &IpNet, networks: &'a Networks) -> Option<&'a str> {
     let own = |known: &&IpNet| match known {
         IpNet::V4(known) => known.prefix_len() > INTERNET.0,
         IpNet::V6(known) => known.prefix_len() > INTERNET.1,

@@ -86,6 +86,7 @@ fn who_is_in_a_network_of_ours_is_shut_out_nowhere_else() {
         let ours = Ours {
             networks: &networks,
             addresses: &BTreeMap::new(),
+            attacked: &BTreeMap::new(),
         };
         assert_eq!(ours.unspread(&net(whom)).as_deref(), why, "{whom}");
     }
@@ -95,10 +96,15 @@ fn who_is_in_a_network_of_ours_is_shut_out_nowhere_else() {
 fn nor_is_a_host_of_ours_or_the_collector() {
     let networks = Networks::default();
     let addresses = ["198.51.100.7", "2001:db8:1:2::7"].map(|it| it.parse().unwrap());
-    let addresses = addresses.map(|it: IpAddr| (it, "the host web-1".to_owned()));
+    let owner = Owner {
+        whose: "the host web-1".to_owned(),
+        claimed: None,
+    };
+    let addresses = addresses.map(|it: IpAddr| (it, owner.clone()));
     let ours = Ours {
         networks: &networks,
         addresses: &addresses.into(),
+        attacked: &BTreeMap::new(),
     };
     for whom in ["198.51.100.7/32", "2001:db8:1:2::/64", "2001:db8:1::/56"] {
         let why = ours.unspread(&net(whom));

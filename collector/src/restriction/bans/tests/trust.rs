@@ -117,6 +117,53 @@ async fn a_neighbour_of_a_host_of_ours_is_shut_out_everywhere_and_alone() {
 }
 
 #[tokio::test]
+async fn one_hosts_word_that_it_is_there_does_not_keep_an_attacker_of_many_from_being_shut_out() {
+    for store in stores().await {
+        let whom = "203.0.113.7/32";
+        let mut liar = banned(9, 0, whom);
+        liar.report.news = News::Holding(watchward_protocol::restriction::Holding {
+            addresses: vec!["203.0.113.7".parse().unwrap()],
+            ..Default::default()
+        });
+        tell(&store, &[liar], at(0)).await;
+        for (host, seconds) in [(1, 0), (2, 10_000), (2, 20_000), (9, 20_000)] {
+            assert!(!tell(&store, &[banned(host, seconds, whom)], at(seconds)).await);
+            assert!(ordered(&orders(&store, at(seconds)).await).is_empty());
+        }
+        assert!(tell(&store, &[banned(3, 30_000, whom)], at(30_000)).await);
+        let held = ordered(&orders(&store, at(30_000)).await);
+        assert_eq!(held, [(whom.to_owned(), 33_600)]);
+        let titles: Vec<(String,)> =
+            sqlx::query_as("SELECT title FROM alerting_incident WHERE severity = 2")
+                .fetch_all(store.read())
+                .await
+                .unwrap();
+        let title = "203.0.113.7/32, where web-9 says it is, attacked 3 other hosts";
+        assert_eq!(titles, [(title.to_owned(),)]);
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_seen_there_is_shut_out_by_nobody_however_many_say_so() {
+    for store in stores().await {
+        let mut site = banned(9, 0, "203.0.113.7/32");
+        site.report.news = News::Holding(watchward_protocol::restriction::Holding {
+            addresses: vec!["203.0.113.7".parse().unwrap()],
+            ..Default::default()
+        });
+        let mut tx = store.begin().await.unwrap();
+        let seen = [(site.host.id, "203.0.113.7".parse().unwrap())];
+        crate::restriction::see(&mut tx, &seen).await.unwrap();
+        tx.commit().await.unwrap();
+        tell(&store, &[site], at(0)).await;
+        let all: Vec<_> = (1..=5)
+            .map(|host| banned(host, 0, "203.0.113.7/32"))
+            .collect();
+        assert!(!tell(&store, &all, at(0)).await);
+    }
+}
+
+#[tokio::test]
 async fn since_when_somebody_is_shut_out_and_of_how_many_hosts_can_be_asked() {
     for store in stores().await {
         let holding = |host: u8, vetoed: &[&str]| {
