@@ -150,7 +150,8 @@ impl Protected {
             let mut all = self.collectors.iter().chain(&self.peers).chain(seen);
             all.any(|it| net.contains(it))
         };
-        let vouched = || self.vouched(now).any(|(it, _)| net.contains(&it));
+        // Who is vouched for passes before bans are looked at: their neighbours go without that.
+        let vouched = || self.vouched(now).any(|(it, _)| *net == IpNet::from(it));
         found
             .map(|(_, why)| *why)
             .or_else(|| speaks().then_some(Veto::Collector))

@@ -8,6 +8,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::answer::Veto;
 use crate::budget::Budget;
 use crate::gates::{Gate, Gates, Mode, Ports, Protocol};
 use crate::guard::Guard;
@@ -215,6 +216,25 @@ fn the_last_who_came_in_takes_the_place_of_whoever_ends_first() {
     let now = Duration::from_secs(1000);
     assert!(protected.veto(&address(7).into(), now).is_none());
     assert!(protected.veto(&address(300).into(), now).is_some());
+}
+
+#[test]
+fn who_is_vouched_for_vouches_for_none_of_their_neighbours() {
+    let mut protected = Protected::new(Routes::open().unwrap());
+    let [now, until] = [1000, 1060].map(Duration::from_secs);
+    for one in ["2001:db8::7", "192.0.2.7"] {
+        protected.vouch(one.parse().unwrap(), until, now);
+    }
+    for (whom, why) in [
+        ("2001:db8::7/128", Some(Veto::Vouched)),
+        ("192.0.2.7/32", Some(Veto::Vouched)),
+        ("2001:db8::/64", None),
+        ("2001:db8::/56", None),
+        ("2001:db8::8/128", None),
+        ("192.0.2.0/24", None),
+    ] {
+        assert_eq!(protected.veto(&whom.parse().unwrap(), now), why, "{whom}");
+    }
 }
 
 #[test]

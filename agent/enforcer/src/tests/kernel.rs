@@ -74,6 +74,12 @@ fn a_set_of_each_shape_is_looked_into_with_its_mask() {
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
+    let place = |what: &str| text.find(what).unwrap();
+    let banned = place("inbound ip6 saddr & ffff:ffff:ffff:ff00:: @banned6_56 counter drop");
+    for first in ["@never6 accept", "@vouched6 goto doors"] {
+        let first = place(&format!("inbound ip6 saddr {first}"));
+        assert!(first < banned, "a ban shuts out none of those: {text}");
+    }
 }
 
 #[test]

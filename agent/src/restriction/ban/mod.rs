@@ -36,7 +36,8 @@ const LONGEST_LINE: usize = 512;
 /// So many /64 of one /56 are shut out before the /56 is. It is as well when so many of them at least
 /// made so many times too many tries together, each of them fewer than too many.
 const SEVERAL: usize = 3;
-/// How many networks with somebody in them who must not be shut out are remembered, and for how long.
+/// How many networks with somebody in them who must not be shut out are remembered, and for how long;
+/// and how many who came in by key.
 const MOST_SHARED: usize = 4_096;
 const SHARED: Duration = Duration::from_secs(3600);
 
@@ -58,6 +59,8 @@ pub(super) struct Judge {
     former: Formers,
     /// Networks that cannot be shut out for the sake of somebody in them; until when that is believed.
     shared: HashMap<IpNet, Timestamp>,
+    /// Who came in by key, and until when nobody shuts them out.
+    vouched: HashMap<IpAddr, Timestamp>,
     lines: VecDeque<(IpNet, Foreign)>,
 }
 
@@ -69,6 +72,7 @@ impl Judge {
             wide: Suspects::new(MOST_WIDE),
             former: Formers::recalled(former),
             shared: HashMap::new(),
+            vouched: HashMap::new(),
             lines: VecDeque::new(),
         }
     }
@@ -82,7 +86,7 @@ impl Judge {
     ) -> Option<Verdict> {
         let address = event.peer?.address.to_canonical();
         if opens_by_key(event) {
-            self.suspend(address, now);
+            self.vouch(address, event.at.min(now) + config.vouch.duration(), now);
             return Some(Verdict::Vouch(address));
         }
         if !config.bans || !counts(event, config) || is_nobody(address) {
@@ -138,12 +142,16 @@ impl Judge {
         self.former.notes()
     }
 
-    /// Its bans stand no longer. What it tried, and that it was shut out, is not forgotten: who has a
-    /// key of some account may still guess the password of another.
-    fn suspend(&mut self, address: IpAddr, now: Timestamp) {
-        let net = IpNet::from(address);
-        for net in around(&net).chain([net]) {
-            self.former.end(net, now);
+    /// Its own ban stands no longer, and what it tries from now on shuts out none of its neighbours.
+    /// What it tried, and that it was shut out, is not forgotten: who has a key of some account may
+    /// still guess the password of another. Nor does it let in those who are shut out around it.
+    fn vouch(&mut self, address: IpAddr, until: Timestamp, now: Timestamp) {
+        self.former.end(address.into(), now);
+        if self.vouched.len() >= MOST_SHARED {
+            self.vouched.retain(|_, until| *until > now);
+        }
+        if self.vouched.len() < MOST_SHARED {
+            self.vouched.insert(address, until);
         }
     }
 
@@ -231,7 +239,8 @@ impl Judge {
             return address.into();
         };
         let net = IpNet::from(part(six, 64));
-        match self.is_shared(&net, now) {
+        let is_vouched = self.vouched.get(&address).is_some_and(|until| *until > now);
+        match is_vouched || self.is_shared(&net, now) {
             true => address.into(),
             false => net,
         }

@@ -79,6 +79,28 @@ fn a_neighbour_of_somebody_who_must_not_be_shut_out_is_shut_out_alone() {
 }
 
 #[test]
+fn a_key_is_no_pass_for_the_neighbours_of_whoever_has_it() {
+    let (mut judge, config) = (Judge::new(HashMap::new()), Config::default());
+    let keyed: IpAddr = "2001:db8::7".parse().unwrap();
+    let mut login = failed(keyed, NOON);
+    login.outcome = Outcome::Success;
+    login.method = Some("publickey".to_owned());
+    let first = fails(&mut judge, "2001:db8::8", NOON);
+    assert_eq!(
+        judge.see(&login, &config, NOON),
+        Some(Verdict::Vouch(keyed))
+    );
+    assert_eq!(judge.stands(&first.net, NOON), Some(first.until));
+    let now = first.until;
+    login.at = now;
+    assert_eq!(judge.see(&login, &config, now), Some(Verdict::Vouch(keyed)));
+    let mistyped = fails(&mut judge, "2001:db8::7", now);
+    assert_eq!(mistyped.net, IpNet::from(keyed), "an office for one of it");
+    let spray = fails(&mut judge, "2001:db8::9", now);
+    assert_eq!(spray.net.to_string(), "2001:db8::/64");
+}
+
+#[test]
 fn of_a_customer_who_cannot_be_shut_out_as_a_whole_the_network_that_tries_is() {
     let mut judge = Judge::new(HashMap::new());
     let nets = [1, 2, 3].map(|part| fails(&mut judge, &format!("2001:db8:0:{part}::9"), NOON).net);
