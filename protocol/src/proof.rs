@@ -80,6 +80,8 @@ pub enum Control {
 pub struct Ways {
     /// Where sshd listens, as its configuration says.
     pub listens: Vec<SocketAddr>,
+    /// By which keys sshd proves itself, as on the wire; at most [`HOST_KEYS`].
+    pub host_keys: Vec<Vec<u8>>,
     /// The accounts.
     pub accounts: Vec<Way>,
     /// Why there may be more, in one sentence.
@@ -109,6 +111,8 @@ pub struct Stands {
 
 /// How many keys of an account are tried as a control.
 pub const CONTROLS: usize = 3;
+/// How many keys of sshd's own are told.
+pub const HOST_KEYS: usize = 16;
 /// How many accounts a host answers for at most.
 pub const MOST_ACCOUNTS: usize = 2000;
 /// The longest key that is asked about, in bytes: an RSA key of 16,384 bits in a certificate fits.

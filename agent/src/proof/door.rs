@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
 use russh::client::{AuthResult, Config, Handle, Handler, connect_stream};
 use russh::keys::agent::AgentIdentity;
-use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
+use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Disconnect, SendError, SshId};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -72,6 +72,8 @@ pub(super) struct Asking<'a> {
     pub(super) at: SocketAddr,
     pub(super) source: Option<IpAddr>,
     pub(super) own: &'a Own,
+    /// By which keys sshd proves itself, as on the wire.
+    pub(super) host_keys: &'a [Vec<u8>],
 }
 
 impl Asking<'_> {
@@ -84,7 +86,12 @@ impl Asking<'_> {
         let line = async {
             let stream = self.connect().await.context("sshd does not answer")?;
             let config = Arc::new(config());
-            let line = connect_stream(config, stream, Anybody).await;
+            let sshd = Sshd::of(self.host_keys);
+            let stranger = Arc::clone(&sshd.stranger);
+            let line = connect_stream(config, stream, sshd).await;
+            if let Some(stranger) = stranger.get() {
+                anyhow::bail!("{stranger}");
+            }
             anyhow::Ok(line.context("sshd does not speak")?)
         };
         let mut line = match timeout(PATIENCE, line).await {
@@ -147,7 +154,7 @@ fn config() -> Config {
 }
 
 /// Whether the server would take a signature by this key.
-async fn accepts(line: &mut Handle<Anybody>, account: &str, key: &Key) -> Result<Said, String> {
+async fn accepts(line: &mut Handle<Sshd>, account: &str, key: &Key) -> Result<Said, String> {
     for hash in key.hashes() {
         let mut pen = NoPen { wanted: false };
         let asking = async {
@@ -209,16 +216,52 @@ impl russh::Signer for NoPen {
     }
 }
 
-/// Whoever answers at the host's own address is asked: nothing is entrusted to it.
-struct Anybody;
+/// Only this host's own sshd is asked: where it does not listen, anybody of this host could, and say
+/// of any key that it is refused.
+pub(super) struct Sshd {
+    keys: Vec<Vec<u8>>,
+    /// What is wrong with the key that was shown.
+    pub(super) stranger: Arc<OnceLock<String>>,
+}
 
-impl Handler for Anybody {
+impl Sshd {
+    pub(super) fn of(keys: &[Vec<u8>]) -> Self {
+        Self {
+            keys: keys.to_vec(),
+            stranger: Arc::default(),
+        }
+    }
+}
+
+impl Handler for Sshd {
     type Error = russh::Error;
 
     async fn check_server_key(
         &mut self,
-        _: &russh::keys::PublicKeyOrCertificate,
+        shown: &PublicKeyOrCertificate,
     ) -> Result<bool, russh::Error> {
-        Ok(true)
+        let key = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => key.key_data(),
+            PublicKeyOrCertificate::Certificate(certificate) => certificate.public_key(),
+        };
+        let known =
+            |wire: &Vec<u8>| PublicKey::from_bytes(wire).is_ok_and(|own| own.key_data() == key);
+        if self.keys.iter().any(known) {
+            return Ok(true);
+        }
+        let stranger = match self.keys.is_empty() {
+            true => {
+                "the keys of this host's own sshd cannot be read, so that whoever answers there \
+                     may be another"
+                    .to_owned()
+            }
+            false => {
+                let shown = PublicKey::from(key.clone()).fingerprint(HashAlg::Sha256);
+                format!("what answers there is not this host's sshd: it shows {shown}")
+            }
+        };
+        // There is one for each connection.
+        let _ = self.stranger.set(stranger);
+        Ok(false)
     }
 }

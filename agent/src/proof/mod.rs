@@ -105,6 +105,7 @@ async fn ask(ways: &Ways, key: &door::Key, (own, until): (&Own, Instant)) -> Ans
                     at: *at,
                     source,
                     own,
+                    host_keys: &ways.host_keys,
                 };
                 asking.ask(&way.account, &way.controls, key).await
             };

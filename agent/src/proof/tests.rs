@@ -1,5 +1,7 @@
 //! Which doors there are, and what their answers are worth.
 
+use russh::client::Handler;
+use russh::keys::{PublicKey, PublicKeyOrCertificate};
 use watchward_protocol::proof::Stands;
 
 use super::*;
@@ -120,4 +122,33 @@ fn an_account_that_is_refused_whatever_it_shows_proves_nothing() {
 #[test]
 fn what_is_no_key_is_not_asked_about() {
     assert!(door::Key::read(b"no key").is_err());
+}
+
+#[tokio::test]
+async fn only_who_proves_to_be_this_hosts_sshd_is_asked() {
+    const OWN: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEMgpe4G0Diz+AV3kaxe+UibxuQw0PsITxB7AhxpLLdg";
+    const OTHER: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO2u6G6M7vpPfxz4/k+V+BCYQoYxkXs4rL3bl//m3yJm";
+    let key = |text: &str| PublicKey::from_openssh(text).unwrap();
+    let own = key(OWN).to_bytes().unwrap();
+    for (keys, shown, stranger) in [
+        (vec![b"no key".to_vec(), own.clone()], OWN, None),
+        (
+            vec![own],
+            OTHER,
+            Some("is not this host's sshd: it shows SHA256:"),
+        ),
+        (Vec::new(), OWN, Some("cannot be read")),
+    ] {
+        let mut sshd = door::Sshd::of(&keys);
+        let shown = PublicKeyOrCertificate::PublicKey {
+            key: key(shown),
+            hash_alg: None,
+        };
+        let is_asked = sshd.check_server_key(&shown).await.unwrap();
+        assert_eq!(is_asked, stranger.is_none());
+        let said = sshd.stranger.get().map(String::as_str).unwrap_or_default();
+        assert!(said.contains(stranger.unwrap_or_default()), "{said}");
+    }
 }

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use super::reach::ACCOUNT;
 use super::{Malformed, NAME, address, bytes, cut, short, text, v1};
 use crate::proof::{
-    Answer, CONTROLS, Control, Door, LONGEST_KEY, MOST_ACCOUNTS, Question, Said, Stands, Way, Ways,
+    Answer, CONTROLS, Control, Door, HOST_KEYS, LONGEST_KEY, MOST_ACCOUNTS, Question, Said, Stands,
+    Way, Ways,
 };
 use crate::text::Foreign;
 
@@ -59,6 +60,7 @@ pub(super) fn ways(ways: Ways) -> v1::Ways {
         listens: ways.listens.into_iter().map(place).collect(),
         accounts: ways.accounts.into_iter().map(way).collect(),
         trouble: ways.trouble,
+        host_keys: ways.host_keys,
     }
 }
 
@@ -73,6 +75,7 @@ pub(super) fn told(wire: v1::Ways) -> Result<Ways, Malformed> {
     };
     let listens = wire.listens.into_iter().take(MOST_PLACES).map(at);
     Ok(Ways {
+        host_keys: wire.host_keys.into_iter().take(HOST_KEYS).collect(),
         listens: listens.collect::<Result<_, _>>()?,
         accounts: wire
             .accounts
@@ -206,7 +209,7 @@ mod tests {
                 0..5),
         ) {
             let listens = listens.into_iter().map(|(ip, port)| SocketAddr::new(ip.to_canonical(), port));
-            let given = Ways { listens: listens.collect(), accounts, trouble: None };
+            let given = Ways { listens: listens.collect(), host_keys: vec![vec![7; 51]], accounts, trouble: None };
             prop_assert_eq!(told(ways(given.clone())).unwrap(), given);
         }
     }

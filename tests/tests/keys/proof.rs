@@ -70,6 +70,14 @@ fn a_key_opens_until_it_is_revoked_and_nobody_is_accused_of_asking() -> Result<(
             0,
             "a dead sshd refuses nothing: {proven:#}"
         );
+        web.sh(
+            "ssh-keygen -q -t ed25519 -N '' -f /tmp/other && mkdir -p /run/sshd && \
+             /usr/sbin/sshd -f /dev/null -h /tmp/other",
+        )?;
+        let proven = prove(site, file)?;
+        assert_eq!(said(&proven, "refused"), 0, "nor does another: {proven:#}");
+        let note = door(&proven, "alice")?["note"].as_str().unwrap_or_default();
+        ensure!(note.contains("not this host's sshd"), "{note}");
         Ok(())
     })
 }

@@ -5,12 +5,12 @@ mod tests;
 
 use std::collections::HashSet;
 use std::io::BufRead;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use watchward_daemon::clock;
 use watchward_protocol::keys::{Keys, Means, Opening};
-use watchward_protocol::proof::{CONTROLS, MOST_ACCOUNTS, Question, Stands, Way, Ways};
+use watchward_protocol::proof::{CONTROLS, HOST_KEYS, MOST_ACCOUNTS, Question, Stands, Way, Ways};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
@@ -20,6 +20,7 @@ use crate::keys::config::Config;
 use crate::keys::inventory::View;
 use crate::keys::known::Known;
 use crate::keys::open::{Opened, Whose, open};
+use crate::keys::settings::Settings;
 use crate::keys::shelf::Shelf;
 
 /// How many keys of an account that are not found where they stood end the search for controls: its
@@ -36,12 +37,15 @@ pub(super) async fn look(config: &Config, question: &Question) -> Ways {
         let place = config.sshd.display();
         return trouble(format!("there is no sshd at {place}"));
     };
-    let listens = general.always.listens.clone();
+    let settings = general.always.clone();
+    let listens = settings.listens.clone();
     let question = question.clone();
-    let looking = tokio::task::spawn_blocking(move || accounts(&known, &question));
+    let looking =
+        tokio::task::spawn_blocking(move || (host_keys(&settings), accounts(&known, &question)));
     match looking.await {
-        Ok((accounts, trouble)) => Ways {
+        Ok((host_keys, (accounts, trouble))) => Ways {
             listens,
+            host_keys,
             accounts,
             trouble,
         },
@@ -54,6 +58,26 @@ fn trouble(why: String) -> Ways {
         trouble: Some(why),
         ..Ways::default()
     }
+}
+
+/// By what sshd can be told from somebody else who listens in its place.
+fn host_keys(settings: &Settings) -> Vec<Vec<u8>> {
+    let wire = |path: &PathBuf| {
+        // Only the public half: nobody but sshd has to see the other.
+        let mut public = path.clone().into_os_string();
+        public.push(".pub");
+        let Opened::Text(text) = open(Path::new(&public), Whose::Hosts) else {
+            return None;
+        };
+        let mut lines = text.lines.split(b'\n').map_while(Result::ok);
+        lines.find_map(|line| authorized::wire(&line))
+    };
+    settings
+        .host_keys
+        .iter()
+        .filter_map(wire)
+        .take(HOST_KEYS)
+        .collect()
 }
 
 /// The ways of each account, and why there may be more.
