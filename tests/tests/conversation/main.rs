@@ -75,6 +75,7 @@ impl intake::Rooms for Notes {
                     self.spread.touch();
                 }
             }
+            Told::From(all) => restriction::see(tx, all).await?,
             Told::Behind(_)
             | Told::Access(_)
             | Told::Health(_)

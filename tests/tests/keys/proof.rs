@@ -45,8 +45,8 @@ fn a_key_opens_until_it_is_revoked_and_nobody_is_accused_of_asking() -> Result<(
         web.sh("rm ~bob/.ssh/authorized_keys")?;
         web.write("/etc/ssh/old.pub", old.text.as_bytes(), 0o644)?;
         web.sh("ssh-keygen -q -k -f /etc/ssh/revoked /etc/ssh/old.pub")?;
-        let revoked = b"RevokedKeys /etc/ssh/revoked\n";
-        web.write("/etc/ssh/sshd_config.d/revoked.conf", revoked, 0o644)?;
+        let list = b"RevokedKeys /etc/ssh/revoked\n";
+        web.write("/etc/ssh/sshd_config.d/revoked.conf", list, 0o644)?;
         web.sh("systemctl reload ssh")?;
         let look = || prove(site, file);
         let refused = |proven: &Value| said(proven, "refused") == doors(proven).len();
