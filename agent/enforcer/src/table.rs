@@ -17,6 +17,9 @@ const HOOK: &str = "type filter hook prerouting priority -310; policy accept;";
 /// More than the guard lets there be, as a set cannot be made larger later.
 const ROOM: u32 = crate::guard::MOST_BANS + 65_536;
 
+/// How many of those that gates turned away are remembered, of each family.
+pub(crate) const MOST_PEERS: usize = 4096;
+
 /// The two slots of gates: those that are confirmed, and those on trial. Each is written only while
 /// packets go through the other.
 ///
@@ -138,8 +141,11 @@ fn sets(text: &mut String, shapes: &BTreeSet<Shape>) {
             &format!("vouched{family}"),
             &format!("type {kind}; flags timeout; size 1024;"),
         );
-        let spec = "inet_service; flags dynamic,timeout; size 4096; timeout 1d;";
-        set(&format!("turned{family}"), &format!("type {kind} . {spec}"));
+        let spec = "inet_service; flags dynamic,timeout;";
+        set(
+            &format!("turned{family}"),
+            &format!("type {kind} . {spec} size {MOST_PEERS}; timeout 1d;"),
+        );
     }
     for shape in shapes {
         let kind = if shape.ipv6 { "ipv6_addr" } else { "ipv4_addr" };

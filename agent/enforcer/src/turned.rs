@@ -9,7 +9,7 @@ use crate::answer::{MOST_TURNED, Turned};
 use crate::gates::{Gate, Mode};
 use crate::hand::Hand;
 use crate::netlink::counters::Peer;
-use crate::table::Slot;
+use crate::table::{MOST_PEERS, Slot};
 
 /// How many packets each gate turned away, by its name and mode.
 pub(crate) type Tally = BTreeMap<(String, Mode), u64>;
@@ -18,6 +18,7 @@ impl Hand {
     /// Whom the gates that hold turned away.
     pub(crate) fn turned(&mut self) -> io::Result<Vec<Turned>> {
         let (tally, mut peers) = (self.tally()?, self.kernel.turned()?);
+        self.make_room_for_turned(&peers)?;
         peers.sort_unstable_by_key(|peer| Reverse(peer.packets));
         let trial = self.trial.as_ref().map(|(gates, _)| gates);
         let gates = trial.unwrap_or(&self.confirmed).gates.iter();
@@ -27,6 +28,19 @@ impl Hand {
             from: some_of(&peers, gate),
         });
         Ok(turned.collect())
+    }
+
+    /// Empties a set that is almost full, once what it has is told: nobody has to prove that they are
+    /// where a packet says, so whoever forges addresses could keep out those who come later.
+    fn make_room_for_turned(&mut self, peers: &[Peer]) -> io::Result<()> {
+        for family in [4, 6] {
+            let of = |peer: &&Peer| peer.address.is_ipv4() == (family == 4);
+            if peers.iter().filter(of).count() >= MOST_PEERS / 4 * 3 {
+                let text = format!("flush set inet watchward turned{family}\n");
+                self.kernel.apply(&text)?;
+            }
+        }
+        Ok(())
     }
 
     /// What each gate that holds has counted. Its chain goes on from there when it is written anew, so

@@ -271,10 +271,17 @@ impl Ground {
 
     /// Sends a packet of UDP from outside to everybody there.
     pub(crate) fn broadcast(&self, from: &str, port: u16) -> Result<()> {
+        self.send(&[from.parse()?], "203.0.113.255", port)
+    }
+
+    /// Sends a datagram from each of these addresses outside.
+    pub(crate) fn send(&self, from: &[IpAddr], to: &str, port: u16) -> Result<()> {
         self.there(Place::Outside, || {
-            let socket = UdpSocket::bind((from, 0))?;
-            socket.set_broadcast(true)?;
-            socket.send_to(b"x", ("203.0.113.255", port))?;
+            for from in from {
+                let socket = UdpSocket::bind((*from, 0))?;
+                socket.set_broadcast(true)?;
+                socket.send_to(b"x", (to, port))?;
+            }
             Ok(())
         })
     }

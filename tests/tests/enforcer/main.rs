@@ -159,9 +159,17 @@ fn nobody_is_banned_from_where_somebody_came_in_with_a_key() -> Result<()> {
         ground.done(vouch("203.0.113.9")?)?;
         ground.done(vouch("2001:db8:bad:1::2")?)?;
         ground.until_open(Place::Outside, "203.0.113.9", HOST[1], true)?;
-        for net in ["203.0.113.9/32", "203.0.113.8/30", "2001:db8:bad:1::/64"] {
+        for net in ["203.0.113.9/32", "2001:db8:bad:1::2/128"] {
             assert_eq!(verdicts(&[net])?, [Verdict::Vetoed(Veto::Vouched)], "{net}");
         }
+        for net in ["203.0.113.8/30", "2001:db8:bad:1::/64"] {
+            assert_eq!(verdicts(&[net])?, [Verdict::Done], "{net}");
+        }
+        ground.until_open(Place::Outside, "203.0.113.9", HOST[1], true)?;
+        assert!(
+            !ground.open(Place::Outside, "203.0.113.10", HOST[1], 22)?,
+            "a neighbour"
+        );
         Ok(())
     })
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use std::net::IpAddr;
+
 use anyhow::{Context, Result, bail, ensure};
 use rustix::time::{ClockId, clock_gettime};
-use watchward_enforcer::{Answer, Ban, Request, Verdict};
+use watchward_enforcer::{Answer, Ban, Mode, Protocol, Request, Verdict};
 use watchward_tests::ready::with_networks;
 
-use super::ground::{Ground, HOST, INSIDE, OUTSIDE, Place, bans, is_open};
+use super::ground::{Ground, HOST, INSIDE, OUTSIDE, Place, bans, gates, is_open};
 
 const MANY: u32 = 100_000;
 
@@ -72,4 +74,34 @@ fn cost(ground: &Ground) -> Result<Duration> {
 #[expect(clippy::print_stderr, reason = "people read it; nothing is made of it")]
 fn say(none: Duration, many: Duration) {
     eprintln!("a connection takes {none:?} with no bans, and {many:?} with {MANY}");
+}
+
+#[test]
+fn who_forges_addresses_keeps_nobody_from_being_told_for_long() -> Result<()> {
+    with_networks("forged", || {
+        let ground = Ground::new("never = []")?;
+        let mut some = gates(1, Mode::Enforce, ["10.99.1.0/24"]);
+        some.gates[0].ports[0].protocol = Protocol::Udp;
+        ground.gates(some)?;
+        ground.sh(Place::Outside, "ip route add local 198.18.0.0/16 dev lo")?;
+        let forged = |it: u16| {
+            let [third, fourth] = it.to_be_bytes();
+            IpAddr::from([198, 18, third, fourth])
+        };
+        let forged: Vec<_> = (0..5000).map(forged).collect();
+        ground.send(&forged, HOST[1], 22)?;
+        let turned = || -> Result<_> {
+            let Answer::Turned(gates) = ground.ask(Request::Turned)? else {
+                bail!("it does not count");
+            };
+            Ok((gates[0].packets, gates[0].from.clone()))
+        };
+        let (packets, from) = turned()?;
+        ensure!(packets >= 5000 && from.len() == 32, "{packets}: {from:?}");
+        ground.send(&[OUTSIDE.parse()?], HOST[1], 22)?;
+        let (more, from) = turned()?;
+        ensure!(more > packets, "what was counted stays: {more}");
+        assert_eq!(from, [OUTSIDE.parse::<IpAddr>()?]);
+        Ok(())
+    })
 }
