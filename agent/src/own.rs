@@ -5,23 +5,52 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-use watchward_protocol::access::AccessEvent;
+use watchward_daemon::clock;
+use watchward_protocol::access::{AccessEvent, Service};
+use watchward_protocol::time::Timestamp;
 
 /// How long after a connection its lines may still be read: a log is read with some delay.
 const REMEMBERED: Duration = Duration::from_secs(600);
+/// How long after its end sshd may still write of it. From then on its port may be somebody else's.
+const WRITTEN: Duration = Duration::from_secs(10);
+/// How far the time of a line may lie before what it tells of: a text log knows seconds.
+const ROUNDED: Duration = Duration::from_secs(1);
 
-/// The agent's own connections. Cheap to clone.
+/// The agent's own connections to sshd. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Own(Arc<Mutex<HashMap<SocketAddr, Instant>>>);
+pub struct Own(Arc<Mutex<HashMap<SocketAddr, Span>>>);
+
+/// From when to when a connection was the agent's.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    begun: Timestamp,
+    ended: Option<Timestamp>,
+}
+
+/// A connection of the agent's, until this is dropped.
+#[derive(Debug)]
+pub struct Call {
+    own: Own,
+    from: SocketAddr,
+}
 
 impl Own {
-    /// A connection is about to be made from this address and port.
-    pub fn expect(&self, from: SocketAddr) {
-        let now = Instant::now();
+    /// A connection is about to be made from this address and port, which nobody else has until the
+    /// connection is closed: what this gives has to be kept for as long.
+    pub fn expect(&self, from: SocketAddr) -> Call {
+        let now = clock::now();
         let mut all = self.all();
-        all.retain(|_, at| now.duration_since(*at) < REMEMBERED);
-        all.insert(from, now);
+        all.retain(|_, span| span.ended.is_none_or(|at| now.since(at) < REMEMBERED));
+        let span = Span {
+            begun: now,
+            ended: None,
+        };
+        all.insert(from, span);
+        drop(all);
+        Call {
+            own: self.clone(),
+            from,
+        }
     }
 
     /// What came of a connection of the agent's own is told like all else, but is nobody's try.
@@ -29,12 +58,80 @@ impl Own {
         let Some(from) = event.peer.and_then(|peer| Some((peer.address, peer.port?))) else {
             return;
         };
-        if event.attempt && self.all().contains_key(&from.into()) {
-            event.attempt = false;
+        if event.attempt && event.service == Service::Sshd {
+            let span = self.all().get(&from.into()).copied();
+            event.attempt = !span.is_some_and(|span| span.has(event.at));
         }
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<SocketAddr, Instant>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<SocketAddr, Span>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Span {
+    fn has(&self, at: Timestamp) -> bool {
+        at >= self.begun - ROUNDED && self.ended.is_none_or(|ended| at <= ended + WRITTEN)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(span) = self.own.all().get_mut(&self.from) {
+            span.ended = Some(clock::now());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use watchward_protocol::access::{Action, Outcome, Peer, Trust, Tunnel};
+
+    use super::*;
+
+    #[test]
+    fn only_what_sshd_writes_of_it_while_it_lasts_is_nobodys_try() {
+        let own = Own::default();
+        let from: SocketAddr = "127.8.9.10:40000".parse().unwrap();
+        let is_try = |at: Timestamp, service: Service, port: u16| {
+            let mut event = AccessEvent {
+                at,
+                service,
+                action: Action::Authentication,
+                outcome: Outcome::Failure,
+                attempt: true,
+                form: "failed".to_owned(),
+                user: None,
+                target: None,
+                peer: Some(Peer {
+                    address: from.ip(),
+                    port: Some(port),
+                }),
+                tunnel: Tunnel::default(),
+                method: None,
+                key: None,
+                certificate: None,
+                command: None,
+                pid: None,
+                trust: Trust::Server,
+                line: "Failed password".into(),
+            };
+            own.mark(&mut event);
+            event.attempt
+        };
+        let second = Duration::from_secs(1);
+        let before = clock::now();
+        let call = own.expect(from);
+        let long_after = clock::now() + REMEMBERED;
+        assert!(!is_try(before, Service::Sshd, 40_000));
+        assert!(!is_try(long_after, Service::Sshd, 40_000), "it lasts");
+        assert!(is_try(before - second * 2, Service::Sshd, 40_000));
+        assert!(is_try(before, Service::Sshd, 40_001));
+        assert!(is_try(before, Service::OpenVpn, 40_000));
+        drop(call);
+        let ended = clock::now();
+        assert!(!is_try(ended, Service::Sshd, 40_000), "its last line");
+        let late = ended + WRITTEN + second;
+        assert!(is_try(late, Service::Sshd, 40_000), "of who has it since");
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use watchward_protocol::proof::Said;
 use watchward_protocol::text::Foreign;
 
-use crate::own::Own;
+use crate::own::{Call, Own};
 
 /// How long each step of a connection may take.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -84,7 +84,7 @@ impl Asking<'_> {
             return unknown("its name cannot be told to sshd");
         };
         let line = async {
-            let stream = self.connect().await.context("sshd does not answer")?;
+            let (stream, call) = self.connect().await.context("sshd does not answer")?;
             let config = Arc::new(config());
             let sshd = Sshd::of(self.host_keys);
             let stranger = Arc::clone(&sshd.stranger);
@@ -92,9 +92,9 @@ impl Asking<'_> {
             if let Some(stranger) = stranger.get() {
                 anyhow::bail!("{stranger}");
             }
-            anyhow::Ok(line.context("sshd does not speak")?)
+            anyhow::Ok((line.context("sshd does not speak")?, call))
         };
-        let mut line = match timeout(PATIENCE, line).await {
+        let (mut line, _call) = match timeout(PATIENCE, line).await {
             Ok(Ok(line)) => line,
             Ok(Err(error)) => return unknown(&format!("{error:#}")),
             Err(_) => return unknown("sshd does not answer in time"),
@@ -114,7 +114,7 @@ impl Asking<'_> {
     }
 
     /// The connection is known as the agent's own before it is made.
-    async fn connect(self) -> anyhow::Result<TcpStream> {
+    async fn connect(self) -> anyhow::Result<(TcpStream, Call)> {
         let (socket, any): (_, IpAddr) = match self.at {
             SocketAddr::V4(_) => (TcpSocket::new_v4()?, Ipv4Addr::UNSPECIFIED.into()),
             SocketAddr::V6(_) => (TcpSocket::new_v6()?, Ipv6Addr::UNSPECIFIED.into()),
@@ -123,8 +123,8 @@ impl Asking<'_> {
         let port = socket.local_addr()?.port();
         // What comes from nowhere in particular comes from where it goes to: it is this host.
         let from = self.source.unwrap_or(self.at.ip());
-        self.own.expect(SocketAddr::new(from, port));
-        Ok(socket.connect(self.at).await?)
+        let call = self.own.expect(SocketAddr::new(from, port));
+        Ok((socket.connect(self.at).await?, call))
     }
 }
 
