@@ -64,6 +64,20 @@ async fn a_ban_of_one_host_reaches_the_other_and_ends_when_it_is_lifted() -> Res
     .await?;
     ensure!(other.shut_out().is_empty());
 
+    let from = || -> Vec<_> {
+        collector
+            .seen
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|it| it.1)
+            .collect()
+    };
+    until("each is seen where it is, once", || {
+        from() == [IpAddr::from([127, 0, 0, 1]); 2]
+    })
+    .await?;
+
     one.ban(&["203.0.113.7".to_owned()]).await?;
     other.shuts_out(&["203.0.113.7/32"]).await?;
     one.shuts_out(&["203.0.113.7/32"]).await?;

@@ -12,6 +12,7 @@ mod line;
 mod orders;
 mod stranger;
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ struct Collector {
     hosts: Hosts,
     routes: axum::Router,
     heard: Arc<Mutex<Vec<(String, u64, Report)>>>,
+    /// From where conversations came.
+    seen: Arc<Mutex<Vec<(HostId, IpAddr)>>>,
     uplink: uplink::Config,
     orders: watch::Sender<Arc<intake::Orders>>,
     tasks: Tasks,
@@ -52,6 +55,8 @@ struct Notes {
     hosts: Hosts,
     spread: Spread,
     heard: Arc<Mutex<Vec<(String, u64, Report)>>>,
+    /// From where conversations came.
+    seen: Arc<Mutex<Vec<(HostId, IpAddr)>>>,
 }
 
 #[tonic::async_trait]
@@ -75,7 +80,10 @@ impl intake::Rooms for Notes {
                     self.spread.touch();
                 }
             }
-            Told::From(all) => restriction::see(tx, all).await?,
+            Told::From(all) => {
+                self.seen.lock().unwrap().extend(all);
+                restriction::see(tx, all).await?;
+            }
             Told::Behind(_)
             | Told::Access(_)
             | Told::Health(_)
@@ -120,12 +128,13 @@ impl Collector {
             ..hosts::Config::default()
         };
         let hosts = Hosts::open(store.clone(), Live::fixed(config), clock::now())?;
-        let heard = Arc::default();
+        let (heard, seen) = (Arc::default(), Arc::default());
         let (spread, bans) = Spread::open(&store, clock::now()).await?;
         let notes = Notes {
             hosts: hosts.clone(),
             spread: spread.clone(),
             heard: Arc::clone(&heard),
+            seen: Arc::clone(&seen),
         };
         let (tasks, running) = tasks();
         let config = intake::Config {
@@ -162,6 +171,7 @@ impl Collector {
             hosts,
             routes,
             heard,
+            seen,
             uplink,
             orders,
             tasks,
