@@ -23,6 +23,7 @@ mod token;
 mod up;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     let mut screen = Screen::new(args.json);
-    let collector = Client::new(&args.socket)?;
+    let collector = Client::new(&socket(args.socket))?;
     match args.command {
         Command::Token(command) => token::run(&collector, command, &mut screen).await,
         Command::Hosts(asked) => hosts::run(&collector, asked, &mut screen).await,
@@ -94,6 +95,14 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Policy(command) => policy::run(&collector, command, &mut screen).await,
         Command::Up(place) => up::run(place, &mut screen).await,
     }
+}
+
+/// Where the collector listens. What the environment says is read here, because clap would show it in
+/// every usage.
+fn socket(given: Option<PathBuf>) -> PathBuf {
+    let told = || std::env::var_os("WATCHWARD_SOCKET").filter(|told| !told.is_empty());
+    let socket = given.or_else(|| told().map(PathBuf::from));
+    socket.unwrap_or_else(|| PathBuf::from("/run/watchward/collector.sock"))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -26,6 +26,11 @@ pub(crate) async fn run(collector: &Client, screen: &mut Screen) -> anyhow::Resu
     for_a_while(all, screen)?;
     gates(all, screen)?;
     let outside: Vec<_> = all.list("outside").map(came).collect();
+    if outside.is_empty() {
+        let nobody =
+            "Nobody logged in from outside in 90 days, by the rules and networks of today.";
+        return Ok(screen.line(nobody)?);
+    }
     screen.table(
         [
             "LAST FROM OUTSIDE (UTC)",
@@ -37,7 +42,10 @@ pub(crate) async fn run(collector: &Client, screen: &mut Screen) -> anyhow::Resu
         ],
         &outside,
     )?;
-    Ok(())
+    screen.line("")?;
+    let said = "All of this goes by the rules and networks of today. `watchward access --outside` lists who \
+         came from outside by those of when they came.";
+    Ok(screen.line(said)?)
 }
 
 fn network(network: Row<'_>) -> [String; 3] {

@@ -63,7 +63,7 @@ impl Misplaced {
         let mut shown = String::new();
         let place = Line::of(text, &self.place.bytes(text));
         let (number, column) = (place.number, place.column + 1);
-        let _ = writeln!(shown, "TOML error at line {number}, column {column}");
+        let _ = writeln!(shown, "line {number}, column {column}");
         place.write(&mut shown);
         let _ = writeln!(shown, "{}", self.message);
         if let Some((other, what)) = &self.other {
@@ -143,7 +143,7 @@ mod tests {
         };
         let wrong = Misplaced::at(&place("\"ü\""), "this is not one")
             .beside(&place("first"), "and this says it is");
-        let expected = "TOML error at line 3, column 10\n  |\n3 | second = \"ü\"\n  |          ^^^\n\
+        let expected = "line 3, column 10\n  |\n3 | second = \"ü\"\n  |          ^^^\n\
              this is not one\n  |\n1 | first = 1\n  | ^^^^^\nand this says it is\n";
         assert_eq!(wrong.shown(text), expected);
     }

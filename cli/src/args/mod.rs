@@ -24,15 +24,10 @@ pub(crate) use policy::{Bring, Policy};
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, infer_subcommands = true)]
 pub(crate) struct Args {
-    /// Where the collector listens
-    #[arg(
-        long,
-        global = true,
-        value_name = "PATH",
-        env = "WATCHWARD_SOCKET",
-        default_value = "/run/watchward/collector.sock"
-    )]
-    pub(crate) socket: PathBuf,
+    /// Where the collector listens: WATCHWARD_SOCKET, or else /run/watchward/collector.sock, if not
+    /// given
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
 
     /// Print JSON for programs instead of a table for people
     #[arg(long, global = true)]

@@ -8,21 +8,18 @@ use clap::Subcommand;
 pub(crate) enum Policy {
     /// Say whether a policy is right, and what is not
     Check {
-        /// The policy's file
-        #[arg(default_value = "/etc/watchward/policy.toml")]
-        file: PathBuf,
+        /// The policy's file; the one that the collector reads if not given
+        file: Option<PathBuf>,
     },
     /// Say what a policy would change on which host, and who would lose access: nothing is changed
     Plan {
-        /// The policy's file
-        #[arg(default_value = "/etc/watchward/policy.toml")]
-        file: PathBuf,
+        /// The policy's file; the one that the collector reads if not given
+        file: Option<PathBuf>,
     },
     /// Have a policy come into force, on every collector and host
     Apply {
-        /// The policy's file
-        #[arg(default_value = "/etc/watchward/policy.toml")]
-        file: PathBuf,
+        /// The policy's file; the one that the collector reads if not given
+        file: Option<PathBuf>,
         #[command(flatten)]
         bring: Bring,
     },
@@ -46,7 +43,8 @@ pub(crate) enum Policy {
     },
     /// Have an earlier policy come into force again
     Rollback {
-        /// The version's number; the one before that says something else if not given
+        /// The version's number; if not given, the one before that says something else, and after a
+        /// rollback one further back
         version: Option<i64>,
         #[command(flatten)]
         bring: Bring,

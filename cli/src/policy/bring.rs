@@ -56,17 +56,15 @@ pub(super) async fn bring(
 /// Shows who would lose access, and asks whether that is meant.
 fn ask(planned: &Value, how: &Bring, screen: &mut Screen) -> anyhow::Result<()> {
     let is_console = io::stdin().is_terminal() && io::stdout().is_terminal();
-    if screen.is_for_programs() || !is_console {
-        // Who says so has seen what is worse.
-        if how.even_so {
-            return Ok(());
-        }
-        bail!(
-            "somebody would lose access, as `watchward policy plan` shows; it comes into force only \
-             with --yes"
-        );
+    let nobody_answers = screen.is_for_programs() || !is_console;
+    // Who says so has seen what is worse.
+    if nobody_answers && how.even_so {
+        return Ok(());
     }
     outlook::show(planned, screen)?;
+    if nobody_answers {
+        bail!("somebody would lose access, as shown; it comes into force only with --yes");
+    }
     screen.line("")?;
     screen.ask("Apply? [y/N] ")?;
     let mut answer = String::new();

@@ -9,9 +9,9 @@ mod outlook;
 mod sign;
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -27,18 +27,17 @@ pub(crate) async fn run(
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
     match command {
-        Policy::Check { file } => config::policy(&file, screen),
+        Policy::Check { file } => check(collector, file, screen).await,
         Policy::Plan { file } => {
-            let asked = Asked {
-                text: read(&file)?,
-                file: Some(file.display().to_string()),
-                operator: operator::address(),
-                ..Asked::default()
-            };
-            let answer: Value = collector.post("/v1/policy/plan", &asked).await?;
-            outlook::show(&answer, screen)
+            let file = named(collector, file).await?;
+            let answer = plan(collector, &file).await?;
+            outlook::show(&answer, screen)?;
+            let objection = Row::of(&answer).text("objection");
+            ensure!(objection.is_empty(), "{REFUSED}");
+            Ok(())
         }
         Policy::Apply { file, bring } => {
+            let file = named(collector, file).await?;
             let text = read(&file)?;
             let asked = Asked {
                 file: Some(file.display().to_string()),
@@ -82,6 +81,58 @@ pub(crate) async fn run(
             bring::bring(collector, asked, &bring, screen).await
         }
     }
+}
+
+/// What `plan` ends with if it says why a policy would not come into force.
+const REFUSED: &str = "this policy would not come into force, unless with `apply --even-so`";
+
+/// The file that a collector reads unless its configuration says otherwise.
+const USUAL: &str = "/etc/watchward/policy.toml";
+
+/// Says whether a policy is right, and whether the collector would take it, if there is one to ask.
+async fn check(
+    collector: &Client,
+    file: Option<PathBuf>,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let answers = collector.is_ready().await;
+    let file = match (file, answers) {
+        (None, false) => PathBuf::from(USUAL),
+        (file, _) => named(collector, file).await?,
+    };
+    config::policy(&file)?;
+    if answers {
+        let objection = Row::of(&plan(collector, &file).await?).text("objection");
+        if !objection.is_empty() {
+            bail!("{objection}\n{REFUSED}");
+        }
+    }
+    config::right(&file, screen)?;
+    match answers || screen.is_for_programs() {
+        true => Ok(()),
+        false => Ok(screen.line("No collector could be asked whom it would lock out.")?),
+    }
+}
+
+/// The file that is meant.
+async fn named(collector: &Client, file: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    if let Some(file) = file {
+        return Ok(file);
+    }
+    let limit = [("limit", "1".to_owned())];
+    let standing: Value = collector.fetch("/v1/policy", &limit).await?;
+    Ok(Row::of(&standing).text("file").into())
+}
+
+/// What would come of a file.
+async fn plan(collector: &Client, file: &Path) -> anyhow::Result<Value> {
+    let asked = Asked {
+        text: read(file)?,
+        file: Some(file.display().to_string()),
+        operator: operator::address(),
+        ..Asked::default()
+    };
+    collector.post("/v1/policy/plan", &asked).await
 }
 
 /// What the collector is asked.
@@ -178,4 +229,52 @@ async fn history(collector: &Client, limit: u32, screen: &mut Screen) -> anyhow:
         ))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::answered;
+
+    #[tokio::test]
+    async fn a_plan_of_what_would_be_refused_is_a_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new.toml");
+        std::fs::write(&file, "").unwrap();
+        let answers = [
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 28\r\n\r\n{\"objection\":\"it locks out\"}",
+                true,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 18\r\n\r\n{\"objection\":null}",
+                false,
+            ),
+        ];
+        for (answer, is_refused) in answers {
+            let (_socket, collector) = answered(answer).await;
+            let plan = Policy::Plan {
+                file: Some(file.clone()),
+            };
+            let ended = run(&collector, plan, &mut Screen::new(true)).await;
+            let ended = ended.map_err(|error| error.to_string());
+            assert_eq!(
+                ended,
+                if is_refused {
+                    Err(REFUSED.to_owned())
+                } else {
+                    Ok(())
+                }
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_file_it_is_the_one_that_the_collector_reads() {
+        let (_socket, collector) =
+            answered("HTTP/1.1 200 OK\r\ncontent-length: 26\r\n\r\n{\"file\":\"/srv/rules.toml\"}")
+                .await;
+        let file = named(&collector, None).await.unwrap();
+        assert_eq!(file, Path::new("/srv/rules.toml"));
+    }
 }

@@ -17,6 +17,9 @@ pub(super) fn show(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
         Some(version) => format!("Version {version} of the policy is in force"),
     };
     screen.line(&format!("{now}; hosts that are watched: {hosts}."))?;
+    if let Some(back) = back_to(all) {
+        screen.line(&format!("This goes back to {back}."))?;
+    }
     if all.text("same") == "true" {
         return Ok(screen.line("This one says the same: nothing would change.")?);
     }
@@ -34,43 +37,61 @@ pub(super) fn show(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
     words(all, screen)
 }
 
+/// The version that it goes back to, in words.
+fn back_to(all: Row<'_>) -> Option<String> {
+    let version = all
+        .value()
+        .get("back_to")
+        .filter(|back| back.is_object())
+        .map(Row::of)?;
+    let (number, author) = (version.cell("number"), version.cell("author"));
+    let at = version.moment("at");
+    let said = format!("version {number}, which {author} brought at {at} UTC");
+    Some(safe(&said))
+}
+
 fn changes(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
-    let changes: Vec<_> = all.list("changes").map(change).collect();
-    if changes.is_empty() {
+    let mut changes = all.list("changes").peekable();
+    if changes.peek().is_none() {
         return Ok(screen.line("No gate of any host would be another.")?);
     }
-    screen.table(
-        [
-            "GATE",
-            "PORTS",
-            "NOW",
-            "THEN",
-            "HOSTS",
-            "PERMITTED THEN",
-            "NOT PERMITTED ANY MORE",
-        ],
-        &changes,
-    )?;
+    for one in changes {
+        let [head, rest @ ..] = change(one);
+        let head = screen.paint(Tone::Bold, &safe(&head));
+        screen.line(&head)?;
+        for line in rest.iter().filter(|line| !line.is_empty()) {
+            screen.line(&format!("  {}", safe(line)))?;
+        }
+    }
     Ok(())
 }
 
-fn change(change: Row<'_>) -> [String; 7] {
+/// A gate that would be another: which, and who could pass it then, newly, and no longer.
+fn change(change: Row<'_>) -> [String; 4] {
     let mode = |name| match change.text(name) {
         none if none.is_empty() => "open".to_owned(),
         mode => mode,
     };
-    let list = |name| match change.texts(name) {
-        none if none.is_empty() => "-".to_owned(),
-        some => few(&some),
+    let list = |name| few(&change.texts(name));
+    let said = |what: &str, name| match change.texts(name) {
+        none if none.is_empty() => String::new(),
+        some => format!("{what:<18}{}", few(&some)),
+    };
+    let (now, then) = (mode("before"), mode("after"));
+    let mode = match now == then {
+        true => now,
+        false => format!("{now} now, {then} then"),
     };
     [
-        change.cell("service"),
-        list("ports"),
-        mode("before"),
-        mode("after"),
-        list("hosts"),
-        list("added"),
-        list("removed"),
+        format!(
+            "{} ({}) of {}: {mode}",
+            change.cell("service"),
+            list("ports"),
+            list("hosts")
+        ),
+        said("may pass then:", "permitted"),
+        said("newly:", "added"),
+        said("no longer:", "removed"),
     ]
 }
 
@@ -107,7 +128,33 @@ fn losing(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
         ],
         &losing,
     )?;
-    Ok(())
+    sessions(all, screen)
+}
+
+/// Who is logged in now, and would be thrown out.
+fn sessions(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
+    let sessions: Vec<_> = all.list("sessions").map(session).collect();
+    screen.line("")?;
+    if sessions.is_empty() {
+        let none = "No session of theirs would end, as far as the access log knows.";
+        return Ok(screen.line(none)?);
+    }
+    let many = sessions.len();
+    let head = format!("SESSIONS THAT WOULD END, as far as the access log knows: {many}");
+    let head = screen.paint(Tone::Bad, &head);
+    screen.line(&head)?;
+    let heads = ["SINCE (UTC)", "HOST", "SERVICE", "USER", "ADDRESS"];
+    Ok(screen.table(heads, &sessions)?)
+}
+
+fn session(one: Row<'_>) -> [String; 5] {
+    [
+        one.moment("since"),
+        one.cell("host"),
+        one.cell("service"),
+        one.cell("user"),
+        one.cell("address"),
+    ]
 }
 
 fn login(came: Row<'_>) -> [String; 6] {
@@ -187,5 +234,41 @@ pub(super) fn applied(answer: &Value, is_known: bool, screen: &mut Screen) -> an
         none if none.is_empty() => String::new(),
         signer => format!(", signed by {}", safe(&signer)),
     };
-    Ok(screen.line(&format!("Version {number} is in force{signed}."))?)
+    let back = match back_to(outlook) {
+        Some(back) => format!(": back to {back}"),
+        None => String::new(),
+    };
+    Ok(screen.line(&format!("Version {number} is in force{signed}{back}."))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_gate_says_who_could_pass_it_then_and_who_no_longer() {
+        let shut = json!({"service": "ssh", "ports": ["tcp/22"], "hosts": ["web-1", "web-2"],
+            "before": null, "after": "enforce", "permitted": ["192.0.2.0/24"], "added": [],
+            "removed": ["everybody else"]});
+        let expected = [
+            "ssh (tcp/22) of web-1, web-2: open now, enforce then",
+            "may pass then:    192.0.2.0/24",
+            "",
+            "no longer:        everybody else",
+        ];
+        assert_eq!(change(Row::of(&shut)), expected);
+    }
+
+    #[test]
+    fn where_a_rollback_goes_is_named() {
+        let planned = json!({"back_to": {"number": 2, "author": "ada (as root)", "at": 0}});
+        let said = back_to(Row::of(&planned)).unwrap();
+        assert_eq!(
+            said,
+            "version 2, which ada (as root) brought at 1970-01-01 00:00:00 UTC"
+        );
+        assert_eq!(back_to(Row::of(&json!({"back_to": null}))), None);
+    }
 }

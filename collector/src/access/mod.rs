@@ -13,6 +13,7 @@ mod standing;
 mod tests;
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use futures_util::future::BoxFuture;
@@ -20,10 +21,11 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
-use watchward_protocol::access::AccessEvent;
+use watchward_protocol::access::{AccessEvent, Service};
 use watchward_protocol::record::Gap;
 use watchward_protocol::restriction::ShutOut;
 use watchward_protocol::span::Span;
+use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use crate::alerting::{Bell, Severity};
@@ -142,6 +144,30 @@ pub async fn absorb(
     attacks::follow(tx, &fresh, &by, now).await?;
     elevation::follow(tx, &fresh, &config.elevation, now).await?;
     standing::unrecognised(tx, &fresh, config, now).await
+}
+
+/// Where somebody logged in, and from where.
+#[derive(Clone, Copy, Debug)]
+pub struct Whence<'a> {
+    /// The host's name.
+    pub host: &'a str,
+    /// The server there.
+    pub service: Service,
+    /// From where.
+    pub address: IpAddr,
+}
+
+/// When sessions began, and whose they are, that began there since then and have not ended, as far as
+/// is known.
+///
+/// # Errors
+/// The database's.
+pub async fn open(
+    store: &Store,
+    whence: &Whence<'_>,
+    since: Timestamp,
+) -> sqlx::Result<Vec<(Timestamp, Option<Foreign>)>> {
+    rows::open::open(store, whence, since).await
 }
 
 /// Keeps what hosts could not see, and raises it. A gap that is there already changes nothing.

@@ -16,7 +16,8 @@ pub const SCHEMA: Schema = Schema {
             number BIGINT PRIMARY KEY, at BIGINT NOT NULL, author TEXT NOT NULL,
             note TEXT NOT NULL, text TEXT NOT NULL, sha256 TEXT NOT NULL,
             signature TEXT, signer TEXT);
-        CREATE TABLE policy_file (place TEXT PRIMARY KEY, sha256 TEXT NOT NULL, at BIGINT NOT NULL)"],
+        CREATE TABLE policy_file (place TEXT PRIMARY KEY, sha256 TEXT NOT NULL, at BIGINT NOT NULL)",
+        "ALTER TABLE policy_version ADD COLUMN back_to BIGINT"],
 };
 
 /// A version without its text. The newest is the one in force.
@@ -34,6 +35,8 @@ pub struct Version {
     pub sha256: String,
     /// Who signed it, as the file of signers names them.
     pub signer: Option<String>,
+    /// The version that somebody went back to by it.
+    pub back_to: Option<i64>,
 }
 
 /// A version with its text.
@@ -61,6 +64,8 @@ pub struct New {
     pub signature: Option<String>,
     /// Who made that, if it is known.
     pub signer: Option<String>,
+    /// See [`Version::back_to`].
+    pub back_to: Option<i64>,
 }
 
 /// The SHA-256 of a policy, in hexadecimal digits.
@@ -88,10 +93,11 @@ pub async fn add(tx: &mut Tx, new: &New, now: Timestamp) -> sqlx::Result<Version
         note: new.note.clone(),
         sha256: digest(&new.text),
         signer: new.signer.clone(),
+        back_to: new.back_to,
     };
     sqlx::query(
-        "INSERT INTO policy_version (number, at, author, note, text, sha256, signature, signer) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO policy_version (number, at, author, note, text, sha256, signature, signer, \
+         back_to) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(version.number)
     .bind(version.at.as_micros())
@@ -101,12 +107,13 @@ pub async fn add(tx: &mut Tx, new: &New, now: Timestamp) -> sqlx::Result<Version
     .bind(&version.sha256)
     .bind(&new.signature)
     .bind(&version.signer)
+    .bind(version.back_to)
     .execute(&mut **tx)
     .await?;
     Ok(version)
 }
 
-const SELECT: &str = "SELECT number, at, author, note, sha256, signer, signature, text \
+const SELECT: &str = "SELECT number, at, author, note, sha256, signer, back_to, signature, text \
     FROM policy_version";
 
 /// The number of the newest version; 0 if there is none.
@@ -148,7 +155,7 @@ pub async fn find(store: &Store, number: i64) -> sqlx::Result<Option<Whole>> {
 /// The database's.
 pub async fn list(store: &Store, limit: i64) -> sqlx::Result<Vec<Version>> {
     let rows = sqlx::query(
-        "SELECT number, at, author, note, sha256, signer FROM policy_version \
+        "SELECT number, at, author, note, sha256, signer, back_to FROM policy_version \
          ORDER BY number DESC LIMIT $1",
     )
     .bind(limit)
@@ -165,6 +172,7 @@ fn version(row: &AnyRow) -> sqlx::Result<Version> {
         note: row.try_get("note")?,
         sha256: row.try_get("sha256")?,
         signer: row.try_get("signer")?,
+        back_to: row.try_get("back_to")?,
     })
 }
 

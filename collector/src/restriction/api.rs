@@ -15,7 +15,7 @@ use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::held::stand::stand;
-use super::policy::Policy;
+use super::policy::{Place, Policy};
 use super::rows::held::{self, Held};
 use super::rows::listing::{self, Came, Kept, OUTSIDE, Wanted};
 use super::services::written;
@@ -27,7 +27,10 @@ use crate::web::{Parameters, Problem};
 /// How far back logins are counted.
 pub(super) const COUNTED: Duration = Duration::from_secs(90 * 86_400);
 /// How many accounts are shown that were used from outside.
-const SHOWN: i64 = 200;
+const SHOWN: usize = 200;
+const SHOWN_OF_THEN: i64 = 200;
+/// How many accounts are looked through at most that somebody used.
+pub(super) const LOOKED: i64 = 200_000;
 /// How many tries are shown at most.
 const MOST: u32 = 10_000;
 
@@ -70,7 +73,7 @@ pub struct Summary {
     pub exceptions: Vec<Exception>,
     /// The gates of each host, as the rules come to.
     pub gates: Vec<HostGate>,
-    /// Who logged in from outside, the latest first.
+    /// Who logged in from where the rules of today do not permit, the latest first.
     pub outside: Vec<Outside>,
 }
 
@@ -165,6 +168,11 @@ pub async fn summary(
         let counted = logins.iter().filter(|one| from(one.address));
         counted.map(|one| one.count).sum()
     };
+    let came = listing::came(store, now - COUNTED, (None, None), LOOKED).await?;
+    let outside = came.into_iter().filter(|one| {
+        let place = table.place((&one.host, one.service.name()), one.address, now);
+        matches!(place, Place::Outside(_))
+    });
     let sets: Vec<_> = policy.networks.all().collect();
     let networks = sets.iter().map(|(name, set)| Network {
         name: name.to_string(),
@@ -184,17 +192,18 @@ pub async fn summary(
             .iter()
             .flat_map(|host| gates(policy, (host, all_held.get(&host.host.name)), now))
             .collect(),
-        outside: from_outside(store, None, now).await?,
+        outside: outside.take(SHOWN).map(Outside::from).collect(),
     })
 }
 
-/// Who logged in from outside in the last 90 days, to any host or to this one; the latest first.
+/// Who logged in from outside in the last 90 days, as it was judged when they came, to any host or to
+/// this one; the latest first.
 pub(super) async fn from_outside(
     store: &Store,
     host: Option<&str>,
     now: Timestamp,
 ) -> sqlx::Result<Vec<Outside>> {
-    let came = listing::came(store, now - COUNTED, (host, Some(OUTSIDE)), SHOWN).await?;
+    let came = listing::came(store, now - COUNTED, (host, Some(OUTSIDE)), SHOWN_OF_THEN).await?;
     Ok(came.into_iter().map(Outside::from).collect())
 }
 

@@ -63,7 +63,8 @@ impl Networks {
 async fn networks(State(room): State<Restriction>, visitor: Visitor) -> Answer {
     let policy = room.policy.now();
     let mut summary = summary(&room.store, (&policy, room.hosts), visitor.now).await?;
-    let outside = Section::of(&visitor, std::mem::take(&mut summary.outside));
+    let hint = "Logins of the last 90 days, by the rules and networks of today.";
+    let outside = Section::of(&visitor, hint, std::mem::take(&mut summary.outside));
     let gates = std::mem::take(&mut summary.gates);
     let unheld = gates
         .iter()
@@ -112,13 +113,19 @@ impl Gates {
 #[template(path = "restriction/outside.html")]
 struct Section {
     frame: Frame,
+    /// By which rules.
+    hint: &'static str,
     outside: Vec<Outside>,
 }
 
 impl Section {
-    fn of(visitor: &Visitor, outside: Vec<Outside>) -> Self {
+    fn of(visitor: &Visitor, hint: &'static str, outside: Vec<Outside>) -> Self {
         let frame = visitor.frame("");
-        Self { frame, outside }
+        Self {
+            frame,
+            hint,
+            outside,
+        }
     }
 
     /// As a part of a page; nothing if nobody came.
@@ -139,7 +146,7 @@ async fn overview(room: Restriction, visitor: Visitor) -> anyhow::Result<Part> {
         name: "accounts used from outside",
         count: i64::try_from(outside.len()).unwrap_or(i64::MAX),
         tone: Tone::Bad,
-        path: "/networks",
+        path: "/access?outside=on&outcome=success&since=90d",
     };
     Ok(Part {
         tiles: vec![tile],
@@ -155,7 +162,8 @@ async fn about_host(room: Restriction, visitor: Visitor, host: String) -> anyhow
     let watched = all.iter().find(|one| one.host.name == host);
     let gates = watched.map(|one| gates(&policy, (one, holds.as_ref()), visitor.now));
     let gates = Gates::every(gates.unwrap_or_default()).html()?;
-    let outside = Section::of(&visitor, outside).html()?;
+    let hint = "Logins of the last 90 days, by the policy of when they came.";
+    let outside = Section::of(&visitor, hint, outside).html()?;
     let [held, listening] = held::parts(&room.store, &visitor, (&host, holds)).await?;
     let seen = vantage::part(&room.store, &policy, (&visitor, &host)).await?;
     let sshd = sshd::part(&room.store, &policy, (&visitor, &host)).await?;

@@ -129,6 +129,7 @@ impl Asked {
             operator: self.operator.map(|address| address.to_canonical()),
             author,
             note: self.note.unwrap_or_default(),
+            back_to: None,
             even_so: self.even_so,
             upon: self.upon,
         }

@@ -11,6 +11,7 @@ use watchward_protocol::time::Timestamp;
 use super::Ruling;
 use super::basis::Brought;
 use super::objection::prospect;
+use super::session::{Session, ending};
 use super::standing::{named, words};
 use crate::config::Policy;
 use crate::policy::versions::{self, New, Version};
@@ -32,6 +33,8 @@ pub(super) struct Proposal {
     pub(super) author: String,
     /// Why.
     pub(super) note: String,
+    /// The version that it goes back to, if it does.
+    pub(super) back_to: Option<Version>,
     /// Whether it is to be in force whom it may shut out.
     pub(super) even_so: bool,
     /// The version in force when the operator looked what would come of it; none, if nobody looked.
@@ -43,6 +46,8 @@ pub(super) struct Proposal {
 pub(super) struct Outlook {
     /// The version in force; 0 if there is none.
     version: i64,
+    /// The version that it goes back to, if it does.
+    back_to: Option<Version>,
     /// Whether it is what is in force already.
     same: bool,
     /// How many hosts there are.
@@ -55,6 +60,8 @@ pub(super) struct Outlook {
     objection: Option<String>,
     /// The hosts that would shut SSH to the operator.
     shut_to_you: Vec<String>,
+    /// Sessions that would end, as far as the access log knows.
+    sessions: Vec<Session>,
     #[serde(flatten)]
     plan: restriction::Plan,
 }
@@ -119,14 +126,17 @@ impl Ruling {
         let digest = versions::digest(&brought.text);
         let mut notices = after.restriction.notices(now);
         notices.extend(after.restriction.idle(&names));
+        let sessions = ending(&self.0.store, &prospect.plan, now).await?;
         Ok(Outlook {
             version: version.map_or(0, |version| version.number),
+            back_to: proposal.back_to.clone(),
             same: version.is_some_and(|version| version.sha256 == digest),
             hosts: names.len(),
             tables: tables(before, &after),
             notices,
             objection: (!objections.is_empty()).then(|| objections.join("\n")),
             shut_to_you: shut_to_you.unwrap_or_default(),
+            sessions,
             plan: prospect.plan,
         })
     }
@@ -158,6 +168,7 @@ impl Ruling {
             text: brought.text,
             signature: brought.signature,
             signer,
+            back_to: proposal.back_to.map(|version| version.number),
         };
         let mut tx = self.0.store.begin().await?;
         let version = versions::add(&mut tx, &new, now).await.map_err(raced)?;
@@ -178,8 +189,9 @@ impl Ruling {
         found.ok_or(Refusal::Missing(number))
     }
 
-    /// The policy of an earlier version, as somebody proposes it again; of the one before that says
-    /// something else, if none is said.
+    /// The policy of an earlier version, as somebody proposes it again; if none is said, of the one
+    /// before that says something else. After a rollback that is one further back, and not what was
+    /// undone.
     pub(super) async fn earlier(
         &self,
         number: Option<i64>,
@@ -189,7 +201,11 @@ impl Ruling {
             Some(number) => number,
             None => self.before().await?,
         };
-        let found = self.find(Some(number)).await?;
+        let mut found = self.find(Some(number)).await?;
+        if let Some(first) = found.version.back_to {
+            found = self.find(Some(first)).await?;
+        }
+        let number = found.version.number;
         let note = match proposal.note.trim() {
             "" => format!("back to version {number}"),
             note => format!("back to version {number}: {note}"),
@@ -202,6 +218,7 @@ impl Ruling {
         Ok(Proposal {
             brought,
             note,
+            back_to: Some(found.version),
             ..proposal
         })
     }
@@ -210,10 +227,17 @@ impl Ruling {
     async fn before(&self) -> Result<i64, Refusal> {
         let now = self.find(None).await?.version;
         let all = versions::list(&self.0.store, i64::MAX).await?;
-        let mut older = all.iter().filter(|one| one.number < now.number);
+        let from = now.back_to.unwrap_or(now.number);
+        let mut older = all.iter().filter(|one| one.number < from);
         let before = older.find(|one| one.sha256 != now.sha256);
         let before = before.map(|one| one.number);
-        before.ok_or_else(|| Refusal::Wrong("there is no earlier policy to go back to".to_owned()))
+        before.ok_or_else(|| {
+            Refusal::Wrong(format!(
+                "no version before {from} says something else than what is in force: there is none to \
+                 go back to; `watchward policy history` lists all, and \
+                 `watchward policy rollback NUMBER` brings any of them back"
+            ))
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Wakes when the policy's file was written or put in place, by inotify.
+//! Wakes when the policy's file was written, put in place, or taken away, by inotify.
 
 use std::future::pending;
 use std::io;
@@ -35,7 +35,7 @@ impl Watch {
         &self.file
     }
 
-    /// Waits until something was written to its end there, or put there.
+    /// Waits until something was written to its end there, put there, or taken away.
     pub(super) async fn changed(&self) {
         let Some(events) = &self.events else {
             return pending().await;
@@ -60,7 +60,31 @@ fn watch(file: &Path) -> io::Result<AsyncFd<OwnedFd>> {
         .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let events = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-    let flags = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
+    let put = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO;
+    let gone = WatchFlags::DELETE | WatchFlags::MOVED_FROM;
+    let flags = put | gone | WatchFlags::ONLYDIR;
     inotify::add_watch(&events, folder, flags)?;
     AsyncFd::with_interest(events, Interest::READABLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn wakes_when_the_file_is_written_and_when_it_is_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("policy.toml");
+        let watch = Watch::of(&file);
+        let woken = async || {
+            let bound = Duration::from_secs(20);
+            tokio::time::timeout(bound, watch.changed()).await.is_ok()
+        };
+        std::fs::write(&file, "").unwrap();
+        assert!(woken().await, "it was written");
+        std::fs::remove_file(&file).unwrap();
+        assert!(woken().await, "it was taken away");
+    }
 }

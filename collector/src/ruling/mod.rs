@@ -7,6 +7,7 @@ mod basis;
 mod file;
 mod objection;
 mod pages;
+mod session;
 mod standing;
 mod taken;
 #[cfg(test)]

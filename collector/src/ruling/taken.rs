@@ -114,5 +114,6 @@ async fn new(
         signature: signer.is_some().then_some(brought.signature).flatten(),
         text: brought.text,
         signer,
+        back_to: None,
     }))
 }

@@ -51,11 +51,18 @@ async fn alert_file(
     taken: &anyhow::Result<()>,
     now: Timestamp,
 ) -> sqlx::Result<()> {
-    let (machine, file) = (service::machine(), file.display());
+    let (machine, stands) = (service::machine(), file.exists());
     let key = format!("collector.policy-file {machine}");
+    let file = file.display();
     let mut tx = store.begin().await?;
     match taken {
-        Ok(()) => alerting::resolve(&mut tx, &key, "The policy's file is right.", now).await?,
+        Ok(()) => {
+            let how = match stands {
+                true => "The policy's file is right.",
+                false => "The policy's file is gone; the policy in force stays.",
+            };
+            alerting::resolve(&mut tx, &key, how, now).await?;
+        }
         Err(why) => {
             let locks = why.downcast_ref::<Objection>().is_some();
             let (what, advice) = match locks {

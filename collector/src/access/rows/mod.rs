@@ -6,6 +6,7 @@ pub(super) mod elevation;
 pub(super) mod event;
 pub(super) mod gap;
 pub(super) mod listing;
+pub(super) mod open;
 pub(super) mod standing;
 
 use sqlx::AssertSqlSafe;

@@ -3,6 +3,7 @@
 mod flood;
 mod judged;
 mod listed;
+mod open;
 mod shared;
 mod texts;
 

@@ -12,6 +12,7 @@ use crate::restriction::services::written;
 
 /// All that no network of a gate holds, where it is shut to them, and where they are only counted.
 const OTHERS: &str = "everybody else";
+const EVERYBODY: &str = "everybody";
 const COUNTED: &str = "everybody else (only counted)";
 
 /// A gate that would be another, on each of these hosts.
@@ -25,8 +26,9 @@ pub struct Change {
     pub before: Option<&'static str>,
     /// What its mode would be; none: there would be no gate.
     pub after: Option<&'static str>,
-    /// From where it could be passed then and not now; of one that is new, or is shut now, from where
-    /// at all.
+    /// From where it could be passed then.
+    pub permitted: Vec<String>,
+    /// From where it could be passed then and not now.
     pub added: Vec<String>,
     /// From where it can be passed now and not then.
     pub removed: Vec<String>,
@@ -76,7 +78,7 @@ fn change(before: Option<&Gate>, after: Option<&Gate>) -> Option<Change> {
         (Some(before), Some(after)) if before.mode == after.mode => moved(before, after),
         // Where there is no gate everybody passes, and so they do where it only counts.
         (_, Some(after)) if after.mode == Mode::Enforce || before.is_none() => {
-            (permitted(after), vec![others(after).to_owned()])
+            (Vec::new(), vec![others(after).to_owned()])
         }
         (_, Some(after)) => (vec![others(after).to_owned()], Vec::new()),
         (_, None) => (vec![OTHERS.to_owned()], Vec::new()),
@@ -86,6 +88,7 @@ fn change(before: Option<&Gate>, after: Option<&Gate>) -> Option<Change> {
         ports: some.ports.iter().map(written).collect(),
         before: before.map(|gate| gate.mode.name()),
         after: after.map(|gate| gate.mode.name()),
+        permitted: after.map_or_else(|| vec![EVERYBODY.to_owned()], permitted),
         added,
         removed,
         hosts: Vec::new(),

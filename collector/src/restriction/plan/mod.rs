@@ -6,7 +6,7 @@ mod lockout;
 use serde::Serialize;
 use watchward_protocol::time::Timestamp;
 
-use super::api::{COUNTED, Outside};
+use super::api::{COUNTED, LOOKED, Outside};
 use super::gates::Ordered;
 use super::held::stand::stand;
 use super::policy::Table;
@@ -18,9 +18,6 @@ use crate::store::Store;
 pub use change::Change;
 pub(super) use change::changes;
 pub use lockout::Own;
-
-/// How many accounts are looked through at most that somebody used.
-const LOOKED: i64 = 200_000;
 
 /// What another policy would change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -169,6 +169,25 @@ async fn logins_are_counted_by_the_networks_of_today() {
 }
 
 #[tokio::test]
+async fn who_came_from_outside_is_said_by_the_rules_of_today_too() {
+    let policy = read(OFFICE).unwrap();
+    let moved = read(&OFFICE.replace("192.0.2.0/24", "203.0.113.0/24")).unwrap();
+    for store in stores().await {
+        let events = [login(1, 0, "192.0.2.1"), login(2, 1, "203.0.113.7")];
+        hear(&store, &events, &policy, at(10)).await;
+        for (policy, outside) in [(&policy, "203.0.113.7"), (&moved, "192.0.2.1")] {
+            let summary = summary(&store, (policy, hosts), at(10)).await.unwrap();
+            let office = summary.networks.iter().find(|one| one.name == "office");
+            assert_eq!((office.unwrap().logins, summary.elsewhere), (1, 1));
+            let [who] = &summary.outside[..] else {
+                panic!("{summary:?}");
+            };
+            assert_eq!(who.address, outside);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_too_old_is_forgotten() {
     for store in stores().await {
         let events = [login(1, 0, "192.0.2.1"), login(2, 1, "192.0.2.1")];

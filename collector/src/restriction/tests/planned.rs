@@ -291,9 +291,9 @@ fn from_where_a_gate_could_be_passed_then_is_said() {
     ];
     let (others, only) = ("everybody else", "everybody else (only counted)");
     for (before, after, added, removed) in [
-        (&open, &shut, &office[..], &[others][..]),
-        (&counted, &shut, &office, &[others]),
-        (&open, &counted, &office, &[only]),
+        (&open, &shut, &[][..], &[others][..]),
+        (&counted, &shut, &[], &[others]),
+        (&open, &counted, &[], &[only]),
         (&shut, &counted, &[only], &[]),
         (&shut, &open, &[others], &[]),
     ] {
@@ -301,6 +301,10 @@ fn from_where_a_gate_could_be_passed_then_is_said() {
             panic!("one gate of one host")
         };
         assert_eq!(change.hosts, ["web-1"]);
+        match change.after {
+            Some(_) => assert_eq!(change.permitted, office),
+            None => assert_eq!(change.permitted, ["everybody"]),
+        }
         assert_eq!(
             (&change.added[..], &change.removed[..]),
             (

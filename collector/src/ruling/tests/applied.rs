@@ -164,19 +164,37 @@ async fn one_word_goes_back() {
             (one.in_force(), one.networks()),
             (4, vec!["home".to_owned()])
         );
-        one.back(Some(1), proposal(""), at(5)).await.unwrap();
+        let back = one.back(None, proposal(""), at(5)).await.unwrap();
         assert_eq!(
             (one.in_force(), one.networks()),
-            (5, vec!["office".to_owned()])
+            (5, vec!["office".to_owned()]),
+            "once more is one further back"
         );
+        let back = serde_json::to_value(back).unwrap();
+        assert_eq!(back["outlook"]["back_to"]["number"], 1);
         let all = versions::list(&store, 1).await.unwrap();
         assert!(
             all[0].note.starts_with("back to version 1: why"),
             "{:?}",
             all[0]
         );
+        let end = one.back(None, proposal(""), at(6)).await.unwrap_err();
+        assert!(end.to_string().starts_with("no version before 1"), "{end}");
         let missing = one.back(Some(9), proposal(""), at(6)).await.unwrap_err();
         assert_eq!(missing.to_string(), "there is no version 9 of the policy");
+
+        // What came after it is undone like any other.
+        let new = proposal(&policy("cafe"));
+        one.ruling.apply(new, at(7)).await.unwrap();
+        one.back(None, proposal(""), at(8)).await.unwrap();
+        assert_eq!(one.networks(), ["office"]);
+        one.back(Some(4), proposal(""), at(9)).await.unwrap();
+        let all = versions::list(&store, 1).await.unwrap();
+        assert_eq!(
+            (all[0].number, all[0].back_to),
+            (8, Some(2)),
+            "which version 4 was"
+        );
     }
 }
 
