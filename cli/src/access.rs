@@ -33,7 +33,7 @@ pub(crate) async fn run(
         return Ok(screen.json(&answer)?);
     }
     let rows: Vec<_> = Row::all(&answer).map(cells).collect();
-    Ok(screen.table(HEADS, &rows)?)
+    Ok(screen.list(HEADS, &rows, "The access log has nothing like this.")?)
 }
 
 /// Shows who came from outside, with the networks that were permitted then.
@@ -67,7 +67,7 @@ async fn outside(
         "ADDRESS",
         "PERMITTED FROM",
     ];
-    Ok(screen.table(heads, &rows)?)
+    Ok(screen.list(heads, &rows, "Nobody like this came from outside.")?)
 }
 
 /// Shows what could not be seen on hosts, and why.
@@ -98,7 +98,7 @@ async fn gaps(collector: &Client, filter: &Access, screen: &mut Screen) -> anyho
         "HOW MANY",
         "WHY",
     ];
-    Ok(screen.table(heads, &rows)?)
+    Ok(screen.list(heads, &rows, "There is no gap: hosts saw everything.")?)
 }
 
 /// Shows what there is, and then whatever comes, a line each.

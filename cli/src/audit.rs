@@ -31,5 +31,5 @@ pub(crate) async fn run(
     };
     let rows: Vec<_> = Row::all(&answer).map(cells).collect();
     let heads = ["WHEN (UTC)", "WHO", "FROM", "ABOUT", "WHAT", "DETAIL"];
-    Ok(screen.table(heads, &rows)?)
+    Ok(screen.list(heads, &rows, "Nobody did anything like this.")?)
 }

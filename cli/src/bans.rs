@@ -17,6 +17,7 @@ pub(crate) async fn list(
     asked: Bans,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
+    let ended = asked.ended;
     let mut query = vec![("limit", asked.limit.to_string())];
     query.extend(asked.host.map(|host| ("host", host)));
     query.extend(asked.address.map(|address| ("address", address)));
@@ -26,10 +27,13 @@ pub(crate) async fn list(
         return Ok(screen.json(answer.get("bans").unwrap_or(&answer))?);
     }
     let rows: Vec<_> = Row::all(&answer).map(cells).collect();
-    screen.table(
-        ["WHOM", "STATE", "SINCE (UTC)", "UNTIL (UTC)", "BY", "WHY"],
-        &rows,
-    )?;
+    let heads = ["WHOM", "STATE", "SINCE (UTC)", "UNTIL (UTC)", "BY", "WHY"];
+    let none = match (ended, query.len()) {
+        (true, _) => "There was no ban like this.",
+        (false, 1) => "Nobody is shut out.",
+        (false, _) => "Nobody like this is shut out.",
+    };
+    screen.list(heads, &rows, none)?;
     for ban in Row::all(&answer).filter(|_| asked.lines) {
         for line in ban.texts("evidence") {
             screen.line(&format!("{}  {}", safe(&ban.text("net")), safe(&line)))?;

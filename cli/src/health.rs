@@ -29,7 +29,12 @@ pub(crate) async fn run(
             ]
         })
         .collect();
-    Ok(screen.table(["HOST", "CHECK", "STATE", "SINCE (UTC)", "DETAIL"], &rows)?)
+    let none = match query.is_empty() {
+        true => "No host runs a check yet.",
+        false => "No check is there that stands so.",
+    };
+    let heads = ["HOST", "CHECK", "STATE", "SINCE (UTC)", "DETAIL"];
+    Ok(screen.list(heads, &rows, none)?)
 }
 
 /// How it stands. What has failed, and not so often yet that it is down, has no state to speak of.

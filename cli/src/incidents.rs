@@ -14,6 +14,7 @@ pub(crate) async fn list(
     (open, host, limit): (bool, Option<String>, Option<u32>),
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
+    let of_host = host.is_some();
     let asked = json!({ "state": open.then_some("open"), "host": host, "limit": limit });
     let query = Row::of(&asked).query(&["state", "host", "limit"]);
     let answer: Value = collector.fetch("/v1/incidents", &query).await?;
@@ -33,7 +34,13 @@ pub(crate) async fn list(
         })
         .collect();
     let heads = ["ID", "SEVERITY", "STATE", "OPENED (UTC)", "HOST", "WHAT"];
-    screen.table(heads, &rows)?;
+    let none = match (open, of_host) {
+        (true, false) => "No incident is open.",
+        (true, true) => "No incident of this host is open.",
+        (false, false) => "There was no incident yet.",
+        (false, true) => "There was no incident of this host yet.",
+    };
+    screen.list(heads, &rows, none)?;
     match Row::of(&answer).number("more") {
         None | Some(0) => Ok(()),
         Some(more) => Ok(screen.line(&format!("and {more} more, which are older"))?),
@@ -109,7 +116,7 @@ pub(crate) async fn route(
         .list("told")
         .map(|told| [told.cell("contact"), told.cell("channel"), told.cell("to")])
         .collect();
-    Ok(screen.table(["WHO", "BY", "TO"], &rows)?)
+    Ok(screen.list(["WHO", "BY", "TO"], &rows, "Nobody would be told.")?)
 }
 
 /// All about the incident with this code.

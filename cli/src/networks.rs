@@ -13,15 +13,16 @@ pub(crate) async fn run(collector: &Client, screen: &mut Screen) -> anyhow::Resu
     }
     let all = Row::of(&answer);
     let networks: Vec<_> = all.list("networks").map(network).collect();
-    screen.table(["NETWORK", "LOGINS IN 90 DAYS", "HOLDS"], &networks)?;
+    let heads = ["NETWORK", "LOGINS IN 90 DAYS", "HOLDS"];
+    let none = "No network has a name yet: the policy gives them names, under [networks].";
+    screen.list(heads, &networks, none)?;
     let elsewhere = safe(&all.cell("elsewhere"));
     screen.line(&format!("Logins from none of them: {elsewhere}"))?;
     screen.line("")?;
     let rules: Vec<_> = all.list("rules").map(rule).collect();
-    screen.table(
-        ["HOSTS OF", "SERVICES", "MODE", "MAY BE REACHED FROM"],
-        &rules,
-    )?;
+    let heads = ["HOSTS OF", "SERVICES", "MODE", "MAY BE REACHED FROM"];
+    let none = "There is no rule: every service of every host is open to everywhere.";
+    screen.list(heads, &rules, none)?;
     screen.line("")?;
     for_a_while(all, screen)?;
     gates(all, screen)?;

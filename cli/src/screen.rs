@@ -80,6 +80,19 @@ impl Screen {
         self.line(&json(value))
     }
 
+    /// A table for people; where there is nothing in it, this sentence.
+    pub(crate) fn list<const N: usize>(
+        &mut self,
+        heads: [&str; N],
+        rows: &[[String; N]],
+        none: &str,
+    ) -> io::Result<()> {
+        match rows.is_empty() {
+            true => self.line(none),
+            false => self.table(heads, rows),
+        }
+    }
+
     /// A table for people: the last column may be as long as it likes.
     pub(crate) fn table<const N: usize>(
         &mut self,

@@ -36,7 +36,11 @@ pub(crate) async fn list(collector: &Client, all: bool, screen: &mut Screen) -> 
         "WHAT",
         "WHY",
     ];
-    Ok(screen.table(heads, &rows)?)
+    let none = match all {
+        true => "Nothing was silenced.",
+        false => "Nothing is silenced.",
+    };
+    Ok(screen.list(heads, &rows, none)?)
 }
 
 pub(crate) async fn run(

@@ -83,7 +83,9 @@ pub(crate) async fn run(
                     ]
                 })
                 .collect();
-            screen.table(["HOST", "MADE (UTC)", "EXPIRES (UTC)", "USED (UTC)"], &rows)?;
+            let heads = ["HOST", "MADE (UTC)", "EXPIRES (UTC)", "USED (UTC)"];
+            let none = "No token is remembered. `watchward token create NAME` makes one.";
+            screen.list(heads, &rows, none)?;
         }
     }
     Ok(())

@@ -100,7 +100,7 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
         "LAST USED",
         "STATE",
     ];
-    Ok(screen.table(heads, &rows)?)
+    Ok(screen.list(heads, &rows, "Nothing like this opens an account.")?)
 }
 
 async fn show(collector: &Client, fingerprint: String, screen: &mut Screen) -> anyhow::Result<()> {

@@ -206,10 +206,9 @@ async fn history(collector: &Client, limit: u32, screen: &mut Screen) -> anyhow:
         ]
     };
     let versions: Vec<_> = all.list("versions").map(version).collect();
-    screen.table(
-        ["VERSION", "STATE", "SINCE (UTC)", "BY", "SIGNED BY", "WHY"],
-        &versions,
-    )?;
+    let heads = ["VERSION", "STATE", "SINCE (UTC)", "BY", "SIGNED BY", "WHY"];
+    let none = "Nobody has brought a policy yet: nothing is ruled.";
+    screen.list(heads, &versions, none)?;
     for (name, what) in [
         ("trouble", "The newest version is not in force here:"),
         ("file_trouble", "The policy's file does not count:"),

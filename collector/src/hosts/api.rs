@@ -10,6 +10,7 @@ use watchward_protocol::span::Span;
 
 use super::registry::is_name;
 use super::rows::Which;
+use super::unknown::unknown;
 use super::{Hosts, rows};
 use crate::web::{Parameters, Problem};
 
@@ -82,10 +83,10 @@ async fn list(
     let usual = name.map_or(Which::default(), |_| Which::All);
     let which = asked.state.unwrap_or(usual);
     all.retain(|host| which.has(host));
-    if name.is_some() && all.is_empty() {
-        return Err(Problem::missing(
-            "there is no host of this name, or not in this state",
-        ));
+    if let Some(name) = name.filter(|_| all.is_empty()) {
+        let why = unknown(&hosts.store, name).await?;
+        let why = why.unwrap_or_else(|| format!("{name} is not in this state"));
+        return Err(Problem::missing(why));
     }
     Ok(Json(all))
 }

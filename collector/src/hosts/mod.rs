@@ -9,6 +9,7 @@ mod registry;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub use api::routes;
 pub use pages::pages;
 pub use rows::finding::{after as findings_after, last as last_finding, signs};
 pub use rows::{SCHEMA, is_known, names, watched};
+pub use unknown::known_host;
 
 /// The table `[hosts]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

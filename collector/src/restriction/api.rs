@@ -54,9 +54,6 @@ pub(super) struct Restriction {
     pub(super) hosts: Inventory,
 }
 
-/// Says the names of the hosts that are watched, in order.
-pub type Names = for<'a> fn(&'a Store) -> BoxFuture<'a, sqlx::Result<Vec<String>>>;
-
 /// Says which hosts are watched, by name.
 pub type Inventory = for<'a> fn(&'a Store) -> BoxFuture<'a, sqlx::Result<Vec<Watched>>>;
 

@@ -39,9 +39,7 @@ use crate::store::{Store, Tx, timer};
 use judge::Seen;
 use rows::standing::{self, Standing};
 
-pub use api::{
-    HostGate, Inventory, Names, Network, Outside, Rule, Shown, Summary, routes, summary,
-};
+pub use api::{HostGate, Inventory, Network, Outside, Rule, Shown, Summary, routes, summary};
 pub use bans::{
     Shown as Ban, Spread, after as bans_after, last as last_ban, measure, pages as ban_pages,
     routes as ban_routes, shut_out,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use tokio::sync::watch;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
@@ -72,7 +73,6 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
             store.clone(),
             rules.clone(),
             spread.clone(),
-            hosts::names,
         ))
         .merge(restriction::reach(questions.clone(), rules.clone()))
         .merge(keys)
@@ -88,6 +88,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         .merge(audit::routes(store.clone(), people.clone()))
         .merge(web::account_routes(people.clone()))
         .merge(metrics::routes(measure(shown)))
+        .layer(from_fn_with_state(store.clone(), hosts::known_host))
 }
 
 /// What is measured in the database when monitoring asks.
@@ -139,7 +140,6 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
             store.clone(),
             shown.rules.clone(),
             shown.spread.clone(),
-            hosts::names,
         ))
         .with(ruling::pages(shown.ruling.clone()))
         .with(keys::pages(

@@ -131,6 +131,12 @@ pub fn names(store: &Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>> {
     Box::pin(names.fetch_all(store.read()))
 }
 
+/// The names of all hosts, also of those that were revoked.
+pub(super) async fn every_name(store: &Store) -> sqlx::Result<Vec<String>> {
+    let names = sqlx::query_scalar("SELECT DISTINCT name FROM host ORDER BY name");
+    names.fetch_all(store.read()).await
+}
+
 /// The hosts that are watched, by name.
 pub fn watched(store: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>> {
     Box::pin(async move {

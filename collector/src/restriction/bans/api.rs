@@ -18,7 +18,6 @@ use watchward_protocol::time::Timestamp;
 use super::wish::{Lifting, NewBan, Unfit};
 use super::{Spread, people};
 use crate::asked::{Addresses, Moment};
-use crate::restriction::Names;
 use crate::restriction::policy::Policy;
 use crate::restriction::rows::bans::{self, Kept, Wanted};
 use crate::restriction::rows::held;
@@ -31,7 +30,7 @@ const MOST: u32 = 10_000;
 const HOSTS: usize = 16;
 
 /// `GET /v1/bans`; `POST /v1/bans`, `/v1/bans/lift` and `/v1/bans/pin`.
-pub fn routes(store: Store, policy: Live<Policy>, spread: Spread, hosts: Names) -> Router {
+pub fn routes(store: Store, policy: Live<Policy>, spread: Spread) -> Router {
     Router::new()
         .route("/v1/bans", get(list).post(add))
         .route("/v1/bans/lift", post(lift))
@@ -40,7 +39,6 @@ pub fn routes(store: Store, policy: Live<Policy>, spread: Spread, hosts: Names) 
             store,
             policy,
             spread,
-            hosts,
         })
 }
 
@@ -50,7 +48,6 @@ pub(super) struct Room {
     pub(super) store: Store,
     pub(super) policy: Live<Policy>,
     pub(super) spread: Spread,
-    pub(super) hosts: Names,
 }
 
 /// A ban as it is shown. Safe for a terminal.
@@ -200,15 +197,7 @@ async fn list(
     State(room): State<Room>,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Json<Value>, Problem> {
-    let host = asked.host.clone();
     let bans = shown(&room.store, asked, clock::now()).await?;
-    // One that was revoked may have decided some.
-    if let Some(host) = host.filter(|_| bans.is_empty())
-        && !(room.hosts)(&room.store).await?.contains(&host)
-    {
-        let host = Foreign::from(&*host);
-        return Err(Problem::missing(format!("there is no host {host}")));
-    }
     Ok(Json(json!({ "bans": bans })))
 }
 

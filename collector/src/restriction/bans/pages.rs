@@ -14,7 +14,6 @@ use super::wish::{Lifting, NewBan, Unfit};
 use super::{Spread, people};
 use crate::asked::{Addresses, Moment};
 use crate::people::Needs;
-use crate::restriction::Names;
 use crate::restriction::policy::Policy;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Pages, Visitor, page, see};
@@ -23,7 +22,7 @@ use crate::web::{Answer, Frame, Pages, Visitor, page, see};
 const MOST: u32 = 500;
 
 /// The page, and its entry in the navigation.
-pub fn pages(store: Store, policy: Live<Policy>, spread: Spread, hosts: Names) -> Pages {
+pub fn pages(store: Store, policy: Live<Policy>, spread: Spread) -> Pages {
     Pages::new()
         .entry("/bans", "Bans")
         .get("/bans", Needs::See, list)
@@ -34,7 +33,6 @@ pub fn pages(store: Store, policy: Live<Policy>, spread: Spread, hosts: Names) -
             store,
             policy,
             spread,
-            hosts,
         })
 }
 

@@ -1,18 +1,11 @@
 //! The page of bans, as somebody sees it who has signed in.
 
-use axum::http::StatusCode;
-use futures_util::future::BoxFuture;
-
 use super::*;
-
-/// No host is watched.
-fn nobody(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>> {
-    Box::pin(async { Ok(Vec::new()) })
-}
+use axum::http::StatusCode;
 
 async fn open(store: &Store) -> Browser {
     let (spread, _) = Spread::open(store, clock::now()).await.unwrap();
-    let pages = pages(store.clone(), Live::fixed(policy()), spread, nobody);
+    let pages = pages(store.clone(), Live::fixed(policy()), spread);
     Browser::open(store, pages).await
 }
 
