@@ -10,6 +10,10 @@ use tempfile::NamedTempFile;
 use crate::client::{Client, Download};
 use crate::screen::{Screen, safe};
 
+/// What else it takes to restore.
+const BESIDE: &str = "Not in it, and needed beside it: the certificate authority and the master key \
+    (authority.pem and master.key in /var/lib/watchward), and /etc/watchward.";
+
 pub(crate) async fn run(
     collector: &Client,
     file: &Path,
@@ -30,9 +34,7 @@ pub(crate) async fn run(
         "{} has everything up to now, {bytes} bytes.",
         safe(&file.to_string_lossy())
     ))?;
-    let beside =
-        "Not in it: the certificate authority and /etc/watchward, which you need beside it.";
-    Ok(screen.line(beside)?)
+    Ok(screen.line(BESIDE)?)
 }
 
 /// Writes what the collector sends under another name, readable by its owner alone, and gives it

@@ -134,11 +134,18 @@ pub(crate) async fn run(
     let bans: Value = collector.fetch("/v1/bans", &query).await?;
     let vetoed = Row::all(&bans).filter(|ban| ban.text("net") == net);
     let vetoed: Vec<_> = vetoed.flat_map(vetoes).collect();
-    Ok(screen.line(&safe(&but(&vetoed, &done.texts("open"))))?)
+    let open = done.texts("open");
+    let text = match done.number("shutting") {
+        Some(0) => NOBODY.to_owned(),
+        _ => but(&vetoed, &open),
+    };
+    Ok(screen.line(&safe(&text))?)
 }
 
 /// By then every host that is connected has said whether it holds a ban.
 const SAID_BY: Duration = Duration::from_secs(3);
+/// Said where it shuts nobody out.
+const NOBODY: &str = "No host holds it: none has an enforcer yet. It counts from when one has.";
 /// How many hosts are named.
 const NAMED: usize = 16;
 

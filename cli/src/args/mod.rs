@@ -100,9 +100,9 @@ pub(crate) enum Command {
     Live,
     /// Copy everything that the collector keeps into one new file, while it works
     ///
-    /// The file is a SQLite database that only its owner can read. The certificate authority and
-    /// /etc/watchward are not in it; docs/backup.md says how all of it is restored. With PostgreSQL
-    /// use pg_dump.
+    /// The file is a SQLite database that only its owner can read. The certificate authority, the
+    /// master key and /etc/watchward are not in it; docs/backup.md says how all of it is restored.
+    /// With PostgreSQL use pg_dump.
     Backup {
         /// The file, which must not be there yet
         file: PathBuf,

@@ -47,17 +47,21 @@ pub(super) fn brute_force(attack: &Attack, seen: &[Witness], severity: Severity)
             place(&hosts)
         ),
         detail: format!(
-            "{failures} failures from {source} between {} and {}.\nHosts: {}\nUsers: {}\nMethods: {}",
+            "{failures} failures from {source} between {} and {}.\nHosts: {}\nUsers: {}\nMethods: {}\n\
+             {YOURS}`watchward ban add {source} --for 7d --reason attack`",
             attack.since,
             attack.last_at,
             list(&hosts),
             list(&tally(seen.iter().map(user))),
             list(&tally(seen.iter().map(method))),
         ),
-        advice: "Block the address, if it is not one of yours.".to_owned(),
+        advice: format!("{YOURS}watchward ban add."),
         since: attack.since,
     }
 }
+
+/// How what to do about a source begins.
+const YOURS: &str = "If it is not yours: ";
 
 /// The same where the source is shut out by now.
 pub(super) fn shut_out(alert: Alert, source: Source, by: ShutOut, now: Timestamp) -> Alert {
@@ -66,11 +70,13 @@ pub(super) fn shut_out(alert: Alert, source: Source, by: ShutOut, now: Timestamp
         hosts => format!("{hosts} hosts"),
     };
     let since = moment(by.since, now);
-    let advice = format!("Shut out since {since} UTC, on {hosts}.");
-    let lift = "`watchward ban lift` lets it in again, if it is one of yours";
+    let out = format!("Shut out since {since} UTC, on {hosts}.");
+    let lift = format!("watchward ban lift {source} --reason ours");
+    let lines = alert.detail.lines();
+    let before: Vec<_> = lines.filter(|line| !line.starts_with(YOURS)).collect();
     Alert {
-        detail: format!("{}\n{advice} {lift}: {source}", alert.detail),
-        advice,
+        detail: format!("{}\n{out} If it is yours: `{lift}`", before.join("\n")),
+        advice: out,
         ..alert
     }
 }

@@ -27,7 +27,7 @@ pub enum Unfit {
     #[error("a name has letters, digits, '.', '-', '_' and '@', at most 64")]
     Name,
     /// Another has it.
-    #[error("there is an account of this name")]
+    #[error("there is an account of this name, or of one that differs in case alone")]
     Taken,
     /// Emails have to arrive.
     #[error("that is no email address such as \"ada@example.org\"")]

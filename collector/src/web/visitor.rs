@@ -113,7 +113,7 @@ pub struct Part {
 /// A number on the overview.
 #[derive(Clone, Debug)]
 pub struct Tile {
-    /// What is counted: `hosts silent`.
+    /// What is counted, in the plural: `hosts silent`. No other word in it ends with an `s`.
     pub name: &'static str,
     /// How many.
     pub count: i64,
@@ -121,6 +121,18 @@ pub struct Tile {
     pub tone: Tone,
     /// The page that shows which.
     pub path: &'static str,
+}
+
+impl Tile {
+    /// What is counted, as it is said of so many.
+    pub(super) fn words(&self) -> String {
+        if self.count != 1 {
+            return self.name.to_owned();
+        }
+        let words = self.name.split(' ');
+        let words = words.map(|word| word.strip_suffix('s').unwrap_or(word));
+        words.collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// What a room says on the overview.
@@ -137,4 +149,28 @@ pub(super) struct Shell {
     pub(super) entries: Vec<(Entry, Option<Needs>)>,
     pub(super) overview: Vec<(Needs, Tell)>,
     pub(super) about_host: Vec<TellOfHost>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_something_is_not_said_in_the_plural() {
+        let tile = |name, count| Tile {
+            name,
+            count,
+            tone: Tone::Good,
+            path: "/",
+        };
+        for (name, one) in [
+            ("hosts heard", "host heard"),
+            ("new keys", "new key"),
+            ("accounts used from outside", "account used from outside"),
+        ] {
+            assert_eq!(tile(name, 1).words(), one);
+            assert_eq!(tile(name, 0).words(), name);
+            assert_eq!(tile(name, 2).words(), name);
+        }
+    }
 }

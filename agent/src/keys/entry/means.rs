@@ -25,13 +25,15 @@ pub(super) fn judge(seen: &Seen, (address, now): (IpAddr, Timestamp), root: bool
     let (key, mut steps) = keys(seen, (address, now));
     let shadow = shadow(seen.account.name.as_bytes());
     let today = now.as_micros() / 86_400_000_000;
-    let ended = shadow
+    if let Some(why) = shadow
         .as_ref()
-        .and_then(|it| it.ends)
-        .is_some_and(|end| end <= today);
-    if ended && seen.rules.pam {
-        steps.push(refuses("the account has expired"));
+        .and_then(|it| it.shut(today, seen.rules.pam))
+    {
+        steps.push(refuses(why));
         return steps;
+    }
+    if let Some(note) = shadow.as_ref().and_then(Shadow::half_shut) {
+        steps.push(Step::new(SUBJECT, Verdict::Notes, note));
     }
     let password = password(shadow.as_ref(), seen, root);
     let mut why = Vec::new();
@@ -186,6 +188,31 @@ struct Shadow {
     ends: Option<i64>,
 }
 
+impl Shadow {
+    /// Why nothing opens the account: PAM says so of one that has ended, and without PAM sshd itself,
+    /// also of one that is locked (`allowed_user` in auth.c of OpenSSH).
+    fn shut(&self, today: i64, pam: bool) -> Option<&'static str> {
+        let ended = match pam {
+            true => self.ends.is_some_and(|end| end <= today),
+            false => self.ends.is_some_and(|end| end < today),
+        };
+        if ended {
+            return Some("the account has expired");
+        }
+        let locked = !pam && self.hash.starts_with(b"!");
+        locked.then_some("the account is locked")
+    }
+
+    /// What its lock does not shut: with PAM it is one of the password alone.
+    fn half_shut(&self) -> Option<&'static str> {
+        let had_one = self.hash.starts_with(b"!$") || self.hash.starts_with(b"!!$");
+        had_one.then_some(
+            "its password is locked (`usermod --lock`), which shuts out no key: `chage -E 0` ends the \
+             account",
+        )
+    }
+}
+
 /// None: it cannot be read, or the account is not in it.
 fn shadow(name: &[u8]) -> Option<Shadow> {
     let text = std::fs::read("/etc/shadow").ok()?;
@@ -195,7 +222,8 @@ fn shadow(name: &[u8]) -> Option<Shadow> {
     let ends = fields.get(7).and_then(|it| std::str::from_utf8(it).ok());
     Some(Shadow {
         hash: fields.get(1)?.to_vec(),
-        ends: ends.and_then(|it| it.parse().ok()),
+        // Some tools write -1 for none.
+        ends: ends.and_then(|it| it.parse().ok()).filter(|end| *end >= 0),
     })
 }
 
@@ -209,5 +237,50 @@ fn password(shadow: Option<&Shadow>, seen: &Seen, root: bool) -> Opens {
         Some([b'!' | b'*', ..]) => Opens::No("it has no password".to_owned()),
         Some([]) => Opens::Unknown("its password is empty".to_owned()),
         Some(_) => Opens::Yes("whoever knows its password gets in".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shadow(hash: &str, ends: Option<i64>) -> Shadow {
+        Shadow {
+            hash: hash.as_bytes().to_vec(),
+            ends,
+        }
+    }
+
+    #[test]
+    fn an_account_that_has_ended_or_is_locked_is_opened_by_nothing() {
+        let (today, ended) = (20_000, Some("the account has expired"));
+        for (ends, with_pam, without) in [
+            (None, None, None),
+            (Some(20_001), None, None),
+            (Some(20_000), ended, None),
+            (Some(19_999), ended, ended),
+            (Some(0), ended, ended),
+        ] {
+            let account = shadow("$y$hash", ends);
+            assert_eq!(account.shut(today, true), with_pam, "{ends:?}");
+            assert_eq!(account.shut(today, false), without, "{ends:?}");
+        }
+        for hash in ["!", "!$y$hash"] {
+            let locked = shadow(hash, None);
+            assert_eq!(locked.shut(today, true), None, "its keys open it");
+            assert_eq!(locked.shut(today, false), Some("the account is locked"));
+        }
+    }
+
+    #[test]
+    fn a_lock_of_the_password_alone_is_said_to_be_that() {
+        assert!(shadow("!$y$hash", None).half_shut().is_some());
+        for hash in ["!", "*", "!*", "$y$hash", ""] {
+            assert_eq!(
+                shadow(hash, None).half_shut(),
+                None,
+                "it never had a password: {hash}"
+            );
+        }
     }
 }

@@ -24,7 +24,7 @@ async fn guessing_and_a_login_after_it_say_from_where_since_when_and_what_to_do(
             [
                 &format!(
                     "CRITICAL SSH brute force from {source}: 40 failures on web-1 since {since} \
-                     UTC. Block the address, if it is not one of yours. W-7K3F"
+                     UTC. If it is not yours: watchward ban add. W-7K3F"
                 ),
                 &format!(
                     "CRITICAL SSH login after brute force from {source} on web-1 since {since} \
@@ -56,9 +56,10 @@ async fn who_is_shut_out_already_is_said_to_be() {
     assert_eq!(sms(&store).await, [said]);
     let detail = &raised(&store).await[0].detail;
     assert!(
-        detail.contains("on 1200 hosts. `watchward ban lift` lets it in"),
+        detail.contains("1200 hosts. If it is yours: `watchward ban lift 2001:db8:aaaa:bbbb::/64 "),
         "{detail}"
     );
+    assert!(!detail.contains("ban add"), "{detail}");
 }
 
 #[tokio::test]

@@ -48,7 +48,8 @@ pub(in crate::people) async fn is_somebody(store: &Store) -> sqlx::Result<bool> 
     Ok(found.is_some())
 }
 
-/// Adds an account with a one-time password, unless there is one of this name: its number.
+/// Adds an account with a one-time password, unless there is one of this name, in whatever case: its
+/// number.
 pub(in crate::people) async fn add(
     tx: &mut Tx,
     (name, roles): (&str, &Roles),
@@ -58,7 +59,9 @@ pub(in crate::people) async fn add(
     sqlx::query_scalar(
         "INSERT INTO people_account \
          (name, password, must_change, usable_until, created_at, changed_at, roles) \
-         VALUES ($1, $2, 1, $3, $4, $4, $5) ON CONFLICT (name) DO NOTHING RETURNING id",
+         SELECT $1, $2, 1, $3, $4, $4, $5 WHERE NOT EXISTS \
+         (SELECT 1 FROM people_account WHERE LOWER(name) = LOWER($1)) \
+         ON CONFLICT (name) DO NOTHING RETURNING id",
     )
     .bind(name)
     .bind(password)
@@ -202,12 +205,13 @@ pub(in crate::people) async fn accounts(store: &Store) -> sqlx::Result<Vec<Accou
     let rows = sqlx::query(
         "SELECT a.name, a.roles, a.email, a.must_change, i.until, i.note, \
          CASE WHEN f.account IS NULL THEN 0 ELSE 1 END AS factor, a.created_at, a.changed_at, \
-         (SELECT MAX(at) FROM people_event e WHERE e.account = a.id AND e.event = $1) AS last_in, \
+         (SELECT MAX(at) FROM people_event e WHERE e.account = a.id AND e.event IN ($1, $2)) AS last_in, \
          (SELECT COUNT(*) FROM people_session s WHERE s.account = a.id AND s.half = 0) AS sessions \
          FROM people_account a LEFT JOIN people_invitation i ON i.account = a.id \
          LEFT JOIN people_factor f ON f.account = a.id ORDER BY a.name",
     )
     .bind(Event::SignedIn.words())
+    .bind(Event::Accepted.words())
     .fetch_all(store.read())
     .await?;
     let account = |row: &AnyRow| {

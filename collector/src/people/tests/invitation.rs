@@ -61,6 +61,14 @@ async fn the_link_is_in_the_letter_alone_and_counts_once() {
         assert!(matches!(invited, Invited::ByEmail(to) if to == "ada@example.org"));
         let twice = people.invite(&new, &root(), at(0)).await.unwrap();
         assert_eq!(twice.unwrap_err(), Unfit::Taken);
+        let like = Newcomer {
+            name: "ADA".to_owned(),
+            ..new.clone()
+        };
+        let like = people.invite(&like, &root(), at(0)).await.unwrap();
+        assert_eq!(like.unwrap_err(), Unfit::Taken, "nobody tells them apart");
+        let last_in = async || people.accounts().await.unwrap()[0].last_in;
+        assert_eq!(last_in().await, None);
 
         people.send_due(at(1)).await.unwrap();
         people.send_due(at(2)).await.unwrap();
@@ -79,6 +87,7 @@ async fn the_link_is_in_the_letter_alone_and_counts_once() {
             Welcome::Weak(Weakness::Short)
         ));
         let session = welcomed(&people, &tokens[0], at(4)).await;
+        assert_eq!(last_in().await, Some(at(4)), "by the link");
         let session = people.session(session.reveal(), at(5)).await.unwrap();
         let session = session.unwrap();
         assert!(session.must_enrol && !session.must_change);

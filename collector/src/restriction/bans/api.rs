@@ -238,10 +238,14 @@ async fn add(
         .await?
         .map_err(refused)?;
     room.spread.changed();
-    let open = held::without_enforcer(&room.store).await?;
-    Ok(Json(
-        json!({ "net": net.to_string(), "until": until, "open": open }),
-    ))
+    Ok(Json(told(&room.store, net, until).await?))
+}
+
+/// A ban that holds until then; `open` are the hosts that shut nobody out, and `shutting` says how many
+/// others there are.
+async fn told(store: &Store, net: IpNet, until: Timestamp) -> sqlx::Result<Value> {
+    let (open, shutting) = held::by_enforcer(store).await?;
+    Ok(json!({ "net": net.to_string(), "until": until, "open": open, "shutting": shutting }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -288,5 +292,5 @@ async fn pin(
     let pinned = people::pin(&room.store, wish.net.0, by, now).await?;
     let net = pinned.map_err(refused)?;
     room.spread.changed();
-    Ok(Json(json!({ "net": net.to_string(), "until": until })))
+    Ok(Json(told(&room.store, net, until).await?))
 }

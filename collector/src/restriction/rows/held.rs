@@ -196,11 +196,19 @@ pub(in crate::restriction) async fn count_enforcers(tx: &mut Tx) -> sqlx::Result
     sqlx::query_scalar(sql).fetch_one(&mut **tx).await
 }
 
-/// The names of the hosts that hold no ban because they have no enforcer, in order.
-pub(in crate::restriction) async fn without_enforcer(store: &Store) -> sqlx::Result<Vec<String>> {
-    let sql = "SELECT host_name FROM restriction_host WHERE at IS NOT NULL AND enforcer IS NULL \
-        ORDER BY host_name";
-    sqlx::query_scalar(sql).fetch_all(store.read()).await
+/// The names of the hosts that hold no ban because they have no enforcer, in order, and how many have
+/// one.
+pub(in crate::restriction) async fn by_enforcer(
+    store: &Store,
+) -> sqlx::Result<(Vec<String>, usize)> {
+    let sql =
+        "SELECT host_name, enforcer FROM restriction_host WHERE at IS NOT NULL ORDER BY host_name";
+    let all: Vec<(String, Option<String>)> = sqlx::query_as(sql).fetch_all(store.read()).await?;
+    let many = all.len();
+    let without = all.into_iter().filter(|(_, enforcer)| enforcer.is_none());
+    let without: Vec<_> = without.map(|(host, _)| host).collect();
+    let shutting = many.saturating_sub(without.len());
+    Ok((without, shutting))
 }
 
 /// What hosts will not do: the network, and the host's name.
