@@ -7,6 +7,7 @@ mod bans;
 mod budget;
 pub mod client;
 mod clock;
+mod doors;
 pub mod frame;
 pub mod gates;
 pub mod guard;
@@ -43,14 +44,15 @@ pub fn run(guard: &Path, state: &Path, socket: &Path, peer: Option<&str>) -> io:
     serve::serve(hand::Hand::begin(guard, state, agent)?, socket, agent)
 }
 
-/// Says what the guard file says, for people.
+/// Says what the guard file says, and what it leaves out, for people.
 ///
 /// # Errors
 /// It is not right; why, with line and caret.
 pub fn check(file: &Path) -> io::Result<String> {
     let guard = guarded::read(file);
     let guard = guard.map_err(|why| io::Error::other(format!("{}: {why}", file.display())))?;
-    Ok(format!("{} is right.\n{guard}", file.display()))
+    let beware = doors::left_out(&guard.gates.signing_in);
+    Ok(format!("{} is right.\n{guard}{beware}", file.display()))
 }
 
 /// The number of a user of this host.

@@ -52,6 +52,7 @@ pub use reach::routes as reach;
 pub use rows::deed::deeds;
 pub use rows::listing::IS_OUTSIDE;
 pub use rows::{DEADLINES, SCHEMA, ban::SCHEMA as BANS, held::SCHEMA as HELD};
+pub use sshd::behind_gates;
 pub use vantage::run as run_probes;
 
 /// The table `[restriction]` of `collector.toml`. Who may come from where is in the policy.

@@ -126,6 +126,7 @@ impl Ruling {
         let digest = versions::digest(&brought.text);
         let mut notices = after.restriction.notices(now);
         notices.extend(after.restriction.idle(&names));
+        notices.extend(restriction::behind_gates(&self.0.store, &after.restriction, now).await?);
         let sessions = ending(&self.0.store, &prospect.plan, now).await?;
         Ok(Outlook {
             version: version.map_or(0, |version| version.number),

@@ -121,7 +121,7 @@ fn shut_port(gate: &Gate, own: &Own) -> Option<u16> {
 }
 
 /// The first of many names.
-fn few(names: &[String]) -> String {
+pub(in crate::restriction) fn few(names: &[String]) -> String {
     match names {
         [one, two, three, _, ..] => format!("{one}, {two}, {three} and {} more", names.len() - 3),
         _ => names.join(", "),

@@ -18,6 +18,7 @@ use crate::store::Store;
 pub use change::Change;
 pub(super) use change::changes;
 pub use lockout::Own;
+pub(super) use lockout::few;
 
 /// What another policy would change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

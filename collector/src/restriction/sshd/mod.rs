@@ -9,12 +9,13 @@ mod tests;
 use std::collections::BTreeMap;
 
 use watchward_protocol::hosts::HostId;
-use watchward_protocol::restriction::{News, Restriction, Sshd};
+use watchward_protocol::restriction::{Mode, News, Restriction, Sshd};
 use watchward_protocol::time::Timestamp;
 
+use super::plan::few;
 use super::rows::sshd::{self as rows, Kept};
 use super::rows::standing::{self, Standing};
-use super::{Config, Policy};
+use super::{Config, Policy, Table};
 use crate::alerting;
 use crate::intake::{Heard, Host};
 use crate::store::{Store, Tx};
@@ -135,6 +136,43 @@ pub(super) async fn rule(store: &Store, policy: &Policy, now: Timestamp) -> sqlx
     }
     Ok(told)
 }
+
+/// Which hosts have their sshd at another port than usual behind a gate that is shut: their guard files
+/// have to name it, or a key lets nobody pass.
+///
+/// # Errors
+/// The database's.
+pub async fn behind_gates(
+    store: &Store,
+    table: &Table,
+    now: Timestamp,
+) -> sqlx::Result<Vec<String>> {
+    let mut hosts: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for kept in rows::all(store).await? {
+        let gates = table.gates(&kept.host_name, now, now).gates;
+        let shut = gates.iter().filter(|gate| gate.mode == Mode::Enforce);
+        let shut: Vec<_> = shut.collect();
+        let doors = judge::doors(&kept.lines).into_iter();
+        for port in doors.filter(|port| *port != USUAL) {
+            if shut.iter().any(|gate| judge::is_before(gate, port)) {
+                hosts.entry(port).or_default().push(kept.host_name.clone());
+            }
+        }
+    }
+    let notices = hosts.into_iter().map(|(port, mut hosts)| {
+        hosts.sort_unstable();
+        format!(
+            "sshd listens on port {port} of {}: whoever signed in there with a key lately passes the gate \
+             only if `signing_in` in /etc/watchward/guard.toml there names \"{port}/tcp\"; \
+             `watchward-enforcer check` says whether it does",
+            few(&hosts)
+        )
+    });
+    Ok(notices.collect())
+}
+
+/// Where sshd usually is, which guard files name by themselves.
+const USUAL: u16 = 22;
 
 /// Accepts how it is where the incident with this key has stood for long enough.
 pub(super) async fn over(tx: &mut Tx, key: &str) -> sqlx::Result<()> {

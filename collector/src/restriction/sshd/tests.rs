@@ -326,3 +326,29 @@ fn users_lists_are_compared_with_the_policy_as_far_as_they_can_be() {
         assert_eq!(beside(gate, &lines(&sshd(text))), expected, "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_port_of_sshd_that_a_guard_file_has_to_name_is_said_before_its_gate_is_shut() {
+    let moved = POLICY.replacen(
+        "[groups]",
+        "[restriction.services]\nssh = [\"tcp/2222\"]\n[groups]",
+        1,
+    );
+    let shut = read(&format!("{moved}mode = \"enforce\"\n")).unwrap().table;
+    let (counted, usual) = (read(&moved).unwrap().table, read(POLICY).unwrap().table);
+    for store in stores().await {
+        let two = "ListenAddress 0.0.0.0:22\nListenAddress 0.0.0.0:2222";
+        tell(&store, two, &Policy::default(), at(0)).await;
+        let said = behind_gates(&store, &shut, at(1)).await.unwrap();
+        let [said] = &said[..] else {
+            panic!("{said:?}")
+        };
+        for word in ["port 2222 of web-1", "signing_in", "\"2222/tcp\""] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+        for table in [&counted, &usual] {
+            let said = behind_gates(&store, table, at(1)).await.unwrap();
+            assert_eq!(said, [""; 0]);
+        }
+    }
+}
