@@ -25,6 +25,8 @@ pub struct Answer {
     pub left: Vec<Foreign>,
     /// Why not everything could be asked, in one sentence.
     pub trouble: Option<String>,
+    /// Why there is no door at all, in one sentence: the host has no sshd.
+    pub closed: Option<String>,
 }
 
 impl Answer {
@@ -86,6 +88,8 @@ pub struct Ways {
     pub accounts: Vec<Way>,
     /// Why there may be more, in one sentence.
     pub trouble: Option<String>,
+    /// Why there is none, in one sentence.
+    pub closed: Option<String>,
 }
 
 /// How an account can be asked.

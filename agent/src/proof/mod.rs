@@ -4,7 +4,7 @@ mod door;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -13,9 +13,11 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::proof::{Answer, Control, Door, Question, Said, Way, Ways};
 use watchward_protocol::question;
+use watchward_protocol::restriction::Transport;
 use watchward_protocol::text::Foreign;
 
 use crate::own::Own;
+use crate::sockets::{self, Place};
 use crate::uplink::Asked;
 use door::{Asking, Heard};
 
@@ -62,8 +64,28 @@ async fn prove(question: &Question, keys: &mpsc::Sender<Asked>, own: &Own) -> An
         Err(why) => return Answer::of_trouble(why),
     };
     match ways(question, keys).await {
+        Ok(Ways {
+            closed: Some(why), ..
+        }) => closed(why, &sockets::places()),
         Ok(ways) => ask(&ways, &key, (own, until)).await,
         Err(why) => Answer::of_trouble(why),
+    }
+}
+
+/// Where SSH is served unless somebody says otherwise (RFC 4253, section 4.2).
+const SSH: u16 = 22;
+
+/// Where there is no sshd, nothing can be opened, unless something else may serve SSH.
+fn closed(why: String, listening: &BTreeMap<Place, u64>) -> Answer {
+    let mut places = listening.keys();
+    match places.any(|it| it.transport == Transport::Tcp && it.port == SSH) {
+        true => Answer::of_trouble(format!(
+            "{why}, and yet something listens on port {SSH}, which is not asked"
+        )),
+        false => Answer {
+            closed: Some(why),
+            ..Answer::default()
+        },
     }
 }
 

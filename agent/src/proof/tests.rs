@@ -152,3 +152,27 @@ async fn only_who_proves_to_be_this_hosts_sshd_is_asked() {
         assert!(said.contains(stranger.unwrap_or_default()), "{said}");
     }
 }
+
+#[test]
+fn a_host_without_sshd_has_no_door_unless_something_else_is_there() {
+    let at = |transport, port| {
+        let address = Ipv4Addr::UNSPECIFIED.into();
+        let place = Place {
+            transport,
+            address,
+            port,
+        };
+        (place, 1)
+    };
+    let why = || "there is no sshd at /usr/sbin/sshd".to_owned();
+    for nothing in [
+        BTreeMap::new(),
+        BTreeMap::from([at(Transport::Tcp, 443), at(Transport::Udp, 22)]),
+    ] {
+        let answer = closed(why(), &nothing);
+        assert_eq!((answer.closed, answer.trouble), (Some(why()), None));
+    }
+    let answer = closed(why(), &BTreeMap::from([at(Transport::Tcp, 22)]));
+    assert_eq!(answer.closed, None);
+    assert!(answer.trouble.unwrap().contains("listens on port 22"));
+}

@@ -154,7 +154,15 @@ fn judge(answer: &Value, doors: bool, screen: &mut Screen) -> anyhow::Result<()>
     };
     let troubled = proven.list("troubles").count();
     match (opens, untold + troubled) {
-        (0, 0) if proven.list("doors").next().is_none() => bail!("no door was asked"),
+        (0, 0)
+            if proven
+                .list("doors")
+                .chain(proven.list("closed"))
+                .next()
+                .is_none() =>
+        {
+            bail!("no door was asked")
+        }
         (0, 0) => Ok(()),
         (0, _) => bail!("not proven: not every door could be asked"),
         (doors, _) => bail!("it opens {}", counted(doors, "door")),
@@ -206,6 +214,10 @@ fn show(proven: Row<'_>, doors: bool, screen: &mut Screen) -> anyhow::Result<[us
             trouble.cell("host"),
             trouble.cell("why")
         ))?;
+    }
+    for closed in proven.list("closed") {
+        let (host, why) = (closed.cell("host"), closed.cell("why"));
+        screen.line(&safe(&format!("{host}: {why}: nothing to open there.")))?;
     }
     Ok([accepted.len(), unknown.len()])
 }
@@ -288,6 +300,21 @@ mod tests {
             "troubles": troubles, "opens": [],
         });
         verdict(&json!([key])).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn where_there_is_nothing_to_open_nothing_is_missing() {
+        let closed = json!([{"host": "mail", "why": "there is no sshd at /usr/sbin/sshd"}]);
+        let refused = json!([{"host": "web", "account": "root", "said": "refused"}]);
+        for (doors, closed, is_proven) in [
+            (&refused, &closed, true),
+            (&json!([]), &closed, true),
+            (&json!([]), &json!([]), false),
+        ] {
+            let answer = json!({"doors": doors, "troubles": [], "closed": closed});
+            let judged = judge(&answer, false, &mut Screen::new(true));
+            assert_eq!(judged.is_ok(), is_proven, "{answer}");
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(super) fn proven(given: Answer) -> v1::Proven {
         doors: given.doors.into_iter().map(door).collect(),
         left: names(&given.left),
         trouble: given.trouble,
+        closed: given.closed,
     }
 }
 
@@ -46,6 +47,7 @@ pub(super) fn answer(wire: v1::Proven) -> Result<Answer, Malformed> {
         doors: doors.collect::<Result<_, _>>()?,
         left: accounts(wire.left),
         trouble: wire.trouble.map(text),
+        closed: wire.closed.map(text),
     })
 }
 
@@ -61,6 +63,7 @@ pub(super) fn ways(ways: Ways) -> v1::Ways {
         accounts: ways.accounts.into_iter().map(way).collect(),
         trouble: ways.trouble,
         host_keys: ways.host_keys,
+        closed: ways.closed,
     }
 }
 
@@ -84,6 +87,7 @@ pub(super) fn told(wire: v1::Ways) -> Result<Ways, Malformed> {
             .map(way)
             .collect(),
         trouble: wire.trouble.map(text),
+        closed: wire.closed.map(text),
     })
 }
 
@@ -193,8 +197,9 @@ mod tests {
             doors in prop::collection::vec(some_door(), 0..9),
             left in prop::collection::vec(name(), 0..5),
             trouble in prop::option::of("[ -~]{0,99}"),
+            closed in prop::option::of("[ -~]{0,99}"),
         ) {
-            let given = Answer { doors, left, trouble };
+            let given = Answer { doors, left, trouble, closed };
             prop_assert_eq!(answer(proven(given.clone())).unwrap(), given);
         }
 
@@ -209,7 +214,8 @@ mod tests {
                 0..5),
         ) {
             let listens = listens.into_iter().map(|(ip, port)| SocketAddr::new(ip.to_canonical(), port));
-            let given = Ways { listens: listens.collect(), host_keys: vec![vec![7; 51]], accounts, trouble: None };
+            let closed = Some("there is no sshd".to_owned());
+            let given = Ways { listens: listens.collect(), host_keys: vec![vec![7; 51]], accounts, trouble: None, closed };
             prop_assert_eq!(told(ways(given.clone())).unwrap(), given);
         }
     }

@@ -35,7 +35,10 @@ pub(super) async fn look(config: &Config, question: &Question) -> Ways {
     };
     let Some(general) = &known.said.general else {
         let place = config.sshd.display();
-        return trouble(format!("there is no sshd at {place}"));
+        return Ways {
+            closed: Some(format!("there is no sshd at {place}")),
+            ..Ways::default()
+        };
     };
     let settings = general.always.clone();
     let listens = settings.listens.clone();
@@ -48,6 +51,7 @@ pub(super) async fn look(config: &Config, question: &Question) -> Ways {
             host_keys,
             accounts,
             trouble,
+            closed: None,
         },
         Err(_) => trouble("its keys cannot be read".to_owned()),
     }

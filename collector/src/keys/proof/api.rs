@@ -64,6 +64,8 @@ struct Proven {
     doors: Vec<Shown>,
     /// Where not everything could be asked.
     troubles: Vec<Trouble>,
+    /// Where there is nothing to open, and why.
+    closed: Vec<Trouble>,
 }
 
 #[derive(Debug, Serialize)]
@@ -179,6 +181,7 @@ impl Proven {
             at,
             doors: Vec::new(),
             troubles: Vec::new(),
+            closed: Vec::new(),
         };
         heard.into_iter().for_each(|one| proven.add(one));
         proven
@@ -194,6 +197,10 @@ impl Proven {
             Ok(said) => said,
             Err(why) => return trouble(why),
         };
+        if let Some(why) = &said.closed {
+            let (host, why) = (host.clone(), plain(why));
+            self.closed.push(Trouble { host, why });
+        }
         said.trouble.iter().for_each(|why| trouble(plain(why)));
         if !said.left.is_empty() {
             trouble(format!(

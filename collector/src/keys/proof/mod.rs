@@ -102,6 +102,7 @@ fn add(all: &mut Answer, asked: Vec<Foreign>, said: Answer) -> bool {
     let goes_on = (asked.is_empty() || is_less) && all.doors.len() < MOST_DOORS;
     all.doors.extend(said.doors);
     all.trouble = said.trouble.or(all.trouble.take());
+    all.closed = said.closed.or(all.closed.take());
     if goes_on || said.left.is_empty() {
         all.left = said.left;
         return !all.left.is_empty();
@@ -128,7 +129,7 @@ mod tests {
         Answer {
             doors: vec![door],
             left: names.iter().map(|name| (*name).into()).collect(),
-            trouble: None,
+            ..Answer::default()
         }
     }
 
