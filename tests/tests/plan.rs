@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
+use watchward_tests::enforcer;
 use watchward_tests::programs;
 use watchward_tests::site::{Site, play};
 use watchward_tests::ssh;
@@ -74,6 +75,52 @@ fn who_would_lose_access_is_known_before_and_what_was_applied_stays() -> Result<
         let same = site.collector.ask(&["policy", "apply", &shut])?;
         assert_eq!(same["outlook"]["same"], true);
         it_stays(site, &text)
+    })
+}
+
+#[test]
+fn a_session_that_would_end_is_named_for_as_long_as_it_is_open() -> Result<()> {
+    play("sessions are planned", "", |site| {
+        let (web, cafe) = (site.boot("web")?, site.boot("cafe")?);
+        enforcer::start(&web, "never = []\n")?;
+        site.watch(&web, "")?;
+        ssh::add_user(&web, "alice", "correct")?;
+        ssh::add_key(&cafe, "alice", &web)?;
+        assert!(ssh::key(&cafe, &web, "alice")?, "one that has ended");
+        let held = format!(
+            "systemd-run -q --unit=held ssh -o StrictHostKeyChecking=no -o BatchMode=yes \
+             -i /root/.ssh/id_ed25519 -l alice {} sleep 600",
+            web.address()
+        );
+        cafe.sh(&held)?;
+
+        let file = site.collector.folder().join("shut.toml");
+        fs::write(&file, SHUT.replace("OFFICE", "192.0.2.7"))?;
+        let file = file.to_string_lossy().into_owned();
+        // It locks alice out, so that it ends with an error.
+        let look = || {
+            let words = ["--json", "policy", "plan", &file];
+            let done = site.collector.command()?.args(words).output()?;
+            ensure!(!done.status.success(), "{done:?}");
+            Ok(serde_json::from_slice::<Value>(&done.stdout)?)
+        };
+        let seen = until_seen("both logins are known", SOON, look, |seen| {
+            seen["losing"][0]["logins"] == 2
+        })?;
+        let one = &seen["sessions"][0];
+        let expected = json!(["web", "ssh", "alice", cafe.address().to_string()]);
+        let shown = json!([one["host"], one["service"], one["user"], one["address"]]);
+        assert_eq!(shown, expected, "{seen:#}");
+        assert_eq!(
+            seen["sessions"].as_array().map(Vec::len),
+            Some(1),
+            "{seen:#}"
+        );
+        cafe.sh("systemctl stop held")?;
+        until_seen("it has ended", SOON, look, |seen| {
+            seen["sessions"] == json!([])
+        })?;
+        Ok(())
     })
 }
 

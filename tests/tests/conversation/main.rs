@@ -164,7 +164,6 @@ impl Collector {
             store,
             rules,
             spread,
-            hosts::names,
         ));
         Ok(Self {
             folder,
