@@ -11,6 +11,7 @@ pub mod order;
 pub mod proof;
 pub mod question;
 pub mod reach;
+pub mod receipt;
 pub mod record;
 pub mod restriction;
 pub mod span;

@@ -1,0 +1,232 @@
+//! What was done about a revoked key, signed: who, which key, why, when each host was told and held it,
+//! every door that was asked, the sessions that ended, and what is still missing.
+//!
+//! A receipt is a text of JSON, in one form only: two spaces for each level, the fields in the order
+//! of [`Receipt`], and the signature last. The signature (Ed25519, RFC 8032) is on all bytes before
+//! the last [`TAIL`]: everything up to the comma before the line that holds it.
+
+mod signature;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+use crate::proof::Said;
+use crate::time::Timestamp;
+
+pub use signature::{Public, TAIL, Untrusted, verify};
+
+/// What a receipt begins with.
+pub const FORMAT: &str = "watchward-receipt";
+/// The form that this version of the program writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// What was done about one key. Texts are safe for a terminal; times are those of the collector's
+/// clock unless they say otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// [`FORMAT`].
+    pub format: String,
+    /// [`VERSION`].
+    pub version: u32,
+    /// When it was written.
+    pub made_at: Moment,
+    /// Which key.
+    pub key: Key,
+    /// Who revoked it, when and why.
+    pub revoked: Act,
+    /// Whether every host holds it, every door was asked and refuses it, and nothing is missing.
+    pub is_proven: bool,
+    /// All of it in numbers.
+    pub counts: Counts,
+    /// What is still missing, one sentence each.
+    pub missing: Vec<String>,
+    /// Host by host.
+    pub hosts: Vec<Host>,
+    /// By which key it is signed: as [`Public`] shows itself.
+    pub signer: String,
+}
+
+/// A key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// Such as `SHA256:...`.
+    pub fingerprint: String,
+    /// Such as `ssh-ed25519`.
+    pub kind: String,
+    /// What stood after it, where it was found.
+    pub comment: String,
+    /// Whose it was by the policy then; empty: nobody's.
+    pub person: String,
+}
+
+/// That somebody revoked it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    /// When.
+    pub at: Moment,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// The generation of what hosts are ordered from which on it is revoked.
+    pub generation: u64,
+}
+
+/// A receipt in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "what each counts is its name")]
+pub struct Counts {
+    pub hosts: usize,
+    /// Hosts that have sshd refuse it.
+    pub held: usize,
+    /// Hosts that are silent, and have not held it.
+    pub pending: usize,
+    pub doors: usize,
+    pub refused: usize,
+    /// Of those that refuse it, so many took another key in the same breath.
+    pub controlled: usize,
+    pub accepted: usize,
+    /// Doors of which it cannot be told.
+    pub unknown: usize,
+    pub sessions_ended: usize,
+    /// Sessions that could not be ended.
+    pub sessions_alive: usize,
+    pub survivors: usize,
+}
+
+/// What one host did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name.
+    pub host: String,
+    /// How it stands.
+    pub stand: Stand,
+    /// Why it does not hold it, in its own words.
+    pub why: String,
+    /// When it was first told.
+    pub said_at: Option<Moment>,
+    /// When it was first heard to hold it.
+    pub held_at: Option<Moment>,
+    /// Which generation it held then.
+    pub generation: Option<u64>,
+    /// SHA-256 of its file of revocations then, in hexadecimal.
+    pub digest: Option<String>,
+    /// The sessions that the key had open.
+    pub sessions: Vec<Session>,
+    /// What its sshd said last when it was asked about the key; none: it was not asked yet.
+    pub proof: Option<Proof>,
+}
+
+/// How a host stands with a revocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stand {
+    /// Its sshd refuses the key.
+    Held,
+    /// It was told, and has not said yet what it makes of it.
+    Waiting,
+    /// It does not do it.
+    Refused,
+    /// It is silent: it hears of it first thing when it is back.
+    Pending,
+    /// It is heard, and has never said that it could hold anything.
+    Mute,
+}
+
+impl Stand {
+    /// In a few words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Waiting => "not held yet",
+            Self::Refused => "refused",
+            Self::Pending => "pending: the host is silent",
+            Self::Mute => "cannot hold it: its agent says nothing of revocations",
+        }
+    }
+}
+
+/// A session that was opened with the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Whose.
+    pub account: String,
+    /// From where; empty where that is not known.
+    pub address: String,
+    /// Since when it was open, by the host's clock.
+    pub opened_at: Moment,
+    /// When it was ended, by the host's clock.
+    pub ended_at: Moment,
+    /// What became of it.
+    pub how: How,
+    /// Why it lives, where it does.
+    pub why: String,
+    /// What may live on, one sentence each.
+    pub survivors: Vec<String>,
+}
+
+/// What became of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// It was ended.
+    Ended,
+    /// It was over already.
+    Gone,
+    /// It could not be ended.
+    Alive,
+}
+
+/// What sshd on a host says to the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// When it was asked.
+    pub at: Moment,
+    /// Every door.
+    pub doors: Vec<Door>,
+    /// How many more there were that are not listed.
+    pub omitted: usize,
+    /// Why not everything could be asked, if so.
+    pub trouble: String,
+}
+
+/// An account, behind a place where sshd listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Door {
+    /// Which account.
+    pub account: String,
+    /// Where it was asked.
+    pub at: String,
+    /// What it said.
+    pub said: Said,
+    /// What shows that a refusal means something: the key that the same sshd took then, by its
+    /// fingerprint, or whose it was; empty: it took none.
+    pub control: String,
+    /// What has to be known besides; empty: nothing.
+    pub note: String,
+}
+
+/// A moment as a receipt has it: RFC 3339 in UTC, to the second.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Moment(pub String);
+
+impl From<Timestamp> for Moment {
+    fn from(at: Timestamp) -> Self {
+        Self(at.to_string())
+    }
+}
+
+impl Receipt {
+    /// Its text, signed by whoever has `sign`: Ed25519, by the key that [`signer`](Self::signer) names.
+    ///
+    /// # Errors
+    /// None that is known of.
+    pub fn signed(&self, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> serde_json::Result<String> {
+        let text = serde_json::to_string_pretty(self)?;
+        // Without the end of the object, after which the signature stands.
+        let body = text.strip_suffix("\n}").unwrap_or(&text);
+        Ok(signature::with(body, &sign(body.as_bytes())))
+    }
+}
