@@ -87,24 +87,16 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
     let beginning = Beginning::of(&store, &config, now).await?;
     let sealing = Sealing::open(&store, &config.sealing, &config.hosts.authority).await?;
     let (followed, hands) = reload::follow(config, beginning.policy());
+    let signer = keys::Signer::open(&store, &sealing, now).await?;
     let people = everybody(&store, sealing, &followed, now).await?;
-    let hosts = Hosts::open(store.clone(), followed.hosts, now)?
+    let hosts = Hosts::open(store.clone(), followed.hosts.clone(), now)?
         .on_revoke(|tx, host, now| Box::pin(forget(tx, host, now)))
         .reached_at(intake.doors());
     thaw(&store, &hosts, now).await?;
     let (spread, bans) = restriction::Spread::open(&store, now).await?;
+    let (revocations, refusing) = keys::Revocations::open(&store).await?;
 
-    let rooms = Arc::new(Rooms {
-        hosts: hosts.clone(),
-        access: followed.access,
-        health: followed.health,
-        restriction: followed.restriction,
-        rules: followed.rules.clone(),
-        spread: spread.clone(),
-        keys: followed.keys,
-        key_rules: followed.key_rules.clone(),
-        bell: Bell::default(),
-    });
+    let rooms = Rooms::of(&followed, &hosts, (&spread, &revocations));
     let ruled = (store.clone(), rooms.bell.clone());
     let ruling = Ruling::new(ruled, file, beginning, hands, now);
     let parts = (
@@ -117,9 +109,15 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
         orders: followed.orders,
         bans,
         errands,
+        refusing,
     };
     let trust = hosts.trust();
     let (committing, questions) = intake::start(tasks, &intake, &trust, wanted, parts).await?;
+    let revoking = keys::Desk::new(
+        (store.clone(), hosts::watched),
+        (followed.key_rules.clone(), signer),
+        (revocations, rooms.bell.clone()),
+    );
     let shown = Shown {
         store,
         people,
@@ -128,6 +126,7 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
         rules: followed.rules,
         key_rules: followed.key_rules,
         spread,
+        revoking,
         bell: rooms.bell.clone(),
         web: followed.web.clone(),
         committing,
@@ -190,9 +189,7 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown, errands: watch::Sender<Arc<
             tasks.stop(),
         ),
     );
-    let asking = (shown.questions, hosts::names as _);
-    let asking = keys::ask_daily(store.clone(), asking, bell.clone(), tasks.stop());
-    tasks.start("proof", asking);
+    watch_keys(tasks, rooms, &store, shown.questions);
     let spread = rooms.spread.clone().run(store.clone(), tasks.stop());
     tasks.start("bans", spread);
     let watched = (store.clone(), hosts::watched as _);
@@ -212,9 +209,7 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown, errands: watch::Sender<Arc<
             tasks.stop(),
         ),
     );
-    let codes = guessed::run(store.clone(), bell.clone(), tasks.stop());
-    let keys = (rooms.keys.clone(), rooms.key_rules.clone());
-    tasks.start("keys", keys::run(store, keys, bell.clone(), tasks.stop()));
+    let codes = guessed::run(store, bell.clone(), tasks.stop());
     tasks.start("hosts", shown.hosts.run(bell.clone(), tasks.stop()));
     let letters = shown.people.clone().send_letters(tasks.stop());
     tasks.start("letters", letters);
@@ -222,6 +217,23 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown, errands: watch::Sender<Arc<
     tasks.start("codes", codes);
     tasks.start("policy", shown.ruling.run(tasks.stop()));
     tasks.start("metrics", metrics::run(tasks.stop()));
+}
+
+/// Has the keys judged, what is revoked refused, and every door asked.
+fn watch_keys(tasks: &Tasks, rooms: &Rooms, store: &Store, questions: intake::Questions) {
+    let (revocations, bell) = (&rooms.revocations, &rooms.bell);
+    let rules = (rooms.keys.clone(), rooms.key_rules.clone());
+    let judging = keys::run(store.clone(), rules, bell.clone(), tasks.stop());
+    tasks.start("keys", judging);
+    let spreading = revocations.clone().run(store.clone(), tasks.stop());
+    tasks.start("revocations", spreading);
+    let watched = (store.clone(), hosts::watched as _);
+    let refusals = keys::watch_refusals(watched, bell.clone(), tasks.stop());
+    tasks.start("refusals", refusals);
+    let asking = (questions, hosts::names as _);
+    let told = (revocations.clone(), bell.clone());
+    let asking = keys::ask_daily(store.clone(), asking, told, tasks.stop());
+    tasks.start("proof", asking);
 }
 
 /// Puts every deadline off by the time that the collector was away.
@@ -256,7 +268,29 @@ struct Rooms {
     spread: restriction::Spread,
     keys: Live<keys::Config>,
     key_rules: Live<keys::Policy>,
+    revocations: keys::Revocations,
     bell: Bell,
+}
+
+impl Rooms {
+    fn of(
+        followed: &Followed,
+        hosts: &Hosts,
+        (spread, revocations): (&restriction::Spread, &keys::Revocations),
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            hosts: hosts.clone(),
+            access: followed.access.clone(),
+            health: followed.health.clone(),
+            restriction: followed.restriction.clone(),
+            rules: followed.rules.clone(),
+            spread: spread.clone(),
+            keys: followed.keys.clone(),
+            key_rules: followed.key_rules.clone(),
+            revocations: revocations.clone(),
+            bell: Bell::default(),
+        })
+    }
 }
 
 #[tonic::async_trait]
@@ -294,6 +328,11 @@ impl intake::Rooms for Rooms {
                     self.spread.touch();
                 }
             }
+            Told::Instruments(heard) => {
+                if keys::refused(tx, heard, now).await? {
+                    self.revocations.touch();
+                }
+            }
             Told::Health(heard) => health::absorb(tx, heard, &self.health.now(), now).await?,
         }
         Ok(())
@@ -302,5 +341,6 @@ impl intake::Rooms for Rooms {
     fn committed(&self) {
         self.bell.ring();
         self.spread.committed();
+        self.revocations.committed();
     }
 }

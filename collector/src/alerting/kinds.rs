@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 37] = [
+const KINDS: [Kind; 40] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -55,6 +55,11 @@ const KINDS: [Kind; 37] = [
         "account with too many keys to look at",
         "accounts with too many keys to look at",
     ),
+    (
+        "keys.alive",
+        "session of a revoked key",
+        "sessions of revoked keys",
+    ),
     ("keys.due", "key due soon", "keys due soon"),
     ("keys.gone", "key gone", "keys gone"),
     ("keys.host-key", "changed host key", "changed host keys"),
@@ -65,6 +70,16 @@ const KINDS: [Kind; 37] = [
         "keys.revoked",
         "revoked key that opens something",
         "revoked keys that open something",
+    ),
+    (
+        "keys.survivors",
+        "session with something left",
+        "sessions with something left",
+    ),
+    (
+        "keys.unheld",
+        "host that takes revoked keys",
+        "hosts that take revoked keys",
     ),
     (
         "keys.unlisted",

@@ -10,6 +10,7 @@ mod gather;
 mod listen;
 pub(crate) mod position;
 mod questions;
+mod refuse;
 mod rows;
 mod saying;
 
@@ -27,6 +28,7 @@ use watchward_daemon::tls::Identity;
 use watchward_protocol::access::AccessEvent;
 use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
+use watchward_protocol::instruments;
 use watchward_protocol::keys::Keys;
 use watchward_protocol::order::Order;
 use watchward_protocol::record::{Backlog, Epoch, Gap, Lane, Report};
@@ -39,6 +41,7 @@ pub use buckets::Buckets;
 pub use errands::Errands;
 pub use position::Position;
 pub use questions::{Questions, Unanswered};
+pub use refuse::{Refuse, Refusing, Said};
 pub use rows::{SCHEMA, forget, prune};
 pub use saying::Wanted;
 
@@ -202,6 +205,8 @@ pub enum Told<'a> {
     Keys(&'a [Heard<Keys>]),
     /// Who is shut out, and what is open.
     Restriction(&'a [Heard<Restriction>]),
+    /// What sshd refuses, and the sessions that ended for it.
+    Instruments(&'a [Heard<instruments::Told>]),
 }
 
 /// How much waits on a host.

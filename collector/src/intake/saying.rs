@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::Status;
+use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::order::{Order, Subject};
 use watchward_protocol::wire::v1;
 
 use super::gather::Reply;
-use super::{Buckets, Errands, Host, Orders};
+use super::{Buckets, Errands, Host, Orders, Refusing, Said};
 
 /// After this long an agent that takes no orders is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -24,6 +25,8 @@ pub struct Wanted {
     pub bans: Live<Buckets>,
     /// What each is to try of others.
     pub errands: Live<Errands>,
+    /// What sshd on all of them is to refuse.
+    pub refusing: Refusing,
 }
 
 /// What should hold, and what of that was said.
@@ -49,16 +52,19 @@ impl Saying {
             orders,
             bans,
             errands,
+            refusing,
         } = &mut self.wanted;
         tokio::select! {
             () = orders.changed() => {}
             () = bans.changed() => {}
             () = errands.changed() => {}
+            () = refusing.refuse.changed() => {}
         }
     }
 
     /// Orders what should hold on a host, as far as it has not been said.
     pub(super) async fn say(&mut self, host: &Host, reply: &Reply) -> Result<(), Status> {
+        self.say_refused(host, reply).await?;
         let mut wanted = self.wanted.orders.now().of(host);
         wanted.push(Order::Probes(self.wanted.errands.now().of(host.id)));
         for order in wanted {
@@ -74,6 +80,29 @@ impl Saying {
             send(Order::Bans(bucket.clone()), reply).await?;
         }
         self.shut = Some(bans);
+        Ok(())
+    }
+
+    /// Before anything else: who comes back must not take a key that was revoked meanwhile for longer
+    /// than it has to.
+    async fn say_refused(&mut self, host: &Host, reply: &Reply) -> Result<(), Status> {
+        let refusing = &self.wanted.refusing;
+        let refuse = refusing.refuse.now();
+        let Some(order) = refuse.order() else {
+            return Ok(());
+        };
+        if self.said.get(&order.subject()) == Some(&order) {
+            return Ok(());
+        }
+        self.said.insert(order.subject(), order.clone());
+        send(order, reply).await?;
+        let said = Said {
+            host: host.clone(),
+            generation: refuse.generation(),
+            at: clock::now(),
+        };
+        // Where too much is to be kept, only the time of this is lost.
+        let _ = refusing.told.try_send(said);
         Ok(())
     }
 }

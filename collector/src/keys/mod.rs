@@ -13,6 +13,7 @@ mod pages;
 mod policy;
 mod proof;
 mod reading;
+mod revocation;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,9 @@ pub use pages::pages;
 pub use policy::{Exception, Fingerprint, Policy, Strength};
 pub use proof::{routes as proof_routes, run as ask_daily};
 pub use reading::{Change, Counts, Listed, State, Wanted, counts, list, places};
+pub use revocation::{
+    Desk, Revocations, Signer, absorb as refused, routes as revoke_routes, run as watch_refusals,
+};
 pub use rows::deed::deeds;
 pub use rows::{DEADLINES, SCHEMA};
 
@@ -185,6 +189,7 @@ pub async fn activate(
         let mut inventory = host::load(tx, &one).await?;
         changed += follow::settle(tx, &mut inventory, policy, now).await?;
     }
+    changed += revocation::activate(tx, now).await?;
     rows::prune(tx, now - config.keep.duration()).await?;
     Ok(changed)
 }
@@ -195,6 +200,7 @@ pub async fn activate(
 /// The database's.
 pub async fn forget(tx: &mut Tx, host: HostId, now: Timestamp) -> sqlx::Result<()> {
     follow::end(tx, host, "the host was revoked", now).await?;
+    revocation::forget(tx, host, now).await?;
     rows::forget(tx, host).await
 }
 

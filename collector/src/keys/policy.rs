@@ -29,6 +29,8 @@ pub struct Policy {
     /// Other values for the hosts of some groups. Of rules for the same host the first that says
     /// something decides.
     pub rules: Vec<Rule>,
+    /// Whose keys are whose.
+    pub owners: Vec<Owner>,
 }
 
 /// The table `[[keys.rules]]`: what is `None` is as for all hosts.
@@ -61,6 +63,7 @@ impl Default for Policy {
             privileged: vec!["root".to_owned()],
             exceptions: Vec::new(),
             rules: Vec::new(),
+            owners: Vec::new(),
         }
     }
 }
@@ -74,6 +77,24 @@ impl Policy {
         self.rules
             .iter_mut()
             .try_for_each(|rule| rule.groups.join(groups))
+    }
+
+    /// The keys of this person, each once; none: the policy names nobody like this.
+    pub(super) fn keys_of(&self, person: &str) -> Vec<&str> {
+        let owners = self.owners.iter().filter(|one| one.person.0 == person);
+        let mut keys: Vec<_> = owners
+            .flat_map(|one| one.keys.iter().map(|key| key.0.as_str()))
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Whose key this is, as far as the policy says; empty: nobody's.
+    pub(super) fn owner(&self, fingerprint: &str) -> &str {
+        let has = |one: &&Owner| one.keys.iter().any(|key| key.0 == fingerprint);
+        let owner = self.owners.iter().find(has);
+        owner.map_or("", |one| &one.person.0)
     }
 
     /// What holds for a host.
@@ -189,6 +210,43 @@ pub struct Exception {
     pub reason: String,
     /// The last day of it, in UTC, such as `2027-01-31`; without it, for good.
     pub until: Option<Day>,
+}
+
+/// The table `[[keys.owners]]`: a person, and keys of theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owner {
+    /// Whose.
+    pub person: Person,
+    /// Which keys.
+    pub keys: Vec<Fingerprint>,
+}
+
+/// A person as the policy names them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Person(String);
+
+impl TryFrom<String> for Person {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | '@' | ' ');
+        let ends = text.trim() == text && !text.starts_with('-');
+        let is_file = text.ends_with(".pub");
+        match !text.is_empty() && text.len() <= 100 && text.chars().all(plain) && ends && !is_file {
+            true => Ok(Self(text)),
+            false => {
+                Err("expected a person's name: letters, digits, `-`, `.`, `_`, `@` and spaces")
+            }
+        }
+    }
+}
+
+impl From<Person> for String {
+    fn from(person: Person) -> Self {
+        person.0
+    }
 }
 
 /// What tells a key from all others: `SHA256:` and 43 characters of Base64.

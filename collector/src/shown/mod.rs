@@ -29,6 +29,7 @@ pub(crate) struct Shown {
     pub(crate) rules: Live<restriction::Policy>,
     pub(crate) key_rules: Live<keys::Policy>,
     pub(crate) spread: restriction::Spread,
+    pub(crate) revoking: keys::Desk,
     pub(crate) bell: Bell,
     pub(crate) web: Live<web::Config>,
     pub(crate) committing: watch::Receiver<Option<Timestamp>>,
@@ -46,6 +47,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         rules,
         key_rules,
         spread,
+        revoking,
         bell,
         web: _,
         committing: _,
@@ -82,6 +84,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
             hosts::names,
             bell.clone(),
         ))
+        .merge(keys::revoke_routes(revoking.clone()))
         .merge(ruling::routes(ruling.clone()))
         .merge(live::routes(store.clone(), stop))
         .merge(backup::routes(store.clone()))
@@ -145,7 +148,7 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
         .with(keys::pages(
             store.clone(),
             shown.key_rules.clone(),
-            shown.bell.clone(),
+            (shown.revoking.clone(), shown.bell.clone()),
         ))
         .with(audit::pages(store.clone(), shown.people.clone()))
 }

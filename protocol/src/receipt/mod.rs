@@ -178,6 +178,17 @@ pub enum How {
     Alive,
 }
 
+impl How {
+    /// In a word or two.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Gone => "over already",
+            Self::Alive => "could not be ended",
+        }
+    }
+}
+
 /// What sshd on a host says to the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {

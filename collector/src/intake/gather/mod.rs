@@ -14,6 +14,7 @@ use watchward_daemon::watchdog::Pulse;
 use watchward_protocol::access::AccessEvent;
 use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
+use watchward_protocol::instruments;
 use watchward_protocol::keys::Keys;
 use watchward_protocol::record::{Backlog, Epoch, Gap, Lane, Record, Report};
 use watchward_protocol::restriction::Restriction;
@@ -245,11 +246,12 @@ struct Kinds {
     doctors: Vec<Heard<Doctor>>,
     keys: Vec<Heard<Keys>>,
     restriction: Vec<Heard<Restriction>>,
+    instruments: Vec<Heard<instruments::Told>>,
 }
 
 impl Kinds {
     /// In the order in which rooms hear it.
-    fn told(&self) -> [Told<'_>; 8] {
+    fn told(&self) -> [Told<'_>; 9] {
         [
             Told::Behind(&self.behind),
             Told::From(&self.from),
@@ -257,6 +259,7 @@ impl Kinds {
             Told::Gaps(&self.gaps),
             Told::Keys(&self.keys),
             Told::Restriction(&self.restriction),
+            Told::Instruments(&self.instruments),
             Told::Access(&self.access),
             Told::Health(&self.health),
         ]
@@ -304,8 +307,7 @@ impl Kinds {
             Report::Doctor(doctor) => self.doctors.push(heard!(doctor)),
             Report::Keys(keys) => self.keys.push(heard!(keys)),
             Report::Restriction(told) => self.restriction.push(heard!(told)),
-            // Nobody asks for it yet.
-            Report::Instruments(_) => {}
+            Report::Instruments(told) => self.instruments.push(heard!(told)),
         }
     }
 }

@@ -10,28 +10,20 @@ use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
 use super::offered::Offered;
-use super::revoked::{self, Hosts, Revoked};
+use super::revoked::{self, Hosts};
 use super::shown::{self, ShownRevoked, Trouble};
 use super::{Heard, ask};
 use crate::alerting::Bell;
 use crate::intake::Questions;
-use crate::keys::rows::revoked as rows;
 use crate::store::Store;
-use crate::web::{Problem, Who};
-
-/// The longest reason, in bytes.
-const LONGEST_REASON: usize = 500;
+use crate::web::Problem;
 
 /// `POST /v1/keys/prove` with `{"key": "ssh-ed25519 AAAA...", "host": ...}`: whether any account still
-/// takes this key. It is asked when this is called; what is said is kept if the key is revoked. `POST
-/// /v1/keys/revoke` with `{"key": ..., "reason": ...}` asks likewise, keeps what was said, and has it asked
-/// every day from then on; `POST /v1/keys/reinstate` with `{"fingerprint": ...}` ends that; `GET /v1/keys/revoked`: those keys,
-/// and what was said last.
+/// takes this key. It is asked when this is called; what is said is kept if the key is revoked. `GET
+/// /v1/keys/revoked`: the keys that are, and what was said last.
 pub fn routes(store: Store, questions: Questions, hosts: Hosts, bell: Bell) -> Router {
     Router::new()
         .route("/v1/keys/prove", post(prove))
-        .route("/v1/keys/revoke", post(revoke))
-        .route("/v1/keys/reinstate", post(reinstate))
         .route("/v1/keys/revoked", get(all))
         .with_state(Room {
             store,
@@ -101,73 +93,6 @@ async fn prove(
         room.bell.ring();
     }
     Ok(Json(Proven::new(key, now, heard)))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Revoke {
-    key: String,
-    reason: String,
-}
-
-async fn revoke(
-    State(room): State<Room>,
-    Who(author): Who,
-    Json(wanted): Json<Revoke>,
-) -> Result<Json<Proven>, Problem> {
-    let key = Offered::read(&wanted.key).map_err(Problem::refused)?;
-    let certificate = "a certificate is not revoked: revoke the key that it is for";
-    let fingerprint = key.fingerprint.clone();
-    let fingerprint = fingerprint.ok_or_else(|| Problem::refused(certificate))?;
-    let reason = wanted.reason.trim();
-    if reason.is_empty() || reason.len() > LONGEST_REASON {
-        return Err(Problem::refused("a reason is needed, of 500 bytes at most"));
-    }
-    let revoked = Revoked {
-        fingerprint: fingerprint.clone(),
-        kind: key.kind.clone(),
-        wire: key.wire.clone(),
-        reason: plain(reason),
-        author,
-        at: clock::now(),
-    };
-    let mut tx = room.store.begin().await?;
-    rows::revoke(&mut tx, &revoked).await?;
-    tx.commit().await?;
-    let hosts = (room.hosts)(&room.store).await?;
-    let heard = ask(&room.questions, hosts, &key).await;
-    let now = clock::now();
-    revoked::keep(&room.store, &fingerprint, &heard, now).await?;
-    room.bell.ring();
-    Ok(Json(Proven::new(key, now, heard)))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Reinstate {
-    fingerprint: String,
-}
-
-async fn reinstate(
-    State(room): State<Room>,
-    Who(by): Who,
-    Json(wanted): Json<Reinstate>,
-) -> Result<Json<Reinstated>, Problem> {
-    let (fingerprint, now) = (wanted.fingerprint, clock::now());
-    let mut tx = room.store.begin().await?;
-    if !rows::reinstate(&mut tx, (&fingerprint, &by), now).await? {
-        let why = format!("no key {} is revoked", plain(&fingerprint));
-        return Err(Problem::missing(why));
-    }
-    revoked::end(&mut tx, (&fingerprint, &by), now).await?;
-    tx.commit().await?;
-    room.bell.ring();
-    Ok(Json(Reinstated { fingerprint }))
-}
-
-#[derive(Debug, Serialize)]
-struct Reinstated {
-    fingerprint: String,
 }
 
 async fn all(State(room): State<Room>) -> Result<Json<Vec<ShownRevoked>>, Problem> {

@@ -15,13 +15,12 @@ use watchward_protocol::question;
 use watchward_protocol::text::Foreign;
 
 use crate::intake::Questions;
-use offered::Offered;
-pub(super) use offered::fingerprint;
+pub(super) use offered::{Offered, fingerprint};
 
 pub use api::routes;
 pub use revoked::run;
-pub(super) use revoked::{Proven, Revoked};
-pub(super) use shown::{ShownRevoked, list};
+pub(super) use revoked::{Proven, Revoked, end};
+pub(super) use shown::{ShownRevoked, list, sentence};
 
 /// How many hosts are asked at once.
 const AT_ONCE: usize = 16;
@@ -36,6 +35,19 @@ const MOST_DOORS: usize = 16_000;
 struct Heard {
     host: String,
     said: Result<Answer, String>,
+}
+
+/// Keeps what a host says to a key.
+#[cfg(test)]
+pub(super) async fn keep_for_tests(
+    store: &crate::store::Store,
+    key: &str,
+    (host, answer): (&str, Answer),
+    now: watchward_protocol::time::Timestamp,
+) {
+    let (host, said) = (host.to_owned(), Ok(answer));
+    let heard = [Heard { host, said }];
+    revoked::keep(store, key, &heard, now).await.unwrap();
 }
 
 /// Asks hosts about a key, and waits for all of them.

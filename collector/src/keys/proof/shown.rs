@@ -66,6 +66,30 @@ pub(in crate::keys) async fn list(
     Ok(keys.map(shown).collect())
 }
 
+/// All of them in one sentence with true numbers, and whether it is proven that none opens anything.
+pub(in crate::keys) fn sentence(keys: &[ShownRevoked]) -> (String, bool) {
+    let sum = |of: fn(&ShownRevoked) -> usize| keys.iter().map(of).sum::<usize>();
+    let counted = |number: usize, what: &str| match number {
+        1 => format!("1 {what}"),
+        many => format!("{many} {what}s"),
+    };
+    let (keys_said, doors) = (
+        counted(keys.len(), "revoked key"),
+        counted(sum(|key| key.doors), "door"),
+    );
+    let said = format!("{keys_said}, {doors}");
+    let unproven = keys.iter().filter(|key| !key.is_proven).count();
+    match (sum(|key| key.opens.len()), unproven) {
+        (0, 0) => (format!("{said}, none opens."), true),
+        (0, some) => (
+            format!("{said}, none is known to open; of {some} not everything is proven."),
+            false,
+        ),
+        (1, _) => (format!("{said}: 1 opens."), false),
+        (many, _) => (format!("{said}: {many} open."), false),
+    }
+}
+
 impl ShownRevoked {
     fn new(key: Revoked, said: Vec<Proven>, (hosts, now): (&[String], Timestamp)) -> Self {
         let sum = |of: fn(&Proven) -> usize| said.iter().map(of).sum::<usize>();
@@ -141,6 +165,9 @@ mod tests {
             reason: "lost".into(),
             author: "ada".into(),
             at: NOON,
+            comment: String::new(),
+            person: String::new(),
+            generation: 1,
         };
         let hosts: Vec<_> = hosts.iter().map(|it| (*it).to_owned()).collect();
         ShownRevoked::new(key, said, (&hosts, now)).is_proven

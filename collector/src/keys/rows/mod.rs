@@ -2,12 +2,16 @@
 
 pub(super) mod change;
 pub(super) mod deed;
+pub(super) mod ended;
 pub(super) mod host;
 pub(super) mod listing;
 pub(super) mod opening;
+pub(super) mod reached;
 pub(super) mod revoked;
+pub(super) mod signer;
 pub(super) mod stray;
 pub(super) mod told;
+pub(super) mod way;
 pub(super) mod wire;
 
 use sqlx::Row;
@@ -143,7 +147,7 @@ fn maybe_stamp(row: &AnyRow, column: &str) -> sqlx::Result<Option<Timestamp>> {
 }
 
 /// What waits for hosts to be heard. When keys are due is a day of the calendar, and stays.
-pub const DEADLINES: Deadlines = &[("keys_stray", "due_at")];
+pub const DEADLINES: Deadlines = &[("keys_stray", "due_at"), ("keys_ended", "over_at")];
 
 /// Forgets some of what has been gone since before `oldest`, and its history.
 pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
@@ -154,6 +158,7 @@ pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
     .bind(oldest.as_micros())
     .fetch_all(&mut **tx)
     .await?;
+    ended::prune(tx, oldest).await?;
     if !gone.is_empty() {
         wire::prune(tx).await?;
     }
@@ -162,6 +167,7 @@ pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
 
 /// Forgets all of a host.
 pub(super) async fn forget(tx: &mut Tx, host: HostId) -> sqlx::Result<()> {
+    let id = host;
     let host = host.as_bytes().to_vec();
     let gone: Vec<i64> =
         sqlx::query_scalar("DELETE FROM keys_opening WHERE host = $1 RETURNING id")
@@ -170,6 +176,7 @@ pub(super) async fn forget(tx: &mut Tx, host: HostId) -> sqlx::Result<()> {
             .await?;
     change::forget(tx, &gone).await?;
     revoked::forget(tx, host.clone()).await?;
+    reached::forget(tx, id).await?;
     wire::prune(tx).await?;
     for delete in [
         "DELETE FROM keys_host WHERE host = $1",

@@ -10,11 +10,72 @@ use crate::keys::proof::{Proven, Revoked};
 use crate::store::value::stamp;
 use crate::store::{Store, Tx};
 
-/// Keeps that a key is revoked; says whether it was not yet.
+/// The number of the next change, which is held until the transaction ends. It is made of the moment:
+/// after an older database was put back, the next change is newer than what hosts hold. Beware: it
+/// never goes back, whatever the clock does.
+pub(in crate::keys) async fn next(tx: &mut Tx, now: Timestamp) -> sqlx::Result<u64> {
+    let generation: i64 = sqlx::query_scalar(
+        "UPDATE keys_generation SET generation = \
+         CASE WHEN generation >= $1 THEN generation + 1 ELSE $1 END WHERE id = 1 \
+         RETURNING generation",
+    )
+    .bind(now.as_micros())
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(generation.unsigned_abs())
+}
+
+/// The number of the last change; 0: nothing was ever revoked.
+pub(in crate::keys) async fn generation(store: &Store) -> sqlx::Result<u64> {
+    let sql = "SELECT generation FROM keys_generation WHERE id = 1";
+    let generation: i64 = sqlx::query_scalar(sql).fetch_one(store.read()).await?;
+    Ok(generation.unsigned_abs())
+}
+
+/// The same, with every key that is revoked: its fingerprint and what it is on the wire, the newest
+/// first.
+pub(in crate::keys) async fn ordered(store: &Store) -> sqlx::Result<(u64, Vec<(String, Vec<u8>)>)> {
+    let rows = sqlx::query(
+        "SELECT g.generation, r.fingerprint, r.wire FROM keys_generation g \
+         LEFT JOIN keys_revoked r ON r.ended_at IS NULL WHERE g.id = 1 ORDER BY r.id DESC",
+    )
+    .fetch_all(store.read())
+    .await?;
+    let (mut generation, mut keys) = (0_i64, Vec::new());
+    for row in &rows {
+        generation = row.try_get("generation")?;
+        if let Some(fingerprint) = row.try_get("fingerprint")? {
+            keys.push((fingerprint, row.try_get("wire")?));
+        }
+    }
+    Ok((generation.unsigned_abs(), keys))
+}
+
+/// How many keys are revoked.
+pub(in crate::keys) async fn count(tx: &mut Tx) -> sqlx::Result<usize> {
+    let sql = "SELECT COUNT(*) FROM keys_revoked WHERE ended_at IS NULL";
+    let count: i64 = sqlx::query_scalar(sql).fetch_one(&mut **tx).await?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+/// Keeps that a key is revoked; says whether it was not yet. Of one that was, it may be learnt now
+/// what it is on the wire.
 pub(in crate::keys) async fn revoke(tx: &mut Tx, key: &Revoked) -> sqlx::Result<bool> {
+    if !key.wire.is_empty() {
+        let learnt = "UPDATE keys_revoked SET wire = $2, kind = $3 \
+             WHERE fingerprint = $1 AND ended_at IS NULL AND LENGTH(wire) = 0";
+        sqlx::query(learnt)
+            .bind(key.fingerprint.clone())
+            .bind(key.wire.clone())
+            .bind(key.kind.clone())
+            .execute(&mut **tx)
+            .await?;
+    }
     let kept = sqlx::query(
-        "INSERT INTO keys_revoked (fingerprint, kind, wire, reason, author, at) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (fingerprint) WHERE ended_at IS NULL DO NOTHING",
+        "INSERT INTO keys_revoked \
+         (fingerprint, kind, wire, reason, author, at, comment, person, generation) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         ON CONFLICT (fingerprint) WHERE ended_at IS NULL DO NOTHING",
     )
     .bind(key.fingerprint.clone())
     .bind(key.kind.clone())
@@ -22,6 +83,9 @@ pub(in crate::keys) async fn revoke(tx: &mut Tx, key: &Revoked) -> sqlx::Result<
     .bind(key.reason.clone())
     .bind(key.author.clone())
     .bind(key.at.as_micros())
+    .bind(key.comment.clone())
+    .bind(key.person.clone())
+    .bind(key.generation.cast_signed())
     .execute(&mut **tx)
     .await?;
     Ok(kept.rows_affected() > 0)
@@ -54,19 +118,19 @@ pub(in crate::keys) async fn reinstate(
 pub(in crate::keys) async fn keep(
     tx: &mut Tx,
     fingerprint: &str,
-    proven: &Proven,
+    (proven, answers): (&Proven, &str),
 ) -> sqlx::Result<bool> {
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     let accepted = serde_json::to_string(&proven.accepted);
     let kept = sqlx::query(
         "INSERT INTO keys_proven \
-         (revoked, host_name, at, doors, refused, controlled, accepted, trouble, unknown) \
-         SELECT id, $2, $3, $4, $5, $6, $7, $8, $9 FROM keys_revoked \
+         (revoked, host_name, at, doors, refused, controlled, accepted, trouble, unknown, answers) \
+         SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM keys_revoked \
          WHERE fingerprint = $1 AND ended_at IS NULL \
          ON CONFLICT (revoked, host_name) DO UPDATE SET at = excluded.at, doors = excluded.doors, \
          refused = excluded.refused, controlled = excluded.controlled, \
          accepted = excluded.accepted, trouble = excluded.trouble, \
-         unknown = excluded.unknown",
+         unknown = excluded.unknown, answers = excluded.answers",
     )
     .bind(fingerprint.to_owned())
     .bind(proven.host.clone())
@@ -77,30 +141,47 @@ pub(in crate::keys) async fn keep(
     .bind(accepted.map_err(|error| sqlx::Error::Encode(error.into()))?)
     .bind(proven.trouble.clone())
     .bind(number(proven.unknown))
+    .bind(answers.to_owned())
     .execute(&mut **tx)
     .await?;
     Ok(kept.rows_affected() > 0)
 }
 
+const REVOKED: &str = "SELECT fingerprint, kind, wire, reason, author, at, comment, person, \
+    generation FROM keys_revoked WHERE ended_at IS NULL";
+
 /// The revoked keys, the newest first.
 pub(in crate::keys) async fn revoked(store: &Store) -> sqlx::Result<Vec<Revoked>> {
-    let rows = sqlx::query(
-        "SELECT fingerprint, kind, wire, reason, author, at FROM keys_revoked \
-         WHERE ended_at IS NULL ORDER BY id DESC",
-    )
-    .fetch_all(store.read())
-    .await?;
-    let one = |row: &AnyRow| {
-        Ok(Revoked {
-            fingerprint: row.try_get("fingerprint")?,
-            kind: row.try_get("kind")?,
-            wire: row.try_get("wire")?,
-            reason: row.try_get("reason")?,
-            author: row.try_get("author")?,
-            at: stamp(row.try_get("at")?),
-        })
-    };
+    let text = sqlx::AssertSqlSafe(format!("{REVOKED} ORDER BY id DESC"));
+    let rows = sqlx::query(text).fetch_all(store.read()).await?;
     rows.iter().map(one).collect()
+}
+
+/// The key with this fingerprint, if it is revoked.
+pub(in crate::keys) async fn find(
+    store: &Store,
+    fingerprint: &str,
+) -> sqlx::Result<Option<Revoked>> {
+    let text = sqlx::AssertSqlSafe(format!("{REVOKED} AND fingerprint = $1"));
+    let row = sqlx::query(text)
+        .bind(fingerprint.to_owned())
+        .fetch_optional(store.read())
+        .await?;
+    row.as_ref().map(one).transpose()
+}
+
+fn one(row: &AnyRow) -> sqlx::Result<Revoked> {
+    Ok(Revoked {
+        fingerprint: row.try_get("fingerprint")?,
+        kind: row.try_get("kind")?,
+        wire: row.try_get("wire")?,
+        reason: row.try_get("reason")?,
+        author: row.try_get("author")?,
+        at: stamp(row.try_get("at")?),
+        comment: row.try_get("comment")?,
+        person: row.try_get("person")?,
+        generation: row.try_get::<i64, _>("generation")?.unsigned_abs(),
+    })
 }
 
 const PROVEN: &str = "SELECT r.fingerprint, p.host_name, p.at, p.doors, p.refused, p.controlled, \
@@ -115,6 +196,21 @@ pub(in crate::keys) async fn proven(store: &Store) -> sqlx::Result<Vec<(String, 
     .fetch_all(store.read())
     .await?;
     rows.iter().map(said).collect()
+}
+
+/// What every host said last to a key, door by door.
+pub(in crate::keys) async fn answers(
+    store: &Store,
+    fingerprint: &str,
+) -> sqlx::Result<Vec<(Proven, String)>> {
+    let only = "WHERE r.fingerprint = $1 ORDER BY p.host_name";
+    let text = PROVEN.replace("p.trouble FROM", "p.trouble, p.answers FROM");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{text} {only}")))
+        .bind(fingerprint.to_owned())
+        .fetch_all(store.read())
+        .await?;
+    let one = |row: &AnyRow| Ok((said(row)?.1, row.try_get("answers")?));
+    rows.iter().map(one).collect()
 }
 
 /// The hosts that a key opens.

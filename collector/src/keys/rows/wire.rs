@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::Row;
 use watchward_protocol::keys::PublicKey;
 
-use crate::store::Tx;
 use crate::store::bulk::Bulk;
+use crate::store::{Store, Tx};
 
 /// Keeps keys as they are on the wire, each under its fingerprint.
 pub(in crate::keys) async fn keep(
@@ -25,6 +26,19 @@ pub(in crate::keys) async fn keep(
             .bytes(&key.wire[..]);
     })
     .await
+}
+
+/// The type of the key with this fingerprint, and what it is on the wire.
+pub(in crate::keys) async fn find(
+    store: &Store,
+    fingerprint: &str,
+) -> sqlx::Result<Option<(String, Vec<u8>)>> {
+    let row = sqlx::query("SELECT kind, wire FROM keys_wire WHERE fingerprint = $1")
+        .bind(fingerprint.to_owned())
+        .fetch_optional(store.read())
+        .await?;
+    row.map(|row| Ok((row.try_get("kind")?, row.try_get("wire")?)))
+        .transpose()
 }
 
 /// Forgets those that stand nowhere any more.

@@ -4,11 +4,18 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{COOKIE, LOCATION};
 use axum::http::{Request, Response, StatusCode};
+use futures_util::future::BoxFuture;
 use tower::ServiceExt;
 
 use super::*;
+use crate::intake::Watched;
 use crate::people::{self, People, Role};
 use crate::web::{self, Site};
+
+/// There are no hosts.
+fn nobody(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>> {
+    Box::pin(async { Ok(Vec::new()) })
+}
 
 /// A browser in which somebody has signed in.
 struct Browser {
@@ -22,7 +29,8 @@ impl Browser {
         let cookie = web::testing::cookie(&people, "ada", &Role::Security.into()).await;
         let policy = Live::fixed(Policy::default());
         let site = Site::new(people);
-        let site = site.with(pages(store.clone(), policy, Bell::default()));
+        let desk = Desk::of(store, nobody, Policy::default()).await;
+        let site = site.with(pages(store.clone(), policy, (desk, Bell::default())));
         let routes = site.router(&web::Config::default()).unwrap();
         Self { routes, cookie }
     }

@@ -35,6 +35,7 @@ const TABLE: &str = "
     GET  /keys                          yes yes yes yes no
     POST /keys/accept                   yes yes no  yes no
     GET  /keys/one                      yes yes yes yes no
+    GET  /keys/receipt                  yes yes yes yes no
     GET  /keys/revoked                  yes yes yes yes no
     GET  /metrics                       open
     GET  /networks                      yes yes yes yes no
@@ -101,6 +102,7 @@ pub(super) async fn whole(store: &Fresh, folder: &std::path::Path) -> Shown {
             .await
             .unwrap()
             .0,
+        revoking: keys::Desk::of(store, hosts::watched, keys::Policy::default()).await,
         bell: Bell::default(),
         web: Live::fixed(web::Config::default()),
         committing: watch::channel(None).1,

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::proof::{Answer, Control, Door, Said};
+use watchward_protocol::receipt;
 use watchward_protocol::text::{Foreign, escaped};
 use watchward_protocol::time::Timestamp;
 
@@ -20,6 +21,8 @@ use super::offered::Offered;
 use super::{Heard, whole};
 use crate::alerting::{self, Alert, Bell, Severity};
 use crate::intake::Questions;
+use crate::keys::revocation::Revocations;
+use crate::keys::rows::reached::{self, Reached};
 use crate::keys::rows::revoked as rows;
 use crate::store::{Store, Tx};
 
@@ -38,6 +41,8 @@ const TURN: Duration = super::LONGEST;
 /// How many doors are kept that a key opens on one host, and how much of what is said of each, in
 /// characters.
 const MOST_OPENS: usize = 50;
+/// How many doors of one host are kept for receipts.
+const MOST_DOORS: usize = 4_000;
 const LONGEST_NOTE: usize = 300;
 
 /// Lists the hosts there are, by name.
@@ -52,6 +57,11 @@ pub(in crate::keys) struct Revoked {
     pub(in crate::keys) reason: String,
     pub(in crate::keys) author: String,
     pub(in crate::keys) at: Timestamp,
+    /// What stood after it where it was found, and whose it was by the policy then.
+    pub(in crate::keys) comment: String,
+    pub(in crate::keys) person: String,
+    /// The change with which it was revoked.
+    pub(in crate::keys) generation: u64,
 }
 
 /// What a host said last to a key.
@@ -167,13 +177,14 @@ fn failed(said: &Result<Answer, String>) -> bool {
 pub async fn run(
     store: Store,
     (questions, hosts): (Questions, Hosts),
-    bell: Bell,
+    (revocations, bell): (Revocations, Bell),
     stop: Stop,
 ) -> anyhow::Result<()> {
     let mut tried: HashMap<String, Instant> = HashMap::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
+            () = revocations.asks() => {}
             () = sleep(LOOK) => {}
         }
         tried.retain(|_, at| at.elapsed() < AGAIN);
@@ -223,28 +234,55 @@ async fn turn(
     false
 }
 
-/// Whom to ask about what. Who revoked a key has asked once.
+/// Whom to ask about what: each host once a day, and as soon as it holds a revocation. One that cannot
+/// hold any is asked at once.
 async fn due(
     store: &Store,
     hosts: Hosts,
     now: Timestamp,
 ) -> sqlx::Result<BTreeMap<String, Vec<Revoked>>> {
-    let keys = rows::revoked(store).await?;
-    if keys.is_empty() {
+    let mut keys = rows::revoked(store).await?;
+    // Where only the fingerprint is known, there is nothing to show to sshd.
+    keys.retain(|key| !key.wire.is_empty());
+    let Some(oldest) = keys.iter().map(|key| key.generation).min() else {
         return Ok(BTreeMap::new());
-    }
+    };
     let (hosts, asked) = (hosts(store).await?, rows::asked(store).await?);
+    let held = held(reached::since(store, oldest).await?);
+    let holding = reached::holdings(store).await?;
     let mut due: BTreeMap<String, Vec<Revoked>> = BTreeMap::new();
     for host in hosts {
+        let held = held.get(&host).map_or(&[][..], Vec::as_slice);
         for key in &keys {
-            let last = asked.get(&(key.fingerprint.clone(), host.clone()));
-            let next = last.map_or(key.at + AGAIN, |last| *last + EVERY);
+            let last = asked.get(&(key.fingerprint.clone(), host.clone())).copied();
+            let held = held.iter().find(|(it, _)| *it >= key.generation);
+            let wait = match holding.contains_key(&host) {
+                true => AGAIN,
+                false => Duration::ZERO,
+            };
+            let usual = last.map_or(key.at + wait, |last| last + EVERY);
+            let next = match held {
+                Some((_, held)) if last.is_none_or(|last| last < *held) => usual.min(*held),
+                _ => usual,
+            };
             if next <= now {
                 due.entry(host.clone()).or_default().push(key.clone());
             }
         }
     }
     Ok(due)
+}
+
+/// The generations that each host held, and when it was first heard to.
+fn held(reached: Vec<Reached>) -> HashMap<String, Vec<(u64, Timestamp)>> {
+    let mut held: HashMap<String, Vec<_>> = HashMap::new();
+    for one in reached {
+        if let Some(at) = one.held_at {
+            let of_host = held.entry(one.host).or_default();
+            of_host.push((one.generation, at));
+        }
+    }
+    held
 }
 
 /// Keeps what hosts said to a key, and tells people if it opens something.
@@ -259,15 +297,35 @@ pub(super) async fn keep(
         if let Ok(answer) = &one.said {
             let before = rows::before(&mut tx, fingerprint, &one.host).await?;
             let proven = Proven::new(&one.host, answer, before, now);
-            rows::keep(&mut tx, fingerprint, &proven).await?;
+            let doors = serde_json::to_string(&doors(answer));
+            let doors = doors.map_err(|error| sqlx::Error::Encode(error.into()))?;
+            rows::keep(&mut tx, fingerprint, (&proven, &doors)).await?;
         }
     }
     judge(&mut tx, fingerprint, now).await?;
     tx.commit().await
 }
 
+/// Every door, as a receipt has it.
+fn doors(answer: &Answer) -> Vec<receipt::Door> {
+    let doors = answer.doors.iter().take(MOST_DOORS);
+    doors
+        .map(|door| receipt::Door {
+            account: door.account.to_string(),
+            at: door.at.to_string(),
+            said: door.said,
+            control: match &door.control {
+                Control::Own(fingerprint) => plain(fingerprint),
+                Control::Other(account) => format!("a key of {account}"),
+                Control::None => String::new(),
+            },
+            note: plain(&door.note),
+        })
+        .collect()
+}
+
 /// What is open about a key that may open something again is ended.
-pub(super) async fn end(
+pub(in crate::keys) async fn end(
     tx: &mut Tx,
     (fingerprint, by): (&str, &str),
     now: Timestamp,
@@ -318,8 +376,10 @@ fn alert(fingerprint: &str, opens: &[(String, Proven)]) -> Option<Alert> {
             "The key {fingerprint} was revoked, and sshd took it when it could last be told:\n{}",
             lines.join("\n")
         ),
-        advice: "Take it out of the file that is named, or revoke it there (RevokedKeys)."
-            .to_owned(),
+        advice:
+            "`watchward keys revoked` says which hosts refuse it. Where one does not, take the key \
+                 out of the file that is named."
+                .to_owned(),
         since: opens.iter().map(|(_, proven)| proven.at).min()?,
     })
 }

@@ -1,5 +1,8 @@
 //! When a revoked key is an incident, for how long, and who is asked when.
 
+use watchward_protocol::hosts::HostId;
+use watchward_protocol::instruments;
+
 use super::*;
 use crate::alerting::testing::{raised, told};
 use crate::keys::SCHEMA;
@@ -36,6 +39,9 @@ fn old() -> Revoked {
         reason: "zoe has left".into(),
         author: "ada".into(),
         at: NOON,
+        comment: String::new(),
+        person: String::new(),
+        generation: 1,
     }
 }
 
@@ -94,8 +100,7 @@ async fn every_host_is_asked_every_day() {
             let due = due(store, both, at).await.unwrap();
             due.into_keys().collect::<Vec<_>>()
         };
-        assert_eq!(whom(NOON).await, [""; 0], "it was asked as it was revoked");
-        assert_eq!(whom(NOON + AGAIN).await, ["db", "web"]);
+        assert_eq!(whom(NOON).await, ["db", "web"], "neither holds anything");
         keep(
             store,
             &key.fingerprint,
@@ -114,6 +119,59 @@ async fn every_host_is_asked_every_day() {
         );
         tx.commit().await.unwrap();
         assert_eq!(whom(NOON + AGAIN + EVERY).await, [""; 0]);
+    }
+}
+
+/// Web says that it holds so much.
+async fn hold(store: &Store, generation: Option<u64>, now: Timestamp) {
+    let host = crate::intake::Host {
+        id: HostId::from_bytes([1; 16]),
+        name: "web".to_owned(),
+    };
+    let holding = instruments::Holding {
+        at: now,
+        generation,
+        revoked: 1,
+        digest: None,
+        trouble: None,
+    };
+    let mut tx = store.begin().await.unwrap();
+    reached::holding(&mut tx, &host, &holding, now)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_host_is_asked_as_soon_as_it_holds_a_revocation_and_after_a_while_in_any_case() {
+    for fresh in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
+        let (store, key) = (&*fresh, old());
+        let mut tx = store.begin().await.unwrap();
+        rows::revoke(&mut tx, &key).await.unwrap();
+        tx.commit().await.unwrap();
+        let second = Duration::from_secs(1);
+        let asks = async |at| due(store, both, at).await.unwrap().contains_key("web");
+        hold(store, None, NOON).await;
+        assert!(!asks(NOON + second).await && asks(NOON + AGAIN).await);
+        let refused = [heard(
+            "web",
+            vec![door("zoe", Said::Refused, Control::None)],
+        )];
+        keep(store, &key.fingerprint, &refused, NOON + second)
+            .await
+            .unwrap();
+        assert!(!asks(NOON + AGAIN).await);
+        hold(store, Some(key.generation), NOON + 2 * second).await;
+        assert!(
+            asks(NOON + 2 * second).await,
+            "what was said before says nothing"
+        );
+        keep(store, &key.fingerprint, &refused, NOON + 3 * second)
+            .await
+            .unwrap();
+        hold(store, Some(key.generation + 1), NOON + 4 * second).await;
+        assert!(!asks(NOON + AGAIN).await);
+        assert!(asks(NOON + 3 * second + EVERY).await);
     }
 }
 

@@ -13,13 +13,16 @@ use watchward_protocol::text::{Foreign, escaped};
 use watchward_protocol::time::Timestamp;
 
 use super::policy::Policy;
-use super::proof::{self, ShownRevoked};
 use super::reading::{self, Counts, Listed, State, Wanted};
+use super::revocation::Desk;
 use super::{Accept, accept};
+
 use crate::alerting::Bell;
 use crate::people::Needs;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Sorry, Tile, Tone, Visitor, page, see};
+
+mod revoked;
 
 /// How many a page shows, and the page of a host.
 const SHOWN: u32 = 100;
@@ -30,17 +33,19 @@ const FEW: u32 = 20;
 struct Has {
     store: Store,
     policy: Live<Policy>,
+    desk: Desk,
     bell: Bell,
 }
 
 /// The pages, what the overview says of keys, and what the page of a host says.
-pub fn pages(store: Store, policy: Live<Policy>, bell: Bell) -> Pages {
+pub fn pages(store: Store, policy: Live<Policy>, (desk, bell): (Desk, Bell)) -> Pages {
     let (for_overview, for_host) = (store.clone(), store.clone());
     Pages::new()
         .entry("/keys", "Keys")
         .get("/keys", Needs::See, list)
         .get("/keys/one", Needs::See, one)
-        .get("/keys/revoked", Needs::See, revoked)
+        .get("/keys/revoked", Needs::See, revoked::all)
+        .get("/keys/receipt", Needs::See, revoked::receipt)
         .post("/keys/accept", Needs::Accept, accepted)
         .overview(Needs::See, move |visitor| {
             overview(for_overview.clone(), visitor)
@@ -49,6 +54,7 @@ pub fn pages(store: Store, policy: Live<Policy>, bell: Bell) -> Pages {
         .with_state(Has {
             store,
             policy,
+            desk,
             bell,
         })
 }
@@ -159,6 +165,8 @@ struct Which {
 struct One {
     frame: Frame,
     fingerprint: String,
+    /// What was done about it, if it is revoked.
+    receipt: Option<revoked::Shown>,
     places: Vec<Place>,
 }
 
@@ -175,7 +183,8 @@ struct Place {
 async fn one(Shared(has): Shared<Has>, Query(which): Query<Which>, visitor: Visitor) -> Answer {
     let now = visitor.now;
     let found = reading::places(&has.store, &which.fingerprint, now).await?;
-    if found.is_empty() {
+    let receipt = has.desk.sources().receipt(&which.fingerprint, now).await?;
+    if found.is_empty() && receipt.is_none() {
         return Err(Sorry::missing("No host has told of a key like this."));
     }
     let places = found.into_iter().map(|(listed, changes)| Place {
@@ -188,21 +197,8 @@ async fn one(Shared(has): Shared<Has>, Query(which): Query<Which>, visitor: Visi
     page(&One {
         frame: visitor.frame(format!("Key {}", which.fingerprint)),
         places: places.collect(),
+        receipt: receipt.map(|receipt| revoked::Shown::new(receipt, &which.fingerprint)),
         fingerprint: which.fingerprint,
-    })
-}
-
-#[derive(Template)]
-#[template(path = "keys/revoked.html")]
-struct RevokedKeys {
-    frame: Frame,
-    keys: Vec<ShownRevoked>,
-}
-
-async fn revoked(Shared(has): Shared<Has>, visitor: Visitor) -> Answer {
-    page(&RevokedKeys {
-        frame: visitor.frame("Revoked keys"),
-        keys: proof::list(&has.store, clock::now()).await?,
     })
 }
 

@@ -1,0 +1,261 @@
+//! What the operator's command asks of revocations, as JSON.
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use watchward_daemon::clock;
+use watchward_daemon::config::Live;
+use watchward_protocol::instruments::Instruments;
+use watchward_protocol::receipt::Receipt;
+use watchward_protocol::text::escaped;
+
+use super::plan::Account;
+use super::receipt::Sources;
+use super::{Inventory, Revocations, Signer};
+use crate::alerting::Bell;
+use crate::keys::policy::Policy;
+use crate::keys::proof::{self, Revoked};
+use crate::keys::rows::revoked as rows;
+use crate::store::Store;
+use crate::web::{Parameters, Problem, Who};
+
+mod wanted;
+
+use wanted::{Plan, What};
+
+/// The longest reason, in bytes.
+const LONGEST_REASON: usize = 500;
+
+/// Where keys are revoked.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    sources: Sources,
+    policy: Live<Policy>,
+    revocations: Revocations,
+    bell: Bell,
+}
+
+impl Desk {
+    /// One that takes whose key is whose from this policy.
+    pub fn new(
+        (store, inventory): (Store, Inventory),
+        (policy, signer): (Live<Policy>, Signer),
+        (revocations, bell): (Revocations, Bell),
+    ) -> Self {
+        let sources = Sources {
+            store,
+            inventory,
+            signer,
+        };
+        Self {
+            sources,
+            policy,
+            revocations,
+            bell,
+        }
+    }
+
+    /// Where receipts come from.
+    pub(in crate::keys) fn sources(&self) -> Sources {
+        self.sources.clone()
+    }
+}
+
+#[cfg(test)]
+impl Desk {
+    /// One for tests, with these hosts and this policy.
+    pub(crate) async fn of(store: &Store, inventory: Inventory, policy: Policy) -> Self {
+        let sealing = crate::sealing::Sealing::fleeting();
+        let signer = Signer::open(store, &sealing, clock::now()).await.unwrap();
+        let (revocations, _) = Revocations::open(store).await.unwrap();
+        let hosts = (store.clone(), inventory);
+        let rest = (revocations, Bell::default());
+        Self::new(hosts, (Live::fixed(policy), signer), rest)
+    }
+}
+
+/// `POST /v1/revoke/plan` with one of `{"key": "ssh-ed25519 AAAA..."}`, `{"fingerprint": ...}` and
+/// `{"person": ...}`: what revoking it would do. `POST /v1/revoke` with the same, a `reason`, and
+/// `even_so` where somebody would be left without a way in; `GET /v1/revoke/stand?fingerprint=...`: what
+/// came of it until now. `POST /v1/keys/reinstate` with `{"fingerprint": ...}`: it may open something
+/// again. `GET /v1/receipt?fingerprint=...`: the receipt, signed, and `GET /v1/receipt/key` what it is
+/// looked at with.
+pub fn routes(desk: Desk) -> Router {
+    Router::new()
+        .route("/v1/revoke/plan", post(plan))
+        .route("/v1/revoke", post(revoke))
+        .route("/v1/revoke/stand", get(stand))
+        .route("/v1/keys/reinstate", post(reinstate))
+        .route("/v1/receipt", get(receipt))
+        .route("/v1/receipt/key", get(key))
+        .with_state(desk)
+}
+
+async fn plan(State(desk): State<Desk>, Json(what): Json<What>) -> Result<Json<Plan>, Problem> {
+    Ok(Json(desk.plan(what).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    what: What,
+    reason: String,
+    #[serde(default)]
+    even_so: bool,
+}
+
+/// What was revoked.
+#[derive(Debug, Serialize)]
+struct Done {
+    /// The fingerprints of those that were not before.
+    revoked: Vec<String>,
+    /// And of those that were.
+    before: Vec<String>,
+    /// Who is left without a way in.
+    lonely: Vec<Account>,
+}
+
+async fn revoke(
+    State(desk): State<Desk>,
+    Who(by): Who,
+    Json(wanted): Json<Wanted>,
+) -> Result<Json<Done>, Problem> {
+    let reason = wanted.reason.trim();
+    if reason.is_empty() || reason.len() > LONGEST_REASON {
+        return Err(Problem::refused("a reason is needed, of 500 bytes at most"));
+    }
+    let plan = desk.plan(wanted.what).await?;
+    if !plan.lonely.is_empty() && !wanted.even_so {
+        let names = plan.lonely.iter().take(10);
+        let names: Vec<_> = names
+            .map(|it| format!("{}@{}", it.account, it.host))
+            .collect();
+        return Err(Problem::refused(format!(
+            "it leaves an account without a way in: {}; --even-so revokes it nevertheless",
+            names.join(", ")
+        )));
+    }
+    let done = desk.carry_out(plan, (reason, &by)).await?;
+    desk.revocations.changed();
+    desk.bell.ring();
+    Ok(Json(done))
+}
+
+impl Desk {
+    async fn carry_out(&self, plan: Plan, (reason, by): (&str, &str)) -> Result<Done, Problem> {
+        let now = clock::now();
+        let mut tx = self.sources.store.begin().await?;
+        let generation = rows::next(&mut tx, now).await?;
+        let (mut revoked, mut before) = (Vec::new(), Vec::new());
+        for key in plan.keys {
+            let one = Revoked {
+                fingerprint: key.fingerprint.clone(),
+                kind: key.kind,
+                wire: key.wire,
+                reason: escaped(reason),
+                author: by.to_owned(),
+                at: now,
+                comment: key.comment,
+                person: key.person,
+                generation,
+            };
+            match rows::revoke(&mut tx, &one).await? {
+                true => revoked.push(key.fingerprint),
+                false => before.push(key.fingerprint),
+            }
+        }
+        if rows::count(&mut tx).await? > Instruments::MOST_REVOKED {
+            let most = Instruments::MOST_REVOKED;
+            let why = format!("no more than {most} keys can be revoked at a time");
+            return Err(Problem::refused(why));
+        }
+        tx.commit().await?;
+        Ok(Done {
+            revoked,
+            before,
+            lonely: plan.lonely,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    fingerprint: String,
+}
+
+async fn stand(
+    State(desk): State<Desk>,
+    Parameters(which): Parameters<Which>,
+) -> Result<Json<Receipt>, Problem> {
+    Ok(Json(desk.receipt(&which.fingerprint).await?))
+}
+
+async fn receipt(
+    State(desk): State<Desk>,
+    Parameters(which): Parameters<Which>,
+) -> Result<Response, Problem> {
+    let receipt = desk.receipt(&which.fingerprint).await?;
+    let text = desk.sources.signer.sign(&receipt);
+    let text = text.map_err(|why| anyhow::anyhow!(why))?;
+    Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+impl Desk {
+    async fn receipt(&self, fingerprint: &str) -> Result<Receipt, Problem> {
+        let found = self.sources.receipt(fingerprint, clock::now()).await?;
+        found.ok_or_else(|| {
+            let name = escaped(fingerprint);
+            Problem::missing(format!("no key {name} is revoked"))
+        })
+    }
+}
+
+/// What receipts are looked at with.
+#[derive(Debug, Serialize)]
+struct Key {
+    pem: String,
+    name: String,
+}
+
+async fn key(State(desk): State<Desk>) -> Json<Key> {
+    let public = desk.sources.signer.public();
+    Json(Key {
+        pem: public.to_pem(),
+        name: public.to_string(),
+    })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reinstate {
+    fingerprint: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Reinstated {
+    fingerprint: String,
+}
+
+async fn reinstate(
+    State(desk): State<Desk>,
+    Who(by): Who,
+    Json(wanted): Json<Reinstate>,
+) -> Result<Json<Reinstated>, Problem> {
+    let (fingerprint, now) = (wanted.fingerprint, clock::now());
+    let mut tx = desk.sources.store.begin().await?;
+    rows::next(&mut tx, now).await?;
+    if !rows::reinstate(&mut tx, (&fingerprint, &by), now).await? {
+        let why = format!("no key {} is revoked", escaped(&fingerprint));
+        return Err(Problem::missing(why));
+    }
+    proof::end(&mut tx, (&fingerprint, &by), now).await?;
+    super::reinstated(&mut tx, &fingerprint, now).await?;
+    tx.commit().await?;
+    desk.revocations.changed();
+    desk.bell.ring();
+    Ok(Json(Reinstated { fingerprint }))
+}

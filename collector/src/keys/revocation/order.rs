@@ -1,0 +1,89 @@
+//! From the keys that are revoked to what hosts are ordered to refuse. Pure.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use watchward_protocol::instruments::{Instruments, Revoked};
+
+/// What every host is to refuse as of this generation; none, where nothing was ever revoked: what
+/// hosts hold stays then, as after a database was lost. Each key is its fingerprint and what it is on
+/// the wire, as far as that is known, the newest first: what has no room any more is said by its
+/// fingerprint, which OpenSSH understands from 7.9 on, and the key itself from 6.2 on.
+pub(super) fn instruments(generation: u64, keys: &[(String, Vec<u8>)]) -> Option<Instruments> {
+    if generation == 0 {
+        return None;
+    }
+    let most = Instruments::MOST_REVOKED;
+    // Room is kept for all of them by their fingerprints.
+    let mut room = Instruments::LARGEST.saturating_sub(32 * keys.len().min(most));
+    let mut revoked = Vec::new();
+    for (fingerprint, wire) in keys.iter().take(most) {
+        let key = Revoked::Key(wire.clone());
+        match room.checked_sub(wire.len()).filter(|_| key.sound()) {
+            Some(left) => {
+                room = left;
+                revoked.push(key);
+            }
+            None => revoked.extend(digest(fingerprint).map(Revoked::Fingerprint)),
+        }
+    }
+    // The oldest first: one key more changes nothing before it.
+    revoked.reverse();
+    Some(Instruments {
+        generation,
+        revoked,
+    })
+}
+
+/// The hash that a fingerprint writes.
+fn digest(fingerprint: &str) -> Option<[u8; 32]> {
+    let text = fingerprint.strip_prefix("SHA256:")?;
+    STANDARD_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::keys::proof::fingerprint;
+
+    fn key(wire: Vec<u8>) -> (String, Vec<u8>) {
+        (fingerprint(&wire), wire)
+    }
+
+    #[test]
+    fn hosts_keep_what_they_hold_where_nothing_was_ever_revoked() {
+        assert_eq!(instruments(0, &[]), None);
+        let nothing = instruments(7, &[]).unwrap();
+        assert_eq!((nothing.generation, nothing.revoked.len()), (7, 0));
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_itself_is_refused_by_its_fingerprint() {
+        let (known, other) = (key(vec![1, 2, 3]), key(vec![4]));
+        let keys = [known.clone(), (other.0, Vec::new())];
+        let ordered = instruments(7, &keys).unwrap().revoked;
+        let [Revoked::Fingerprint(digest), Revoked::Key(wire)] = &ordered[..] else {
+            panic!("{ordered:?}");
+        };
+        assert_eq!((wire, digest[..4].len()), (&known.1, 4));
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_is_refused_and_all_of_them_fit(
+            lengths in prop::collection::vec(0_usize..16_384, 0..400),
+        ) {
+            let one = |(at, length): (usize, usize)| {
+                let wire = [&at.to_be_bytes()[..], &vec![7; length]].concat();
+                key(wire)
+            };
+            let keys: Vec<_> = lengths.into_iter().enumerate().map(one).collect();
+            let ordered = instruments(9, &keys).unwrap();
+            prop_assert_eq!(ordered.revoked.len(), keys.len());
+            let size: usize = ordered.revoked.iter().map(Revoked::size).sum();
+            prop_assert!(size <= Instruments::LARGEST);
+            prop_assert!(ordered.revoked.iter().all(Revoked::sound));
+        }
+    }
+}

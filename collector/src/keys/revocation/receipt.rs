@@ -1,0 +1,260 @@
+//! From everything that is known of a revocation to its receipt. What puts it together is pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use watchward_protocol::receipt::{
+    Act, Counts, Door, FORMAT, Host, How, Key, Moment, Proof, Receipt, Session, Stand, VERSION,
+};
+use watchward_protocol::text::escaped;
+use watchward_protocol::time::Timestamp;
+
+use super::stand::stand;
+use super::{Inventory, Signer};
+use crate::intake::Watched;
+use crate::keys::proof::{Proven, Revoked};
+use crate::keys::rows::ended::{self, Ended};
+use crate::keys::rows::reached::{self, Holding, Reached};
+use crate::keys::rows::revoked;
+use crate::store::Store;
+
+/// Where receipts come from.
+#[derive(Clone, Debug)]
+pub(in crate::keys) struct Sources {
+    pub(in crate::keys) store: Store,
+    pub(in crate::keys) inventory: Inventory,
+    pub(in crate::keys) signer: Signer,
+}
+
+impl Sources {
+    /// What was done about a key until now; none, if it is not revoked.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(in crate::keys) async fn receipt(
+        &self,
+        fingerprint: &str,
+        now: Timestamp,
+    ) -> sqlx::Result<Option<Receipt>> {
+        let store = &self.store;
+        let Some(key) = revoked::find(store, fingerprint).await? else {
+            return Ok(None);
+        };
+        let facts = Facts {
+            hosts: (self.inventory)(store).await?,
+            holdings: reached::holdings(store).await?,
+            reached: reached::since(store, key.generation).await?,
+            answers: revoked::answers(store, fingerprint).await?,
+            sessions: ended::of(store, (fingerprint, key.at)).await?,
+            key,
+        };
+        Ok(Some(facts.receipt(&self.signer.public().to_string(), now)))
+    }
+}
+
+/// Everything that is known of a revocation.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) key: Revoked,
+    pub(super) hosts: Vec<Watched>,
+    pub(super) holdings: HashMap<String, Holding>,
+    pub(super) reached: Vec<Reached>,
+    /// With every door, as JSON.
+    pub(super) answers: Vec<(Proven, String)>,
+    pub(super) sessions: Vec<Ended>,
+}
+
+impl Facts {
+    pub(super) fn receipt(&self, signer: &str, now: Timestamp) -> Receipt {
+        let key = &self.key;
+        let mut names: BTreeMap<&str, Option<bool>> = BTreeMap::new();
+        // Whoever is watched no more has its sessions told of, and holds nothing.
+        let gone = self.sessions.iter().map(|one| (one.name.as_str(), None));
+        names.extend(gone);
+        let watched = self.hosts.iter();
+        names.extend(watched.map(|one| (one.host.name.as_str(), Some(one.is_silent))));
+        let mut missing = Vec::new();
+        if key.wire.is_empty() {
+            missing.push(
+                "The key itself is not known, only its fingerprint: no door can be asked about it \
+                 until its public half is given to `watchward revoke`."
+                    .to_owned(),
+            );
+        }
+        let mut hosts = Vec::new();
+        for (name, silent) in &names {
+            let host = self.host(name, *silent);
+            if silent.is_some() {
+                let asks = !key.wire.is_empty();
+                missing.extend(self.lacks(&host, asks));
+            }
+            hosts.push(host);
+        }
+        let counts = self.counts(&hosts);
+        Receipt {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            made_at: now.into(),
+            key: Key {
+                fingerprint: escaped(&key.fingerprint),
+                kind: escaped(&key.kind),
+                comment: key.comment.clone(),
+                person: key.person.clone(),
+            },
+            revoked: Act {
+                at: key.at.into(),
+                by: key.author.clone(),
+                why: key.reason.clone(),
+                generation: key.generation,
+            },
+            is_proven: missing.is_empty() && counts.doors > 0,
+            counts,
+            missing,
+            hosts,
+            signer: signer.to_owned(),
+        }
+    }
+
+    fn host(&self, name: &str, silent: Option<bool>) -> Host {
+        let of_host = || self.reached.iter().filter(|one| one.host == name);
+        let held = of_host().find(|one| one.held_at.is_some());
+        let holding = self.holdings.get(name);
+        let stand = stand(self.key.generation, silent.unwrap_or(true), holding);
+        let answer = self.answers.iter().find(|(one, _)| one.host == name);
+        let sessions = self.sessions.iter().filter(|one| one.name == name);
+        let why = holding.and_then(|it| it.trouble.clone());
+        Host {
+            host: name.to_owned(),
+            stand,
+            why: match silent {
+                None => "the host is watched no more".to_owned(),
+                Some(_) => why.filter(|_| stand == Stand::Refused).unwrap_or_default(),
+            },
+            said_at: of_host().find_map(|one| one.said_at).map(Moment::from),
+            held_at: held.and_then(|one| one.held_at).map(Moment::from),
+            generation: held.map(|one| one.generation),
+            digest: held.and_then(|one| one.digest).map(hexadecimal),
+            sessions: sessions.map(session).collect(),
+            proof: answer.map(|(proven, doors)| proof(proven, doors)),
+        }
+    }
+
+    fn proven(&self, host: &str) -> Option<&Proven> {
+        let mut answers = self.answers.iter().map(|(proven, _)| proven);
+        answers.find(|one| one.host == host)
+    }
+
+    /// When it was first heard that a host holds it.
+    fn held_at(&self, host: &str) -> Option<Timestamp> {
+        let mut of_host = self.reached.iter().filter(|one| one.host == host);
+        of_host.find_map(|one| one.held_at)
+    }
+
+    /// What is still missing of a host.
+    fn lacks(&self, host: &Host, asks: bool) -> Vec<String> {
+        let name = &host.host;
+        let mut lacks = Vec::new();
+        match host.stand {
+            Stand::Held => {}
+            Stand::Waiting if host.said_at.is_none() => {
+                lacks.push(format!("{name} has not been told yet."));
+            }
+            Stand::Waiting => lacks.push(format!("{name} was told, and does not hold it yet.")),
+            Stand::Refused => lacks.push(format!("{name} does not hold it: {}", host.why)),
+            Stand::Pending => lacks.push(format!(
+                "{name} is silent: it is told first thing when it is back."
+            )),
+            Stand::Mute => lacks.push(format!(
+                "{name} cannot hold it: its agent says nothing of revocations."
+            )),
+        }
+        for one in host.sessions.iter().filter(|one| one.how == How::Alive) {
+            lacks.push(format!(
+                "{name}: a session of {} lives: {}",
+                one.account, one.why
+            ));
+        }
+        if asks {
+            lacks.extend(self.doubts(name));
+        }
+        lacks
+    }
+
+    /// What is not proven of a host.
+    fn doubts(&self, name: &str) -> Vec<String> {
+        let Some(proven) = self.proven(name) else {
+            return vec![format!(
+                "{name} was not asked yet whether the key opens anything."
+            )];
+        };
+        let mut doubts = Vec::new();
+        if self.held_at(name).is_some_and(|held| proven.at < held) {
+            doubts.push(format!("{name} was not asked again since it holds it."));
+        }
+        match proven.accepted.len() {
+            0 => {}
+            1 => doubts.push(format!("{name}: 1 door takes it still.")),
+            many => doubts.push(format!("{name}: {many} doors take it still.")),
+        }
+        match proven.unknown {
+            0 => {}
+            many => doubts.push(format!(
+                "{name}: {many} × a door of which it cannot be told."
+            )),
+        }
+        let trouble = proven.trouble.iter();
+        doubts.extend(trouble.map(|why| format!("{name}: not everything could be asked: {why}")));
+        doubts
+    }
+
+    fn counts(&self, hosts: &[Host]) -> Counts {
+        let stands = |stand| hosts.iter().filter(|host| host.stand == stand).count();
+        let watched = |name: &str| self.hosts.iter().any(|one| one.host.name == name);
+        let sum = |of: fn(&Proven) -> usize| {
+            let answers = self.answers.iter().map(|(proven, _)| proven);
+            answers.filter(|one| watched(&one.host)).map(of).sum()
+        };
+        let ended = |how| {
+            let sessions = self.sessions.iter();
+            sessions.filter(|one| one.how == how).count()
+        };
+        Counts {
+            hosts: self.hosts.len(),
+            held: stands(Stand::Held),
+            pending: stands(Stand::Pending),
+            doors: sum(|one| one.doors),
+            refused: sum(|one| one.refused),
+            controlled: sum(|one| one.controlled),
+            accepted: sum(|one| one.accepted.len()),
+            unknown: sum(|one| one.unknown),
+            sessions_ended: ended(How::Ended),
+            sessions_alive: ended(How::Alive),
+            survivors: self.sessions.iter().map(|one| one.survivors.len()).sum(),
+        }
+    }
+}
+
+fn session(one: &Ended) -> Session {
+    Session {
+        account: one.account.to_string(),
+        address: one.address.clone().unwrap_or_default(),
+        opened_at: one.opened_at.into(),
+        ended_at: one.at.into(),
+        how: one.how,
+        why: one.why.clone(),
+        survivors: one.survivors.clone(),
+    }
+}
+
+fn proof(proven: &Proven, doors: &str) -> Proof {
+    let doors: Vec<Door> = serde_json::from_str(doors).unwrap_or_default();
+    Proof {
+        at: proven.at.into(),
+        omitted: proven.doors.saturating_sub(doors.len()),
+        doors,
+        trouble: proven.trouble.clone().unwrap_or_default(),
+    }
+}
+
+fn hexadecimal(digest: [u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

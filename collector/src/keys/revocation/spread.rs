@@ -1,0 +1,136 @@
+//! How a revocation reaches every host within a moment: in memory, read again when it changes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify, mpsc, watch};
+use watchward_daemon::config::Live;
+use watchward_daemon::tasks::Stop;
+use watchward_protocol::instruments::Instruments;
+
+use super::order;
+use crate::intake::{Refuse, Refusing, Said};
+use crate::keys::rows::{reached, revoked};
+use crate::store::{Kind, Store};
+
+/// How often it is looked for what another collector on the same database changed.
+const GLANCE: Duration = Duration::from_millis(250);
+/// The same where there can be no other collector: only in case a change was missed.
+const SELDOM: Duration = Duration::from_secs(10);
+/// How much of what was said is kept in one transaction.
+const BATCH: usize = 256;
+/// How much of it may wait.
+const MOST_SAID: usize = 4096;
+
+/// Has every host hear of every revocation.
+#[derive(Clone, Debug)]
+pub struct Revocations(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    ordered: watch::Sender<Arc<Refuse>>,
+    touched: AtomicBool,
+    wake: Notify,
+    ask: Notify,
+    said: Mutex<mpsc::Receiver<Said>>,
+}
+
+impl Revocations {
+    /// With what is revoked, and what hosts are to hear of it. This comes before any host is served:
+    /// whoever comes back hears of it first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open(store: &Store) -> sqlx::Result<(Self, Refusing)> {
+        let (ordered, refuse) = Live::new(Refuse::default());
+        let (told, said) = mpsc::channel(MOST_SAID);
+        let all = Self(Arc::new(Inner {
+            ordered,
+            touched: AtomicBool::default(),
+            wake: Notify::default(),
+            ask: Notify::default(),
+            said: Mutex::new(said),
+        }));
+        all.look(store).await?;
+        Ok((all, Refusing { refuse, told }))
+    }
+
+    /// Hosts hold something else, by a transaction that has not committed yet.
+    pub fn touch(&self) {
+        self.0.touched.store(true, Ordering::Release);
+    }
+
+    /// A transaction has committed.
+    pub fn committed(&self) {
+        if self.0.touched.swap(false, Ordering::AcqRel) {
+            self.0.ask.notify_one();
+        }
+    }
+
+    /// Something was revoked or reinstated, and that has been committed.
+    pub(super) fn changed(&self) {
+        self.0.wake.notify_one();
+        self.0.ask.notify_one();
+    }
+
+    /// Waits until there may be somebody to ask whether a key opens anything.
+    pub(in crate::keys) async fn asks(&self) {
+        self.0.ask.notified().await;
+    }
+
+    /// Says what changes, and keeps what was said to whom, until told to stop.
+    ///
+    /// # Errors
+    /// None.
+    pub async fn run(self, store: Store, stop: Stop) -> anyhow::Result<()> {
+        let mut said = self.0.said.lock().await;
+        let glance = match store.kind() {
+            Kind::Sqlite => SELDOM,
+            Kind::Postgres => GLANCE,
+        };
+        let (mut batch, mut is_over) = (Vec::new(), false);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = self.0.wake.notified() => {}
+                count = said.recv_many(&mut batch, BATCH), if batch.is_empty() && !is_over => {
+                    is_over = count == 0;
+                }
+                () = tokio::time::sleep(glance) => {}
+            }
+            if let Err(error) = self.look(&store).await {
+                tracing::error!(%error, "cannot read what is revoked; trying again");
+            }
+            if batch.is_empty() {
+                continue;
+            }
+            match keep(&store, &batch).await {
+                Ok(()) => batch.clear(),
+                Err(error) => {
+                    tracing::error!(%error, "cannot keep which host was told what; trying again");
+                    self.0.wake.notify_one();
+                    tokio::time::sleep(GLANCE).await;
+                }
+            }
+        }
+    }
+
+    /// Reads what is revoked, if that changed.
+    pub(super) async fn look(&self, store: &Store) -> sqlx::Result<()> {
+        let is_known = |generation| self.0.ordered.borrow().generation() == generation;
+        if is_known(revoked::generation(store).await?) {
+            return Ok(());
+        }
+        let (generation, keys) = revoked::ordered(store).await?;
+        let ordered: Option<Instruments> = order::instruments(generation, &keys);
+        self.0.ordered.send_replace(Arc::new(Refuse::new(ordered)));
+        Ok(())
+    }
+}
+
+async fn keep(store: &Store, said: &[Said]) -> sqlx::Result<()> {
+    let mut tx = store.begin().await?;
+    reached::said(&mut tx, said).await?;
+    tx.commit().await
+}

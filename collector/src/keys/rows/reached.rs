@@ -1,0 +1,175 @@
+//! What hosts were told of revocations and when, and what each holds of them.
+
+use std::collections::HashMap;
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use watchward_protocol::hosts::HostId;
+use watchward_protocol::instruments;
+use watchward_protocol::text::escaped;
+use watchward_protocol::time::Timestamp;
+
+use super::{host_id, maybe_stamp};
+use crate::intake::{Host, Said};
+use crate::store::bulk::{Bulk, without_nul};
+use crate::store::value::{fixed, stamp};
+use crate::store::{Store, Tx};
+
+/// What a host said last of what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::keys) struct Holding {
+    pub(in crate::keys) host: HostId,
+    pub(in crate::keys) name: String,
+    pub(in crate::keys) at: Timestamp,
+    pub(in crate::keys) generation: Option<u64>,
+    pub(in crate::keys) revoked: i64,
+    /// Why what was ordered does not hold. Safe for a terminal.
+    pub(in crate::keys) trouble: Option<String>,
+    /// What people were told of it.
+    pub(in crate::keys) told: Option<String>,
+}
+
+/// A generation that a host was told of, or held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::keys) struct Reached {
+    pub(in crate::keys) host: String,
+    pub(in crate::keys) generation: u64,
+    pub(in crate::keys) said_at: Option<Timestamp>,
+    pub(in crate::keys) held_at: Option<Timestamp>,
+    pub(in crate::keys) digest: Option<[u8; 32]>,
+}
+
+/// Keeps what hosts were told.
+pub(in crate::keys) async fn said(tx: &mut Tx, said: &[Said]) -> sqlx::Result<()> {
+    Bulk {
+        before: "INSERT INTO keys_reached (host, generation, host_name, said_at) VALUES ",
+        columns: 4,
+        after: " ON CONFLICT (host, generation) DO UPDATE SET \
+            said_at = COALESCE(keys_reached.said_at, excluded.said_at)",
+    }
+    .execute(tx, said, |one, values| {
+        values
+            .bytes(&one.host.id.as_bytes()[..])
+            .number(one.generation.cast_signed())
+            .text(one.host.name.as_str())
+            .number(one.at.as_micros());
+    })
+    .await
+}
+
+/// Keeps what a host says that it holds.
+pub(in crate::keys) async fn holding(
+    tx: &mut Tx,
+    host: &Host,
+    holding: &instruments::Holding,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let digest = holding.digest.map(|digest| digest.to_vec());
+    let trouble = holding.trouble.as_deref().map(escaped);
+    let trouble = trouble.map(|it| without_nul(&it).into_owned());
+    sqlx::query(
+        "INSERT INTO keys_holding (host, host_name, at, generation, revoked, digest, trouble) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (host) DO UPDATE SET \
+         host_name = excluded.host_name, at = excluded.at, generation = excluded.generation, \
+         revoked = excluded.revoked, digest = excluded.digest, trouble = excluded.trouble",
+    )
+    .bind(host.id.as_bytes().to_vec())
+    .bind(host.name.clone())
+    .bind(now.as_micros())
+    .bind(holding.generation.map(u64::cast_signed))
+    .bind(i64::from(holding.revoked))
+    .bind(digest.clone())
+    .bind(trouble)
+    .execute(&mut **tx)
+    .await?;
+    let Some(generation) = holding.generation.filter(|_| holding.trouble.is_none()) else {
+        return Ok(());
+    };
+    sqlx::query(
+        "INSERT INTO keys_reached (host, generation, host_name, held_at, digest) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (host, generation) DO UPDATE SET \
+         held_at = COALESCE(keys_reached.held_at, excluded.held_at), \
+         digest = COALESCE(keys_reached.digest, excluded.digest)",
+    )
+    .bind(host.id.as_bytes().to_vec())
+    .bind(generation.cast_signed())
+    .bind(host.name.clone())
+    .bind(now.as_micros())
+    .bind(digest)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// What every host said last, by its name.
+pub(in crate::keys) async fn holdings(store: &Store) -> sqlx::Result<HashMap<String, Holding>> {
+    let rows = sqlx::query(
+        "SELECT host, host_name, at, generation, revoked, trouble, told FROM keys_holding \
+         ORDER BY at",
+    )
+    .fetch_all(store.read())
+    .await?;
+    let one = |row: &AnyRow| {
+        let name: String = row.try_get("host_name")?;
+        let generation: Option<i64> = row.try_get("generation")?;
+        let holding = Holding {
+            host: host_id(row)?,
+            name: name.clone(),
+            at: stamp(row.try_get("at")?),
+            generation: generation.map(i64::cast_unsigned),
+            revoked: row.try_get("revoked")?,
+            trouble: row.try_get("trouble")?,
+            told: row.try_get("told")?,
+        };
+        Ok((name, holding))
+    };
+    rows.iter().map(one).collect()
+}
+
+/// Keeps what people were told of what a host holds.
+pub(in crate::keys) async fn told(
+    tx: &mut Tx,
+    host: HostId,
+    told: Option<String>,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE keys_holding SET told = $2 WHERE host = $1")
+        .bind(host.as_bytes().to_vec())
+        .bind(told)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// What hosts were told or held from this generation on, the oldest first.
+pub(in crate::keys) async fn since(store: &Store, generation: u64) -> sqlx::Result<Vec<Reached>> {
+    let rows = sqlx::query(
+        "SELECT host_name, generation, said_at, held_at, digest FROM keys_reached \
+         WHERE generation >= $1 ORDER BY generation",
+    )
+    .bind(generation.cast_signed())
+    .fetch_all(store.read())
+    .await?;
+    let one = |row: &AnyRow| {
+        let digest: Option<Vec<u8>> = row.try_get("digest")?;
+        Ok(Reached {
+            host: row.try_get("host_name")?,
+            generation: row.try_get::<i64, _>("generation")?.cast_unsigned(),
+            said_at: maybe_stamp(row, "said_at")?,
+            held_at: maybe_stamp(row, "held_at")?,
+            digest: digest.map(fixed).transpose()?,
+        })
+    };
+    rows.iter().map(one).collect()
+}
+
+/// Forgets what a host held.
+pub(super) async fn forget(tx: &mut Tx, host: HostId) -> sqlx::Result<()> {
+    for sql in [
+        "DELETE FROM keys_holding WHERE host = $1",
+        "DELETE FROM keys_reached WHERE host = $1",
+    ] {
+        let forgotten = sqlx::query(sql).bind(host.as_bytes().to_vec());
+        forgotten.execute(&mut **tx).await?;
+    }
+    Ok(())
+}
