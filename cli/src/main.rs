@@ -16,6 +16,8 @@ mod networks;
 mod people;
 mod policy;
 mod reach;
+mod receipt;
+mod revoke;
 mod row;
 mod screen;
 mod silences;
@@ -89,6 +91,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Audit(filter) => audit::run(&collector, &filter, &mut screen).await,
         Command::People { command } => people::run(&collector, command, &mut screen).await,
         Command::Keys(asked) => keys::run(&collector, asked, &mut screen).await,
+        Command::Revoke(asked) => revoke::run(&collector, asked, &mut screen).await,
+        Command::Receipt(asked) => receipt::run(&collector, asked, &mut screen).await,
+        Command::Verify(asked) => receipt::verify(&asked, &mut screen),
         Command::Backup { file } => backup::run(&collector, &file, &mut screen).await,
         Command::Live => live::run(&collector, &mut screen).await,
         Command::Config(command) => config::run(command, &mut screen),

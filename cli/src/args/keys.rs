@@ -50,20 +50,9 @@ pub(crate) enum KeyCommand {
         #[arg(long)]
         doors: bool,
     },
-    /// Say that a key should open nothing any more: every host is asked about it every day
-    Revoke {
-        /// The file with the public key, such as id_ed25519.pub; - reads it from the input
-        key: PathBuf,
-        /// Why, for whoever reads it later
-        #[arg(long)]
-        reason: String,
-        /// List also the doors that refuse it
-        #[arg(long)]
-        doors: bool,
-    },
     /// The keys that should open nothing any more, and whether they do
     Revoked,
-    /// Say that a revoked key may open something again
+    /// Say that a revoked key may open something again: hosts take it where it still stands
     Reinstate {
         /// The key, such as SHA256:...
         fingerprint: String,

@@ -6,6 +6,7 @@ mod can;
 mod keys;
 mod people;
 mod policy;
+mod revoke;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub(crate) use can::Can;
 pub(crate) use keys::{KeyCommand, KeyState, Keys};
 pub(crate) use people::{Audit, People};
 pub(crate) use policy::{Bring, Policy};
+pub(crate) use revoke::{Receipt, Revoke, Verify};
 
 /// Watch over your servers: who gets in, who tries to, and what is down.
 #[derive(Debug, Parser)]
@@ -61,6 +63,12 @@ pub(crate) enum Command {
     /// What opens each account, since when, and who used it last
     #[command(visible_alias = "key")]
     Keys(Keys),
+    /// Have every host refuse a key, or all keys of a person: sessions end, and it is proven
+    Revoke(Revoke),
+    /// What was done about a revoked key, signed
+    Receipt(Receipt),
+    /// Whether a receipt is as it was signed; no collector is needed for that
+    Verify(Verify),
     /// What people were told of, and how
     #[command(visible_alias = "incident", args_conflicts_with_subcommands = true)]
     Incidents {

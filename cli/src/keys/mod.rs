@@ -23,9 +23,6 @@ pub(crate) async fn run(
         Some(KeyCommand::Prove { key, host, doors }) => {
             proof::run(collector, (&key, host, doors), screen).await
         }
-        Some(KeyCommand::Revoke { key, reason, doors }) => {
-            proof::revoke(collector, (&key, &reason, doors), screen).await
-        }
         Some(KeyCommand::Revoked) => proof::revoked(collector, screen).await,
         Some(KeyCommand::Reinstate { fingerprint }) => {
             proof::reinstate(collector, &fingerprint, screen).await

@@ -1,17 +1,14 @@
-//! `watchward keys prove`, `revoke`, `revoked`: whether any account of any host still takes a key.
+//! `watchward keys prove`, `revoked`: whether any account of any host still takes a key.
 
-use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::{Value, json};
 
 use crate::client::Client;
+use crate::revoke::read;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
-
-/// More than any public key has, in bytes.
-const LARGEST: u64 = 1 << 20;
 
 pub(super) async fn run(
     collector: &Client,
@@ -20,19 +17,6 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let wanted = json!({"key": read(key)?, "host": host});
     let answer: Value = collector.post("/v1/keys/prove", &wanted).await?;
-    judge(&answer, doors, screen)
-}
-
-pub(super) async fn revoke(
-    collector: &Client,
-    (key, reason, doors): (&Path, &str, bool),
-    screen: &mut Screen,
-) -> anyhow::Result<()> {
-    let wanted = json!({"key": read(key)?, "reason": reason});
-    let answer: Value = collector.post("/v1/keys/revoke", &wanted).await?;
-    if !screen.is_for_programs() {
-        screen.line("The key is revoked: every host is asked about it every day from now on.\n")?;
-    }
     judge(&answer, doors, screen)
 }
 
@@ -48,7 +32,7 @@ pub(super) async fn reinstate(
     }
     let name = safe(fingerprint);
     Ok(screen.line(&format!(
-        "{name} may open something again; nobody asks about it."
+        "{name} may open something again: hosts take it where it still stands, and nobody asks about it."
     ))?)
 }
 
@@ -61,7 +45,7 @@ pub(super) async fn revoked(collector: &Client, screen: &mut Screen) -> anyhow::
     }
     let rows: Vec<_> = Row::all(&answer).map(line).collect();
     if rows.is_empty() {
-        return Ok(screen.line("No key is revoked: `watchward keys revoke FILE.pub --reason ...`")?);
+        return Ok(screen.line("No key is revoked: `watchward revoke KEY --reason ...`")?);
     }
     screen.table(
         [
@@ -167,19 +151,6 @@ fn judge(answer: &Value, doors: bool, screen: &mut Screen) -> anyhow::Result<()>
         (0, _) => bail!("not proven: not every door could be asked"),
         (doors, _) => bail!("it opens {}", counted(doors, "door")),
     }
-}
-
-fn read(key: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
-    if key == Path::new("-") {
-        std::io::stdin().take(LARGEST).read_to_string(&mut text)?;
-        return Ok(text);
-    }
-    let place = key.display();
-    let file = std::fs::File::open(key).with_context(|| format!("cannot open {place}"))?;
-    let read = file.take(LARGEST).read_to_string(&mut text);
-    read.with_context(|| format!("{place} is no public key"))?;
-    Ok(text)
 }
 
 /// Shows it, and says how many doors it opens and of how many that cannot be told.

@@ -1,0 +1,276 @@
+//! What hosts make of a revocation, as they say it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::time::{Instant, sleep};
+use watchward_protocol::proof::Said;
+use watchward_protocol::receipt::{Host, How, Receipt, Stand};
+
+use crate::client::Client;
+use crate::screen::{Screen, Tone, safe};
+
+/// For how long at most.
+const LONGEST: Duration = Duration::from_secs(60);
+/// How often it is asked.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// Follows until each host that is heard has refused these keys and was asked, or for a minute; an
+/// error, unless it is so.
+pub(super) async fn follow(
+    collector: &Client,
+    keys: &[String],
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let (mut shown, end) = (HashMap::new(), Instant::now() + LONGEST);
+    let receipts = loop {
+        let mut receipts: Vec<Receipt> = Vec::new();
+        for key in keys {
+            let query = [("fingerprint", key.clone())];
+            receipts.push(collector.fetch("/v1/revoke/stand", &query).await?);
+        }
+        if !screen.is_for_programs() {
+            show(&receipts, &mut shown, screen)?;
+        }
+        let waits = receipts.iter().any(|it| !is_settled(it));
+        if !waits || Instant::now() >= end {
+            break receipts;
+        }
+        sleep(EVERY).await;
+    };
+    if screen.is_for_programs() {
+        screen.json(&serde_json::to_value(&receipts)?)?;
+    } else {
+        conclude(&receipts, screen)?;
+    }
+    let lacking: Vec<_> = receipts.iter().flat_map(lacks).collect();
+    match lacking.len() {
+        0 => Ok(()),
+        _ => bail!("not done: {}", lacking.join("; ")),
+    }
+}
+
+/// Whether nothing more is to be expected within a minute.
+fn is_settled(receipt: &Receipt) -> bool {
+    let is_asked = |host: &Host| match (&host.proof, &host.held_at) {
+        (Some(proof), Some(held)) => proof.at >= *held,
+        (proof, _) => proof.is_some(),
+    };
+    let mut hosts = receipt.hosts.iter();
+    hosts.all(|host| match host.stand {
+        Stand::Pending | Stand::Refused => true,
+        Stand::Waiting => false,
+        Stand::Held | Stand::Mute => !can_be_asked(receipt) || is_asked(host),
+    })
+}
+
+/// Whether the key itself is known: sshd cannot be asked about a fingerprint.
+fn can_be_asked(receipt: &Receipt) -> bool {
+    !receipt.key.kind.is_empty()
+}
+
+/// What is not as it should be, of hosts that are heard.
+fn lacks(receipt: &Receipt) -> Vec<String> {
+    let mut lacks = Vec::new();
+    if !can_be_asked(receipt) {
+        lacks.push("the key itself is not known, so that no door can be asked about it".to_owned());
+    }
+    for host in &receipt.hosts {
+        let name = &host.host;
+        match host.stand {
+            Stand::Pending => continue,
+            Stand::Held => {}
+            Stand::Waiting | Stand::Refused | Stand::Mute => {
+                lacks.push(format!("{name}: {}", host.stand.words()));
+            }
+        }
+        if host.sessions.iter().any(|one| one.how == How::Alive) {
+            lacks.push(format!("{name}: a session goes on"));
+        }
+        match &host.proof {
+            Some(proof) => {
+                let said = |what| proof.doors.iter().filter(|it| it.said == what).count();
+                let (opens, untold) = (said(Said::Accepted), said(Said::Unknown));
+                if opens > 0 {
+                    lacks.push(format!("{name}: it opens {}", counted(opens, "door")));
+                }
+                if untold + proof.omitted > 0 || !proof.trouble.is_empty() {
+                    lacks.push(format!("{name}: not proven at every door"));
+                }
+            }
+            None if can_be_asked(receipt) => lacks.push(format!("{name}: not asked yet")),
+            None => {}
+        }
+    }
+    lacks
+}
+
+/// Shows what is other than before.
+fn show(
+    receipts: &[Receipt],
+    shown: &mut HashMap<(String, String), String>,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    for receipt in receipts {
+        for host in &receipt.hosts {
+            let place = (receipt.key.fingerprint.clone(), host.host.clone());
+            let said = words(host);
+            if shown.get(&place) == Some(&said) {
+                continue;
+            }
+            let tone = match host.stand {
+                Stand::Held => Tone::Good,
+                Stand::Waiting => Tone::Dim,
+                Stand::Pending => Tone::Warn,
+                Stand::Refused | Stand::Mute => Tone::Bad,
+            };
+            let which = match receipts.len() {
+                1 => String::new(),
+                _ => format!("{} ", safe(&receipt.key.fingerprint)),
+            };
+            let said_safe = screen.paint(tone, &safe(&said));
+            screen.line(&format!("{which}{}: {said_safe}", safe(&host.host)))?;
+            shown.insert(place, said);
+        }
+    }
+    Ok(())
+}
+
+/// How a host stands, in a line.
+fn words(host: &Host) -> String {
+    let mut words = vec![host.stand.words().to_owned()];
+    if !host.why.is_empty() {
+        words.push(host.why.clone());
+    }
+    for one in &host.sessions {
+        words.push(format!("session of {} {}", one.account, one.how.words()));
+        words.extend(one.survivors.iter().cloned());
+    }
+    if let Some(proof) = &host.proof {
+        let said = |what| proof.doors.iter().filter(|it| it.said == what).count();
+        let doors = [
+            (Said::Refused, "refuse it"),
+            (Said::Accepted, "TAKE IT"),
+            (Said::Unknown, "cannot be told of"),
+        ];
+        for (what, word) in doors {
+            if said(what) > 0 {
+                words.push(format!("{} {word}", counted(said(what), "door")));
+            }
+        }
+        if !proof.trouble.is_empty() {
+            words.push(proof.trouble.clone());
+        }
+    }
+    words.join("; ")
+}
+
+fn conclude(receipts: &[Receipt], screen: &mut Screen) -> anyhow::Result<()> {
+    for receipt in receipts {
+        let of = |stand| receipt.hosts.iter().filter(move |host| host.stand == stand);
+        let held = of(Stand::Held).count();
+        screen.line(&format!(
+            "\nHosts that refuse it: {held} of {}.",
+            receipt.counts.hosts
+        ))?;
+        let pending: Vec<_> = of(Stand::Pending).map(|host| safe(&host.host)).collect();
+        if !pending.is_empty() {
+            screen.line(&format!(
+                "Pending: {}. A host is told first thing when it is back.",
+                pending.join(", ")
+            ))?;
+        }
+        screen.line(&format!(
+            "The receipt: watchward receipt {}",
+            safe(&receipt.key.fingerprint)
+        ))?;
+    }
+    Ok(())
+}
+
+fn counted(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        many => format!("{many} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn receipt(stand: &str, held_at: Value, proof: Value) -> Receipt {
+        let host = json!({
+            "host": "web", "stand": stand, "why": "", "said_at": null, "held_at": held_at,
+            "generation": null, "digest": null, "sessions": [], "proof": proof,
+        });
+        let zeros = |names: &[&str]| -> Value {
+            let zeros = names.iter().map(|name| ((*name).to_owned(), json!(0)));
+            zeros.collect::<serde_json::Map<_, _>>().into()
+        };
+        let counts = zeros(&[
+            "hosts",
+            "held",
+            "pending",
+            "doors",
+            "refused",
+            "controlled",
+            "accepted",
+            "unknown",
+            "sessions_ended",
+            "sessions_alive",
+            "survivors",
+        ]);
+        let receipt = json!({
+            "format": "watchward-receipt", "version": 1, "made_at": "a", "is_proven": false,
+            "key": {"fingerprint": "SHA256:a", "kind": "ssh-rsa", "comment": "", "person": ""},
+            "revoked": {"at": "a", "by": "ada", "why": "lost", "generation": 7},
+            "counts": counts, "missing": [], "hosts": [host], "signer": "SHA256:b",
+        });
+        serde_json::from_value(receipt).unwrap()
+    }
+
+    fn proof(at: &str, said: &str) -> Value {
+        let door = json!({"account": "zoe", "at": "::1", "said": said, "control": "", "note": ""});
+        json!({"at": at, "doors": [door], "omitted": 0, "trouble": ""})
+    }
+
+    #[test]
+    fn it_is_done_where_every_host_that_is_heard_holds_it_and_no_door_takes_it() {
+        let held = || json!("2026-11-22T12:00:05Z");
+        let (early, late) = ("2026-11-22T12:00:01Z", "2026-11-22T12:00:06Z");
+        for (receipt, settled, done) in [
+            (receipt("held", held(), proof(late, "refused")), true, true),
+            (
+                receipt("held", held(), proof(late, "accepted")),
+                true,
+                false,
+            ),
+            (receipt("held", held(), proof(late, "unknown")), true, false),
+            (
+                receipt("held", held(), proof(early, "refused")),
+                false,
+                true,
+            ),
+            (receipt("held", held(), Value::Null), false, false),
+            (
+                receipt("waiting", Value::Null, proof(late, "refused")),
+                false,
+                false,
+            ),
+            (receipt("refused", Value::Null, Value::Null), true, false),
+            (
+                receipt("mute", Value::Null, proof(late, "refused")),
+                true,
+                false,
+            ),
+            (receipt("pending", Value::Null, Value::Null), true, true),
+        ] {
+            assert_eq!(is_settled(&receipt), settled, "{receipt:#?}");
+            assert_eq!(lacks(&receipt).is_empty(), done, "{receipt:#?}");
+        }
+    }
+}

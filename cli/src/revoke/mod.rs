@@ -1,0 +1,178 @@
+//! `watchward revoke`: a key, or all keys of a person, refused by every host from now on.
+
+mod follow;
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use crate::args::Revoke;
+use crate::client::Client;
+use crate::row::Row;
+use crate::screen::{Screen, Tone, safe};
+
+/// More than any public key has, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+pub(crate) async fn run(
+    collector: &Client,
+    asked: Revoke,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let what = what(&asked.what)?;
+    let plan: Value = collector.post("/v1/revoke/plan", &what).await?;
+    let is_console = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let asks = is_console && !screen.is_for_programs();
+    if !screen.is_for_programs() {
+        show(&plan, screen)?;
+    }
+    let lonely = names(&plan);
+    if !lonely.is_empty() && !asked.even_so {
+        bail!(
+            "this leaves an account without a way in: {}; nothing was changed (--even-so revokes it \
+             nevertheless)",
+            lonely.join(", ")
+        );
+    }
+    let reason = match asked.reason {
+        Some(reason) => reason,
+        None if asks => line("Why? ", screen)?,
+        None => bail!("--reason is needed: it stands in the receipt"),
+    };
+    if asks && !asked.yes {
+        let answer = line("Revoke? [y/N] ", screen)?.to_lowercase();
+        if !matches!(answer.as_str(), "y" | "yes") {
+            bail!("nothing was changed");
+        }
+    }
+    let wanted = json!({"what": what, "reason": reason, "even_so": asked.even_so});
+    let done: Value = collector.post("/v1/revoke", &wanted).await?;
+    let row = Row::of(&done);
+    let (revoked, before) = (row.texts("revoked"), row.texts("before"));
+    if !screen.is_for_programs() {
+        for key in &before {
+            screen.line(&format!("{} was revoked before.", safe(key)))?;
+        }
+        for key in &revoked {
+            screen.line(&format!(
+                "{} is revoked: every host is told now.",
+                safe(key)
+            ))?;
+        }
+    }
+    let keys = [revoked, before].concat();
+    match asked.no_wait {
+        true if screen.is_for_programs() => Ok(screen.json(&done)?),
+        true => Ok(()),
+        false => follow::follow(collector, &keys, screen).await,
+    }
+}
+
+/// What is meant: a fingerprint, a file, or a person.
+fn what(text: &str) -> anyhow::Result<Value> {
+    if text.starts_with("SHA256:") {
+        return Ok(json!({"fingerprint": text}));
+    }
+    if text == "-" || text.ends_with(".pub") || text.contains('/') {
+        return Ok(json!({"key": read(Path::new(text))?}));
+    }
+    Ok(json!({"person": text}))
+}
+
+/// A public key of a file.
+pub(crate) fn read(key: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    if key == Path::new("-") {
+        io::stdin().take(LARGEST).read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    let place = key.display();
+    let file = std::fs::File::open(key).with_context(|| format!("cannot open {place}"))?;
+    let read = file.take(LARGEST).read_to_string(&mut text);
+    read.with_context(|| format!("{place} is no public key"))?;
+    Ok(text)
+}
+
+fn line(question: &str, screen: &mut Screen) -> anyhow::Result<String> {
+    screen.ask(question)?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim().to_owned())
+}
+
+/// The accounts that nothing would open any more.
+fn names(plan: &Value) -> Vec<String> {
+    let lonely = Row::of(plan).list("lonely");
+    lonely
+        .map(|it| format!("{}@{}", it.text("account"), it.text("host")))
+        .collect()
+}
+
+/// Says what revoking it would do.
+fn show(plan: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+    let all = Row::of(plan);
+    for key in all.list("keys") {
+        let name = safe(&key.text("fingerprint"));
+        let of = [key.text("kind"), key.text("comment")];
+        let of: Vec<_> = of
+            .iter()
+            .filter(|it| !it.is_empty())
+            .map(|it| safe(it))
+            .collect();
+        screen.line(&format!(
+            "{} {}",
+            screen.paint(Tone::Bold, &name),
+            of.join(" ")
+        ))?;
+        let person = key.text("person");
+        let places: Vec<_> = key
+            .list("places")
+            .map(|it| format!("{}@{}", it.text("account"), it.text("host")))
+            .collect();
+        let facts = [
+            ("of", person),
+            ("opens", places.join(", ")),
+            ("last used", key.moment("used_at")),
+        ];
+        for (fact, text) in facts
+            .iter()
+            .filter(|(_, text)| !matches!(&**text, "" | "-"))
+        {
+            screen.line(&format!("  {fact:<10} {}", safe(text)))?;
+        }
+    }
+    let number = |name| all.number(name).unwrap_or_default();
+    let silent = match number("silent") {
+        0 => String::new(),
+        silent => format!(", {silent} of them silent"),
+    };
+    screen.line(&format!("Hosts: {}{silent}.", number("hosts")))?;
+    let lonely = names(plan);
+    if !lonely.is_empty() {
+        let text = format!("Without a way in after that: {}.", safe(&lonely.join(", ")));
+        screen.line(&screen.paint(Tone::Bad, &text))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_told_from_a_file_and_from_a_person() {
+        assert_eq!(
+            what("SHA256:abc").unwrap(),
+            json!({"fingerprint": "SHA256:abc"})
+        );
+        assert_eq!(what("ada").unwrap(), json!({"person": "ada"}));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("old.pub");
+        std::fs::write(&file, "ssh-ed25519 AAAA").unwrap();
+        let meant = what(file.to_str().unwrap()).unwrap();
+        assert_eq!(meant, json!({"key": "ssh-ed25519 AAAA"}));
+        assert!(what("nowhere.pub").is_err());
+    }
+}
