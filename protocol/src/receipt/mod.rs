@@ -118,6 +118,14 @@ pub struct Host {
     pub proof: Option<Proof>,
 }
 
+impl Host {
+    /// Whether it was asked, and there is no door at all: it has no sshd that could take the key.
+    pub fn has_no_door(&self) -> bool {
+        let proof = self.proof.as_ref();
+        proof.is_some_and(|it| it.doors.is_empty() && it.omitted == 0 && it.trouble.is_empty())
+    }
+}
+
 /// How a host stands with a revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

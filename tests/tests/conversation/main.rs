@@ -160,11 +160,8 @@ impl Collector {
             ..uplink::Config::default()
         };
         let rules = Live::fixed(restriction::Policy::default());
-        let routes = hosts::routes(hosts.clone()).merge(restriction::ban_routes(
-            store,
-            rules,
-            spread,
-        ));
+        let routes =
+            hosts::routes(hosts.clone()).merge(restriction::ban_routes(store, rules, spread));
         Ok(Self {
             folder,
             hosts,

@@ -154,6 +154,7 @@ impl Facts {
         let name = &host.host;
         let mut lacks = Vec::new();
         match host.stand {
+            _ if host.has_no_door() => {}
             Stand::Held => {}
             Stand::Waiting if host.said_at.is_none() => {
                 lacks.push(format!("{name} has not been told yet."));

@@ -33,10 +33,7 @@ async fn the_page_shows_networks_rules_and_who_came_from_outside() {
         assert!(!page.contains("<b>root"), "{page}");
         assert!(page.contains("&#60;b&#62;root"), "{page}");
         let overview = browser.read("/").await;
-        assert!(
-            overview.contains("account used from outside"),
-            "{overview}"
-        );
+        assert!(overview.contains("account used from outside"), "{overview}");
     }
 }
 
