@@ -146,28 +146,26 @@ pub async fn absorb(
     standing::unrecognised(tx, &fresh, config, now).await
 }
 
-/// Where somebody logged in, and from where.
-#[derive(Clone, Copy, Debug)]
-pub struct Whence<'a> {
+/// A session of which it is not known that it has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// When it began.
+    pub since: Timestamp,
     /// The host's name.
-    pub host: &'a str,
+    pub host: String,
     /// The server there.
     pub service: Service,
-    /// From where.
-    pub address: IpAddr,
+    /// Whose it is.
+    pub user: Option<Foreign>,
 }
 
-/// When sessions began, and whose they are, that began there since then and have not ended, as far as
-/// is known.
+/// The sessions from this address that began since then and have not ended, as far as is known; the
+/// latest first.
 ///
 /// # Errors
 /// The database's.
-pub async fn open(
-    store: &Store,
-    whence: &Whence<'_>,
-    since: Timestamp,
-) -> sqlx::Result<Vec<(Timestamp, Option<Foreign>)>> {
-    rows::open::open(store, whence, since).await
+pub async fn open(store: &Store, from: IpAddr, since: Timestamp) -> sqlx::Result<Vec<Open>> {
+    rows::open::open(store, from, since).await
 }
 
 /// Keeps what hosts could not see, and raises it. A gap that is there already changes nothing.

@@ -32,17 +32,13 @@ fn disconnected(seq: u64, seconds: i64, port: u16) -> Heard<AccessEvent> {
 }
 
 async fn sessions(store: &Store, since: i64) -> Vec<i64> {
-    let whence = Whence {
-        host: "web-1",
-        service: Service::Sshd,
-        address: FROM.parse().unwrap(),
-    };
-    let found = open(store, &whence, at(since)).await.unwrap();
-    assert!(found.iter().all(|(_, user)| user == &Some("root".into())));
-    let begun = found
-        .iter()
-        .map(|(begun, _)| (begun.as_micros() - at(0).as_micros()) / 1_000_000);
-    begun.collect()
+    let found = open(store, FROM.parse().unwrap(), at(since)).await.unwrap();
+    for one in &found {
+        assert_eq!((&*one.host, one.service), ("web-1", Service::Sshd));
+        assert_eq!(one.user, Some("root".into()));
+    }
+    let begun = found.iter().map(|one| one.since.since(at(0)).as_secs());
+    begun.map(u64::cast_signed).collect()
 }
 
 #[tokio::test]
