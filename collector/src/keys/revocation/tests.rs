@@ -132,22 +132,27 @@ async fn receipt_of(store: &Store, now: Timestamp) -> Receipt {
     found.unwrap()
 }
 
+/// Host 1 is told twice.
+async fn said(store: &Store, generation: u64) {
+    let sent = Sent {
+        host: host(1),
+        generation,
+        at: at(1),
+    };
+    let mut tx = store.begin().await.unwrap();
+    reached::said(&mut tx, &[sent.clone(), Sent { at: at(9), ..sent }])
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_receipt_says_everything_that_was_done_and_what_is_missing() {
     for store in stores().await {
         let generation = revoke(&store, at(0)).await;
         let early = receipt_of(&store, at(1)).await;
         assert!(!early.is_proven && early.missing.len() == 4, "{early:#?}");
-        let sent = Sent {
-            host: host(1),
-            generation,
-            at: at(1),
-        };
-        let mut tx = store.begin().await.unwrap();
-        reached::said(&mut tx, &[sent.clone(), Sent { at: at(9), ..sent }])
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
+        said(&store, generation).await;
         let told = [
             heard(1, holding(Some(generation), None)),
             heard(1, session(Way::Ended, &["user@1000.service lingers"])),

@@ -13,7 +13,7 @@ use crate::people::{self, People, Role};
 use crate::web::{self, Site};
 
 /// There are no hosts.
-fn nobody(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>> {
+pub(super) fn nobody(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>> {
     Box::pin(async { Ok(Vec::new()) })
 }
 
@@ -96,5 +96,40 @@ async fn a_key_is_found_opened_and_said_to_be_right() {
         assert_eq!(open(&store).await, Vec::<String>::new());
         let wrong = browser.read("/keys?unused=soon").await;
         assert!(wrong.contains("role=\"alert\""), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_key_has_its_receipt_on_its_page() {
+    for store in testing::stores(&[SCHEMA, alerting::SCHEMA, people::SCHEMA]).await {
+        begin(&store).await;
+        let browser = Browser::open(&store).await;
+        let page = browser.read("/keys/revoked").await;
+        assert!(page.contains("No key is revoked"), "{page}");
+        let mut tx = store.begin().await.unwrap();
+        let key = proof::Revoked {
+            fingerprint: fingerprint('a'),
+            kind: "ssh-ed25519".into(),
+            wire: vec![1],
+            reason: "<b>lost</b>".into(),
+            author: "ada".into(),
+            at: at(0),
+            comment: "a@laptop".into(),
+            person: "zoe".into(),
+            generation: rows::revoked::next(&mut tx, at(0)).await.unwrap(),
+        };
+        rows::revoked::revoke(&mut tx, &key).await.unwrap();
+        tx.commit().await.unwrap();
+        let page = browser.read("/keys/revoked").await;
+        assert!(
+            page.contains("1 revoked key, 0 doors, none is known to open"),
+            "{page}"
+        );
+        let path = format!("fingerprint={}", fingerprint('a').replace(':', "%3A"));
+        assert!(page.contains(&format!("/keys/receipt?{path}")), "{page}");
+        let page = browser.read(&format!("/keys/one?{path}")).await;
+        assert!(page.contains("&#60;b&#62;lost"), "{page}");
+        let receipt = browser.read(&format!("/keys/receipt?{path}")).await;
+        assert!(receipt.contains("\"signature\": \""), "{receipt}");
     }
 }
