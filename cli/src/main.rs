@@ -3,6 +3,7 @@
 mod access;
 mod args;
 mod audit;
+mod authority;
 mod backup;
 mod bans;
 mod client;
@@ -12,6 +13,7 @@ mod hosts;
 mod incidents;
 mod keys;
 mod live;
+mod login;
 mod networks;
 mod people;
 mod policy;
@@ -86,6 +88,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Incidents {
             open, host, limit, ..
         } => incidents::list(&collector, (open, host, limit), &mut screen).await,
+        Command::Login(asked) => login::run(asked, &mut screen).await,
+        Command::Authority(asked) => authority::run(&collector, asked, &mut screen).await,
         Command::Silences { all } => silences::list(&collector, all, &mut screen).await,
         Command::Silence(command) => silences::run(&collector, command, &mut screen).await,
         Command::Audit(filter) => audit::run(&collector, &filter, &mut screen).await,

@@ -125,7 +125,7 @@ impl Policy {
         networks.join()?;
         restriction.join(groups, networks)?;
         health.join(groups)?;
-        keys.join(groups)?;
+        keys.join(groups, networks)?;
         alerting.join(groups, contacts)
     }
 }

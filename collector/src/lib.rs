@@ -81,14 +81,13 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
 /// Builds the rooms and joins them.
 async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
     let config = Config::alone(file)?;
-    let (intake, admin) = (config.intake.clone(), config.admin.clone());
+    let (intake, admin, now) = (config.intake.clone(), config.admin.clone(), clock::now());
     let store = Store::open(&config.store.url()?, SCHEMAS).await?;
-    let now = clock::now();
     let beginning = Beginning::of(&store, &config, now).await?;
     let sealing = Sealing::open(&store, &config.sealing, &config.hosts.authority).await?;
     let (followed, hands) = reload::follow(config, beginning.policy());
     let signer = keys::Signer::open(&store, &sealing, now).await?;
-    let people = everybody(&store, sealing, &followed, now).await?;
+    let (people, authority) = everybody(&store, sealing, &followed, now).await?;
     let hosts = Hosts::open(store.clone(), followed.hosts.clone(), now)?
         .on_revoke(|tx, host, now| Box::pin(forget(tx, host, now)))
         .reached_at(intake.doors());
@@ -132,6 +131,7 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
         committing,
         ruling: ruling.clone(),
         questions,
+        authority,
     };
     web::start_admin(tasks, &admin, shown::routes(&shown, tasks.stop()))?;
     let site = shown::site(&shown, tasks.stop());
@@ -140,23 +140,25 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
     Ok(ruling)
 }
 
-/// Who may sign in, and what carries letters to them; at the first start the first of them is made.
+/// Who may sign in, and what gives them certificates; at the first start the first of them is made.
 async fn everybody(
     store: &Store,
     sealing: Sealing,
     followed: &Followed,
     now: Timestamp,
-) -> anyhow::Result<People> {
+) -> anyhow::Result<(People, keys::Authority)> {
     let post = Postman {
         alerting: followed.alerting.config.clone(),
         web: followed.web.clone(),
     };
     let people = People::new(store.clone(), followed.people.clone())
-        .sealed_by(sealing)
+        .sealed_by(sealing.clone())
         .with_post(Arc::new(post));
     people.reseal().await?;
     people.welcome(now).await?;
-    Ok(people)
+    let authority = keys::Authority::new(store.clone(), sealing, followed.key_rules.clone());
+    authority.reseal().await?;
+    Ok((people, authority))
 }
 
 /// Has every room do what time alone brings about.

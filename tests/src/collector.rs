@@ -67,6 +67,16 @@ impl Collector {
         .with_context(|| self.log())
     }
 
+    /// Where its page is: `http://127.0.0.1:` and the port that it found free.
+    pub fn page(&self) -> Result<String> {
+        let log = fs::read_to_string(self.file("log"))?;
+        let (_, said) = log
+            .rsplit_once("the page is at ")
+            .context("it has no page")?;
+        let page = said.split_whitespace().next().unwrap_or_default();
+        Ok(page.trim_end_matches('/').to_owned())
+    }
+
     /// Where it keeps what a scenario gives it: secrets, certificates.
     pub fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()

@@ -23,6 +23,7 @@ pub mod shut_out;
 pub mod site;
 pub mod sms;
 pub mod ssh;
+pub mod totp;
 pub mod undo;
 pub mod vpn;
 pub mod wait;

@@ -4,6 +4,7 @@ mod access;
 mod bans;
 mod can;
 mod keys;
+mod login;
 mod people;
 mod policy;
 mod revoke;
@@ -18,6 +19,7 @@ pub(crate) use access::Access;
 pub(crate) use bans::{Ban, Bans};
 pub(crate) use can::Can;
 pub(crate) use keys::{KeyCommand, KeyState, Keys};
+pub(crate) use login::{Authority, AuthorityCommand, Login};
 pub(crate) use people::{Audit, People};
 pub(crate) use policy::{Bring, Policy};
 pub(crate) use revoke::{Receipt, Revoke, Verify};
@@ -69,6 +71,13 @@ pub(crate) enum Command {
     Receipt(Receipt),
     /// Whether a receipt is as it was signed; no collector is needed for that
     Verify(Verify),
+    /// Sign in, and have your ssh-agent keep a certificate that opens hosts for some hours
+    ///
+    /// Runs on your own machine. What you type goes to the page of the collector, encrypted; the key is
+    /// new each time, and never in a file.
+    Login(Login),
+    /// The authority of people's certificates: the key that hosts are to trust, and what it signed
+    Authority(Authority),
     /// What people were told of, and how
     #[command(visible_alias = "incident", args_conflicts_with_subcommands = true)]
     Incidents {

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod api;
+mod authority;
 mod follow;
 mod inventory;
 mod judge;
@@ -35,6 +36,7 @@ use crate::store::{Store, Tx, timer};
 use rows::{host, stray};
 
 pub use api::{Shown, routes};
+pub use authority::{Authority, Grant, Life, pages as login_pages, routes as authority_routes};
 pub use live::{Seen, after, last};
 pub use pages::pages;
 pub use policy::{Exception, Fingerprint, Policy, Strength};

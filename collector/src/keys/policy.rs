@@ -8,7 +8,8 @@ use watchward_protocol::keys::PublicKey;
 use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
-use crate::policy::{Day, Groups, Members};
+use super::authority::Grant;
+use crate::policy::{Day, Groups, Members, Networks};
 
 /// The table `[keys]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Whose keys are whose.
     pub owners: Vec<Owner>,
+    /// Who is given certificates.
+    pub certificates: Vec<Grant>,
 }
 
 /// The table `[[keys.rules]]`: what is `None` is as for all hosts.
@@ -64,19 +67,22 @@ impl Default for Policy {
             exceptions: Vec::new(),
             rules: Vec::new(),
             owners: Vec::new(),
+            certificates: Vec::new(),
         }
     }
 }
 
 impl Policy {
-    /// Looks up the groups that rules name.
+    /// Looks up the groups and networks that are named.
     ///
     /// # Errors
-    /// There is no such group.
-    pub fn join(&mut self, groups: &Groups) -> Result<(), Misplaced> {
-        self.rules
-            .iter_mut()
-            .try_for_each(|rule| rule.groups.join(groups))
+    /// There is no such group or network.
+    pub fn join(&mut self, groups: &Groups, networks: &Networks) -> Result<(), Misplaced> {
+        for rule in &mut self.rules {
+            rule.groups.join(groups)?;
+        }
+        let mut grants = self.certificates.iter_mut();
+        grants.try_for_each(|grant| grant.join(networks))
     }
 
     /// The keys of this person, each once; none: the policy names nobody like this.
@@ -349,7 +355,7 @@ mod tests {
             [[keys.rules]]\ngroups = [\"all\"]\nmax_age = \"20d\"\nprivileged = [\"ada\"]\n";
         std::fs::write(file.path(), text).unwrap();
         let sample = watchward_daemon::config::read_whole::<Sample>(file.path(), |sample| {
-            sample.keys.join(&sample.groups)
+            sample.keys.join(&sample.groups, &Networks::default())
         });
         let policy = sample.unwrap().keys;
         let (db, web) = (policy.of("db-1"), policy.of("web-1"));

@@ -33,6 +33,14 @@ impl Origins {
         Ok(())
     }
 
+    /// Something that is wrong with them, shown at the first.
+    pub fn misplaced(&self, message: impl Into<String>) -> Misplaced {
+        match self.names.first() {
+            Some(first) => Misplaced::at(first, message),
+            None => Misplaced::at_key(&["from"], message),
+        }
+    }
+
     /// Whether an address is in one of them.
     pub fn has(&self, address: IpAddr) -> bool {
         self.sets.iter().any(|set| set.has(address))

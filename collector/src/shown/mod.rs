@@ -35,6 +35,7 @@ pub(crate) struct Shown {
     pub(crate) committing: watch::Receiver<Option<Timestamp>>,
     pub(crate) ruling: Ruling,
     pub(crate) questions: Questions,
+    pub(crate) authority: keys::Authority,
 }
 
 /// What the operator's command can ask.
@@ -53,6 +54,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         committing: _,
         ruling,
         questions,
+        authority,
     } = shown;
     let keys = keys::routes(store.clone(), key_rules.clone(), bell.clone());
     let rooms = access::routes()
@@ -85,6 +87,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
             bell.clone(),
         ))
         .merge(keys::revoke_routes(revoking.clone()))
+        .merge(keys::authority_routes(authority.clone()))
         .merge(ruling::routes(ruling.clone()))
         .merge(live::routes(store.clone(), stop))
         .merge(backup::routes(store.clone()))
@@ -149,6 +152,10 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
             store.clone(),
             shown.key_rules.clone(),
             (shown.revoking.clone(), shown.bell.clone()),
+        ))
+        .with(keys::login_pages(
+            shown.authority.clone(),
+            shown.people.clone(),
         ))
         .with(audit::pages(store.clone(), shown.people.clone()))
 }

@@ -78,10 +78,17 @@ impl Gate {
 
 /// Somebody who asks, signed in or not.
 #[derive(Clone)]
-pub(super) struct Guest {
+pub struct Guest {
     pub(super) address: Option<IpAddr>,
     pub(super) shell: Arc<Shell>,
     pub(super) pass: Pass,
+}
+
+impl Guest {
+    /// From where; `None` behind a proxy, where nobody can say.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
 }
 
 /// The cookie that a session is carried in.

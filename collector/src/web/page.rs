@@ -36,7 +36,7 @@ pub fn see(path: &str) -> Answer {
 }
 
 /// What somebody is told who has to wait so long.
-pub(super) fn patience(wait: Duration) -> String {
+pub fn patience(wait: Duration) -> String {
     let seconds = wait.as_secs() + 1;
     format!("Too many tries. Please wait {seconds} s and try again.")
 }

@@ -1,7 +1,6 @@
 //! Somebody is invited, chooses a password, sets up a second factor, and may what their role says.
 
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -9,7 +8,7 @@ use serde_json::Value;
 use thirtyfour::prelude::*;
 use watchward_daemon::clock;
 use watchward_tests::mime::Mail;
-use watchward_tests::run::run;
+use watchward_tests::totp::code;
 
 use crate::browser::{Browser, VIEWS, soon};
 use crate::site::Site;
@@ -129,38 +128,6 @@ async fn enrol(browser: &Browser) -> Result<(String, i64)> {
     browser.press(Key::Enter).await?;
     browser.until_it_says("Overview").await?;
     Ok((secret, step))
-}
-
-/// The code of a step (RFC 6238), by the program openssl.
-fn code(secret: &str, step: i64) -> Result<String> {
-    const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let mut bits = String::new();
-    for letter in secret.chars().filter(|letter| *letter != ' ') {
-        let value = LETTERS.find(letter).context("not Base32")?;
-        bits += &format!("{value:05b}");
-    }
-    let bytes = bits.as_bytes().chunks_exact(8);
-    let hex: Result<String> = bytes
-        .map(|byte| {
-            Ok(format!(
-                "{:02x}",
-                u8::from_str_radix(str::from_utf8(byte)?, 2)?
-            ))
-        })
-        .collect();
-    let counter = step
-        .to_be_bytes()
-        .map(|byte| format!("\\{byte:03o}"))
-        .concat();
-    let script = format!(
-        "printf '{counter}' | openssl dgst -sha1 -mac HMAC -macopt hexkey:{}",
-        hex?
-    );
-    let said = run(Command::new("sh").args(["-c", &script]))?;
-    let tag = said.trim().rsplit(' ').next().context("no digest")?;
-    let at = 2 * usize::from_str_radix(tag.get(39..).context("too short")?, 16)?;
-    let four = u32::from_str_radix(tag.get(at..at + 8).context("too short")?, 16)?;
-    Ok(format!("{:06}", (four & 0x7fff_ffff) % 1_000_000))
 }
 
 async fn acknowledges(site: &Site, browser: &Browser) -> Result<()> {

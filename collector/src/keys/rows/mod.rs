@@ -1,5 +1,6 @@
 //! The room's tables: the only SQL.
 
+pub(super) mod authority;
 pub(super) mod change;
 pub(super) mod deed;
 pub(super) mod ended;
@@ -111,6 +112,7 @@ pub const SCHEMA: Schema = Schema {
         CREATE TABLE keys_signer (
             id BIGINT PRIMARY KEY, public {bytes} NOT NULL, sealed {bytes} NOT NULL,
             made_at BIGINT NOT NULL)",
+        authority::TABLES,
     ],
 };
 
@@ -162,6 +164,7 @@ pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
     if !gone.is_empty() {
         wire::prune(tx).await?;
     }
+    authority::prune(tx, oldest).await?;
     change::forget(tx, &gone).await
 }
 

@@ -37,6 +37,7 @@ const TABLE: &str = "
     GET  /keys/one                      yes yes yes yes no
     GET  /keys/receipt                  yes yes yes yes no
     GET  /keys/revoked                  yes yes yes yes no
+    POST /login                         open
     GET  /metrics                       open
     GET  /networks                      yes yes yes yes no
     GET  /people                        yes no  no  yes no
@@ -108,6 +109,11 @@ pub(super) async fn whole(store: &Fresh, folder: &std::path::Path) -> Shown {
         committing: watch::channel(None).1,
         ruling: ruling::testing::idle(store).await,
         questions: Questions::default(),
+        authority: keys::Authority::new(
+            (*store).clone(),
+            crate::sealing::Sealing::fleeting(),
+            Live::fixed(keys::Policy::default()),
+        ),
     }
 }
 

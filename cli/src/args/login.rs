@@ -1,0 +1,42 @@
+//! The words of `watchward login` and `watchward authority`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Signing in from one's own machine.
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// The page of the collector, such as https://watch.example.org; remembered from the last time
+    #[arg(value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Your name there; remembered from the last time, else as you are called here
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Also trust the certificates in this file for the page
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+/// The authority of people's certificates.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Authority {
+    #[command(subcommand)]
+    pub(crate) command: Option<AuthorityCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuthorityCommand {
+    /// The key that hosts are to trust, as a line for the file that TrustedUserCAKeys names
+    Key,
+    /// The certificates that were given and refused, the newest first
+    Certificates {
+        /// Only those of this person
+        #[arg(long, value_name = "NAME")]
+        person: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+}

@@ -1,0 +1,116 @@
+//! `POST /login`: `watchward login` signs in for one moment, and takes a certificate away.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::json;
+use watchward_daemon::clock;
+
+use super::{Authority, Person};
+use crate::keys::proof::Offered;
+use crate::people::{Answer, People, Session, Stranger};
+use crate::web::{Body, Guest, Pages, Problem, patience};
+
+/// The path, which needs nobody who has signed in.
+pub fn pages(authority: Authority, people: People) -> Pages {
+    Pages::new()
+        .open_post("/login", login)
+        .with_state((authority, people))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    name: String,
+    password: String,
+    /// From a phone, or one of those that were written down.
+    code: Option<String>,
+    /// The key that is to be certified, as in a file `.pub`.
+    key: String,
+}
+
+async fn login(
+    State((authority, people)): State<(Authority, People)>,
+    Extension(guest): Extension<Guest>,
+    Body(typed): Body<Typed>,
+) -> Result<Response, Problem> {
+    let key = Offered::read(&typed.key).map_err(Problem::refused)?;
+    let now = clock::now();
+    let session = match enter(&people, &guest, &typed).await? {
+        Ok(session) => session,
+        Err(answer) => return Ok(answer),
+    };
+    let issued = match unfinished(&session) {
+        Some(why) => Err(why.to_owned()),
+        None => {
+            let person = Person {
+                name: &session.name,
+                roles: &session.roles,
+                address: guest.address(),
+            };
+            let issued = authority.issue(&person, &key, now).await?;
+            issued.map_err(|refused| refused.to_string())
+        }
+    };
+    people.sign_out(&session, guest.address(), now).await?;
+    match issued {
+        Ok(issued) => Ok(Json(issued).into_response()),
+        Err(why) => Ok(no(StatusCode::FORBIDDEN, &why)),
+    }
+}
+
+/// Signs in; or why somebody is not let in.
+async fn enter(
+    people: &People,
+    guest: &Guest,
+    typed: &Typed,
+) -> Result<Result<Session, Response>, Problem> {
+    let (now, address) = (clock::now(), guest.address());
+    let stranger = Stranger {
+        name: typed.name.clone(),
+        password: typed.password.clone().into(),
+        address,
+    };
+    let mut answer = people.sign_in(&stranger, now).await?;
+    if let Answer::Code(half) = &answer {
+        let Some(code) = &typed.code else {
+            let said = json!({ "error": "a code is needed too", "needs": "code" });
+            return Ok(Err((StatusCode::UNAUTHORIZED, Json(said)).into_response()));
+        };
+        answer = match people.half(half.reveal(), now).await? {
+            Some(half) => people.prove(&half, code, address, now).await?,
+            None => Answer::Wrong,
+        };
+    }
+    let wrong = match typed.code {
+        Some(_) => "name, password and code do not belong together, or the code was used before",
+        None => "name and password do not belong together",
+    };
+    let session = match answer {
+        Answer::In(secret) => people.session(secret.reveal(), now).await?,
+        Answer::Later(wait) => {
+            let later = patience(wait);
+            return Ok(Err(no(StatusCode::TOO_MANY_REQUESTS, &later)));
+        }
+        Answer::Wrong | Answer::Code(_) => None,
+    };
+    Ok(session.ok_or_else(|| no(StatusCode::UNAUTHORIZED, wrong)))
+}
+
+/// What somebody has to do on the page first.
+fn unfinished(session: &Session) -> Option<&'static str> {
+    if session.must_change {
+        return Some(
+            "this is a one-time password: please sign in to the page first, and choose your own",
+        );
+    }
+    session
+        .must_enrol
+        .then_some("a second factor is needed: please sign in to the page first, and set one up")
+}
+
+fn no(status: StatusCode, why: &str) -> Response {
+    (status, Json(json!({ "error": why }))).into_response()
+}
