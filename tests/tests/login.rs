@@ -106,7 +106,8 @@ impl Desk {
     fn new(site: &Site) -> Result<Self> {
         let invite = ["people", "invite", "ada", "--role", "operator"];
         let made = site.collector.ask(&invite)?;
-        let link = made["link"].as_str().context("no link")?;
+        let link = made.get("link").and_then(Value::as_str);
+        let link = link.context("no link")?;
         let (_, token) = link.split_once("/welcome").context("a strange link")?;
         let page = site.collector.page()?;
         let folder = Folder::new("watchward-desk-")?;
