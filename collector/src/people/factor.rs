@@ -60,20 +60,22 @@ pub enum Checked<T> {
 
 impl People {
     /// What this account has; if it is nothing, a second factor is made for this session alone:
-    /// somebody else who knows the password is offered another.
+    /// somebody else who knows the password is offered another. Who is about to replace theirs has been
+    /// offered the next.
     ///
     /// # Errors
     /// The database's, or the secret cannot be unsealed.
     pub async fn factor(&self, session: &Session) -> anyhow::Result<Having> {
         let account = session.account;
-        if let Some(found) = factor::factor(self.store.read(), account).await? {
-            return Ok(Having::One(found.made_at, found.recovery));
-        }
         let what = what(account);
+        let found = factor::factor(self.store.read(), account).await?;
         let mut offered = session::offered(self.store.read(), &session.hash).await?;
         // Beware: an offer is not sealed anew with another master key, it is replaced.
         let opens = |sealed: &Sealed| self.sealing.unseal(&what, sealed).is_ok();
         if !offered.as_ref().is_some_and(opens) {
+            if let Some(found) = found {
+                return Ok(Having::One(found.made_at, found.recovery));
+            }
             let sealed = self.sealing.seal(&what, &*totp::secret())?;
             let mut tx = self.store.begin().await?;
             session::offer(&mut tx, &session.hash, (offered, sealed)).await?;
@@ -91,7 +93,7 @@ impl People {
     }
 
     /// Confirms the second factor that this session was offered, by one of its codes: from now on
-    /// it counts, every other session of the account has ended, and these are the recovery codes,
+    /// it counts, in the place of the one before, every other session of the account has ended, and these are the recovery codes,
     /// which are kept only as hashes.
     ///
     /// # Errors
@@ -114,6 +116,10 @@ impl People {
         let Some(step) = self.step((account, &offered), typed, 0, now) else {
             return Ok(Checked::Wrong);
         };
+        if session.proved {
+            // Only who has shown it is offered another.
+            factor::forget(&mut tx, account).await?;
+        }
         if !factor::confirm(&mut tx, account, offered, (step, now)).await?
             || !session::prove(&mut tx, &session.hash).await?
         {
@@ -134,7 +140,8 @@ impl People {
         Ok(Checked::Right(codes))
     }
 
-    /// Gives a second factor up for another one, by a code of it; every other session ends.
+    /// Offers this session another second factor, by a code of the one that there is; every other
+    /// session ends. Until the other is confirmed, the one that there is goes on counting.
     ///
     /// # Errors
     /// The database's, or the secret cannot be unsealed.
@@ -151,7 +158,11 @@ impl People {
         let whose = (session.account, session.name.as_str());
         match self.check(whose, typed, address, now).await? {
             Some(mut tx) => {
-                factor::forget(&mut tx, session.account).await?;
+                let sealed = self
+                    .sealing
+                    .seal(&what(session.account), &*totp::secret())?;
+                let before = session::offered(&mut *tx, &session.hash).await?;
+                session::offer(&mut tx, &session.hash, (before, sealed)).await?;
                 session::end_others(&mut tx, session.account, &session.hash).await?;
                 let note = Note::of(Event::Unenrolled).about(whose).from(address);
                 note.keep(&mut tx, now).await?;

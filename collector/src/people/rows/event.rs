@@ -41,7 +41,7 @@ pub enum Event {
     Enrolled,
     /// A code for when a phone is lost was used.
     Recovered,
-    /// Somebody gave up a second factor, for another one.
+    /// Somebody showed a second factor, to put another one in its place.
     Unenrolled,
     /// Somebody was refused what none of their roles may.
     Refused,
@@ -85,7 +85,7 @@ impl Event {
             Self::WrongCode => "gave a wrong code",
             Self::Enrolled => "set up a second factor",
             Self::Recovered => "used a recovery code",
-            Self::Unenrolled => "gave up a second factor",
+            Self::Unenrolled => "began to replace a second factor",
             Self::Refused => "refused",
             Self::Guessed => "wrong codes",
         }

@@ -149,7 +149,7 @@ async fn who_guesses_codes_is_slowed_down_from_wherever() {
 #[tokio::test]
 async fn recovery_codes_let_in_once_each_and_another_phone_takes_the_place() {
     for (store, people) in everybody().await {
-        let (_, codes) = ada(&people, at(3000)).await;
+        let (old, codes) = ada(&people, at(3000)).await;
         let kept: Vec<u8> = sqlx::query_scalar("SELECT hash FROM people_recovery LIMIT 1")
             .fetch_one(store.read())
             .await
@@ -175,8 +175,36 @@ async fn recovery_codes_let_in_once_each_and_another_phone_takes_the_place() {
             .await
             .unwrap();
         assert!(matches!(gone, Checked::Right(())));
+        let Having::Offer(offer) = people.factor(&session).await.unwrap() else {
+            panic!("another is offered");
+        };
+        assert!(!session.must_enrol);
+        let fresh = bytes(offer.words.reveal());
+        let early = half(&people, at(3130)).await;
+        let typed = code(&fresh, at(3130));
+        let proved = people.prove(&early, &typed, None, at(3130)).await.unwrap();
+        assert!(matches!(proved, Answer::Wrong), "it is not confirmed yet");
+        let typed = code(&old, at(3160));
+        let proved = people.prove(&early, &typed, None, at(3160)).await.unwrap();
+        assert!(matches!(proved, Answer::In(_)), "the one before counts");
+
+        let typed = code(&fresh, at(3190));
+        let checked = people.enrol(&session, &typed, None, at(3190)).await;
+        assert!(matches!(checked.unwrap(), Checked::Right(_)));
         let having = people.factor(&session).await.unwrap();
-        assert!(matches!(having, Having::Offer(_)));
+        assert!(matches!(having, Having::One(_, 10)), "{having:?}");
+        let late = half(&people, at(3250)).await;
+        for (typed, right) in [
+            (code(&old, at(3250)), false),
+            (code(&fresh, at(3250)), true),
+        ] {
+            let proved = people.prove(&late, &typed, None, at(3250)).await.unwrap();
+            assert_eq!(matches!(proved, Answer::In(_)), right);
+        }
+        let typed = codes[5].reveal();
+        let last = half(&people, at(3300)).await;
+        let proved = people.prove(&last, typed, None, at(3300)).await.unwrap();
+        assert!(matches!(proved, Answer::Wrong), "with its written codes");
     }
 }
 
