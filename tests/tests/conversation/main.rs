@@ -142,8 +142,11 @@ impl Collector {
             enrolment: free_port().await?,
             ..intake::Config::default()
         };
-        let known = Arc::new(hosts.clone()) as _;
-        let parts = (store.clone(), known, Arc::new(notes) as _);
+        let parts = (
+            store.clone(),
+            Arc::new(hosts.clone()) as _,
+            Arc::new(notes) as _,
+        );
         let (orders, live) = Live::new(intake::Orders::new(|_| Vec::new()));
         let wanted = intake::Wanted {
             orders: live,

@@ -39,6 +39,14 @@ pub const SCHEMA: Schema = Schema {
         "ALTER TABLE host ADD COLUMN epoch BIGINT;
         ALTER TABLE host ADD COLUMN behind BIGINT;
         ALTER TABLE host ADD COLUMN behind_since BIGINT",
+        // Whoever follows what comes asks for greater numbers, so that none may come twice.
+        "ALTER TABLE host_finding RENAME TO host_finding_before;
+        CREATE TABLE host_finding (
+            id {id once}, host_id TEXT NOT NULL, subject TEXT NOT NULL, state TEXT NOT NULL,
+            detail TEXT NOT NULL, at BIGINT NOT NULL, UNIQUE (host_id, subject));
+        INSERT INTO host_finding (host_id, subject, state, detail, at)
+            SELECT host_id, subject, state, detail, at FROM host_finding_before ORDER BY id;
+        DROP TABLE host_finding_before",
     ],
 };
 

@@ -73,7 +73,11 @@ async fn what_is_no_longer_found_goes_and_what_has_not_changed_stays() {
             .collect();
         room.find(&many, at(3)).await;
         assert_eq!(room.found().await.len(), 3_000);
+        let last = last_finding(&room.store).await.unwrap();
         room.find(&[], at(4)).await;
         assert_eq!(room.found().await, []);
+        room.find(&first, at(5)).await;
+        let news = findings_after(&room.store, last, 10).await.unwrap();
+        assert_eq!(news.len(), 3, "who follows misses none");
     }
 }
