@@ -142,11 +142,8 @@ impl Collector {
             enrolment: free_port().await?,
             ..intake::Config::default()
         };
-        let parts = (
-            store.clone(),
-            Arc::new(hosts.clone()) as _,
-            Arc::new(notes) as _,
-        );
+        let known = Arc::new(hosts.clone()) as _;
+        let parts = (store.clone(), known, Arc::new(notes) as _);
         let (orders, live) = Live::new(intake::Orders::new(|_| Vec::new()));
         let wanted = intake::Wanted {
             orders: live,
@@ -154,8 +151,7 @@ impl Collector {
             errands: Live::fixed(intake::Errands::default()),
         };
         intake::start(&tasks, &config, &hosts.trust(), wanted, parts).await?;
-        let spreading = spread.clone().run(store.clone(), tasks.stop());
-        tasks.start("bans", spreading);
+        tasks.start("bans", spread.clone().run(store.clone(), tasks.stop()));
         tasks.start("hosts", hosts.clone().run(Default::default(), tasks.stop()));
         let uplink = uplink::Config {
             collector: Some(address(config.listen)?),
