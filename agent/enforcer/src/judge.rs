@@ -69,8 +69,13 @@ fn shuts_out_everybody(gates: &[Gate], guard: &Guard, vouched: &[IpAddr]) -> Opt
         return None;
     }
     let names: Vec<&str> = shut.iter().map(|gate| gate.name.as_str()).collect();
+    // Who has a stolen key could hold gates up like this for as long as nobody else comes in: whoever
+    // reads it has to see from where that was.
+    let some = vouched.iter().take(3).map(IpAddr::to_string);
     Some(format!(
-        "nobody who came in with a key lately could pass {}",
+        "nobody who came in with a key lately ({}) could pass {}; with `never` in the guard file this \
+         is not asked",
+        some.collect::<Vec<_>>().join(", "),
         names.join(" and ")
     ))
 }

@@ -141,7 +141,8 @@ fn a_gate_that_nobody_who_came_in_could_pass_is_refused() {
             NOW,
         )
     };
-    assert!(asked(22, "203.0.113.0/24", &free, &vouched).is_err());
+    let why = asked(22, "203.0.113.0/24", &free, &vouched).unwrap_err();
+    assert!(why.contains("lately (192.0.2.7)"), "{why}");
     assert!(asked(22, "192.0.2.0/24", &free, &vouched).is_ok());
     assert!(asked(22, "203.0.113.0/24", &kept, &vouched).is_ok());
     assert!(asked(22, "203.0.113.0/24", &free, &[]).is_ok());
