@@ -26,6 +26,7 @@ mod act;
 mod addresses;
 mod ban;
 mod config;
+mod confirmed;
 mod enforcer;
 mod gates;
 mod hold;
@@ -60,13 +61,14 @@ pub struct Gatekeeper {
     config: Live<Config>,
     watcher: Arc<Watcher>,
     memory: Memory,
+    standing: (confirmed::Keeper, gates::Standing),
     hand: Hand,
     words: mpsc::UnboundedReceiver<Word>,
 }
 
 impl Gatekeeper {
     /// A gatekeeper who looks for the enforcer from now on, and keeps in this folder whom this host
-    /// shut out by itself.
+    /// shut out by itself, and which gates held.
     ///
     /// # Errors
     /// The operating system has no thread to give.
@@ -80,6 +82,7 @@ impl Gatekeeper {
             config,
             watcher: Arc::new(watcher),
             memory,
+            standing: confirmed::Keeper::open(folder),
             hand,
             words,
         })
@@ -104,6 +107,7 @@ impl Gatekeeper {
         let (teller, told) = Teller::new(findings);
         let listening = listeners::watch(teller.reports());
         let probing = probes::run(ordered.probes.clone(), keeper.clone(), stop.clone());
+        let (confirmed, standing) = self.standing;
         let room = Room {
             config: self.config,
             ordered,
@@ -114,7 +118,8 @@ impl Gatekeeper {
             redial,
             proof: None,
             holding: Holding::new(),
-            standing: gates::Standing::default(),
+            standing,
+            confirmed,
             hello: None,
             gone: None,
             awaited: HashMap::new(),
@@ -152,6 +157,7 @@ struct Room {
     proof: Option<Pin<Box<dyn Future<Output = bool> + Send>>>,
     holding: Holding,
     standing: gates::Standing,
+    confirmed: confirmed::Keeper,
     /// What the enforcer said last that it holds.
     hello: Option<said::Holding>,
     /// Since when there is none.
@@ -182,6 +188,7 @@ impl Room {
             }
             let notes = self.watcher.judge().notes();
             self.memory.note(notes);
+            self.confirmed.keep(&self.standing);
         }
     }
 
