@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use watchward_agent::spool::{self, Spool};
 use watchward_agent::uplink;
 use watchward_collector::alerting;
@@ -88,6 +88,7 @@ impl intake::Rooms for Notes {
             | Told::Access(_)
             | Told::Health(_)
             | Told::Doctors(_)
+            | Told::Instruments(_)
             | Told::Keys(_) => {}
         }
         Ok(())
@@ -149,9 +150,14 @@ impl Collector {
             orders: live,
             bans,
             errands: Live::fixed(intake::Errands::default()),
+            refusing: intake::Refusing {
+                refuse: Live::fixed(intake::Refuse::default()),
+                told: mpsc::channel(1).0,
+            },
         };
         intake::start(&tasks, &config, &hosts.trust(), wanted, parts).await?;
-        tasks.start("bans", spread.clone().run(store.clone(), tasks.stop()));
+        let spreading = spread.clone().run(store.clone(), tasks.stop());
+        tasks.start("bans", spreading);
         tasks.start("hosts", hosts.clone().run(Default::default(), tasks.stop()));
         let uplink = uplink::Config {
             collector: Some(address(config.listen)?),
@@ -265,7 +271,7 @@ impl Agent {
         let (tasks, running) = tasks();
         let (keeper, entries) = spool::Keeper::new();
         let (growing, grown) = watch::channel(Default::default());
-        let (wishes, renewals) = tokio::sync::mpsc::channel(1);
+        let (wishes, renewals) = mpsc::channel(1);
         let (settings, config) = Live::new(collector.uplink.clone());
         tasks.start(
             "spool",
@@ -277,7 +283,7 @@ impl Agent {
             ),
         );
         let (_, redials) = uplink::redial();
-        let (asking, _asked) = tokio::sync::mpsc::channel(1);
+        let (asking, _asked) = mpsc::channel(1);
         let answerers = uplink::Answerers {
             reach: asking.clone(),
             proof: asking,
