@@ -29,6 +29,19 @@ pub(crate) enum Command {
         #[arg(long)]
         peer: Option<String>,
     },
+    /// Tell sshd which keys it has to refuse, until told to stop; sshd goes on refusing them. Needs
+    /// to be root.
+    Keys {
+        /// The guard file.
+        #[arg(long, default_value = "/etc/watchward/guard.toml")]
+        guard: PathBuf,
+        /// Where the agent comes to.
+        #[arg(long, default_value = "/run/watchward-enforcer-keys/socket")]
+        socket: PathBuf,
+        /// The agent's user; root may come as well.
+        #[arg(long)]
+        peer: Option<String>,
+    },
     /// Say whether the guard file is right, and what it says.
     Check {
         /// The guard file.

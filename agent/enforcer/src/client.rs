@@ -54,17 +54,8 @@ impl Client {
     /// # Errors
     /// There is no enforcer, or it does not want to hear this user.
     pub fn connect(path: &Path) -> Result<Self, Error> {
-        let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
-        let socket = socket_with(AddressFamily::UNIX, kind, flags, None);
-        let socket = socket.map_err(io::Error::from)?;
-        for way in [Timeout::Recv, Timeout::Send] {
-            set_socket_timeout(&socket, way, Some(PATIENCE)).map_err(io::Error::from)?;
-        }
-        set_socket_send_buffer_size(&socket, LARGEST).map_err(io::Error::from)?;
-        let place = SocketAddrUnix::new(path).map_err(io::Error::from)?;
-        connect(&socket, &place).map_err(io::Error::from)?;
         Ok(Self {
-            socket,
+            socket: dial(path)?,
             untaken: VecDeque::new(),
             buffer: vec![0; LARGEST + 1],
         })
@@ -141,6 +132,18 @@ impl Client {
             Some(frame) => Ok(Answer::decode(frame)?),
         }
     }
+}
+
+/// Connects to a socket at which requests are answered.
+pub(crate) fn dial(path: &Path) -> io::Result<OwnedFd> {
+    let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
+    let socket = socket_with(AddressFamily::UNIX, kind, flags, None)?;
+    for way in [Timeout::Recv, Timeout::Send] {
+        set_socket_timeout(&socket, way, Some(PATIENCE))?;
+    }
+    set_socket_send_buffer_size(&socket, LARGEST)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
 }
 
 impl AsFd for Client {

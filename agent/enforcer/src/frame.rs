@@ -141,6 +141,17 @@ macro_rules! numbers {
 
 numbers!(u8 most LARGEST / 4; u16; u32; u64;);
 
+impl Framed for [u8; 32] {
+    fn write(&self, frame: &mut Vec<u8>) -> Result<(), Malformed> {
+        frame.extend(self);
+        Ok(())
+    }
+
+    fn read(frame: &mut Reader<'_>) -> Result<Self, Malformed> {
+        frame.take()
+    }
+}
+
 impl Framed for bool {
     fn write(&self, frame: &mut Vec<u8>) -> Result<(), Malformed> {
         u8::from(*self).write(frame)

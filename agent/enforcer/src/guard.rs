@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::answer::Limits;
 use crate::gates::{Ports, Protocol};
+use crate::keys::{Digest, read_fingerprint};
 
 /// Where the guard file is, unless told otherwise.
 pub const FILE: &str = "/etc/watchward/guard.toml";
@@ -27,6 +28,43 @@ pub struct Guard {
     pub bans: Bans,
     /// How far gates may go.
     pub gates: Gates,
+    /// How far revocations may go.
+    pub keys: Keys,
+}
+
+/// How far revocations may go.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keys {
+    /// Whether sshd may be told of revoked keys, and sessions ended.
+    pub revoke: bool,
+    /// Keys that are never revoked.
+    pub never_revoke: Vec<Fingerprint>,
+    /// How long a list may be tried before it is confirmed.
+    pub longest_trial: Span,
+}
+
+impl Keys {
+    /// Keys that are never revoked.
+    pub(crate) fn never(&self) -> Vec<Digest> {
+        self.never_revoke.iter().map(|it| it.0).collect()
+    }
+}
+
+/// A key, as OpenSSH writes its fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Fingerprint(Digest);
+
+impl TryFrom<String> for Fingerprint {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let read = read_fingerprint(&text).map(Self);
+        read.ok_or_else(|| {
+            format!("`{text}` is no fingerprint of a key, such as `ssh-keygen -lf FILE` shows: SHA256:...")
+        })
+    }
 }
 
 /// How far bans may go.
@@ -72,6 +110,16 @@ impl Default for Bans {
     }
 }
 
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            revoke: true,
+            never_revoke: Vec::new(),
+            longest_trial: Span(Duration::from_secs(2 * 60)),
+        }
+    }
+}
+
 impl Default for Gates {
     fn default() -> Self {
         let range = |protocol, first, last| {
@@ -110,6 +158,8 @@ impl Guard {
             "bans.most must be 1000000 at the most"
         } else if guard.gates.longest_trial.0 > Duration::from_secs(3600) {
             "gates.longest_trial must be one hour at the most"
+        } else if guard.keys.longest_trial.0 > Duration::from_secs(3600) {
+            "keys.longest_trial must be one hour at the most"
         } else {
             return Ok(guard);
         };
@@ -137,7 +187,9 @@ impl Guard {
 /// For people: what it says, and what it does not.
 impl fmt::Display for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { bans, gates, .. } = self;
+        let Self {
+            bans, gates, keys, ..
+        } = self;
         let listed = |nets: &[IpNet]| match nets {
             [] => "nobody that this file names".to_owned(),
             nets => nets
@@ -171,7 +223,11 @@ impl fmt::Display for Guard {
         )?;
         writeln!(f, "Ports with gates:       {}", ranges(&gates.ports))?;
         writeln!(f, "Ports to sign in:       {}", ranges(&gates.signing_in))?;
-        writeln!(f, "Gates, tried at most:   {}", gates.longest_trial)
+        writeln!(f, "Gates, tried at most:   {}", gates.longest_trial)?;
+        let revoke = if keys.revoke { "yes" } else { "no" };
+        writeln!(f, "Keys may be revoked:    {revoke}")?;
+        writeln!(f, "Keys never revoked:     {}", keys.never_revoke.len())?;
+        writeln!(f, "A list, tried at most:  {}", keys.longest_trial)
     }
 }
 

@@ -1,11 +1,13 @@
 //! The enforcer: the only program on a host that changes its firewall, and what the agent says to it.
 //!
-//! Others use `request`, `answer`, `gates` and `client`; the rest is the program.
+//! Others use `request`, `answer`, `gates` and `client`, and of the second role `keys`; the rest is
+//! the program.
 
 pub mod answer;
 mod bans;
 mod budget;
 pub mod client;
+mod clients;
 mod clock;
 mod doors;
 pub mod frame;
@@ -16,6 +18,7 @@ mod hand;
 mod judge;
 mod keep;
 mod kernel;
+pub mod keys;
 mod netlink;
 mod protected;
 pub mod request;

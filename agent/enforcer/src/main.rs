@@ -1,4 +1,4 @@
-//! `watchward-enforcer`: holds bans and gates in the kernel, and does nothing else.
+//! `watchward-enforcer`: holds bans and gates in the kernel; in its second role, tells sshd which keys to refuse.
 
 mod arguments;
 
@@ -17,6 +17,11 @@ fn main() -> ExitCode {
             socket,
             peer,
         } => watchward_enforcer::run(&guard, &state, &socket, peer.as_deref()),
+        Command::Keys {
+            guard,
+            socket,
+            peer,
+        } => watchward_enforcer::keys::run(&guard, &socket, peer.as_deref()),
         Command::Check { guard } => watchward_enforcer::check(&guard)
             .and_then(|found| io::stdout().write_all(found.as_bytes())),
     };

@@ -2,8 +2,12 @@
 //! the network on, and goes without a trace.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use watchward_protocol::instruments::{Instruments, Revoked};
+use watchward_protocol::order::Order;
+use watchward_protocol::wire::encode_order;
 use watchward_tests::host::Host;
 use watchward_tests::packages::Packages;
 use watchward_tests::page;
@@ -18,6 +22,7 @@ const ENFORCER: &str = "watchward-enforcer";
 /// What it could leave behind.
 const TRACES: &str = "nft list tables
     ls -d /etc/watchward/* /run/watchward-e* /var/lib/watchward-* 2>&1 || true
+    ls -R /etc/ssh; sshd -T
     cut -d: -f1 /etc/passwd /etc/group | sort";
 
 #[test]
@@ -29,6 +34,7 @@ fn the_enforcer_holds_from_inside_its_unit_and_goes_without_a_trace() -> Result<
         Packages::built()?.copy(host, &[ENFORCER])?;
         follow(host, "install")?;
         is_tight(host, ENFORCER)?;
+        is_tight(host, "watchward-enforcer-keys")?;
         follow(host, "check")?;
         holds(&ground).with_context(|| log(&ground))?;
 
@@ -47,9 +53,28 @@ fn the_enforcer_holds_from_inside_its_unit_and_goes_without_a_trace() -> Result<
             Ok(host.try_sh(&gate)?.then_some(()))
         })
         .with_context(|| log(&ground))?;
+        refuses_a_key(host).with_context(|| log(&ground))?;
         host.sh("apt-get purge -y watchward-enforcer; rm -f /root/watchward-enforcer_*.deb")?;
         assert_eq!(host.sh(TRACES)?, before, "what purging leaves on the host");
         Ok(())
+    })
+}
+
+/// sshd is told of a revoked key, as if the collector had ordered that before the agent started.
+fn refuses_a_key(host: &Host) -> Result<()> {
+    let order = Order::Instruments(Arc::new(Instruments {
+        generation: 1,
+        revoked: vec![Revoked::Fingerprint([1; 32])],
+    }));
+    let place = "/var/lib/watchward-agent/instruments.order";
+    host.write(place, &encode_order(order), 0o600)?;
+    host.sh(&format!(
+        "chown watchward-agent: {place}; systemctl restart watchward-agent"
+    ))?;
+    let held = "sshd -T | grep -qx 'revokedkeys /etc/ssh/watchward/revoked_keys' &&
+        ! test -e /etc/ssh/watchward/before";
+    until("sshd is told of it", SOON, || {
+        Ok(host.try_sh(held)?.then_some(()))
     })
 }
 
@@ -106,7 +131,7 @@ fn is_first(host: &Host) -> Result<()> {
 }
 
 fn log(ground: &Ground) -> String {
-    let log = "journalctl -b --no-pager -u watchward-enforcer
+    let log = "journalctl -b --no-pager -u watchward-enforcer -u watchward-enforcer-keys -u watchward-agent
         systemctl status --no-pager watchward-enforcer
         nft list table inet watchward";
     let said = ground.host.sh(&format!("{log} || true"));
