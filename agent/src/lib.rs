@@ -6,6 +6,7 @@ pub mod findings;
 pub mod health;
 pub mod hosts;
 pub mod keys;
+pub mod logins;
 pub mod own;
 pub mod proof;
 pub mod reach;
@@ -15,13 +16,14 @@ pub mod spool;
 pub mod uplink;
 pub mod witness;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use watchward_daemon::config::Live;
 use watchward_daemon::service::{self, Signals};
 use watchward_daemon::tasks::{Tasks, tasks};
+use watchward_protocol::instruments::Instruments;
 use watchward_protocol::record::PerLane;
 
 use config::Config;
@@ -111,6 +113,7 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let identity = hosts.identity.clone();
     let own = Arc::new(move || hosts::certificate(&identity).ok());
     let ends = (keeper.clone(), findings);
+    let keys = (keys, ordered.instruments);
     let answerers = answer(tasks, keys, (own, connections), ends);
     let ends = (tasks.stop(), tasks.pulse());
     let writing = spool::run(spool.clone(), entries, growing, ends);
@@ -134,16 +137,18 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     })
 }
 
-/// Starts what tells of keys, and what answers questions, which asks there too.
+/// Starts what tells of keys, what answers questions, which asks there too, and what revokes.
 fn answer(
     tasks: &Tasks,
-    keys: Live<keys::Config>,
+    (keys, ordered): (Live<keys::Config>, Revocations),
     (certificate, connections): (keys::Certificate, own::Own),
     (keep, findings): (spool::Keeper, findings::Findings),
 ) -> uplink::Answerers {
     let (reach, reach_asked) = mpsc::channel(1);
     let (proof, proof_asked) = mpsc::channel(1);
     let (of_keys, keys_asked) = mpsc::channel(1);
+    let ends = (proof.clone(), keep.clone());
+    revoke(tasks, keys.now().enforcer.clone(), ordered, ends);
     let ends = (certificate, keys_asked);
     tasks.start("keys", keys::run(keys, keep, findings, ends, tasks.stop()));
     let (asking, stop) = (of_keys.clone(), tasks.stop());
@@ -151,6 +156,28 @@ fn answer(
     let stop = tasks.stop();
     tasks.start("proof", proof::run(proof_asked, of_keys, connections, stop));
     uplink::Answerers { reach, proof }
+}
+
+/// What is ordered of revocations, as it changes.
+type Revocations = watch::Receiver<Option<Arc<Instruments>>>;
+
+/// Starts what has sshd refuse revoked keys, which asks there and in the logs.
+fn revoke(
+    tasks: &Tasks,
+    socket: PathBuf,
+    ordered: Revocations,
+    (proof, keeper): (mpsc::Sender<uplink::Asked>, spool::Keeper),
+) {
+    let (logins, asked) = mpsc::channel(1);
+    tasks.start("logins", access::logins(asked, tasks.stop()));
+    let means = keys::revocation::Means {
+        socket,
+        proof,
+        logins,
+        keeper,
+    };
+    let revoking = keys::revocation::run(means, ordered, tasks.stop());
+    tasks.start("revocation", revoking);
 }
 
 /// The hands that change a running agent's configuration.

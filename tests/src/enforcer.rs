@@ -32,6 +32,22 @@ pub fn start_unprivileged(host: &Host, guard: &str) -> Result<()> {
     run(host, &unit, guard)
 }
 
+/// Its second role, which tells sshd what is revoked, as it is shipped.
+pub fn start_keys(host: &Host, guard: &str) -> Result<()> {
+    let unit = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../systemd/watchward-enforcer-keys.service"
+    );
+    let unit = fs::read_to_string(unit)?.replace("=/usr/bin/", "=/usr/local/bin/");
+    let program = fs::read(programs::path(programs::ENFORCER)?)?;
+    host.write("/usr/local/bin/watchward-enforcer", &program, 0o755)?;
+    let place = "/etc/systemd/system/watchward-enforcer-keys.service";
+    host.write(place, unit.as_bytes(), 0o644)?;
+    host.write("/etc/watchward/guard.toml", guard.as_bytes(), 0o644)?;
+    host.sh("systemctl daemon-reload; systemctl enable -q --now watchward-enforcer-keys")
+        .map(drop)
+}
+
 fn run(host: &Host, unit: &str, guard: &str) -> Result<()> {
     let program = fs::read(programs::path(programs::ENFORCER)?)?;
     host.write("/usr/local/bin/watchward-enforcer", &program, 0o755)?;

@@ -44,7 +44,7 @@ const AGENT: &[&[&str]] = &[
     ],
     &["uplink"],
     &["spool"],
-    &["findings", "own", "sockets", "witness"],
+    &["findings", "logins", "own", "sockets", "witness"],
 ];
 
 /// The files that may name what is generated from the `.proto` contract.

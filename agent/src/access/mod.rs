@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
@@ -11,6 +12,7 @@ use watchward_protocol::access::Service;
 use watchward_protocol::hosts::FindingState;
 
 use crate::findings::Findings;
+use crate::logins;
 use crate::own::Own;
 use crate::spool::{Ended, Keeper};
 use crate::witness::Witness;
@@ -67,6 +69,25 @@ pub async fn run(
             ended = read_beside(&wanted, beside) => match ended? {},
         }
         desks.iter_mut().for_each(Desk::clear);
+    }
+}
+
+/// Says which keys opened sessions, as the journal has it, until asked to stop.
+///
+/// # Errors
+/// None.
+pub async fn logins(mut asked: mpsc::Receiver<logins::Asked>, stop: Stop) -> anyhow::Result<()> {
+    let journal = Journal::of_host(&[Service::Sshd]);
+    loop {
+        let asked = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            asked = asked.recv() => asked,
+        };
+        let Some(logins::Asked { processes, answer }) = asked else {
+            return Ok(());
+        };
+        // Whoever asked may have gone.
+        let _ = answer.send(journal.opened(&processes).await);
     }
 }
 

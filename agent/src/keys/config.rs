@@ -17,6 +17,9 @@ pub struct Config {
     pub socket: PathBuf,
     /// The program that is asked what applies to each account.
     pub sshd: PathBuf,
+    /// Where watchward-enforcer-keys listens, which tells sshd what is revoked. Another one counts
+    /// from the next start on.
+    pub enforcer: PathBuf,
     /// How often everything is looked at, for what the kernel does not tell: files on NFS, accounts
     /// of a directory. What it does tell is seen at once.
     pub interval: Span,
@@ -28,6 +31,7 @@ impl Default for Config {
             reader: Reader::Auto,
             socket: PathBuf::from("/run/watchward-agent/keys.sock"),
             sshd: PathBuf::from("/usr/sbin/sshd"),
+            enforcer: PathBuf::from("/run/watchward-enforcer-keys/socket"),
             interval: Span::minutes(10),
         }
     }

@@ -18,6 +18,7 @@ mod network;
 mod open;
 mod questions;
 mod reader;
+pub mod revocation;
 mod settings;
 mod shelf;
 mod sshd;

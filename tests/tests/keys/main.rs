@@ -2,6 +2,7 @@
 
 mod origin;
 mod proof;
+mod revocation;
 mod silent;
 
 use std::time::Duration;

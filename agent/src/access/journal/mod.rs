@@ -17,6 +17,7 @@ use crate::spool::Ended;
 mod child;
 mod entry;
 mod export;
+mod opened;
 mod pace;
 mod place;
 mod reader;

@@ -1,0 +1,140 @@
+//! What is ordered, as the role takes it: keys by their digests, and in parts. Pure.
+
+use std::collections::HashSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use watchward_enforcer::keys::{Certificate, Digest, MOST_STAGED, Revoked};
+use watchward_protocol::access::AccessEvent;
+use watchward_protocol::instruments::{self, Instruments};
+
+/// How many bytes of keys and ids one part has at most: a frame has room for twice as much.
+const LARGEST_PART: usize = 96 << 10;
+
+/// What is revoked.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    all: Vec<Revoked>,
+    /// How much of it each part has.
+    parts: Vec<usize>,
+    keys: HashSet<Digest>,
+}
+
+/// What opened a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Opener {
+    pub(super) key: Digest,
+    pub(super) certificate: Option<Certificate>,
+}
+
+impl List {
+    pub(super) fn of(order: &Instruments) -> Self {
+        let mut list = Self::default();
+        let mut room = 0;
+        for one in &order.revoked {
+            let (one, size) = (revoked(one), one.size());
+            if let Revoked::Key(digest) = one {
+                list.keys.insert(digest);
+            }
+            match list.parts.last_mut() {
+                Some(part) if *part < MOST_STAGED && size <= room => {
+                    *part += 1;
+                    room -= size;
+                }
+                Some(_) | None => {
+                    list.parts.push(1);
+                    room = LARGEST_PART.saturating_sub(size);
+                }
+            }
+            list.all.push(one);
+        }
+        if list.parts.is_empty() {
+            list.parts.push(0);
+        }
+        list
+    }
+
+    /// Its parts, and whether it is the first.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&[Revoked], bool)> {
+        let mut start = 0;
+        self.parts.iter().enumerate().map(move |(at, length)| {
+            let part = self.all.get(start..start + length).unwrap_or_default();
+            start += length;
+            (part, at == 0)
+        })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Whether it names this key.
+    pub(super) fn names(&self, fingerprint: &str) -> bool {
+        digest_of(fingerprint).is_some_and(|it| self.keys.contains(&it))
+    }
+
+    /// Whether it revokes what opened a session.
+    pub(super) fn revokes(&self, opener: &Opener) -> bool {
+        let certificate = opener.certificate.as_ref();
+        let signed = certificate.is_some_and(|it| self.keys.contains(&it.authority));
+        let by = |one: &Revoked| match (one, certificate) {
+            (
+                Revoked::Serials {
+                    authority,
+                    first,
+                    last,
+                },
+                Some(it),
+            ) => digest(authority) == it.authority && (*first..=*last).contains(&it.serial),
+            (Revoked::Id { authority, id }, Some(it)) => {
+                digest(authority) == it.authority && id.as_bytes() == it.id
+            }
+            (Revoked::Key(_), _) | (_, None) => false,
+        };
+        self.keys.contains(&opener.key) || signed || self.all.iter().any(by)
+    }
+}
+
+impl Opener {
+    /// What opened the session that sshd said this of; none: no key.
+    pub(super) fn of(login: &AccessEvent) -> Option<Self> {
+        let certificate = login.certificate.as_ref().and_then(|it| {
+            Some(Certificate {
+                authority: digest_of(it.authority.as_deref()?)?,
+                serial: it.serial.unwrap_or(0),
+                id: it.id.as_bytes().to_vec(),
+            })
+        });
+        Some(Self {
+            key: digest_of(&login.key.as_ref()?.fingerprint)?,
+            certificate,
+        })
+    }
+}
+
+fn revoked(one: &instruments::Revoked) -> Revoked {
+    match one.clone() {
+        instruments::Revoked::Key(key) => Revoked::Key(digest(&key)),
+        instruments::Revoked::Fingerprint(digest) => Revoked::Key(digest),
+        instruments::Revoked::Serials {
+            authority,
+            first,
+            last,
+        } => Revoked::Serials {
+            authority,
+            first,
+            last,
+        },
+        instruments::Revoked::Id { authority, id } => Revoked::Id { authority, id },
+    }
+}
+
+fn digest(key: &[u8]) -> Digest {
+    Sha256::digest(key).into()
+}
+
+fn digest_of(fingerprint: &str) -> Option<Digest> {
+    let encoded = fingerprint.strip_prefix("SHA256:")?;
+    STANDARD_NO_PAD.decode(encoded).ok()?.try_into().ok()
+}

@@ -1,0 +1,283 @@
+//! Keys that are revoked: sshd is told to refuse them, and the sessions that they opened end.
+
+mod control;
+mod list;
+mod live;
+mod role;
+mod survivors;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
+use watchward_daemon::clock;
+use watchward_daemon::tasks::Stop;
+use watchward_enforcer::keys::{self as role_of, Answer, Request};
+use watchward_protocol::instruments::{self, Instruments, Told};
+use watchward_protocol::record::Report;
+
+use super::watch::{Reached, Wanted, Watch};
+use crate::logins::Logins;
+use crate::spool::{Ended, Entry, Keeper};
+use crate::uplink::Asked;
+use control::Controls;
+use list::List;
+use role::Role;
+use sweep::Sweep;
+
+/// How often it is looked whether all is as it should be, and whether somebody came in meanwhile.
+const ROUND: Duration = Duration::from_secs(15);
+/// Somebody may have been on the way in while the list changed: it is looked again soon after.
+const SOON: Duration = Duration::from_secs(2);
+const SOON_TIMES: u32 = 3;
+/// What was refused is tried again after so long, or when sshd's configuration has changed.
+const AGAIN: Duration = Duration::from_secs(60);
+/// So soon, where only nobody could ask sshd: who reads the keys may just have been started.
+const AGAIN_SOON: Duration = Duration::from_secs(3);
+/// How long a list is tried.
+const TRIAL: u32 = 60;
+
+/// What an order is put into effect by.
+#[derive(Debug)]
+pub struct Means {
+    /// Where the role listens that tells sshd.
+    pub socket: PathBuf,
+    /// Who asks sshd whether it takes a key.
+    pub proof: mpsc::Sender<Asked>,
+    /// Who knows which key opened a session.
+    pub logins: Logins,
+    /// Where it is told.
+    pub keeper: Keeper,
+}
+
+/// Has sshd refuse what is ordered, until asked to stop.
+///
+/// # Errors
+/// The spool has ended.
+pub async fn run(
+    means: Means,
+    mut ordered: watch::Receiver<Option<Arc<Instruments>>>,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let mut room = Room {
+        role: Role::new(means.socket),
+        controls: Controls::new(means.proof),
+        sweep: Sweep::new(means.logins),
+        keeper: means.keeper,
+        told: None,
+        failed: None,
+        soon: 0,
+    };
+    let watch = Watch::new()?;
+    loop {
+        cover(&watch).await;
+        let order = ordered.borrow_and_update().clone();
+        let pause = match order {
+            Some(order) => tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                pass = room.pass(&order, &watch) => pass?,
+            },
+            None => ROUND,
+        };
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            another = ordered.changed() => match another {
+                // Said again after each connection: then what holds is told again.
+                Ok(()) => (room.told, room.failed) = (None, None),
+                Err(_) => return Ok(()),
+            },
+            _ = watch.changed() => room.failed = None,
+            () = sleep(pause) => {}
+        }
+    }
+}
+
+/// Hears of whoever changes what sshd is told.
+async fn cover(watch: &Watch) {
+    let ssh = PathBuf::from("/etc/ssh");
+    let files = ["sshd_config", "watchward/revoked_keys"];
+    let wanted = Wanted {
+        files: files.iter().map(|name| ssh.join(name)).collect(),
+        folders: BTreeSet::from([ssh.join("sshd_config.d")]),
+    };
+    let reached = Mutex::<Reached>::default();
+    watch.reach(&wanted, &reached);
+    let reached = std::mem::take(&mut *reached.lock().unwrap_or_else(|it| it.into_inner()));
+    if let Some(obstacle) = watch.cover(reached).obstacle {
+        tracing::debug!(obstacle, "what sshd is told is looked at now and then");
+    }
+}
+
+struct Room {
+    role: Role,
+    controls: Controls,
+    sweep: Sweep,
+    keeper: Keeper,
+    /// What was told last, but for the time.
+    told: Option<instruments::Holding>,
+    failed: Option<Failed>,
+    /// How often it is looked again soon.
+    soon: u32,
+}
+
+/// What came to nothing.
+struct Failed {
+    generation: u64,
+    why: String,
+    /// When it is tried again.
+    until: Instant,
+}
+
+impl Room {
+    /// Does what is missing, and says when to look again.
+    async fn pass(&mut self, order: &Instruments, watch: &Watch) -> Result<Duration, Ended> {
+        let mut held = match self.role.hello().await {
+            Ok(held) => held,
+            Err(why) => {
+                let trouble = format!("nobody here can tell sshd which keys are revoked: {why}");
+                let trouble = (!order.revoked.is_empty()).then_some(trouble);
+                self.tell(None, trouble).await?;
+                return Ok(ROUND);
+            }
+        };
+        if let Some(what) = held.meddled.take() {
+            let trouble = format!("a third hand was there: {what}; it was put back");
+            self.tell(held.force, Some(trouble)).await?;
+        }
+        // Nothing was revoked, and nothing is: sshd is not touched.
+        if order.revoked.is_empty() && held.force.is_none() {
+            let nothing = role_of::Force {
+                generation: order.generation,
+                revoked: 0,
+                digest: [0; 32],
+            };
+            self.tell(Some(nothing), None).await?;
+            return Ok(ROUND);
+        }
+        let list = List::of(order);
+        if !holds(order, &held) && held.trouble.is_empty() && self.may_try(order) {
+            let done = self.hold(order, &list, held.longest_trial).await;
+            self.failed = done.err();
+            // Its own changes are no news.
+            let _own = watch.drain();
+            self.soon = SOON_TIMES;
+            held = self.role.hello().await.unwrap_or(held);
+        }
+        let own = Some(held.trouble.clone()).filter(|it| !it.is_empty());
+        let why = self.failed.as_ref().filter(|_| !holds(order, &held));
+        let why = why.map(|it| it.why.clone());
+        self.tell(held.force, own.or(why)).await?;
+        if !holds(order, &held) {
+            let wait = |it: &Failed| it.until.saturating_duration_since(Instant::now());
+            return Ok(self.failed.as_ref().map_or(ROUND, wait).min(ROUND));
+        }
+        for ended in self.sweep.sweep(&list, &mut self.role).await {
+            self.keep(Told::Ended(ended)).await?;
+        }
+        self.soon = self.soon.saturating_sub(1);
+        Ok(if self.soon > 0 { SOON } else { ROUND })
+    }
+
+    /// Whether this was not tried in vain just now.
+    fn may_try(&self, order: &Instruments) -> bool {
+        self.failed
+            .as_ref()
+            .is_none_or(|it| it.generation != order.generation || Instant::now() >= it.until)
+    }
+
+    /// Has the list hold, once sshd answers with it as it did before.
+    async fn hold(&mut self, order: &Instruments, list: &List, longest: u32) -> Result<(), Failed> {
+        let generation = order.generation;
+        let failed = |why: String, again: Duration| Failed {
+            generation,
+            why,
+            until: Instant::now() + again,
+        };
+        let before = self.controls.ask(list).await;
+        let before = before.map_err(|why| failed(why, AGAIN_SOON))?;
+        let tried = self.attempt(generation, list, TRIAL.min(longest)).await;
+        tried.map_err(|why| failed(why, AGAIN))?;
+        let next = match self.controls.compare(before, list).await {
+            Ok(()) => self.role.done(Request::Confirm { generation }).await,
+            Err(why) => {
+                let back = self.role.done(Request::Back).await;
+                let why = format!("the list before holds again, for with this one {why}");
+                back.and(Err(why))
+            }
+        };
+        next.map_err(|why| failed(why, AGAIN))?;
+        let revoked = order.revoked.len();
+        tracing::info!(revoked, generation, "sshd refuses what is revoked");
+        Ok(())
+    }
+
+    async fn attempt(&mut self, generation: u64, list: &List, seconds: u32) -> Result<(), String> {
+        for (part, first) in list.parts() {
+            let revoked = part.to_vec();
+            self.role.done(Request::Stage { first, revoked }).await?;
+        }
+        let attempt = Request::Try {
+            generation,
+            seconds,
+        };
+        self.role.done(attempt).await
+    }
+
+    /// Tells what holds, if that is news. What is not in force was never held, or is none of ours.
+    async fn tell(
+        &mut self,
+        force: Option<role_of::Force>,
+        trouble: Option<String>,
+    ) -> Result<(), Ended> {
+        let holding = instruments::Holding {
+            at: clock::now(),
+            generation: force.map(|it| it.generation),
+            revoked: force.map_or(0, |it| it.revoked),
+            digest: force.map(|it| it.digest).filter(|it| *it != [0; 32]),
+            trouble,
+        };
+        let same = |told: &instruments::Holding| {
+            let at = holding.at;
+            instruments::Holding { at, ..told.clone() } == holding
+        };
+        if self.told.as_ref().is_some_and(same) {
+            return Ok(());
+        }
+        if let Some(trouble) = &holding.trouble {
+            tracing::warn!(trouble, "what is revoked does not hold as it should");
+        }
+        self.told = Some(holding.clone());
+        self.keep(Told::Holding(holding)).await
+    }
+
+    async fn keep(&self, told: Told) -> Result<(), Ended> {
+        let entry = Entry {
+            reports: vec![Report::Instruments(told)],
+            position: None,
+        };
+        self.keeper.keep(entry).await
+    }
+}
+
+/// Whether all that was ordered is in force, and the role knows what it is.
+fn holds(order: &Instruments, held: &role_of::Holding) -> bool {
+    let same = held
+        .force
+        .is_some_and(|it| it.generation == order.generation);
+    same && held.known && held.trial.is_none()
+}
+
+/// What the role said to something that it was to do.
+fn done(answer: Answer) -> Result<(), String> {
+    match answer {
+        Answer::Done => Ok(()),
+        Answer::Refused(why) => Err(why),
+        Answer::Holding(_) | Answer::Gone => Err("it answers something else".to_owned()),
+    }
+}

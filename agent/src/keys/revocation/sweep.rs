@@ -1,0 +1,139 @@
+//! Ends the sessions that a revoked key opened, and tells of each once.
+
+use std::collections::HashMap;
+
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+use watchward_daemon::clock;
+use watchward_enforcer::keys::{Answer, Request, Session};
+use watchward_protocol::access::AccessEvent;
+use watchward_protocol::instruments::{Ended, Way};
+
+use super::list::{List, Opener};
+use super::live::{Monitor, monitors};
+use super::role::Role;
+use super::survivors::Survivors;
+use crate::logins::{self, Logins};
+
+/// So much later than it wrote of a login may a process seem to have begun: two clocks are compared.
+const SLACK: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// What is known of sessions.
+pub(super) struct Sweep {
+    logins: Logins,
+    /// Who opened each that lives.
+    known: HashMap<Monitor, AccessEvent>,
+    /// What was told of those that do not end.
+    refused: HashMap<Monitor, String>,
+}
+
+impl Sweep {
+    pub(super) fn new(logins: Logins) -> Self {
+        Self {
+            logins,
+            known: HashMap::new(),
+            refused: HashMap::new(),
+        }
+    }
+
+    /// Ends what is to end, and says what became of it.
+    pub(super) async fn sweep(&mut self, list: &List, role: &mut Role) -> Vec<Ended> {
+        if list.is_empty() {
+            return Vec::new();
+        }
+        let live = spawn_blocking(monitors).await.unwrap_or_default();
+        self.known.retain(|monitor, _| live.contains(monitor));
+        self.refused.retain(|monitor, _| live.contains(monitor));
+        self.learn(&live).await;
+        let mut ended = Vec::new();
+        for (monitor, login) in self.known.clone() {
+            let Some(opener) = Opener::of(&login).filter(|it| list.revokes(it)) else {
+                continue;
+            };
+            let account = login.user.as_ref().map(|it| it.name.clone());
+            let before = spawn_blocking(move || Survivors::before(monitor.pid, account)).await;
+            let session = Session {
+                pid: monitor.pid,
+                started: monitor.started,
+                key: opener.key,
+                certificate: opener.certificate,
+            };
+            let how = match role.ask(Request::End(session)).await {
+                Ok(Answer::Done) => Way::Ended,
+                Ok(Answer::Gone) => Way::Gone,
+                Ok(Answer::Refused(why)) | Err(why) => Way::Refused(why),
+                Ok(Answer::Holding(_)) => continue,
+            };
+            let survivors = match before {
+                Ok(before) => spawn_blocking(move || before.after()).await,
+                Err(error) => Err(error),
+            };
+            if self.is_news(monitor, &how) {
+                ended.extend(told(&login, monitor, how, survivors.unwrap_or_default()));
+            }
+        }
+        ended
+    }
+
+    /// Asks who opened those of which it is not known.
+    async fn learn(&mut self, live: &[Monitor]) {
+        let strange: Vec<Monitor> = live
+            .iter()
+            .filter(|it| !self.known.contains_key(it))
+            .copied()
+            .collect();
+        if strange.is_empty() {
+            return;
+        }
+        let (answer, said) = oneshot::channel();
+        let processes = strange.iter().map(|it| it.pid).collect();
+        let asked = logins::Asked { processes, answer };
+        let sent = self.logins.send(asked).await;
+        let logins = match (sent, said.await) {
+            (Ok(()), Ok(Ok(logins))) => logins,
+            (_, Ok(Err(why))) => {
+                tracing::warn!(why, "it is not known which keys opened the sessions");
+                return;
+            }
+            (Err(_), _) | (_, Err(_)) => return,
+        };
+        let now = clock::now();
+        for login in logins {
+            let monitor = strange.iter().find(|it| Some(it.pid) == login.pid);
+            // What an earlier process of that number wrote is not of this one.
+            let own = |it: &&Monitor| it.began(now).is_some_and(|it| it <= login.at + SLACK);
+            if let Some(monitor) = monitor.filter(own) {
+                self.known.insert(*monitor, login);
+            }
+        }
+    }
+
+    /// Whether this was not told already.
+    fn is_news(&mut self, monitor: Monitor, how: &Way) -> bool {
+        match how {
+            Way::Ended | Way::Gone => {
+                self.known.remove(&monitor);
+                true
+            }
+            Way::Refused(why) => {
+                let before = self.refused.insert(monitor, why.clone());
+                before.as_ref() != Some(why)
+            }
+        }
+    }
+}
+
+fn told(login: &AccessEvent, monitor: Monitor, how: Way, survivors: Vec<String>) -> Option<Ended> {
+    let account = login.user.as_ref()?.name.clone();
+    tracing::info!(account = %account, pid = monitor.pid, ?how, "a session of a revoked key");
+    Some(Ended {
+        at: clock::now(),
+        account,
+        address: login.peer.map(|it| it.address),
+        fingerprint: login.key.as_ref()?.fingerprint.clone(),
+        opened_at: login.at,
+        leader: monitor.pid,
+        how,
+        survivors,
+    })
+}

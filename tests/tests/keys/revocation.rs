@@ -1,0 +1,286 @@
+//! A key that is revoked opens nothing any more, and the session that it opened ends; whatever is killed meanwhile.
+
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use watchward_protocol::instruments::{Instruments, Revoked};
+use watchward_protocol::order::Order;
+use watchward_protocol::wire::encode_order;
+use watchward_tests::host::Host;
+use watchward_tests::ready::notice;
+use watchward_tests::site::play;
+use watchward_tests::wait::{SOON, until};
+use watchward_tests::{agent, enforcer};
+
+use super::{Key, append, new_key, now, watched};
+
+const OPTIONS: &str = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes \
+    -o LogLevel=ERROR -o ConnectTimeout=20 -o IdentitiesOnly=yes";
+
+/// Newer than whatever a collector of today orders.
+const FIRST: u64 = 1_900_000_000;
+
+#[test]
+fn a_revoked_key_opens_nothing_and_its_session_ends() -> Result<()> {
+    play("a key is revoked", "", |site| {
+        let ground = Ground::new(site)?;
+        let Ground {
+            web,
+            home,
+            old,
+            new,
+        } = &ground;
+        let mut with_old = Session::open(home, web, "old")?;
+        let mut with_new = Session::open(home, web, "new")?;
+        until(
+            "two sessions",
+            SOON,
+            || Ok((count(web)? == 2).then_some(())),
+        )?;
+
+        let start = now()?;
+        order(web, FIRST, &[old])?;
+        until("the old key is refused", SOON, || {
+            Ok((!opens(home, web, "old")?).then_some(()))
+        })
+        .with_context(|| log(web))?;
+        until("its session ends", SOON, || {
+            with_old.ended().map(|it| it.then_some(()))
+        })
+        .with_context(|| log(web))?;
+        notice(&format!(
+            "its session ended {:?} after the order",
+            now()?.saturating_sub(start)
+        ));
+        ensure!(opens(home, web, "new")?, "the other key opens still");
+        until("all of it ends", SOON, || {
+            Ok((count(web)? == 1).then_some(()))
+        })
+        .with_context(|| log(web))?;
+        ensure!(!with_new.ended()?, "{}", log(web));
+        until("it is told", SOON, || {
+            Ok(log(web)
+                .contains("a session of a revoked key")
+                .then_some(()))
+        })?;
+
+        comes_back(&ground)?;
+
+        // What is not revoked any more opens again, and the other does not.
+        order(web, FIRST + 1, &[new])?;
+        until("the old key opens", SOON, || {
+            Ok(opens(home, web, "old")?.then_some(()))
+        })
+        .with_context(|| log(web))?;
+        until("the other session ends", SOON, || {
+            with_new.ended().map(|it| it.then_some(()))
+        })
+        .with_context(|| log(web))?;
+        ensure!(!opens(home, web, "new")?);
+        Ok(())
+    })
+}
+
+/// What a third hand takes away is put back, and nobody is locked out meanwhile for long.
+fn comes_back(ground: &Ground) -> Result<()> {
+    let Ground { web, home, .. } = ground;
+    for harm in [
+        "rm /etc/ssh/watchward/revoked_keys",
+        "rm -r /etc/ssh/watchward",
+        "echo no list > /etc/ssh/watchward/revoked_keys",
+        "rm /etc/ssh/sshd_config.d/10-watchward.conf; systemctl reload ssh",
+    ] {
+        web.sh(harm)?;
+        until(harm, SOON, || {
+            Ok((!opens(home, web, "old")? && opens(home, web, "new")?).then_some(()))
+        })
+        .with_context(|| log(web))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_held_changes_nothing_and_is_said() -> Result<()> {
+    play("revocations that cannot be held", "", |site| {
+        let ground = Ground::new(site)?;
+        let Ground { web, home, old, .. } = &ground;
+        let refused = |why: &str, mend: &str| -> Result<()> {
+            until(why, SOON, || Ok(log(web).contains(why).then_some(())))
+                .with_context(|| log(web))?;
+            ensure!(
+                opens(home, web, "old")? && opens(home, web, "new")?,
+                "{}",
+                log(web)
+            );
+            ensure!(web.try_sh("! test -e /etc/ssh/sshd_config.d/10-watchward.conf")?);
+            web.sh(mend).map(drop)
+        };
+        web.sh("echo Nonsense yes > /etc/ssh/sshd_config.d/z.conf")?;
+        order(web, FIRST, &[old])?;
+        refused("sshd's configuration has an error", "true")?;
+
+        web.sh("touch /etc/ssh/others; echo RevokedKeys /etc/ssh/others > /etc/ssh/sshd_config.d/z.conf")?;
+        refused(
+            "`RevokedKeys /etc/ssh/others` that is not Watchward's",
+            "rm /etc/ssh/sshd_config.d/z.conf",
+        )?;
+        until("it holds", SOON, || {
+            Ok((!opens(home, web, "old")?).then_some(()))
+        })
+        .with_context(|| log(web))?;
+
+        confirmed(web, FIRST)?;
+
+        // The guard of this host has the last word.
+        let guard = format!("[keys]\nnever_revoke = [\"{}\"]\n", ground.new.fingerprint);
+        web.write("/etc/watchward/guard.toml", guard.as_bytes(), 0o644)?;
+        order(web, FIRST + 1, &[old, &ground.new])?;
+        until("it is refused", SOON, || {
+            Ok(log(web).contains("is never revoked").then_some(()))
+        })
+        .with_context(|| log(web))?;
+        ensure!(opens(home, web, "new")? && !opens(home, web, "old")?);
+        Ok(())
+    })
+}
+
+#[test]
+fn whoever_is_killed_at_whatever_moment_nobody_is_locked_out() -> Result<()> {
+    play("revocations while programs are killed", "", |site| {
+        let ground = Ground::new(site)?;
+        let Ground { web, home, old, .. } = &ground;
+        let other = new_key(home, "other")?;
+        for round in 0..12_u64 {
+            let revoked: &[&Key] = if round % 2 == 0 {
+                &[old]
+            } else {
+                &[old, &other]
+            };
+            order(web, FIRST + round, revoked)?;
+            let after = web.sh("shuf -i 0-3000 -n 1")?;
+            let victim = if round % 3 == 0 {
+                "agent"
+            } else {
+                "enforcer-keys"
+            };
+            web.sh(&format!(
+                "sleep $(({} / 1000)).$(({} % 1000)); systemctl kill -s KILL watchward-{victim}",
+                after.trim(),
+                after.trim()
+            ))?;
+            ensure!(opens(home, web, "new")?, "round {round}: {}", log(web));
+        }
+        confirmed(web, FIRST + 11)?;
+        ensure!(!web.try_sh("test -e /etc/ssh/watchward/before")?);
+        ensure!(!opens(home, web, "old")? && opens(home, web, "new")?);
+        Ok(())
+    })
+}
+
+/// Waits until this list holds, and not for a trial only.
+fn confirmed(web: &Host, generation: u64) -> Result<()> {
+    let line = format!("list {generation} is confirmed");
+    until(&line, SOON * 2, || {
+        Ok(log(web).contains(&line).then_some(()))
+    })
+    .with_context(|| log(web))
+}
+
+/// A server with two keys for one account, and a client that has both.
+struct Ground {
+    web: Host,
+    home: Host,
+    old: Key,
+    new: Key,
+}
+
+impl Ground {
+    fn new(site: &mut watchward_tests::site::Site) -> Result<Self> {
+        let (web, home) = (watched(site)?, site.boot("home")?);
+        enforcer::start_keys(&web, "")?;
+        web.sh("useradd -m -s /bin/bash alice")?;
+        let (old, new) = (new_key(&home, "old")?, new_key(&home, "new")?);
+        append(&web, "alice", &old.text)?;
+        append(&web, "alice", &new.text)?;
+        ensure!(opens(&home, &web, "old")? && opens(&home, &web, "new")?);
+        Ok(Self {
+            web,
+            home,
+            old,
+            new,
+        })
+    }
+}
+
+/// Whether a key opens the account for a real client.
+fn opens(from: &Host, to: &Host, key: &str) -> Result<bool> {
+    from.try_sh(&format!(
+        "ssh {OPTIONS} -i /root/{key} alice@{} true",
+        to.address()
+    ))
+}
+
+/// A session that does not end by itself, nor when it is asked to.
+struct Session(Child);
+
+impl Session {
+    fn open(from: &Host, to: &Host, key: &str) -> Result<Self> {
+        let line = format!(
+            "ssh {OPTIONS} -i /root/{key} alice@{} \"trap '' TERM HUP; sleep 250; sleep 250\"",
+            to.address()
+        );
+        let mut command = from.command(&["bash", "-c", &line])?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Ok(Self(child.spawn()?))
+    }
+
+    fn ended(&mut self) -> Result<bool> {
+        Ok(self.0.try_wait()?.is_some())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ended_already = self.0.kill();
+        let _gone = self.0.wait();
+    }
+}
+
+/// How many sessions live on a host.
+fn count(web: &Host) -> Result<usize> {
+    Ok(web.sh("pgrep -xu alice sleep | wc -l")?.trim().parse()?)
+}
+
+/// What a collector would order, as the agent finds it when it starts.
+fn order(web: &Host, generation: u64, keys: &[&Key]) -> Result<()> {
+    let revoked = keys.iter().map(|key| Ok(Revoked::Key(wire(&key.text)?)));
+    let order = Order::Instruments(Arc::new(Instruments {
+        generation,
+        revoked: revoked.collect::<Result<_>>()?,
+    }));
+    let place = "/var/lib/watchward-agent/instruments.order";
+    web.write(place, &encode_order(order), 0o600)?;
+    // Whoever was killed a moment ago may be starting just now.
+    web.sh(&format!(
+        "chown watchward-agent: {place}; systemctl reset-failed
+         systemctl restart watchward-agent || systemctl restart watchward-agent"
+    ))
+    .map(drop)
+}
+
+fn wire(text: &str) -> Result<Vec<u8>> {
+    use base64::Engine;
+    let encoded = text.split(' ').nth(1).context("no key")?;
+    Ok(base64::engine::general_purpose::STANDARD.decode(encoded)?)
+}
+
+fn log(web: &Host) -> String {
+    let own = web.sh(
+        "journalctl -u watchward-enforcer-keys --no-pager -o cat -n 60; ls -l /etc/ssh/watchward",
+    );
+    format!("{}\n{}", agent::log(web), own.unwrap_or_default())
+}
