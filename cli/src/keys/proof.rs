@@ -50,13 +50,13 @@ pub(super) async fn revoked(collector: &Client, screen: &mut Screen) -> anyhow::
     screen.table(
         [
             "KEY",
-            "REVOKED",
+            "REVOKED (UTC)",
             "HOSTS",
             "DOORS",
             "REFUSE IT",
             "UNKNOWN",
             "OPENS",
-            "ASKED",
+            "ASKED (UTC)",
             "REASON",
         ],
         &rows,
