@@ -117,6 +117,14 @@ async fn free_port() -> Result<std::net::SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
 }
 
+async fn at_free_ports() -> Result<intake::Config> {
+    Ok(intake::Config {
+        listen: free_port().await?,
+        enrolment: free_port().await?,
+        ..intake::Config::default()
+    })
+}
+
 impl Collector {
     async fn start(certificate_life: Span) -> Result<Self> {
         let folder = tempfile::tempdir()?;
@@ -138,11 +146,7 @@ impl Collector {
             seen: Arc::clone(&seen),
         };
         let (tasks, running) = tasks();
-        let config = intake::Config {
-            listen: free_port().await?,
-            enrolment: free_port().await?,
-            ..intake::Config::default()
-        };
+        let config = at_free_ports().await?;
         let known = Arc::new(hosts.clone()) as _;
         let parts = (store.clone(), known, Arc::new(notes) as _);
         let (orders, live) = Live::new(intake::Orders::new(|_| Vec::new()));
