@@ -149,7 +149,7 @@ impl Authority {
             Ok(_) if is_revoked(&mut tx, key).await? => Err(Refused::Revoked),
             Ok((grant, key)) => Ok(self.sign(&mut tx, (person, grant), key, now).await?),
         };
-        rows::note(&mut tx, &noted((person, key), &issued, now)).await?;
+        rows::note(&mut tx, key, &noted((person, key), &issued, now)).await?;
         tx.commit().await?;
         Ok(issued)
     }

@@ -195,6 +195,14 @@ async fn every_serial_is_used_once_and_another_master_key_opens_nothing() {
             serials.push(issued.serial);
         }
         assert_eq!(serials, [1, 2, 3]);
+        let still = async |person, now| rows::still(&authority.store, person, now).await.unwrap();
+        let found = still("ada", at(60)).await;
+        assert!(
+            matches!(&found[..], [(name, _, wire)] if Some(name) == key.fingerprint.as_ref() && *wire == key.wire)
+        );
+        assert!(
+            still("zoe", at(60)).await.is_empty() && still("ada", at(4 * 3600)).await.is_empty()
+        );
         let other = Authority {
             sealing: Sealing::fleeting(),
             ..authority.clone()

@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::time::Timestamp;
 
+use crate::keys::proof::Offered;
 use crate::people::deed::{Deed, Kind, Wanted};
 use crate::sealing::Sealed;
 use crate::store::value::stamp;
@@ -19,8 +20,9 @@ pub(super) const TABLES: &str = "CREATE TABLE keys_authority (
             made_at BIGINT NOT NULL, serial BIGINT NOT NULL);
         CREATE TABLE keys_certificate (
             id {id}, at BIGINT NOT NULL, person TEXT NOT NULL, address TEXT,
-            fingerprint TEXT NOT NULL, authority BIGINT, serial BIGINT, name TEXT NOT NULL,
-            principals TEXT NOT NULL, until BIGINT, refused TEXT);
+            fingerprint TEXT NOT NULL, kind TEXT NOT NULL, wire {bytes} NOT NULL,
+            authority BIGINT, serial BIGINT, name TEXT NOT NULL, principals TEXT NOT NULL,
+            until BIGINT, refused TEXT);
         CREATE INDEX keys_certificate_at ON keys_certificate (at)";
 
 /// An authority.
@@ -121,10 +123,15 @@ pub(in crate::keys) async fn is_revoked(tx: &mut Tx, fingerprint: &str) -> sqlx:
 }
 
 /// Keeps that a certificate was given, or was not.
-pub(in crate::keys) async fn note(tx: &mut Tx, one: &Certificate) -> sqlx::Result<()> {
+pub(in crate::keys) async fn note(
+    tx: &mut Tx,
+    key: &Offered,
+    one: &Certificate,
+) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO keys_certificate (at, person, address, fingerprint, authority, serial, name, \
-         principals, until, refused) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         principals, until, refused, kind, wire) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(one.at.as_micros())
     .bind(one.person.clone())
@@ -136,9 +143,32 @@ pub(in crate::keys) async fn note(tx: &mut Tx, one: &Certificate) -> sqlx::Resul
     .bind(one.principals.clone())
     .bind(one.until.map(Timestamp::as_micros))
     .bind(one.refused.clone())
+    .bind(key.kind.clone())
+    .bind(key.wire.clone())
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// The keys of a person's certificates that are not over yet, each with its fingerprint and type.
+pub(in crate::keys) async fn still(
+    store: &Store,
+    person: &str,
+    now: Timestamp,
+) -> sqlx::Result<Vec<(String, String, Vec<u8>)>> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT fingerprint, kind, wire FROM keys_certificate \
+         WHERE person = $1 AND until > $2 ORDER BY fingerprint",
+    )
+    .bind(person.to_owned())
+    .bind(now.as_micros())
+    .fetch_all(store.read())
+    .await?;
+    let one = |row: &AnyRow| {
+        let (fingerprint, kind) = (row.try_get("fingerprint")?, row.try_get("kind")?);
+        Ok((fingerprint, kind, row.try_get("wire")?))
+    };
+    rows.iter().map(one).collect()
 }
 
 /// The certificates that were given or refused, the newest first.

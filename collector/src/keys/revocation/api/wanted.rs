@@ -11,7 +11,7 @@ use super::Desk;
 use crate::keys::policy::Fingerprint;
 use crate::keys::proof::Offered;
 use crate::keys::revocation::plan::{self, Account};
-use crate::keys::rows::{revoked, way, wire};
+use crate::keys::rows::{authority, revoked, way, wire};
 use crate::web::Problem;
 
 /// Which keys.
@@ -22,7 +22,7 @@ pub(super) enum What {
     Key(String),
     /// One that hosts have told of.
     Fingerprint(String),
-    /// All of a person, as the policy says.
+    /// All of a person, as the policy says, and what their certificates are for.
     Person(String),
 }
 
@@ -58,6 +58,10 @@ impl Desk {
     pub(super) async fn plan(&self, what: What) -> Result<Plan, Problem> {
         let (store, now) = (&self.sources.store, clock::now());
         let before = revoked::revoked(store).await?;
+        let person = match &what {
+            What::Person(person) => person.clone(),
+            What::Key(_) | What::Fingerprint(_) => String::new(),
+        };
         let mut ways = Vec::new();
         let mut keys = Vec::new();
         for (fingerprint, kind, wire) in self.meant(what).await? {
@@ -68,7 +72,10 @@ impl Desk {
             let known = before.iter().find(|it| it.fingerprint == fingerprint);
             let places: BTreeSet<_> = own.iter().map(|it| it.account()).collect();
             keys.push(Meant {
-                person: self.policy.now().owner(&fingerprint).to_owned(),
+                person: match self.policy.now().owner(&fingerprint) {
+                    "" => person.clone(),
+                    owner => owner.to_owned(),
+                },
                 comment: comment.map(Foreign::to_string).unwrap_or_default(),
                 used_at: own.iter().filter_map(|it| it.used_at).max(),
                 places: places.into_iter().collect(),
@@ -112,18 +119,19 @@ impl Desk {
                 Ok(vec![self.known(name).await?])
             }
             What::Person(person) => {
-                let policy = self.policy.now();
-                let names = policy.keys_of(&person);
-                if names.is_empty() {
+                // What a certificate opens is over with the key that it is for.
+                let certified = authority::still(&self.sources.store, &person, clock::now());
+                let mut keys = certified.await?;
+                for name in self.policy.now().keys_of(&person) {
+                    keys.push(self.known(name.to_owned()).await?);
+                }
+                if keys.is_empty() {
                     return Err(Problem::missing(format!(
-                        "the policy has no keys of a person {} ([[keys.owners]]); a key is given as \
-                         SHA256:... or as the file with its public half",
+                        "the policy has no keys of a person {} ([[keys.owners]]), and no certificate of \
+                         that name still counts; a key is given as SHA256:... or as the file with \
+                         its public half",
                         escaped(&person)
                     )));
-                }
-                let mut keys = Vec::new();
-                for name in names {
-                    keys.push(self.known(name.to_owned()).await?);
                 }
                 Ok(keys)
             }
