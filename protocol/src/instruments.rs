@@ -119,6 +119,11 @@ pub struct Holding {
     pub trouble: Option<String>,
 }
 
+impl Holding {
+    /// What a trouble begins with where nothing is installed that could tell sshd anything.
+    pub const NOBODY: &str = "nobody here can tell sshd";
+}
+
 /// A session that was opened with a key which is revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {

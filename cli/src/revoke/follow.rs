@@ -13,6 +13,8 @@ use crate::screen::{Screen, Tone, safe};
 
 /// For how long at most.
 const LONGEST: Duration = Duration::from_secs(60);
+/// So long a host may take to say for the first time what it holds.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is asked.
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -23,7 +25,7 @@ pub(super) async fn follow(
     keys: &[String],
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    let (mut shown, end) = (HashMap::new(), Instant::now() + LONGEST);
+    let (mut shown, start) = (HashMap::new(), Instant::now());
     let receipts = loop {
         let mut receipts: Vec<Receipt> = Vec::new();
         for key in keys {
@@ -33,8 +35,9 @@ pub(super) async fn follow(
         if !screen.is_for_programs() {
             show(&receipts, &mut shown, screen)?;
         }
-        let waits = receipts.iter().any(|it| !is_settled(it));
-        if !waits || Instant::now() >= end {
+        let past = start.elapsed();
+        let waits = receipts.iter().any(|it| !is_settled(it, past));
+        if !waits || past >= LONGEST {
             break receipts;
         }
         sleep(EVERY).await;
@@ -51,8 +54,8 @@ pub(super) async fn follow(
     }
 }
 
-/// Whether nothing more is to be expected within a minute.
-fn is_settled(receipt: &Receipt) -> bool {
+/// Whether nothing more is to be expected within a minute, after so long.
+fn is_settled(receipt: &Receipt, past: Duration) -> bool {
     let is_asked = |host: &Host| match (&host.proof, &host.held_at) {
         (Some(proof), Some(held)) => proof.at >= *held,
         (proof, _) => proof.is_some(),
@@ -61,6 +64,8 @@ fn is_settled(receipt: &Receipt) -> bool {
     hosts.all(|host| match host.stand {
         Stand::Pending | Stand::Refused => true,
         Stand::Waiting => false,
+        // The first time that a host is told anything, it says only then what it can hold.
+        Stand::Mute if past < PATIENCE => false,
         Stand::Held | Stand::Mute => !can_be_asked(receipt) || is_asked(host),
     })
 }
@@ -270,7 +275,7 @@ mod tests {
             ),
             (receipt("pending", Value::Null, Value::Null), true, true),
         ] {
-            assert_eq!(is_settled(&receipt), settled, "{receipt:#?}");
+            assert_eq!(is_settled(&receipt, PATIENCE), settled, "{receipt:#?}");
             assert_eq!(lacks(&receipt).is_empty(), done, "{receipt:#?}");
         }
     }

@@ -138,7 +138,7 @@ pub enum Stand {
     Refused,
     /// It is silent: it hears of it first thing when it is back.
     Pending,
-    /// It is heard, and has never said that it could hold anything.
+    /// It is heard, and nothing there could ever tell sshd.
     Mute,
 }
 
@@ -150,7 +150,7 @@ impl Stand {
             Self::Waiting => "not held yet",
             Self::Refused => "refused",
             Self::Pending => "pending: the host is silent",
-            Self::Mute => "cannot hold it: its agent says nothing of revocations",
+            Self::Mute => "cannot hold it: nothing there tells sshd what is revoked",
         }
     }
 }

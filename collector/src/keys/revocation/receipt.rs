@@ -165,7 +165,7 @@ impl Facts {
                 "{name} is silent: it is told first thing when it is back."
             )),
             Stand::Mute => lacks.push(format!(
-                "{name} cannot hold it: its agent says nothing of revocations."
+                "{name} cannot hold it: nothing there tells sshd what is revoked."
             )),
         }
         for one in host.sessions.iter().filter(|one| one.how == How::Alive) {

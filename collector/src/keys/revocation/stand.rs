@@ -14,6 +14,9 @@ pub(super) fn stand(generation: u64, silent: bool, holding: Option<&Holding>) ->
     let Some(holding) = holding else {
         return unheard(Stand::Mute);
     };
+    if !holding.has_role {
+        return unheard(Stand::Mute);
+    }
     if holding.trouble.is_some() {
         return unheard(Stand::Refused);
     }
@@ -39,12 +42,14 @@ mod tests {
             generation,
             revoked: 1,
             trouble: trouble.map(str::to_owned),
+            has_role: trouble != Some("nobody"),
             told: None,
         };
         for (holding, heard, silent) in [
             (None, Stand::Mute, Stand::Pending),
             (Some(of(None, None)), Stand::Waiting, Stand::Pending),
             (Some(of(Some(6), None)), Stand::Waiting, Stand::Pending),
+            (Some(of(None, Some("nobody"))), Stand::Mute, Stand::Pending),
             (Some(of(Some(7), None)), Stand::Held, Stand::Held),
             (Some(of(Some(8), None)), Stand::Held, Stand::Held),
             (

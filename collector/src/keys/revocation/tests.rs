@@ -239,6 +239,9 @@ async fn a_host_that_takes_revoked_keys_is_told_of_after_a_minute() {
             !look(0).await,
             "one that never held anything has no part in this"
         );
+        let nobody = format!("{}: there is no socket", Holding::NOBODY);
+        hear(store, &[heard(1, holding(None, Some(&nobody)))], at(0)).await;
+        assert!(!look(0).await && !look(61).await, "nor who could not");
         hear(
             store,
             &[heard(1, holding(None, None)), heard(2, holding(None, None))],

@@ -25,6 +25,8 @@ pub(in crate::keys) struct Holding {
     pub(in crate::keys) revoked: i64,
     /// Why what was ordered does not hold. Safe for a terminal.
     pub(in crate::keys) trouble: Option<String>,
+    /// Whether something is installed there that tells sshd.
+    pub(in crate::keys) has_role: bool,
     /// What people were told of it.
     pub(in crate::keys) told: Option<String>,
 }
@@ -104,21 +106,27 @@ pub(in crate::keys) async fn holding(
 /// What every host said last, by its name.
 pub(in crate::keys) async fn holdings(store: &Store) -> sqlx::Result<HashMap<String, Holding>> {
     let rows = sqlx::query(
-        "SELECT host, host_name, at, generation, revoked, trouble, told FROM keys_holding \
-         ORDER BY at",
+        "SELECT h.host, h.host_name, h.at, h.generation, h.revoked, h.trouble, h.told, \
+         (SELECT COUNT(*) FROM keys_reached r WHERE r.host = h.host AND r.held_at IS NOT NULL) AS times \
+         FROM keys_holding h ORDER BY h.at",
     )
     .fetch_all(store.read())
     .await?;
     let one = |row: &AnyRow| {
         let name: String = row.try_get("host_name")?;
         let generation: Option<i64> = row.try_get("generation")?;
+        let trouble: Option<String> = row.try_get("trouble")?;
+        let held = row.try_get::<i64, _>("times")? > 0;
+        let nobody = instruments::Holding::NOBODY;
         let holding = Holding {
+            // What held once can hold again.
+            has_role: held || !trouble.as_ref().is_some_and(|it| it.starts_with(nobody)),
             host: host_id(row)?,
             name: name.clone(),
             at: stamp(row.try_get("at")?),
             generation: generation.map(i64::cast_unsigned),
             revoked: row.try_get("revoked")?,
-            trouble: row.try_get("trouble")?,
+            trouble,
             told: row.try_get("told")?,
         };
         Ok((name, holding))

@@ -256,7 +256,7 @@ async fn due(
         for key in &keys {
             let last = asked.get(&(key.fingerprint.clone(), host.clone())).copied();
             let held = held.iter().find(|(it, _)| *it >= key.generation);
-            let wait = match holding.contains_key(&host) {
+            let wait = match holding.get(&host).is_some_and(|it| it.has_role) {
                 true => AGAIN,
                 false => Duration::ZERO,
             };
