@@ -3,6 +3,7 @@
 mod origin;
 mod proof;
 mod revocation;
+mod revoke;
 mod silent;
 
 use std::time::Duration;

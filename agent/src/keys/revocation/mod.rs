@@ -140,7 +140,8 @@ impl Room {
         let mut held = match self.role.hello().await {
             Ok(held) => held,
             Err(why) => {
-                let trouble = format!("nobody here can tell sshd which keys are revoked: {why}");
+                let nobody = instruments::Holding::NOBODY;
+                let trouble = format!("{nobody} which keys are revoked: {why}");
                 let trouble = (!order.revoked.is_empty()).then_some(trouble);
                 self.tell(None, trouble).await?;
                 return Ok(ROUND);
