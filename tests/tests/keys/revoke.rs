@@ -85,12 +85,14 @@ fn proven(collector: &Collector, key: &str) -> Result<()> {
     let text = until("that the session is told of", SOON, || {
         let text = run(collector.command()?.args(["receipt", key]))?;
         let receipt: Value = serde_json::from_str(&text)?;
-        let ended = receipt["counts"]["sessions_ended"].as_u64() >= Some(1);
+        let ended = receipt.pointer("/counts/sessions_ended");
+        let ended = ended.and_then(Value::as_u64) >= Some(1);
         Ok(ended.then_some(text))
     })?;
     let receipt: Value = serde_json::from_str(&text)?;
-    ensure!(receipt["is_proven"] == true, "{receipt:#}");
-    let host = receipt["hosts"].get(0).context("no host")?;
+    let said = |pointer: &str| receipt.pointer(pointer).context("no word of it");
+    ensure!(*said("/is_proven")? == true, "{receipt:#}");
+    let host = said("/hosts/0")?;
     ensure!(
         host["stand"] == "held" && host["digest"].is_string(),
         "{receipt:#}"
@@ -100,7 +102,7 @@ fn proven(collector: &Collector, key: &str) -> Result<()> {
         session["account"] == "alice" && session["how"] == "ended",
         "{receipt:#}"
     );
-    ensure!(receipt["key"]["comment"] == "alice@laptop", "{receipt:#}");
+    ensure!(*said("/key/comment")? == "alice@laptop", "{receipt:#}");
     std::fs::write(&file, &text)?;
     let verify = |file: &std::path::Path| -> Result<_> {
         let mut command = collector.command()?;
