@@ -8,7 +8,7 @@ use watchward_protocol::access::AccessEvent;
 pub struct Asked {
     /// The processes that watch over sessions.
     pub processes: Vec<u32>,
-    /// Where the answer goes: of each process the last, and why there may be more.
+    /// Where the answer goes: of each process all that it took, for a login may need several keys.
     pub answer: oneshot::Sender<Result<Vec<AccessEvent>, String>>,
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::args::{Authority, AuthorityCommand};
 use crate::client::Client;
 use crate::row::Row;
-use crate::screen::Screen;
+use crate::screen::{Screen, safe};
 
 pub(crate) async fn run(
     collector: &Client,
@@ -39,7 +39,7 @@ fn certificates(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
     }
     let rows: Vec<_> = Row::all(answer)
         .map(|one| {
-            let refused = one.cell("refused");
+            let refused = one.text("refused");
             [
                 one.moment("at"),
                 one.cell("person"),
@@ -48,13 +48,13 @@ fn certificates(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
                 one.moment("until"),
                 match refused.is_empty() {
                     true => one.cell("principals"),
-                    false => format!("refused: {refused}"),
+                    false => format!("refused: {}", safe(&refused)),
                 },
             ]
         })
         .collect();
     if rows.is_empty() {
-        return Ok(screen.line("Nobody has asked for a certificate yet.")?);
+        return Ok(screen.line("No certificate was asked for.")?);
     }
     let titles = ["WHEN (UTC)", "WHO", "FROM", "SERIAL", "UNTIL (UTC)", "FOR"];
     Ok(screen.table(titles, &rows)?)

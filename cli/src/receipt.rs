@@ -87,6 +87,13 @@ fn show(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
         ("Genuine", format!("signed by {}", receipt.signer)),
         ("Written", receipt.made_at.0.clone()),
         (
+            "Proven",
+            match receipt.is_proven {
+                true => "every door of every host refuses the key".to_owned(),
+                false => "not yet: see what is missing".to_owned(),
+            },
+        ),
+        (
             "Key",
             format!("{} {} {}", key.fingerprint, key.kind, key.comment),
         ),

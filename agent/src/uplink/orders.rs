@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::sync::watch;
+use watchward_daemon::clock;
 use watchward_protocol::checks;
 use watchward_protocol::instruments::Instruments;
 use watchward_protocol::order::Order;
@@ -136,7 +137,11 @@ impl Orders {
     /// because an older word came late.
     fn newer(&self, told: &Instruments) -> bool {
         let before = self.instruments.borrow();
-        let before = before.as_ref();
+        // One of the far future would keep out all that come after it.
+        let ahead = u64::try_from(clock::now().as_micros())
+            .unwrap_or(0)
+            .saturating_add(HOUR);
+        let before = before.as_ref().filter(|before| before.generation <= ahead);
         before.is_none_or(|before| before.generation < told.generation)
     }
 
@@ -148,6 +153,9 @@ impl Orders {
         }
     }
 }
+
+/// How far ahead of this host's clock a generation may be, in microseconds.
+const HOUR: u64 = 3600 * 1_000_000;
 
 const CHECKS: &str = "checks.order";
 const GATES: &str = "gates.order";

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 /// Signing in from one's own machine.
 #[derive(Debug, Args)]
 pub(crate) struct Login {
-    /// The page of the collector, such as https://watch.example.org; remembered from the last time
-    #[arg(value_name = "URL")]
+    /// The page of the collector; remembered from the last time
+    #[arg(value_name = "https://...")]
     pub(crate) url: Option<String>,
     /// Your name there; remembered from the last time, else as you are called here
     #[arg(long = "as", value_name = "NAME")]

@@ -1,6 +1,6 @@
 //! The ssh-agent of whoever logs in (draft-ietf-sshm-ssh-agent), which keeps the key and forgets it in time.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -17,6 +17,13 @@ const ADD: u8 = 25;
 const LIFETIME: u8 = 1;
 /// `SSH_AGENT_SUCCESS`
 const SUCCESS: u8 = 6;
+/// `SSH_AGENTC_REQUEST_IDENTITIES`, and `SSH_AGENT_IDENTITIES_ANSWER`
+const LIST: u8 = 11;
+const LISTED: u8 = 12;
+/// `SSH_AGENTC_REMOVE_IDENTITY`
+const REMOVE: u8 = 18;
+/// No answer is longer, in bytes.
+const LONGEST: u32 = 1 << 20;
 
 /// An agent that listens.
 #[derive(Debug)]
@@ -38,8 +45,9 @@ impl Agent {
         Ok(Self(stream))
     }
 
-    /// Has it keep a key with its certificate, as a line of a `-cert.pub` file, for so many seconds.
-    pub(super) fn add(
+    /// Has it keep a key with its certificate, as a line of a `-cert.pub` file, for so many seconds, in
+    /// the place of what it has under this comment: sshd bears few keys that open nothing.
+    pub(super) fn keep(
         mut self,
         key: &Key,
         certificate: &str,
@@ -53,6 +61,7 @@ impl Agent {
         let blob = STANDARD
             .decode(text)
             .context("the collector's answer is no certificate")?;
+        let before = self.ask(&[LIST])?;
         let message = Zeroizing::new(
             [
                 &[ADD][..],
@@ -65,16 +74,70 @@ impl Agent {
             ]
             .concat(),
         );
-        self.0.write_all(&Zeroizing::new(string(&message)))?;
-        let mut answer = [0; 5];
-        self.0
-            .read_exact(&mut answer)
-            .context("the ssh-agent does not answer")?;
-        let [_, _, _, _, said] = answer;
         ensure!(
-            said == SUCCESS,
+            self.ask(&message)? == [SUCCESS],
             "the ssh-agent does not take the certificate: is it locked (ssh-add -X)?"
         );
+        for old in listed(&before, comment.as_bytes()).unwrap_or_default() {
+            // If it stays, it is over in some hours all the same.
+            let _stays = self.ask(&[&[REMOVE][..], &string(old)].concat());
+        }
         Ok(())
+    }
+
+    fn ask(&mut self, message: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let mut answer = || -> io::Result<Vec<u8>> {
+            self.0.write_all(&Zeroizing::new(string(message)))?;
+            let mut length = [0; 4];
+            self.0.read_exact(&mut length)?;
+            let length = u32::from_be_bytes(length).min(LONGEST);
+            let mut answer = vec![0; usize::try_from(length).unwrap_or(0)];
+            self.0.read_exact(&mut answer)?;
+            Ok(answer)
+        };
+        answer().context("the ssh-agent does not answer")
+    }
+}
+
+/// What the agent has under this comment.
+fn listed<'a>(answer: &'a [u8], comment: &[u8]) -> Option<Vec<&'a [u8]>> {
+    let (_count, mut rest) = answer.strip_prefix(&[LISTED])?.split_first_chunk::<4>()?;
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let (blob, more) = first(rest)?;
+        let (of, more) = first(more)?;
+        found.extend((of == comment).then_some(blob));
+        rest = more;
+    }
+    Some(found)
+}
+
+/// The first string, and what follows it.
+fn first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_this_comment_is_found() {
+        let one = |blob: &[u8], comment: &[u8]| [string(blob), string(comment)].concat();
+        let all = [
+            &[LISTED, 0, 0, 0, 3][..],
+            &one(b"a", b"watchward ada@here"),
+            &one(b"b", b"ada@laptop"),
+            &one(b"c", b"watchward ada@here"),
+        ]
+        .concat();
+        let found = listed(&all, b"watchward ada@here").unwrap();
+        assert_eq!(found, [b"a", b"c"]);
+        for cut in 5..all.len() {
+            let cut = all.get(..cut).unwrap();
+            assert!(listed(cut, b"x").is_none_or(|found| found.is_empty()));
+        }
+        assert_eq!(listed(&[5], b"x"), None);
     }
 }

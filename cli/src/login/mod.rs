@@ -9,7 +9,7 @@ mod remembered;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ pub(crate) async fn run(asked: Login, screen: &mut Screen) -> anyhow::Result<()>
     let left = left.filter(|left| *left > 0);
     let left = left.context("the certificate is over already: is this machine's clock right?")?;
     let comment = format!("watchward {name}@{}", url.host_str().unwrap_or_default());
-    agent.add(&key, &issued.certificate, &comment, left)?;
+    agent.keep(&key, &issued.certificate, &comment, left)?;
     if let Err(error) = (Remembered {
         url: url.to_string(),
         name: name.clone(),
@@ -148,7 +148,7 @@ async fn login(http: &reqwest::Client, url: &Url, typed: &Value) -> anyhow::Resu
 fn page(text: &str) -> anyhow::Result<Url> {
     let url: Url = text
         .parse()
-        .with_context(|| format!("\"{text}\" is no URL, such as https://watch.example.org"))?;
+        .map_err(|_| anyhow!("\"{text}\" is no URL: give one such as https://watch.example.org"))?;
     let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     ensure!(
         url.scheme() == "https" || (url.scheme() == "http" && here),

@@ -85,7 +85,7 @@ fn lacks(receipt: &Receipt) -> Vec<String> {
         let name = &host.host;
         match host.stand {
             Stand::Pending => continue,
-            _ if host.has_no_door() => {}
+            Stand::Mute if host.has_no_door() => {}
             Stand::Held => {}
             Stand::Waiting | Stand::Refused | Stand::Mute => {
                 lacks.push(format!("{name}: {}", host.stand.words()));

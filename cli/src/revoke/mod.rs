@@ -38,10 +38,13 @@ pub(crate) async fn run(
     }
     let reason = match asked.reason {
         Some(reason) => reason,
-        None if asks => line("Why? ", screen)?,
+        None if asks => why(screen)?,
         None => bail!("--reason is needed: it stands in the receipt"),
     };
-    if asks && !asked.yes {
+    if !asks && !asked.yes {
+        bail!("--yes is needed where nobody can be asked; nothing was changed");
+    }
+    if !asked.yes {
         let answer = line("Revoke? [y/N] ", screen)?.to_lowercase();
         if !matches!(answer.as_str(), "y" | "yes") {
             bail!("nothing was changed");
@@ -93,6 +96,17 @@ pub(crate) fn read(key: &Path) -> anyhow::Result<String> {
     let read = file.take(LARGEST).read_to_string(&mut text);
     read.with_context(|| format!("{place} is no public key"))?;
     Ok(text)
+}
+
+/// Asks until there is an answer.
+fn why(screen: &mut Screen) -> anyhow::Result<String> {
+    for _ in 0..3 {
+        let reason = line("Why? ", screen)?;
+        if !reason.is_empty() {
+            return Ok(reason);
+        }
+    }
+    bail!("a reason is needed: it stands in the receipt; nothing was changed")
 }
 
 fn line(question: &str, screen: &mut Screen) -> anyhow::Result<String> {

@@ -114,11 +114,6 @@ impl Roles {
         self.0.contains(role)
     }
 
-    /// The name of each.
-    pub fn words(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().map(|role| role.word())
-    }
-
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -90,7 +90,7 @@ fn nobody_answers_for_sshd(site: &Site, web: &Host, file: &str) -> Result<()> {
 
 /// A revoked key that is put back by hand is an incident, and is named with the account.
 fn revoked(site: &Site, web: &Host, (file, fingerprint): (&str, &str)) -> Result<()> {
-    let revoke = ["revoke", file, "--reason", "stolen", "--no-wait"];
+    let revoke = ["revoke", file, "--reason", "stolen", "--no-wait", "--yes"];
     run(site.collector.command()?.args(revoke))?;
     let list = || {
         let mut command = site.collector.command()?;

@@ -40,6 +40,7 @@ fn a_key_that_is_revoked_by_its_fingerprint_opens_nothing_and_the_receipt_proves
             .command()?
             .args([
                 "revoke",
+                "--yes",
                 &old.fingerprint,
                 "--reason",
                 "the laptop was stolen",
@@ -129,7 +130,7 @@ fn proven(collector: &Collector, key: &str) -> Result<()> {
 fn left_alone(collector: &Collector, [last, _]: [&str; 2]) -> Result<()> {
     let mut command = collector.command()?;
     let said = command
-        .args(["revoke", last, "--reason", "by mistake"])
+        .args(["revoke", last, "--reason", "by mistake", "--yes"])
         .output()?;
     let words = String::from_utf8_lossy(&said.stderr).into_owned();
     ensure!(

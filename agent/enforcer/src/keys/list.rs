@@ -1,6 +1,8 @@
 //! What is revoked: taken down in parts, checked, and written so that ssh-keygen understands it. Pure.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -25,8 +27,6 @@ pub(super) struct Specification {
 
 /// A key that nobody has, and that every list names: that a list works is seen by it.
 pub const TRACER: [u8; 51] = nobodys(b'W');
-/// Another that nobody has, and that no list names.
-pub(super) const OTHER: [u8; 51] = nobodys(b'w');
 
 impl List {
     /// Takes down some more.
@@ -172,6 +172,17 @@ pub(super) fn fingerprint(digest: &Digest) -> String {
 pub(crate) fn read_fingerprint(text: &str) -> Option<Digest> {
     let encoded = text.strip_prefix("SHA256:")?;
     STANDARD_NO_PAD.decode(encoded).ok()?.try_into().ok()
+}
+
+/// Another that nobody has, new each time: no list can name it.
+///
+/// # Errors
+/// The kernel gives nothing random.
+pub(super) fn other() -> io::Result<[u8; 51]> {
+    let mut key = TRACER;
+    let (_, point) = key.split_at_mut(19);
+    File::open("/dev/urandom")?.read_exact(point)?;
+    Ok(key)
 }
 
 /// An Ed25519 key that was made of nothing.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::list::{List, OTHER, TRACER, public};
+use super::list::{List, TRACER, other, public};
 
 const SSHD: &str = "/usr/sbin/sshd";
 const SSH_KEYGEN: &str = "/usr/bin/ssh-keygen";
@@ -68,7 +68,8 @@ impl Programs {
 
     /// A file that revokes the key which every list names, and not the one that none does.
     fn prove(&self, file: &Path) -> Result<(), String> {
-        let keys = [("tracer.pub", &TRACER), ("other.pub", &OTHER)];
+        let other = other().map_err(|error| format!("/dev/urandom: {error}"))?;
+        let keys = [("tracer.pub", &TRACER), ("other.pub", &other)];
         let mut words = vec!["-Q".to_owned(), "-f".to_owned(), shown(file)?.to_owned()];
         for (name, key) in keys {
             self.write(name, &public(key).unwrap_or_default())?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -36,8 +37,8 @@ pub(super) fn end(pid: u32, started: u64) -> Result<Over, String> {
     let scope = scope(pid);
     let mut members = BTreeMap::from([(pid, monitor)]);
     for glance in 0..GLANCES {
-        gather(&mut members, scope.as_deref());
         members.retain(|_, handle| lives(handle));
+        gather(&mut members, scope.as_deref())?;
         if members.is_empty() {
             return Ok(Over::Ended);
         }
@@ -58,8 +59,8 @@ pub(super) fn end(pid: u32, started: u64) -> Result<Over, String> {
 
 /// Adds whatever belongs to the session: what is in its scope, and what comes from its members. Each
 /// is looked at again once there is a handle, for its number may be another's by then.
-fn gather(members: &mut BTreeMap<u32, OwnedFd>, scope: Option<&str>) {
-    let all: Vec<Stat> = processes();
+fn gather(members: &mut BTreeMap<u32, OwnedFd>, scope: Option<&str>) -> Result<(), String> {
+    let all = processes().map_err(|error| format!("its processes cannot be looked at: {error}"))?;
     let mut found = 0;
     // As often as it takes until no children of children are left.
     while found != members.len() {
@@ -75,6 +76,7 @@ fn gather(members: &mut BTreeMap<u32, OwnedFd>, scope: Option<&str>) {
             members.extend(handle.filter(|_| same).map(|handle| (one.pid, handle)));
         }
     }
+    Ok(())
 }
 
 /// What the kernel says of a process (proc_pid_stat(5)).
@@ -119,10 +121,10 @@ impl Stat {
 }
 
 /// Every process of the host.
-fn processes() -> Vec<Stat> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+fn processes() -> io::Result<Vec<Stat>> {
+    let entries = fs::read_dir("/proc")?.flatten();
     let number = |it: fs::DirEntry| it.file_name().to_str()?.parse().ok();
-    entries.filter_map(number).filter_map(Stat::read).collect()
+    Ok(entries.filter_map(number).filter_map(Stat::read).collect())
 }
 
 /// The control group that logind made for the session which a process is in.

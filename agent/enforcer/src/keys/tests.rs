@@ -14,7 +14,7 @@ use super::*;
 use crate::guard::Guard;
 
 fn authority(byte: u8) -> Vec<u8> {
-    let mut key = list::OTHER.to_vec();
+    let mut key = TRACER.to_vec();
     key[19..].fill(byte);
     key
 }

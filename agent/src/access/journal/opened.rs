@@ -1,6 +1,6 @@
 //! Who opened the sessions that live: read back from the journal, process by process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use watchward_protocol::access::{AccessEvent, Action, Outcome, Trust};
@@ -12,12 +12,13 @@ use super::reader::Reader;
 use super::*;
 use crate::witness::{Sees, Witness};
 
-/// What sshd says when it lets somebody in, in whatever release; the rest is not even read.
-const LOGINS: &str = "--grep=^Accepted ";
+/// What sshd says when it lets somebody in, or has seen one of the keys or codes that it needs, in
+/// whatever release; the rest is not even read.
+const LOGINS: &str = "--grep=^(Accepted|Partial) ";
 
 impl Journal {
-    /// What sshd wrote last, as root, under each of these numbers when it let somebody in. It may
-    /// have been another process then: whoever asks compares the times.
+    /// What sshd wrote, as root, under each of these numbers when it let somebody in. It may have been
+    /// another process then: whoever asks compares the times.
     pub(in crate::access) async fn opened(
         &self,
         processes: &[u32],
@@ -45,26 +46,23 @@ impl Journal {
             reader.take(&entries, &mut desk).await?;
         }
         let found = found.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(found.values().cloned().collect())
+        Ok(found.clone())
     }
 }
 
-/// The last login of each process.
+/// What each process took.
 #[derive(Default)]
-struct Found(Mutex<BTreeMap<u32, AccessEvent>>);
+struct Found(Mutex<Vec<AccessEvent>>);
 
 impl Sees for Found {
     fn see(&self, report: &Report) {
         let Report::Access(event) = report else {
             return;
         };
-        let login = event.action == Action::Authentication && event.outcome == Outcome::Success;
-        if let Some(process) = event.pid
-            && login
-            && event.trust == Trust::Server
-        {
+        let taken = event.action == Action::Authentication && event.outcome != Outcome::Failure;
+        if taken && event.pid.is_some() && event.trust == Trust::Server {
             let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            found.insert(process, event.clone());
+            found.push(event.clone());
         }
     }
 

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use watchward_daemon::clock;
 use watchward_enforcer::keys::{Answer, Request, Session};
-use watchward_protocol::access::AccessEvent;
+use watchward_protocol::access::{AccessEvent, Outcome};
 use watchward_protocol::instruments::{Ended, Way};
 
 use super::list::{List, Opener};
@@ -18,11 +18,16 @@ use crate::logins::{self, Logins};
 /// So much later than it wrote of a login may a process seem to have begun: two clocks are compared.
 const SLACK: std::time::Duration = std::time::Duration::from_secs(2);
 
+/// Whether that was the last that a login needed.
+fn is_in(login: &AccessEvent) -> bool {
+    login.outcome == Outcome::Success
+}
+
 /// What is known of sessions.
 pub(super) struct Sweep {
     logins: Logins,
-    /// Who opened each that lives.
-    known: HashMap<Monitor, AccessEvent>,
+    /// What opened each that lives: all that sshd took.
+    known: HashMap<Monitor, Vec<AccessEvent>>,
     /// What was told of those that do not end.
     refused: HashMap<Monitor, String>,
 }
@@ -46,8 +51,12 @@ impl Sweep {
         self.refused.retain(|monitor, _| live.contains(monitor));
         self.learn(&live).await;
         let mut ended = Vec::new();
-        for (monitor, login) in self.known.clone() {
-            let Some(opener) = Opener::of(&login).filter(|it| list.revokes(it)) else {
+        for (monitor, logins) in self.known.clone() {
+            let revoked = |login: AccessEvent| {
+                let opener = Opener::of(&login).filter(|it| list.revokes(it))?;
+                Some((login, opener))
+            };
+            let Some((login, opener)) = logins.into_iter().find_map(revoked) else {
                 continue;
             };
             let account = login.user.as_ref().map(|it| it.name.clone());
@@ -79,7 +88,7 @@ impl Sweep {
     async fn learn(&mut self, live: &[Monitor]) {
         let strange: Vec<Monitor> = live
             .iter()
-            .filter(|it| !self.known.contains_key(it))
+            .filter(|it| !self.known.get(it).is_some_and(|all| all.iter().any(is_in)))
             .copied()
             .collect();
         if strange.is_empty() {
@@ -98,12 +107,13 @@ impl Sweep {
             (Err(_), _) | (_, Err(_)) => return,
         };
         let now = clock::now();
+        self.known.retain(|it, _| !strange.contains(it));
         for login in logins {
             let monitor = strange.iter().find(|it| Some(it.pid) == login.pid);
             // What an earlier process of that number wrote is not of this one.
             let own = |it: &&Monitor| it.began(now).is_some_and(|it| it <= login.at + SLACK);
             if let Some(monitor) = monitor.filter(own) {
-                self.known.insert(*monitor, login);
+                self.known.entry(*monitor).or_default().push(login);
             }
         }
     }

@@ -42,22 +42,17 @@ async fn login(
         Ok(session) => session,
         Err(answer) => return Ok(answer),
     };
-    let issued = match unfinished(&session) {
-        Some(why) => Err(why.to_owned()),
-        None => {
-            let person = Person {
-                name: &session.name,
-                roles: &session.roles,
-                address: guest.address(),
-            };
-            let issued = authority.issue(&person, &key, now).await?;
-            issued.map_err(|refused| refused.to_string())
-        }
+    let person = Person {
+        name: &session.name,
+        roles: &session.roles,
+        address: guest.address(),
+        unfinished: unfinished(&session),
     };
+    let issued = authority.issue(&person, &key, now).await?;
     people.sign_out(&session, guest.address(), now).await?;
     match issued {
         Ok(issued) => Ok(Json(issued).into_response()),
-        Err(why) => Ok(no(StatusCode::FORBIDDEN, &why)),
+        Err(why) => Ok(no(StatusCode::FORBIDDEN, &why.to_string())),
     }
 }
 
@@ -106,8 +101,8 @@ fn unfinished(session: &Session) -> Option<&'static str> {
             "this is a one-time password: please sign in to the page first, and choose your own",
         );
     }
-    session
-        .must_enrol
+    // Also where the page takes a password alone.
+    (!session.has_proved())
         .then_some("a second factor is needed: please sign in to the page first, and set one up")
 }
 

@@ -22,8 +22,9 @@ use watchward_protocol::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::Policy;
-use super::proof::Offered;
+use super::proof::{Offered, fingerprint};
 use super::rows::authority::{self as rows, Certificate, Kept};
+use super::rows::way;
 use crate::people::Roles;
 use crate::sealing::Sealing;
 use crate::store::{Store, Tx};
@@ -52,6 +53,8 @@ pub(super) struct Person<'a> {
     pub(super) roles: &'a Roles,
     /// From where they ask; `None` behind a proxy, where nobody can say.
     pub(super) address: Option<IpAddr>,
+    /// What they have to do on the page first.
+    pub(super) unfinished: Option<&'static str>,
 }
 
 /// A certificate, and what it says.
@@ -83,6 +86,12 @@ pub(super) enum Refused {
     Weak(String),
     #[error("this key is revoked")]
     Revoked,
+    #[error("hosts know this key already: a certificate is given for a new one")]
+    Known,
+    #[error("the authority itself is revoked: no certificate would open anything")]
+    Void,
+    #[error("{0}")]
+    Unfinished(&'static str),
 }
 
 impl Authority {
@@ -147,6 +156,9 @@ impl Authority {
         let issued = match permit(&policy, person, key) {
             Err(refused) => Err(refused),
             Ok(_) if is_revoked(&mut tx, key).await? => Err(Refused::Revoked),
+            Ok(_) if self.is_void(&mut tx).await? => Err(Refused::Void),
+            // Or revoking this person would revoke somebody else's.
+            Ok(_) if self.is_known(key).await? => Err(Refused::Known),
             Ok((grant, key)) => Ok(self.sign(&mut tx, (person, grant), key, now).await?),
         };
         rows::note(&mut tx, key, &noted((person, key), &issued, now)).await?;
@@ -168,7 +180,7 @@ impl Authority {
         let terms = Terms {
             serial: serial.unsigned_abs(),
             id: format!("{} watchward-{}-{serial}", person.name, kept.id),
-            principals: &principals(person),
+            principals: &principals(person, grant),
             valid: (seconds(now - SLACK), seconds(until)),
             from: &from,
             forwarding: grant.forwarding,
@@ -191,6 +203,19 @@ impl Authority {
         })
     }
 
+    async fn is_void(&self, tx: &mut Tx) -> sqlx::Result<bool> {
+        match own(&mut **tx).await? {
+            Some(own) => rows::is_revoked(tx, &own).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn is_known(&self, key: &Offered) -> sqlx::Result<bool> {
+        let name = key.fingerprint.clone().unwrap_or_default();
+        let own = own(self.store.read()).await?;
+        Ok(own.as_ref() == Some(&name) || way::is_known(&self.store, &name).await?)
+    }
+
     /// The authority that signs; of several collectors that make the first, all take the same.
     async fn kept(&self, tx: &mut Tx, now: Timestamp) -> anyhow::Result<Kept> {
         const FIRST: i64 = 1;
@@ -211,12 +236,24 @@ impl Authority {
     }
 }
 
+/// The fingerprint of the authority that signs, if there is one yet.
+pub(super) async fn own<'a, E>(executor: E) -> sqlx::Result<Option<String>>
+where
+    E: sqlx::Executor<'a, Database = sqlx::Any>,
+{
+    let kept = rows::newest(executor).await?;
+    Ok(kept.map(|kept| fingerprint(&certificate::ed25519(&kept.public))))
+}
+
 /// What allows it, and the key, if the policy does.
 fn permit<'a>(
     policy: &'a Policy,
     person: &Person<'_>,
     key: &'a Offered,
 ) -> Result<(&'a Grant, Certifiable<'a>), Refused> {
+    if let Some(why) = person.unfinished {
+        return Err(Refused::Unfinished(why));
+    }
     let mut grants = policy.certificates.iter();
     let grant = grants.find(|grant| grant.is_for(person.name, person.roles));
     let grant = grant.ok_or(Refused::Nobody)?;
@@ -240,10 +277,11 @@ async fn is_revoked(tx: &mut Tx, key: &Offered) -> sqlx::Result<bool> {
     }
 }
 
-/// What a certificate is for: the roles and the person. A colon is in no account's name, so that no
-/// account is opened by its name alone.
-fn principals(person: &Person<'_>) -> Vec<String> {
-    let roles = person.roles.words().map(|role| format!("role:{role}"));
+/// What a certificate is for: the roles that the table is for, and the person. A colon is in no
+/// account's name, so that no account is opened by its name alone.
+fn principals(person: &Person<'_>, grant: &Grant) -> Vec<String> {
+    let roles = grant.roles.iter().filter(|role| person.roles.has(role));
+    let roles = roles.map(|role| format!("role:{}", role.word()));
     roles.chain([format!("person:{}", person.name)]).collect()
 }
 

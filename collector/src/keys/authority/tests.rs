@@ -54,6 +54,7 @@ fn ada<'a>(roles: &'a Roles, address: &str) -> Person<'a> {
         name: "ada",
         roles,
         address: Some(address.parse().unwrap()),
+        unfinished: None,
     }
 }
 
@@ -107,7 +108,7 @@ async fn who_fits_is_given_what_the_policy_says() {
                 .unwrap()
                 .public,
         );
-        let by = crate::keys::proof::fingerprint(&key);
+        let by = fingerprint(&key);
         assert!(
             said.contains(&format!("Signing CA: ED25519 {by}")),
             "{said}"
@@ -136,6 +137,7 @@ async fn whoever_does_not_fit_is_refused_and_both_are_kept() {
             name: "zoe",
             roles: &access,
             address: None,
+            unfinished: None,
         };
         let given = ask(zoe).await.unwrap();
         assert!(read(&given.certificate).contains("permit-port-forwarding"));

@@ -19,7 +19,7 @@ pub(super) use offered::{Offered, fingerprint};
 
 pub use api::routes;
 pub use revoked::run;
-pub(super) use revoked::{Proven, Revoked, end};
+pub(super) use revoked::{Proven, Revoked, STALE, end};
 pub(super) use shown::{ShownRevoked, list, sentence};
 
 /// How many hosts are asked at once.

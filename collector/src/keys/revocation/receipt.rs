@@ -11,7 +11,7 @@ use watchward_protocol::time::Timestamp;
 use super::stand::stand;
 use super::{Inventory, Signer};
 use crate::intake::Watched;
-use crate::keys::proof::{Proven, Revoked};
+use crate::keys::proof::{Proven, Revoked, STALE};
 use crate::keys::rows::ended::{self, Ended};
 use crate::keys::rows::reached::{self, Holding, Reached};
 use crate::keys::rows::revoked;
@@ -85,11 +85,14 @@ impl Facts {
             let host = self.host(name, *silent);
             if silent.is_some() {
                 let asks = !key.wire.is_empty();
-                missing.extend(self.lacks(&host, asks));
+                missing.extend(self.lacks(&host, asks, now));
             }
             hosts.push(host);
         }
         let counts = self.counts(&hosts);
+        if missing.is_empty() && counts.doors == 0 {
+            missing.push("No door was asked: no host that is watched has one.".to_owned());
+        }
         Receipt {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -106,7 +109,7 @@ impl Facts {
                 why: key.reason.clone(),
                 generation: key.generation,
             },
-            is_proven: missing.is_empty() && counts.doors > 0,
+            is_proven: missing.is_empty(),
             counts,
             missing,
             hosts,
@@ -150,11 +153,11 @@ impl Facts {
     }
 
     /// What is still missing of a host.
-    fn lacks(&self, host: &Host, asks: bool) -> Vec<String> {
+    fn lacks(&self, host: &Host, asks: bool, now: Timestamp) -> Vec<String> {
         let name = &host.host;
         let mut lacks = Vec::new();
         match host.stand {
-            _ if host.has_no_door() => {}
+            Stand::Mute if host.has_no_door() => {}
             Stand::Held => {}
             Stand::Waiting if host.said_at.is_none() => {
                 lacks.push(format!("{name} has not been told yet."));
@@ -165,7 +168,8 @@ impl Facts {
                 "{name} is silent: it is told first thing when it is back."
             )),
             Stand::Mute => lacks.push(format!(
-                "{name} cannot hold it: nothing there tells sshd what is revoked."
+                "{name} cannot hold it: nothing there tells sshd what is revoked; install \
+                 watchward-enforcer there."
             )),
         }
         for one in host.sessions.iter().filter(|one| one.how == How::Alive) {
@@ -174,14 +178,20 @@ impl Facts {
                 one.account, one.why
             ));
         }
+        let survivors: usize = host.sessions.iter().map(|one| one.survivors.len()).sum();
+        if survivors > 0 {
+            lacks.push(format!(
+                "{name}: {survivors} × what may live on of a session that ended."
+            ));
+        }
         if asks {
-            lacks.extend(self.doubts(name));
+            lacks.extend(self.doubts(name, now));
         }
         lacks
     }
 
     /// What is not proven of a host.
-    fn doubts(&self, name: &str) -> Vec<String> {
+    fn doubts(&self, name: &str, now: Timestamp) -> Vec<String> {
         let Some(proven) = self.proven(name) else {
             return vec![format!(
                 "{name} was not asked yet whether the key opens anything."
@@ -190,6 +200,9 @@ impl Facts {
         let mut doubts = Vec::new();
         if self.held_at(name).is_some_and(|held| proven.at < held) {
             doubts.push(format!("{name} was not asked again since it holds it."));
+        }
+        if proven.at + STALE <= now {
+            doubts.push(format!("{name} was not asked for two days."));
         }
         match proven.accepted.len() {
             0 => {}

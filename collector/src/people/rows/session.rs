@@ -26,6 +26,13 @@ pub struct Session {
     pub(in crate::people) hash: [u8; 32],
 }
 
+impl Session {
+    /// Whether it has shown a second factor.
+    pub fn has_proved(&self) -> bool {
+        self.proved
+    }
+}
+
 /// Begins a session.
 pub(in crate::people) async fn begin(
     tx: &mut Tx,

@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_secs(30);
 /// How often each host is asked about each key.
 const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// What was said longer ago than this says nothing of today.
-pub(super) const STALE: Duration = Duration::from_secs(2 * 24 * 3600);
+pub(in crate::keys) const STALE: Duration = Duration::from_secs(2 * 24 * 3600);
 /// So long after a host could not be asked, it is tried again.
 const AGAIN: Duration = Duration::from_secs(600);
 /// How many hosts are asked side by side, and how long one may be asked about one key after the other

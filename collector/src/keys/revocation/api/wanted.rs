@@ -8,6 +8,7 @@ use watchward_protocol::text::{Foreign, escaped};
 use watchward_protocol::time::Timestamp;
 
 use super::Desk;
+use crate::keys::authority::own;
 use crate::keys::policy::Fingerprint;
 use crate::keys::proof::Offered;
 use crate::keys::revocation::plan::{self, Account};
@@ -62,9 +63,16 @@ impl Desk {
             What::Person(person) => person.clone(),
             What::Key(_) | What::Fingerprint(_) => String::new(),
         };
+        let authority = own(store.read()).await?;
         let mut ways = Vec::new();
         let mut keys = Vec::new();
         for (fingerprint, kind, wire) in self.meant(what).await? {
+            if authority.as_ref() == Some(&fingerprint) {
+                return Err(Problem::refused(
+                    "this is the authority of `watchward login`: with it every certificate would be \
+                     void, and no new one would open anything",
+                ));
+            }
             let beside = way::beside(store, &fingerprint).await?;
             let own: Vec<_> = beside.iter().filter(|it| it.is(&fingerprint)).collect();
             let comment = own.iter().map(|it| &it.comment);
