@@ -178,12 +178,6 @@ impl Facts {
                 one.account, one.why
             ));
         }
-        let survivors: usize = host.sessions.iter().map(|one| one.survivors.len()).sum();
-        if survivors > 0 {
-            lacks.push(format!(
-                "{name}: {survivors} × what may live on of a session that ended."
-            ));
-        }
         if asks {
             lacks.extend(self.doubts(name, now));
         }
