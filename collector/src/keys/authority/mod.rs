@@ -312,5 +312,5 @@ fn seconds(at: Timestamp) -> u64 {
 
 /// What an authority's key is sealed for.
 fn what(id: i64) -> String {
-    format!("keys.authority {id}")
+    format!("authority of certificates {id}")
 }
