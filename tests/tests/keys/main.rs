@@ -1,5 +1,6 @@
 //! What opens each account of a host: an agent without any privilege and its reader tell it as it changes.
 
+mod client;
 mod origin;
 mod proof;
 mod revocation;

@@ -1,6 +1,5 @@
 //! A key that is revoked opens nothing any more, and the session that it opened ends; whatever is killed meanwhile.
 
-use std::process::{Child, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -13,10 +12,8 @@ use watchward_tests::site::play;
 use watchward_tests::wait::{SOON, until};
 use watchward_tests::{agent, enforcer};
 
+use super::client::{Session, opens};
 use super::{Key, append, new_key, now, watched};
-
-const OPTIONS: &str = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes \
-    -o LogLevel=ERROR -o ConnectTimeout=20 -o IdentitiesOnly=yes";
 
 /// Newer than whatever a collector of today orders.
 const FIRST: u64 = 1_900_000_000;
@@ -210,43 +207,6 @@ impl Ground {
             old,
             new,
         })
-    }
-}
-
-/// Whether a key opens the account for a real client.
-fn opens(from: &Host, to: &Host, key: &str) -> Result<bool> {
-    from.try_sh(&format!(
-        "ssh {OPTIONS} -i /root/{key} alice@{} true",
-        to.address()
-    ))
-}
-
-/// A session that does not end by itself, nor when it is asked to.
-struct Session(Child);
-
-impl Session {
-    fn open(from: &Host, to: &Host, key: &str) -> Result<Self> {
-        let line = format!(
-            "ssh {OPTIONS} -i /root/{key} alice@{} \"trap '' TERM HUP; sleep 250; sleep 250\"",
-            to.address()
-        );
-        let mut command = from.command(&["bash", "-c", &line])?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Ok(Self(child.spawn()?))
-    }
-
-    fn ended(&mut self) -> Result<bool> {
-        Ok(self.0.try_wait()?.is_some())
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _ended_already = self.0.kill();
-        let _gone = self.0.wait();
     }
 }
 

@@ -1,20 +1,15 @@
 //! `watchward revoke`: the key is refused, its session is gone, and the receipt says so and verifies.
 
-use std::process::{Child, Stdio};
-
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watchward_tests::collector::Collector;
-use watchward_tests::host::Host;
 use watchward_tests::run::run;
 use watchward_tests::site::play;
 use watchward_tests::wait::{SOON, until};
 use watchward_tests::{agent, enforcer};
 
+use super::client::{Session, opens};
 use super::{append, new_key, seen, watched};
-
-const OPTIONS: &str = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes \
-    -o LogLevel=ERROR -o ConnectTimeout=20 -o IdentitiesOnly=yes";
 
 #[test]
 fn a_key_that_is_revoked_by_its_fingerprint_opens_nothing_and_the_receipt_proves_it() -> Result<()>
@@ -29,7 +24,7 @@ fn a_key_that_is_revoked_by_its_fingerprint_opens_nothing_and_the_receipt_proves
         ensure!(opens(&home, &web, "old")? && opens(&home, &web, "new")?);
         seen(site, &new, |found| found.len() == 1)?;
         seen(site, &old, |found| found.len() == 1)?;
-        let mut session = Session::open(&home, &web)?;
+        let mut session = Session::open(&home, &web, "old")?;
         until("its session", SOON, || {
             let open = web.try_sh("pgrep -xu alice sleep")?;
             Ok(open.then_some(()))
@@ -138,37 +133,4 @@ fn left_alone(collector: &Collector, [last, _]: [&str; 2]) -> Result<()> {
         "{words}"
     );
     Ok(())
-}
-
-/// Whether a key opens the account for a real client.
-fn opens(from: &Host, to: &Host, key: &str) -> Result<bool> {
-    let to = to.address();
-    from.try_sh(&format!("ssh {OPTIONS} -i /root/{key} alice@{to} true"))
-}
-
-/// A session by the old key that does not end by itself.
-struct Session(Child);
-
-impl Session {
-    fn open(from: &Host, to: &Host) -> Result<Self> {
-        let to = to.address();
-        let line = format!("ssh {OPTIONS} -i /root/old alice@{to} 'sleep 250'");
-        let mut command = from.command(&["bash", "-c", &line])?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Ok(Self(child.spawn()?))
-    }
-
-    fn ended(&mut self) -> Result<bool> {
-        Ok(self.0.try_wait()?.is_some())
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _ended_already = self.0.kill();
-        let _gone = self.0.wait();
-    }
 }

@@ -1,0 +1,44 @@
+//! A real ssh client with one key, to the account alice of a host.
+
+use std::process::{Child, Stdio};
+
+use anyhow::Result;
+use watchward_tests::host::Host;
+
+const OPTIONS: &str = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes \
+    -o LogLevel=ERROR -o ConnectTimeout=20 -o IdentitiesOnly=yes";
+
+/// Whether a key of `/root` opens the account for a real client.
+pub(super) fn opens(from: &Host, to: &Host, key: &str) -> Result<bool> {
+    let to = to.address();
+    from.try_sh(&format!("ssh {OPTIONS} -i /root/{key} alice@{to} true"))
+}
+
+/// A session that does not end by itself, nor when it is asked to.
+pub(super) struct Session(Child);
+
+impl Session {
+    pub(super) fn open(from: &Host, to: &Host, key: &str) -> Result<Self> {
+        let line = format!(
+            "ssh {OPTIONS} -i /root/{key} alice@{} \"trap '' TERM HUP; sleep 250; sleep 250\"",
+            to.address()
+        );
+        let mut command = from.command(&["bash", "-c", &line])?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Ok(Self(child.spawn()?))
+    }
+
+    pub(super) fn ended(&mut self) -> Result<bool> {
+        Ok(self.0.try_wait()?.is_some())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ended_already = self.0.kill();
+        let _gone = self.0.wait();
+    }
+}
