@@ -6,8 +6,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{set_socket_send_buffer_size, socket_peercred};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with,
@@ -27,6 +28,19 @@ const MOST_WAITING: usize = 512;
 pub(crate) struct Client {
     socket: OwnedFd,
     waiting: VecDeque<Vec<u8>>,
+}
+
+/// Which of these have something, once one has or so long has passed; none, where a signal came.
+pub(crate) fn ready(mut all: Vec<PollFd<'_>>, patience: Duration) -> io::Result<Vec<bool>> {
+    let patience = Timespec {
+        tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: patience.subsec_nanos().into(),
+    };
+    match poll(&mut all, Some(&patience)) {
+        Ok(_) => Ok(all.iter().map(|it| !it.revents().is_empty()).collect()),
+        Err(rustix::io::Errno::INTR) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(crate) fn open(path: &Path) -> io::Result<OwnedFd> {

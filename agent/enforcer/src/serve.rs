@@ -5,10 +5,10 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 
 use crate::answer::Answer;
-use crate::clients::{Client, MOST_CLIENTS, greet, open};
+use crate::clients::{Client, MOST_CLIENTS, greet, open, ready};
 use crate::clock;
 use crate::hand::Hand;
 use crate::service::{notify, say, watchdog};
@@ -84,13 +84,5 @@ fn wait(
         PollFd::new(hand.protected.routes(), PollFlags::IN),
     ];
     all.extend(clients.iter().map(Client::wish));
-    let patience = Timespec {
-        tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: patience.subsec_nanos().into(),
-    };
-    match poll(&mut all, Some(&patience)) {
-        Ok(_) => Ok(all.iter().map(|it| !it.revents().is_empty()).collect()),
-        Err(rustix::io::Errno::INTR) => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
+    ready(all, patience)
 }

@@ -20,7 +20,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 
 pub use client::{Client, SOCKET};
 use hand::Hand;
@@ -84,13 +84,5 @@ pub fn run(guard: &Path, socket: &Path, peer: Option<&str>) -> io::Result<()> {
 fn wait(listener: &OwnedFd, clients: &[Conversation], patience: Duration) -> io::Result<Vec<bool>> {
     let mut all = vec![PollFd::new(listener, PollFlags::IN)];
     all.extend(clients.iter().map(Conversation::wish));
-    let patience = Timespec {
-        tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: patience.subsec_nanos().into(),
-    };
-    match poll(&mut all, Some(&patience)) {
-        Ok(_) => Ok(all.iter().map(|it| !it.revents().is_empty()).collect()),
-        Err(rustix::io::Errno::INTR) => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
+    clients::ready(all, patience)
 }
