@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use sqlx::any::AnyRow;
 use watchward_protocol::time::Timestamp;
+
+use crate::store::Store;
 
 /// What a deed was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,4 +84,20 @@ pub struct Wanted {
     pub who: String,
     /// At most so many.
     pub limit: i64,
+}
+
+impl Wanted {
+    /// What a query finds of them: not before `$1`, before `$2`, of whoever is `$3`, `$4` at most.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn rows(&self, store: &Store, query: &'static str) -> sqlx::Result<Vec<AnyRow>> {
+        sqlx::query(query)
+            .bind(self.since.as_micros())
+            .bind(self.before.as_micros())
+            .bind(self.who.clone())
+            .bind(self.limit)
+            .fetch_all(store.read())
+            .await
+    }
 }

@@ -17,14 +17,7 @@ pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
         (Kind::Silence, "silenced", SILENCED),
         (Kind::Silence, "ended a silence", ENDED),
     ] {
-        let rows = sqlx::query(text)
-            .bind(wanted.since.as_micros())
-            .bind(wanted.before.as_micros())
-            .bind(wanted.who.clone())
-            .bind(wanted.limit)
-            .fetch_all(store.read())
-            .await?;
-        for row in rows {
+        for row in wanted.rows(store, text).await? {
             let said = |column| row.try_get::<Option<String>, _>(column);
             all.push(Deed {
                 at: Timestamp::from_micros(row.try_get("at")?),

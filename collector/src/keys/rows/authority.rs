@@ -171,22 +171,16 @@ pub(in crate::keys) async fn still(
     rows.iter().map(one).collect()
 }
 
+const GIVEN: &str = "SELECT at, person, address, fingerprint, authority, serial, name, principals, until, refused \
+         FROM keys_certificate WHERE at >= $1 AND at < $2 AND ($3 = '' OR person = $3) \
+         ORDER BY at DESC, id DESC LIMIT $4";
+
 /// The certificates that were given or refused, the newest first.
 pub(in crate::keys) async fn certificates(
     store: &Store,
     wanted: &Wanted,
 ) -> sqlx::Result<Vec<Certificate>> {
-    let rows = sqlx::query(
-        "SELECT at, person, address, fingerprint, authority, serial, name, principals, until, refused \
-         FROM keys_certificate WHERE at >= $1 AND at < $2 AND ($3 = '' OR person = $3) \
-         ORDER BY at DESC, id DESC LIMIT $4",
-    )
-    .bind(wanted.since.as_micros())
-    .bind(wanted.before.as_micros())
-    .bind(wanted.who.clone())
-    .bind(wanted.limit)
-    .fetch_all(store.read())
-    .await?;
+    let rows = wanted.rows(store, GIVEN).await?;
     let one = |row: &AnyRow| {
         let address: Option<String> = row.try_get("address")?;
         Ok(Certificate {

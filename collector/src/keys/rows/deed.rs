@@ -17,14 +17,7 @@ pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
     let mut all = accepted(store, wanted).await?;
     all.extend(super::authority::deeds(store, wanted).await?);
     for (what, text) in [("revoked", REVOKED), ("reinstated", REINSTATED)] {
-        let rows = sqlx::query(text)
-            .bind(wanted.since.as_micros())
-            .bind(wanted.before.as_micros())
-            .bind(wanted.who.clone())
-            .bind(wanted.limit)
-            .fetch_all(store.read())
-            .await?;
-        for row in rows {
+        for row in wanted.rows(store, text).await? {
             all.push(Deed {
                 at: Timestamp::from_micros(row.try_get("at")?),
                 who: row.try_get("who")?,

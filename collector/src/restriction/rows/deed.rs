@@ -14,14 +14,7 @@ use crate::store::Store;
 pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
     let mut all = Vec::new();
     for (what, text) in [("banned", BANNED), ("lifted the ban of", LIFTED)] {
-        let rows = sqlx::query(text)
-            .bind(wanted.since.as_micros())
-            .bind(wanted.before.as_micros())
-            .bind(wanted.who.clone())
-            .bind(wanted.limit)
-            .fetch_all(store.read())
-            .await?;
-        for row in rows {
+        for row in wanted.rows(store, text).await? {
             let detail: Option<String> = row.try_get("detail")?;
             all.push(Deed {
                 at: Timestamp::from_micros(row.try_get("at")?),
