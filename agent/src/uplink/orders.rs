@@ -256,6 +256,7 @@ mod tests {
             Arc::new(Instruments {
                 generation,
                 revoked,
+                managed: Vec::new(),
             })
         };
         orders.hear(Order::Instruments(told(7)).into());

@@ -65,6 +65,7 @@ fn refuses_a_key(host: &Host) -> Result<()> {
     let order = Order::Instruments(Arc::new(Instruments {
         generation: 1,
         revoked: vec![Revoked::Fingerprint([1; 32])],
+        managed: Vec::new(),
     }));
     let place = "/var/lib/watchward-agent/instruments.order";
     host.write(place, &encode_order(order), 0o600)?;

@@ -221,6 +221,7 @@ fn order(web: &Host, generation: u64, keys: &[&Key]) -> Result<()> {
     let order = Order::Instruments(Arc::new(Instruments {
         generation,
         revoked: revoked.collect::<Result<_>>()?,
+        managed: Vec::new(),
     }));
     let place = "/var/lib/watchward-agent/instruments.order";
     web.write(place, &encode_order(order), 0o600)?;

@@ -242,6 +242,8 @@ impl Room {
             revoked: force.map_or(0, |it| it.revoked),
             digest: force.map(|it| it.digest).filter(|it| *it != [0; 32]),
             trouble,
+            managed: 0,
+            unmanaged: None,
         };
         let same = |told: &instruments::Holding| {
             let at = holding.at;

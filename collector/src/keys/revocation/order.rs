@@ -31,6 +31,7 @@ pub(super) fn instruments(generation: u64, keys: &[(String, Vec<u8>)]) -> Option
     Some(Instruments {
         generation,
         revoked,
+        managed: Vec::new(),
     })
 }
 

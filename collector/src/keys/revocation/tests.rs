@@ -62,6 +62,8 @@ fn holding(generation: Option<u64>, trouble: Option<&str>) -> Told {
         revoked: 1,
         digest: Some([0xab; 32]),
         trouble: trouble.map(str::to_owned),
+        managed: 0,
+        unmanaged: None,
     })
 }
 

@@ -40,7 +40,7 @@ impl From<IpNet> for v1::Network {
 }
 
 /// Beware: bits beyond the prefix are refused, for who wrote them meant something else.
-fn net(wire: Option<v1::Network>) -> Result<IpNet, Malformed> {
+pub(super) fn net(wire: Option<v1::Network>) -> Result<IpNet, Malformed> {
     const WRONG: Malformed = Malformed("network");
     let wire = wire.ok_or(WRONG)?;
     let length = u8::try_from(wire.length).map_err(|_| WRONG)?;

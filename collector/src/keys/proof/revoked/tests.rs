@@ -134,6 +134,8 @@ async fn hold(store: &Store, generation: Option<u64>, now: Timestamp) {
         revoked: 1,
         digest: None,
         trouble: None,
+        managed: 0,
+        unmanaged: None,
     };
     let mut tx = store.begin().await.unwrap();
     reached::holding(&mut tx, &host, &holding, now)

@@ -1,5 +1,9 @@
 //! What sshd is told about keys, and what came of that, as it travels.
 
+mod managed;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 
 use super::reach::ACCOUNT;
@@ -12,6 +16,7 @@ impl From<&Instruments> for v1::Instruments {
         Self {
             generation: ordered.generation,
             revoked: ordered.revoked.iter().map(Into::into).collect(),
+            managed: ordered.managed.iter().map(managed::line).collect(),
         }
     }
 }
@@ -36,6 +41,7 @@ impl TryFrom<v1::Instruments> for Instruments {
         Ok(Self {
             generation: wire.generation,
             revoked,
+            managed: managed::lines(wire.managed)?,
         })
     }
 }
@@ -118,6 +124,8 @@ impl From<Holding> for v1::InstrumentsHeld {
             revoked: held.revoked,
             digest: held.digest.map(Vec::from),
             trouble: held.trouble,
+            managed: held.managed,
+            unmanaged: held.unmanaged,
         }
     }
 }
@@ -133,6 +141,8 @@ impl TryFrom<v1::InstrumentsHeld> for Holding {
             revoked: wire.revoked,
             digest: digest.map_err(|_| Malformed("digest"))?,
             trouble: wire.trouble.map(text),
+            managed: wire.managed,
+            unmanaged: wire.unmanaged.map(text),
         })
     }
 }
@@ -181,149 +191,5 @@ impl TryFrom<v1::SessionEnded> for Ended {
             how,
             survivors: survivors.map(|it| short(it, 1024)).collect(),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::IpAddr;
-    use std::sync::Arc;
-
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::order::Order;
-    use crate::record::{Record, Report};
-    use crate::wire::{decode, decode_order, encode, encode_order};
-
-    fn key() -> impl Strategy<Value = Vec<u8>> {
-        prop::sample::select(vec![vec![1; 51], vec![2; 279], vec![3; 1]])
-    }
-
-    fn revoked() -> impl Strategy<Value = Revoked> {
-        prop_oneof![
-            vec(any::<u8>(), 1..600).prop_map(Revoked::Key),
-            any::<[u8; 32]>().prop_map(Revoked::Fingerprint),
-            (key(), 1..=u64::MAX, any::<u64>()).prop_map(|(authority, first, more)| {
-                let last = first.saturating_add(more);
-                Revoked::Serials {
-                    authority,
-                    first,
-                    last,
-                }
-            }),
-            (key(), "[!-\"$-~]([ -\"$-~]{0,40}[!-\"$-~])?")
-                .prop_map(|(authority, id)| Revoked::Id { authority, id }),
-        ]
-    }
-
-    fn order(generation: u64, revoked: Vec<Revoked>) -> Order {
-        Order::Instruments(Arc::new(Instruments {
-            generation,
-            revoked,
-        }))
-    }
-
-    fn holding() -> impl Strategy<Value = Told> {
-        let plain = any::<(i64, Option<u64>, u32, Option<[u8; 32]>)>();
-        (plain, prop::option::of("[ -~]{0,99}")).prop_map(
-            |((at, generation, revoked, digest), trouble)| {
-                Told::Holding(Holding {
-                    at: Timestamp::from_micros(at),
-                    generation,
-                    revoked,
-                    digest,
-                    trouble,
-                })
-            },
-        )
-    }
-
-    fn ended() -> impl Strategy<Value = Told> {
-        let how = prop_oneof![
-            Just(Way::Ended),
-            Just(Way::Gone),
-            "[ -~]{1,99}".prop_map(Way::Refused)
-        ];
-        let plain = any::<(i64, i64, u32, Option<IpAddr>)>();
-        let texts = (vec(any::<u8>(), 0..40), vec("[ -~]{0,99}", 0..4));
-        (plain, texts, how).prop_map(|((at, opened, leader, from), (account, survivors), how)| {
-            Told::Ended(Ended {
-                at: Timestamp::from_micros(at),
-                account: account.into(),
-                address: from.map(|it| it.to_canonical()),
-                fingerprint: "SHA256:x".to_owned(),
-                opened_at: Timestamp::from_micros(opened),
-                leader,
-                how,
-                survivors,
-            })
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn an_order_is_the_same_after_its_travel(
-            generation: u64,
-            revoked in vec(revoked(), 0..9),
-        ) {
-            let given = order(generation, revoked);
-            let back = decode_order(&encode_order(given.clone())).unwrap();
-            prop_assert_eq!(back, Some(given));
-        }
-
-        #[test]
-        fn what_is_told_is_the_same_after_its_travel(told in prop_oneof![holding(), ended()]) {
-            let sent = Record {
-                seq: 9,
-                covers: 0,
-                kept_at: Timestamp::from_micros(7),
-                boot: [3; 16],
-                report: Report::Instruments(told),
-            };
-            prop_assert_eq!(decode(&encode(sent.clone())).unwrap(), sent);
-        }
-    }
-
-    #[test]
-    fn an_order_that_cannot_be_held_is_refused_as_a_whole() {
-        let authority = vec![1; 51];
-        let id = |id: &str| Revoked::Id {
-            authority: authority.clone(),
-            id: id.to_owned(),
-        };
-        let serials = |first, last| Revoked::Serials {
-            authority: authority.clone(),
-            first,
-            last,
-        };
-        let good = Revoked::Fingerprint([1; 32]);
-        let of = |number: u8| Revoked::Serials {
-            authority: vec![number],
-            first: 1,
-            last: 1,
-        };
-        for wrong in [
-            vec![Revoked::Key(Vec::new())],
-            vec![Revoked::Key(vec![1; (16 << 10) + 1])],
-            vec![Revoked::Key(vec![1; 16 << 10]); 129],
-            vec![good.clone(); Instruments::MOST_REVOKED + 1],
-            vec![serials(0, 1)],
-            vec![serials(2, 1)],
-            vec![id("")],
-            vec![id("ada#laptop")],
-            vec![id(" ada")],
-            vec![id("ada\nserial: 1-99")],
-            vec![id(&"x".repeat(257))],
-            (0..17).map(of).collect(),
-        ] {
-            let mut all = vec![good.clone()];
-            all.extend(wrong);
-            let bytes = encode_order(order(1, all));
-            assert!(decode_order(&bytes).is_err());
-        }
-        let most = vec![good; Instruments::MOST_REVOKED];
-        assert!(decode_order(&encode_order(order(1, most))).is_ok());
     }
 }

@@ -1,6 +1,10 @@
-//! What sshd on a host is told about keys: which of them it has to refuse, and what came of that.
+//! What sshd on a host is told about keys: which of them it has to refuse, which open accounts beside what their own files say, and what came of that.
+
+mod managed;
 
 use std::net::IpAddr;
+
+pub use managed::{Managed, Opens};
 
 use crate::text::Foreign;
 use crate::time::Timestamp;
@@ -13,9 +17,18 @@ pub struct Instruments {
     /// Everything that is revoked: at most [`MOST_REVOKED`](Self::MOST_REVOKED), and together at most
     /// [`LARGEST`](Self::LARGEST).
     pub revoked: Vec<Revoked>,
+    /// Every line that opens an account beside what its own files say: at most
+    /// [`MOST_MANAGED`](Self::MOST_MANAGED), and together at most
+    /// [`LARGEST_MANAGED`](Self::LARGEST_MANAGED). One that cannot be held is left out, and what is
+    /// revoked holds all the same.
+    pub managed: Vec<Managed>,
 }
 
 impl Instruments {
+    /// How many lines may open accounts of a host.
+    pub const MOST_MANAGED: usize = 2_000;
+    /// How many bytes all of them may have, as [`Managed::size`] counts them.
+    pub const LARGEST_MANAGED: usize = 1 << 20;
     /// How much can be revoked on a host.
     pub const MOST_REVOKED: usize = 20_000;
     /// How many bytes all of it may have, as [`Revoked::size`] counts them: what has more room as a
@@ -115,8 +128,13 @@ pub struct Holding {
     pub revoked: u32,
     /// SHA-256 of the file of revocations in force.
     pub digest: Option<[u8; 32]>,
-    /// Why what was ordered does not hold, in one sentence for a person.
+    /// Why what is revoked does not hold as it was ordered, in one sentence for a person.
     pub trouble: Option<String>,
+    /// How many lines are in force that open accounts beside what their own files say.
+    pub managed: u32,
+    /// Why those do not hold as they were ordered, in one sentence; what is revoked does not wait for
+    /// them.
+    pub unmanaged: Option<String>,
 }
 
 impl Holding {
