@@ -335,6 +335,8 @@ impl intake::Rooms for Rooms {
                     self.revocations.touch();
                 }
             }
+            // Nothing is ordered of them yet.
+            Told::Identities(_) => {}
             Told::Health(heard) => health::absorb(tx, heard, &self.health.now(), now).await?,
         }
         Ok(())

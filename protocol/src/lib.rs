@@ -3,8 +3,10 @@
 pub mod access;
 pub mod admin;
 pub mod checks;
+pub mod elsewhere;
 pub mod health;
 pub mod hosts;
+pub mod identities;
 pub mod instruments;
 pub mod keys;
 pub mod order;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::checks::Ordered;
+use crate::identities::Identities;
 use crate::instruments::Instruments;
 use crate::restriction::{Bans, Gates, Probes};
 
@@ -19,6 +20,8 @@ pub enum Order {
     Probes(Arc<Probes>),
     /// What sshd is told about keys.
     Instruments(Arc<Instruments>),
+    /// Keys that programs of this host log in elsewhere with.
+    Identities(Arc<Identities>),
 }
 
 /// What an order is about: the next about the same takes its place.
@@ -34,6 +37,8 @@ pub enum Subject {
     Probes,
     /// What sshd is told about keys.
     Instruments,
+    /// Keys that programs of this host log in elsewhere with.
+    Identities,
 }
 
 impl Order {
@@ -45,6 +50,7 @@ impl Order {
             Self::Bans(bans) => Subject::Bans(bans.bucket),
             Self::Probes(_) => Subject::Probes,
             Self::Instruments(_) => Subject::Instruments,
+            Self::Identities(_) => Subject::Identities,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the collector may ask a host, and what the host answers. Nothing is kept of it on the host.
 
-use crate::{proof, reach};
+use crate::{elsewhere, proof, reach};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +9,10 @@ pub enum Question {
     Reach(reach::Question),
     /// Whether a public key would still be accepted anywhere.
     Proof(proof::Question),
+    /// What another host's sshd says to keys.
+    Elsewhere(elsewhere::Question),
+    /// That connections of another host will come: no question, but to be heard before they do.
+    Expect(elsewhere::Expected),
 }
 
 /// What is answered.
@@ -18,6 +22,10 @@ pub enum Answer {
     Reach(reach::Answer),
     /// What each door says to a key.
     Proof(proof::Answer),
+    /// What another host's sshd says.
+    Elsewhere(elsewhere::Answer),
+    /// That connections are expected now.
+    Expecting,
     /// Where a key can be asked about: only from a host's reader of keys to its agent.
     Ways(proof::Ways),
 }
@@ -31,6 +39,9 @@ impl Question {
                 Answer::Reach(reach::Answer::of(vec![step]))
             }
             Self::Proof(_) => Answer::Proof(proof::Answer::of_trouble(why)),
+            Self::Elsewhere(_) | Self::Expect(_) => {
+                Answer::Elsewhere(elsewhere::Answer::of_trouble(why))
+            }
         }
     }
 }

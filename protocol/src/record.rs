@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::access::AccessEvent;
 use crate::health::HealthReport;
 use crate::hosts::Doctor;
-use crate::instruments;
 use crate::keys::Keys;
 use crate::restriction::Restriction;
 use crate::time::Timestamp;
+use crate::{identities, instruments};
 
 /// One thing that a host tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,8 @@ pub enum Report {
     Restriction(Restriction),
     /// What sshd was told about keys, and what came of that.
     Instruments(instruments::Told),
+    /// Which keys programs of the host log in elsewhere with.
+    Identities(identities::Holding),
 }
 
 impl Report {
@@ -41,7 +43,8 @@ impl Report {
             | Self::Doctor(_)
             | Self::Keys(_)
             | Self::Restriction(_)
-            | Self::Instruments(_) => Lane::Access,
+            | Self::Instruments(_)
+            | Self::Identities(_) => Lane::Access,
         }
     }
 }
@@ -65,7 +68,7 @@ pub struct Gap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
-    /// Access events, gaps, keys, restrictions, revocations and what the agent says of itself.
+    /// Access events, gaps, keys, restrictions, revocations, identities and what the agent says of itself.
     Access,
     /// Results of checks.
     Health,

@@ -99,7 +99,8 @@ impl Bench {
             | Report::Doctor(_)
             | Report::Keys(_)
             | Report::Restriction(_)
-            | Report::Instruments(_) => {
+            | Report::Instruments(_)
+            | Report::Identities(_) => {
                 panic!("{report:?}")
             }
         });
@@ -268,7 +269,8 @@ async fn folded_lines_of_a_log_are_counted_within_bounds_and_the_rest_is_told() 
                 | Report::Doctor(_)
                 | Report::Keys(_)
                 | Report::Restriction(_)
-                | Report::Instruments(_) => panic!("{report:?}"),
+                | Report::Instruments(_)
+                | Report::Identities(_) => panic!("{report:?}"),
             }
         }
     }

@@ -26,7 +26,8 @@ async fn next(entries: &mut mpsc::Receiver<Entry>) -> Vec<HealthReport> {
         | Report::Doctor(_)
         | Report::Keys(_)
         | Report::Restriction(_)
-        | Report::Instruments(_) => {
+        | Report::Instruments(_)
+        | Report::Identities(_) => {
             panic!("not of health")
         }
     });

@@ -186,7 +186,8 @@ async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<Word> 
         | Report::Access(_)
         | Report::Gap(_)
         | Report::Restriction(_)
-        | Report::Instruments(_) => {
+        | Report::Instruments(_)
+        | Report::Identities(_) => {
             bail!("it speaks of something else than keys")
         }
     }

@@ -21,5 +21,9 @@ pub(super) async fn answer(config: &Config, question: &Question) -> Answer {
     match question {
         Question::Reach(question) => Answer::Reach(entry::answer(config, question).await),
         Question::Proof(question) => Answer::Ways(ways::look(config, question).await),
+        // Nobody asks the reader about other hosts.
+        Question::Elsewhere(_) | Question::Expect(_) => {
+            question.unanswered("who reads the keys has no network")
+        }
     }
 }

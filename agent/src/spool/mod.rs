@@ -178,7 +178,10 @@ fn hurries(entry: &Entry) -> bool {
     reports.any(|report| {
         matches!(
             report,
-            Report::Keys(_) | Report::Restriction(_) | Report::Instruments(_)
+            Report::Keys(_)
+                | Report::Restriction(_)
+                | Report::Instruments(_)
+                | Report::Identities(_)
         )
     })
 }

@@ -11,6 +11,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 use watchward_daemon::clock;
 use watchward_protocol::checks;
+use watchward_protocol::identities::Identities;
 use watchward_protocol::instruments::Instruments;
 use watchward_protocol::order::Order;
 use watchward_protocol::restriction::{Bans, Gates, Probes};
@@ -25,6 +26,7 @@ pub struct Orders {
     bans: watch::Sender<Buckets>,
     probes: watch::Sender<Option<Arc<Probes>>>,
     instruments: watch::Sender<Option<Arc<Instruments>>>,
+    identities: watch::Sender<Option<Arc<Identities>>>,
 }
 
 /// What the collector ordered last, as it changes.
@@ -40,6 +42,8 @@ pub struct Ordered {
     pub probes: watch::Receiver<Option<Arc<Probes>>>,
     /// What sshd is told about keys; none: nothing was ever ordered.
     pub instruments: watch::Receiver<Option<Arc<Instruments>>>,
+    /// Keys that programs of this host log in elsewhere with; none: nothing was ever ordered.
+    pub identities: watch::Receiver<Option<Arc<Identities>>>,
 }
 
 /// The bans of each bucket that was spoken of since the agent started. Of another nothing is known:
@@ -52,14 +56,15 @@ impl Orders {
     /// the collector says them again.
     pub fn open(directory: &Path) -> (Self, Ordered) {
         let (mut kept_checks, mut kept_gates, mut kept_probes) = (Vec::new(), None, None);
-        let mut kept_instruments = None;
-        for name in [CHECKS, GATES, PROBES, INSTRUMENTS] {
+        let (mut kept_instruments, mut kept_identities) = (None, None);
+        for name in [CHECKS, GATES, PROBES, INSTRUMENTS, IDENTITIES] {
             let file = directory.join(name);
             match read(&file) {
                 Ok(Some(Order::Checks(checks))) => kept_checks = checks,
                 Ok(Some(Order::Gates(gates))) => kept_gates = Some(gates),
                 Ok(Some(Order::Probes(probes))) => kept_probes = Some(probes),
                 Ok(Some(Order::Instruments(told))) => kept_instruments = Some(told),
+                Ok(Some(Order::Identities(all))) => kept_identities = Some(all),
                 Ok(Some(Order::Bans(_)) | None) => {}
                 Err(error) => {
                     let (file, error) = (file.display(), format!("{error:#}"));
@@ -72,6 +77,7 @@ impl Orders {
         let (bans, ordered_bans) = watch::channel(Buckets::new());
         let (probes, ordered_probes) = watch::channel(kept_probes);
         let (instruments, ordered_instruments) = watch::channel(kept_instruments);
+        let (identities, ordered_identities) = watch::channel(kept_identities);
         let orders = Self {
             directory: directory.to_owned(),
             checks,
@@ -79,6 +85,7 @@ impl Orders {
             bans,
             probes,
             instruments,
+            identities,
         };
         let ordered = Ordered {
             checks: ordered_checks,
@@ -86,6 +93,7 @@ impl Orders {
             bans: ordered_bans,
             probes: ordered_probes,
             instruments: ordered_instruments,
+            identities: ordered_identities,
         };
         (orders, ordered)
     }
@@ -123,13 +131,23 @@ impl Orders {
                 tracing::info!(revoked, generation, "the collector ordered revocations");
                 self.instruments.send_replace(Some(told));
             }
+            Order::Identities(all) if self.identities.borrow().as_ref() != Some(&all) => {
+                self.keep(IDENTITIES, order);
+                let count = all.identities.len();
+                tracing::info!(identities = count, "the collector ordered identities");
+                self.identities.send_replace(Some(all));
+            }
             Order::Bans(bans) => {
                 self.bans.send_if_modified(|all| {
                     let before = all.insert(bans.bucket, bans.clone());
                     before.as_ref() != Some(&bans)
                 });
             }
-            Order::Checks(_) | Order::Gates(_) | Order::Probes(_) | Order::Instruments(_) => {}
+            Order::Checks(_)
+            | Order::Gates(_)
+            | Order::Probes(_)
+            | Order::Instruments(_)
+            | Order::Identities(_) => {}
         }
     }
 
@@ -161,6 +179,7 @@ const CHECKS: &str = "checks.order";
 const GATES: &str = "gates.order";
 const PROBES: &str = "probes.order";
 const INSTRUMENTS: &str = "instruments.order";
+const IDENTITIES: &str = "identities.order";
 
 fn read(file: &Path) -> anyhow::Result<Option<Order>> {
     let bytes = match fs::read(file) {

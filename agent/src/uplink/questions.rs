@@ -15,10 +15,11 @@ pub struct Answerers {
 }
 
 impl Answerers {
-    fn of(&self, question: &Question) -> &mpsc::Sender<Asked> {
+    fn of(&self, question: &Question) -> Option<&mpsc::Sender<Asked>> {
         match question {
-            Question::Reach(_) => &self.reach,
-            Question::Proof(_) => &self.proof,
+            Question::Reach(_) => Some(&self.reach),
+            Question::Proof(_) => Some(&self.proof),
+            Question::Elsewhere(_) | Question::Expect(_) => None,
         }
     }
 }
@@ -70,7 +71,11 @@ impl<'a> Questions<'a> {
         };
         let busy = question.unanswered("the host is still answering another question");
         let unanswered = question.unanswered("the agent does not answer");
-        let room = self.answerers.of(&question);
+        let Some(room) = self.answerers.of(&question) else {
+            let unknown = question.unanswered("this agent does not ask other hosts yet");
+            self.ready = Some(wire::reply(id, unknown));
+            return;
+        };
         let (answer, answered) = oneshot::channel();
         match room.try_send(Asked { question, answer }) {
             Ok(()) => {

@@ -28,12 +28,12 @@ use watchward_daemon::tls::Identity;
 use watchward_protocol::access::AccessEvent;
 use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
-use watchward_protocol::instruments;
 use watchward_protocol::keys::Keys;
 use watchward_protocol::order::Order;
 use watchward_protocol::record::{Backlog, Epoch, Gap, Lane, Report};
 use watchward_protocol::restriction::Restriction;
 use watchward_protocol::time::Timestamp;
+use watchward_protocol::{identities, instruments};
 
 use crate::store::{Store, Tx};
 
@@ -207,6 +207,8 @@ pub enum Told<'a> {
     Restriction(&'a [Heard<Restriction>]),
     /// What sshd refuses, and the sessions that ended for it.
     Instruments(&'a [Heard<instruments::Told>]),
+    /// Which keys programs of hosts log in elsewhere with.
+    Identities(&'a [Heard<identities::Holding>]),
 }
 
 /// How much waits on a host.

@@ -1,8 +1,10 @@
 //! The one place that maps between the domain's types and the published contract.
 
 mod access;
+mod elsewhere;
 mod health;
 mod hosts;
+mod identities;
 mod instruments;
 mod keys;
 mod order;

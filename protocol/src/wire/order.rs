@@ -37,6 +37,7 @@ pub fn order(wire: v1::Order) -> Result<Option<Order>, Malformed> {
         Wire::Bans(bans) => Order::Bans(Arc::new(bans.try_into()?)),
         Wire::Probes(probes) => Order::Probes(Arc::new(probes.try_into()?)),
         Wire::Instruments(told) => Order::Instruments(Arc::new(told.try_into()?)),
+        Wire::Identities(all) => Order::Identities(Arc::new(all.try_into()?)),
     }))
 }
 
@@ -58,6 +59,7 @@ impl From<Order> for v1::Order {
             Order::Bans(bans) => Wire::Bans((&*bans).into()),
             Order::Probes(probes) => Wire::Probes((&*probes).into()),
             Order::Instruments(told) => Wire::Instruments((&*told).into()),
+            Order::Identities(all) => Wire::Identities((&*all).into()),
         };
         Self { order: Some(order) }
     }

@@ -91,19 +91,19 @@ pub(super) fn told(wire: v1::Ways) -> Result<Ways, Malformed> {
     })
 }
 
-fn place(at: SocketAddr) -> v1::Place {
+pub(super) fn place(at: SocketAddr) -> v1::Place {
     v1::Place {
         address: bytes(at.ip()),
         port: at.port().into(),
     }
 }
 
-fn at(wire: v1::Place) -> Result<SocketAddr, Malformed> {
+pub(super) fn at(wire: v1::Place) -> Result<SocketAddr, Malformed> {
     let port = u16::try_from(wire.port).map_err(|_| Malformed("port"))?;
     Ok(SocketAddr::new(address(&wire.address)?, port))
 }
 
-fn door(door: Door) -> v1::Door {
+pub(super) fn door(door: Door) -> v1::Door {
     let said = match door.said {
         Said::Accepted => v1::Said::Accepted,
         Said::Refused => v1::Said::Refused,
@@ -124,7 +124,7 @@ fn door(door: Door) -> v1::Door {
     }
 }
 
-fn asked(wire: v1::Door) -> Result<Door, Malformed> {
+pub(super) fn asked(wire: v1::Door) -> Result<Door, Malformed> {
     let said = match wire.said() {
         v1::Said::Accepted => Said::Accepted,
         v1::Said::Refused => Said::Refused,

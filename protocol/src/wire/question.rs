@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::{Malformed, proof, reach, v1};
+use super::{Malformed, elsewhere, proof, reach, v1};
 use crate::question::{Answer, Question};
 
 /// A question as it travels, with its number.
@@ -13,6 +13,14 @@ pub fn ask(id: u64, asked: &Question) -> v1::Ask {
             proof: Some(proof::ask(asked)),
             ..v1::Ask::default()
         },
+        Question::Elsewhere(asked) => v1::Ask {
+            elsewhere: Some(elsewhere::ask(asked)),
+            ..v1::Ask::default()
+        },
+        Question::Expect(expected) => v1::Ask {
+            expect: Some(elsewhere::expect(expected)),
+            ..v1::Ask::default()
+        },
     };
     v1::Ask { id, ..wire }
 }
@@ -20,10 +28,16 @@ pub fn ask(id: u64, asked: &Question) -> v1::Ask {
 /// The question in a message.
 ///
 /// # Errors
-/// It has no address, a port that is none, or no key.
+/// It has no address, a port that is none, no key, or more than can be asked.
 pub fn question(mut wire: v1::Ask) -> Result<Question, Malformed> {
-    match wire.proof.take() {
-        Some(asked) => proof::question(asked).map(Question::Proof),
+    if let Some(asked) = wire.proof.take() {
+        return proof::question(asked).map(Question::Proof);
+    }
+    if let Some(asked) = wire.elsewhere.take() {
+        return elsewhere::question(asked).map(Question::Elsewhere);
+    }
+    match wire.expect.take() {
+        Some(expected) => elsewhere::expected(expected).map(Question::Expect),
         None => reach::question(wire).map(Question::Reach),
     }
 }
@@ -34,6 +48,14 @@ pub fn reply(id: u64, given: Answer) -> v1::Answer {
         Answer::Reach(given) => reach::reply(given),
         Answer::Proof(given) => v1::Answer {
             proven: Some(proof::proven(given)),
+            ..v1::Answer::default()
+        },
+        Answer::Elsewhere(given) => v1::Answer {
+            elsewhere: Some(elsewhere::reply(given)),
+            ..v1::Answer::default()
+        },
+        Answer::Expecting => v1::Answer {
+            expecting: true,
             ..v1::Answer::default()
         },
         Answer::Ways(ways) => v1::Answer {
@@ -51,6 +73,12 @@ pub fn reply(id: u64, given: Answer) -> v1::Answer {
 pub fn answer(mut wire: v1::Answer) -> Result<Answer, Malformed> {
     if let Some(proven) = wire.proven.take() {
         return proof::answer(proven).map(Answer::Proof);
+    }
+    if let Some(seen) = wire.elsewhere.take() {
+        return elsewhere::answer(seen).map(Answer::Elsewhere);
+    }
+    if wire.expecting {
+        return Ok(Answer::Expecting);
     }
     match wire.ways.take() {
         Some(ways) => proof::told(ways).map(Answer::Ways),

@@ -39,6 +39,7 @@ impl From<Record> for v1::Record {
                 Report::Keys(keys) => Wire::Keys(keys.into()),
                 Report::Restriction(told) => Wire::Restriction(told.into()),
                 Report::Instruments(told) => Wire::Instruments(told.into()),
+                Report::Identities(held) => Wire::Identity(held.into()),
             }),
         }
     }
@@ -62,6 +63,7 @@ impl TryFrom<v1::Record> for Record {
                 Wire::Keys(keys) => Report::Keys(keys.try_into()?),
                 Wire::Restriction(told) => Report::Restriction(told.try_into()?),
                 Wire::Instruments(told) => Report::Instruments(told.try_into()?),
+                Wire::Identity(held) => Report::Identities(held.try_into()?),
             },
         })
     }

@@ -77,6 +77,7 @@ impl Bench {
             bans: ordered_bans,
             probes: watch::channel(None).1,
             instruments: watch::channel(None).1,
+            identities: watch::channel(None).1,
         };
         let (keeper, entries) = Keeper::new();
         let (findings, found) = mpsc::unbounded_channel();

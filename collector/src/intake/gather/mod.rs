@@ -14,12 +14,12 @@ use watchward_daemon::watchdog::Pulse;
 use watchward_protocol::access::AccessEvent;
 use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
-use watchward_protocol::instruments;
 use watchward_protocol::keys::Keys;
 use watchward_protocol::record::{Backlog, Epoch, Gap, Lane, Record, Report};
 use watchward_protocol::restriction::Restriction;
 use watchward_protocol::time::Timestamp;
 use watchward_protocol::wire::v1;
+use watchward_protocol::{identities, instruments};
 
 use super::rows::{self, HighWater};
 use super::{Behind, Heard, Host, Rooms, Told};
@@ -247,11 +247,12 @@ struct Kinds {
     keys: Vec<Heard<Keys>>,
     restriction: Vec<Heard<Restriction>>,
     instruments: Vec<Heard<instruments::Told>>,
+    identities: Vec<Heard<identities::Holding>>,
 }
 
 impl Kinds {
     /// In the order in which rooms hear it.
-    fn told(&self) -> [Told<'_>; 9] {
+    fn told(&self) -> [Told<'_>; 10] {
         [
             Told::Behind(&self.behind),
             Told::From(&self.from),
@@ -260,6 +261,7 @@ impl Kinds {
             Told::Keys(&self.keys),
             Told::Restriction(&self.restriction),
             Told::Instruments(&self.instruments),
+            Told::Identities(&self.identities),
             Told::Access(&self.access),
             Told::Health(&self.health),
         ]
@@ -308,6 +310,7 @@ impl Kinds {
             Report::Keys(keys) => self.keys.push(heard!(keys)),
             Report::Restriction(told) => self.restriction.push(heard!(told)),
             Report::Instruments(told) => self.instruments.push(heard!(told)),
+            Report::Identities(held) => self.identities.push(heard!(held)),
         }
     }
 }

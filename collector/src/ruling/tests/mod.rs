@@ -255,9 +255,11 @@ async fn where_nobody_has_brought_a_policy_what_hosts_hold_stays() {
             let orders = one.followed.orders.now().of(&host);
             let gates = orders.iter().filter_map(|order| match order {
                 Order::Gates(gates) => Some(gates.generation),
-                Order::Checks(_) | Order::Bans(_) | Order::Probes(_) | Order::Instruments(_) => {
-                    None
-                }
+                Order::Checks(_)
+                | Order::Bans(_)
+                | Order::Probes(_)
+                | Order::Instruments(_)
+                | Order::Identities(_) => None,
             });
             gates.collect::<Vec<_>>()
         };

@@ -121,7 +121,8 @@ fn events(entries: &[spool::Entry]) -> Vec<&AccessEvent> {
         | Report::Doctor(_)
         | Report::Keys(_)
         | Report::Restriction(_)
-        | Report::Instruments(_) => None,
+        | Report::Instruments(_)
+        | Report::Identities(_) => None,
     });
     events.collect()
 }
@@ -135,7 +136,8 @@ fn gaps(entries: &[spool::Entry]) -> Vec<&Gap> {
         | Report::Doctor(_)
         | Report::Keys(_)
         | Report::Restriction(_)
-        | Report::Instruments(_) => None,
+        | Report::Instruments(_)
+        | Report::Identities(_) => None,
     });
     gaps.collect()
 }
