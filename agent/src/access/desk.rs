@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
 use watchward_protocol::hosts::{Finding, FindingState};
 use watchward_protocol::record::Report;
 
+use super::haste::Haste;
 use crate::findings::Findings;
 use crate::own::Own;
 use crate::spool::{Ended, Entry, Keeper, Position};
 use crate::witness::Witness;
-
-/// While somebody waits for what happens, lines are gathered for so long at most.
-const EAGER: Duration = Duration::from_millis(2);
 
 /// What the sources of this room share.
 #[derive(Debug)]
@@ -23,6 +22,7 @@ pub(super) struct Desk {
     keeper: Option<Keeper>,
     findings: Option<Findings>,
     witness: Witness,
+    haste: Haste,
     own: Own,
     said: HashMap<String, (FindingState, String)>,
 }
@@ -38,6 +38,7 @@ impl Desk {
             keeper: Some(keeper),
             findings: Some(findings),
             witness: Witness::default(),
+            haste: Haste::default(),
             own: Own::default(),
             said: HashMap::new(),
         }
@@ -55,6 +56,7 @@ impl Desk {
             keeper: None,
             findings: None,
             witness,
+            haste: Haste::default(),
             own: Own::default(),
             said: HashMap::new(),
         }
@@ -81,12 +83,16 @@ impl Desk {
         self.witness = witness;
     }
 
-    /// How long lines may be gathered, if it is for so long otherwise.
-    pub(super) fn pause(&self, otherwise: Duration) -> Duration {
-        if self.witness.is_eager() {
-            otherwise.min(EAGER)
-        } else {
-            otherwise
+    /// Lets lines gather for so long before the next look; hardly at all while somebody waits for
+    /// what happens.
+    pub(super) async fn gather(&mut self, otherwise: Duration) {
+        let pause = match self.witness.is_eager() {
+            true => self.haste.after_look(Instant::now()).min(otherwise),
+            false => otherwise,
+        };
+        // The shortest sleep lasts until the timer's next millisecond.
+        if !pause.is_zero() {
+            sleep(pause).await;
         }
     }
 

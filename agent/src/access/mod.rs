@@ -22,6 +22,7 @@ pub mod connection;
 mod cursor;
 mod desk;
 pub mod elevation;
+mod haste;
 mod journal;
 mod logfile;
 mod moment;
@@ -147,8 +148,10 @@ async fn read_files(
     let writer = Writer::Syslog(config.services.clone());
     let beside = scout(config, (desk.positions().clone(), desk.own()), witness);
     tokio::select! {
-        ended = logfile::follow(&config.files, &writer, desk) => ended,
+        // The witness has nobody before it.
+        biased;
         ended = beside => ended,
+        ended = logfile::follow(&config.files, &writer, desk) => ended,
     }
 }
 

@@ -223,10 +223,7 @@ impl Journal {
             match reading.next().await {
                 Ok(Some(entries)) => {
                     reader.take(&entries, desk).await?;
-                    let pause = desk.pause(pace.after(reading.taken()));
-                    if !pause.is_zero() {
-                        sleep(pause).await;
-                    }
+                    desk.gather(pace.after(reading.taken())).await;
                 }
                 Ok(None) => {
                     let complaint = timeout(PATIENCE, reading.complaint()).await;

@@ -68,7 +68,7 @@ pub(super) async fn follow(
             }
         }
         if busy {
-            sleep(desk.pause(pause)).await;
+            desk.gather(pause).await;
             pause = LONGEST.min(pause * 2);
         } else {
             pause = SHORTEST;
