@@ -1,6 +1,7 @@
-//! `watchward authority`: the key that hosts trust, and the certificates that it signed.
+//! `watchward authority`: the keys that hosts trust, which of them signs, and what they signed.
 
-use serde_json::Value;
+use anyhow::bail;
+use serde_json::{Value, json};
 
 use crate::args::{Authority, AuthorityCommand};
 use crate::client::Client;
@@ -14,6 +15,23 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     match asked.command.unwrap_or(AuthorityCommand::Key) {
         AuthorityCommand::Key => key(&collector.fetch("/v1/authority", &[]).await?, screen),
+        AuthorityCommand::Show => {
+            let standing: Value = collector.fetch("/v1/authority/standing", &[]).await?;
+            show(&standing, screen)
+        }
+        AuthorityCommand::Rotate { now, reason, yes } => {
+            if now && !yes {
+                bail!(
+                    "with --now every certificate is void at once, and whoever is logged in with one is \
+                     thrown out; --yes is needed, and nothing was changed"
+                );
+            }
+            let wanted = json!({ "now": reason.filter(|_| now) });
+            rotated(
+                &collector.post("/v1/authority/rotate", &wanted).await?,
+                screen,
+            )
+        }
         AuthorityCommand::Certificates { person, limit } => {
             let mut query = vec![("limit", limit.to_string())];
             query.extend(person.map(|person| ("person", person)));
@@ -31,6 +49,77 @@ fn key(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
         screen.line(&key)?;
     }
     Ok(())
+}
+
+fn show(standing: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+    if screen.is_for_programs() {
+        return Ok(screen.json(standing)?);
+    }
+    let row = Row::of(standing);
+    let signs = row
+        .list("authorities")
+        .any(|one| one.text("signs") == "true");
+    let rows: Vec<_> = row
+        .list("authorities")
+        .map(|one| {
+            let waits = one.text("signs_at").is_empty();
+            let what = match (one.text("signs") == "true", waits && signs) {
+                (true, _) => "signs",
+                (false, true) => "is next",
+                (false, false) => "until its certificates are over",
+            };
+            [
+                one.cell("number"),
+                one.cell("fingerprint"),
+                one.moment("made_at"),
+                what.to_owned(),
+                one.moment("due_at"),
+                one.moment("counts_until"),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(screen.line("There is no authority yet: the first login makes one.")?);
+    }
+    screen.table(
+        [
+            "NUMBER",
+            "FINGERPRINT",
+            "MADE (UTC)",
+            "WHAT IT DOES",
+            "DUE (UTC)",
+            "CERTIFICATES UNTIL (UTC)",
+        ],
+        &rows,
+    )?;
+    let waits = row.texts("waits_for");
+    if waits.is_empty() {
+        return Ok(());
+    }
+    let line = format!("The next one waits for: {}.", safe(&waits.join(", ")));
+    Ok(screen.line(&line)?)
+}
+
+fn rotated(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+    if screen.is_for_programs() {
+        return Ok(screen.json(answer)?);
+    }
+    let none = Value::Null;
+    let row = Row::of(answer);
+    let revoked = row.texts("revoked");
+    for key in &revoked {
+        screen.line(&format!(
+            "{} is revoked: every host is told now.",
+            safe(key)
+        ))?;
+    }
+    let line = match (row.text("made") == "true", revoked.is_empty()) {
+        (true, true) => "The next authority is made. It signs when every host trusts it.",
+        (true, false) => "Another authority signs from now on.",
+        (false, _) => "The next authority was made before, and waits.",
+    };
+    screen.line(line)?;
+    show(answer.get("standing").unwrap_or(&none), screen)
 }
 
 fn certificates(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {

@@ -87,13 +87,14 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
     let sealing = Sealing::open(&store, &config.sealing, &config.hosts.authority).await?;
     let (followed, hands) = reload::follow(config, beginning.policy());
     let signer = keys::Signer::open(&store, &sealing, now).await?;
-    let (people, authority) = everybody(&store, sealing, &followed, now).await?;
+    let (revocations, refusing) = keys::Revocations::open(&store).await?;
+    let parts = (sealing, revocations.clone());
+    let (people, authority) = everybody(&store, parts, &followed, now).await?;
     let hosts = Hosts::open(store.clone(), followed.hosts.clone(), now)?
         .on_revoke(|tx, host, now| Box::pin(forget(tx, host, now)))
         .reached_at(intake.doors());
     thaw(&store, &hosts, now).await?;
     let (spread, bans) = restriction::Spread::open(&store, now).await?;
-    let (revocations, refusing) = keys::Revocations::open(&store).await?;
 
     let rooms = Rooms::of(&followed, &hosts, (&spread, &revocations));
     let ruled = (store.clone(), rooms.bell.clone());
@@ -143,7 +144,7 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
 /// Who may sign in, and what gives them certificates; at the first start the first of them is made.
 async fn everybody(
     store: &Store,
-    sealing: Sealing,
+    (sealing, revocations): (Sealing, keys::Revocations),
     followed: &Followed,
     now: Timestamp,
 ) -> anyhow::Result<(People, keys::Authority)> {
@@ -156,7 +157,8 @@ async fn everybody(
         .with_post(Arc::new(post));
     people.reseal().await?;
     people.welcome(now).await?;
-    let authority = keys::Authority::new(store.clone(), sealing, followed.key_rules.clone());
+    let rules = followed.key_rules.clone();
+    let authority = keys::Authority::new(store.clone(), sealing, rules, revocations);
     authority.reseal().await?;
     Ok((people, authority))
 }
@@ -192,6 +194,9 @@ fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown, errands: watch::Sender<Arc<
         ),
     );
     watch_keys(tasks, rooms, &store, shown.questions);
+    let authority = shown.authority;
+    let following = keys::follow_authority(authority, hosts::watched, bell.clone(), tasks.stop());
+    tasks.start("authority", following);
     let spread = rooms.spread.clone().run(store.clone(), tasks.stop());
     tasks.start("bans", spread);
     let watched = (store.clone(), hosts::watched as _);

@@ -28,8 +28,22 @@ pub(crate) struct Authority {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuthorityCommand {
-    /// The key that hosts are to trust, as a line for the file that TrustedUserCAKeys names
+    /// The keys that hosts are to trust, each as a line for the file that TrustedUserCAKeys names
     Key,
+    /// Which authorities there are, which of them signs, and when the next one will
+    Show,
+    /// Put another in the place of the one that signs: as soon as every host trusts it
+    Rotate {
+        /// At once, and have hosts refuse whatever was signed until now: somebody else may have the key
+        #[arg(long, requires = "reason")]
+        now: bool,
+        /// Why, with --now
+        #[arg(long, requires = "now")]
+        reason: Option<String>,
+        /// Do not ask whether it is meant
+        #[arg(long)]
+        yes: bool,
+    },
     /// The certificates that were given and refused, the newest first
     Certificates {
         /// Only those of this person

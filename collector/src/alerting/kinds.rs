@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 40] = [
+const KINDS: [Kind; 41] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -59,6 +59,11 @@ const KINDS: [Kind; 40] = [
         "keys.alive",
         "session of a revoked key",
         "sessions of revoked keys",
+    ),
+    (
+        "keys.authority",
+        "authority that hosts do not trust yet",
+        "authorities that hosts do not trust yet",
     ),
     ("keys.due", "key due soon", "keys due soon"),
     ("keys.gone", "key gone", "keys gone"),

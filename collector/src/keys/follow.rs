@@ -14,6 +14,7 @@ use super::kept::Kept;
 use super::policy::Policy;
 use super::rows::told::Told;
 use super::rows::{change, host, stray, told};
+use super::{authority, ordered};
 use crate::alerting;
 use crate::store::Tx;
 
@@ -33,6 +34,9 @@ pub(super) async fn settle(
     now: Timestamp,
 ) -> sqlx::Result<usize> {
     let policy = &*policy.of(&inventory.host.name);
+    let authorities = authority::trusted(&mut **tx).await?;
+    let managed = authority::managed(&inventory.host.name, &policy.logins, &authorities);
+    ordered::recognise(inventory, &managed);
     judge::mark(inventory, policy, now);
     host::save(tx, inventory, now).await?;
     let strays = strays(tx, inventory, now).await?;

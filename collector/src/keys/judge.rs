@@ -205,6 +205,8 @@ fn due(kept: &Kept, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
         opening, first_at, ..
     } = kept;
     match opening.means {
+        // It has a schedule of its own, or ends by itself.
+        Means::AuthorizedKey | Means::Authority if kept.ordered => None,
         Means::AuthorizedKey | Means::Authority => {
             let old = *first_at + policy.max_age.duration();
             let old = (!excepted(kept, policy, now)).then_some(old);

@@ -36,6 +36,8 @@ pub(super) struct Kept {
     pub(super) warn_at: Option<Timestamp>,
     /// What is wrong with it.
     pub(super) weak: Option<String>,
+    /// Whether the host was ordered to hold it; nothing that the database has.
+    pub(super) ordered: bool,
     /// Whether it differs from what the database has.
     pub(super) touched: bool,
 }
@@ -57,6 +59,7 @@ impl Kept {
             due_at: None,
             warn_at: None,
             weak: None,
+            ordered: false,
             touched: true,
         }
     }

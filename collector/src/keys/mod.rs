@@ -10,6 +10,7 @@ mod kept;
 mod live;
 mod logins;
 mod options;
+mod ordered;
 mod pages;
 mod policy;
 mod proof;
@@ -36,14 +37,18 @@ use crate::store::{Store, Tx, timer};
 use rows::{host, stray};
 
 pub use api::{Shown, routes};
-pub use authority::{Authority, Grant, Life, pages as login_pages, routes as authority_routes};
+pub use authority::{
+    Authority, Grant, Life, Login, Schedule, pages as login_pages, routes as authority_routes,
+    run as follow_authority,
+};
 pub use live::{Seen, after, last};
 pub use pages::pages;
 pub use policy::{Exception, Fingerprint, Policy, Strength};
 pub use proof::{routes as proof_routes, run as ask_daily};
 pub use reading::{Change, Counts, Listed, State, Wanted, counts, list, places};
 pub use revocation::{
-    Desk, Revocations, Signer, absorb as refused, routes as revoke_routes, run as watch_refusals,
+    Desk, Inventory as Watching, Revocations, Signer, absorb as refused, routes as revoke_routes,
+    run as watch_refusals,
 };
 pub use rows::deed::deeds;
 pub use rows::{DEADLINES, SCHEMA};

@@ -44,6 +44,19 @@ pub(super) fn widened(before: &[u8], after: &[u8]) -> Option<String> {
     (!all.is_empty()).then(|| all.join(", "))
 }
 
+/// The names that a line is limited to, if it is to any (sshd(8), `principals=`).
+pub(super) fn principals(line: &[u8]) -> Option<Vec<String>> {
+    let options = parse(line);
+    let value = String::from_utf8(options.get("principals")?.clone()).ok()?;
+    let inner = value
+        .trim_end_matches('\n')
+        .strip_prefix('"')?
+        .strip_suffix('"')?;
+    // What stands there twice, or is quoted within, is no line of ours.
+    let plain = !inner.contains(['"', '\\', '\n']);
+    plain.then(|| inner.split(',').map(str::to_owned).collect())
+}
+
 type Options = BTreeMap<String, Vec<u8>>;
 
 fn more(before: &Options, after: &Options) -> Vec<String> {

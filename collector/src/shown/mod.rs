@@ -87,7 +87,11 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
             bell.clone(),
         ))
         .merge(keys::revoke_routes(revoking.clone()))
-        .merge(keys::authority_routes(authority.clone()))
+        .merge(keys::authority_routes(
+            authority.clone(),
+            hosts::watched,
+            bell.clone(),
+        ))
         .merge(ruling::routes(ruling.clone()))
         .merge(live::routes(store.clone(), stop))
         .merge(backup::routes(store.clone()))

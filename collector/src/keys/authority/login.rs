@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::json;
 use watchward_daemon::clock;
 
-use super::{Authority, Person};
+use super::Authority;
+use super::issue::Person;
 use crate::keys::proof::Offered;
 use crate::people::{Answer, People, Session, Stranger};
 use crate::web::{Body, Guest, Pages, Problem, patience};

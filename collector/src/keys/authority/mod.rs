@@ -4,39 +4,38 @@
 mod api;
 mod certificate;
 mod grant;
+mod issue;
 mod login;
+mod logins;
+mod rotate;
+mod schedule;
+mod step;
 #[cfg(test)]
 mod tests;
-
-use std::net::IpAddr;
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
-use thiserror::Error;
 use watchward_daemon::config::Live;
 use watchward_protocol::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::Policy;
-use super::proof::{Offered, fingerprint};
-use super::rows::authority::{self as rows, Certificate, Kept};
-use super::rows::way;
-use crate::people::Roles;
+use super::proof::fingerprint;
+use super::revocation::Revocations;
+use super::rows::authority::{self as rows, Kept};
 use crate::sealing::Sealing;
 use crate::store::{Store, Tx};
-
-use certificate::{Certifiable, Terms};
 
 pub use api::routes;
 pub use grant::{Grant, Life};
 pub use login::pages;
-
-/// How far a host's clock may be behind.
-const SLACK: Duration = Duration::from_secs(300);
+pub use logins::Login;
+pub(super) use logins::managed;
+pub use rotate::run;
+pub use schedule::Schedule;
+pub(super) use step::Seen;
 
 /// Gives certificates.
 #[derive(Clone, Debug)]
@@ -44,270 +43,127 @@ pub struct Authority {
     store: Store,
     sealing: Sealing,
     policy: Live<Policy>,
-}
-
-/// Somebody who has proved who they are.
-#[derive(Debug)]
-pub(super) struct Person<'a> {
-    pub(super) name: &'a str,
-    pub(super) roles: &'a Roles,
-    /// From where they ask; `None` behind a proxy, where nobody can say.
-    pub(super) address: Option<IpAddr>,
-    /// What they have to do on the page first.
-    pub(super) unfinished: Option<&'static str>,
-}
-
-/// A certificate, and what it says.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Issued {
-    /// As it stands in a file `...-cert.pub`.
-    pub(super) certificate: String,
-    #[serde(skip)]
-    authority: i64,
-    pub(super) serial: i64,
-    /// What sshd logs it as.
-    pub(super) name: String,
-    pub(super) principals: Vec<String>,
-    /// From where alone it opens anything.
-    pub(super) from: Vec<String>,
-    pub(super) until: Timestamp,
-}
-
-/// Why somebody is given no certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum Refused {
-    #[error(
-        "the policy gives you no certificate: no [[keys.certificates]] is for your roles or name"
-    )]
-    Nobody,
-    #[error("the policy gives no certificate to who is at {0}: it is given in {1} alone")]
-    Elsewhere(IpAddr, String),
-    #[error("{0} is not strong enough for a certificate: ssh-ed25519, ecdsa-* and sk-* are")]
-    Weak(String),
-    #[error("this key is revoked")]
-    Revoked,
-    #[error("hosts know this key already: a certificate is given for a new one")]
-    Known,
-    #[error("the authority itself is revoked: no certificate would open anything")]
-    Void,
-    #[error("{0}")]
-    Unfinished(&'static str),
+    revocations: Revocations,
 }
 
 impl Authority {
-    /// The authority in this store, sealed by that.
-    pub fn new(store: Store, sealing: Sealing, policy: Live<Policy>) -> Self {
+    /// The authority in this store, sealed by that; hosts hear of another through these.
+    pub fn new(
+        store: Store,
+        sealing: Sealing,
+        policy: Live<Policy>,
+        revocations: Revocations,
+    ) -> Self {
         Self {
             store,
             sealing,
             policy,
+            revocations,
         }
     }
 
-    /// Seals its key with the newest master key.
+    /// Seals their keys with the newest master key.
     ///
     /// # Errors
     /// The database's. A key that cannot be unsealed is logged, and signs nothing.
     pub async fn reseal(&self) -> anyhow::Result<()> {
-        let Some(kept) = rows::newest(self.store.read()).await? else {
-            return Ok(());
-        };
-        if self.sealing.is_current(&kept.sealed) {
-            return Ok(());
-        }
-        let what = what(kept.id);
-        match self.sealing.unseal(&what, &kept.sealed) {
-            Ok(secret) => {
-                let new = self.sealing.seal(&what, &secret)?;
-                let mut tx = self.store.begin().await?;
-                rows::reseal(&mut tx, kept.id, (kept.sealed, new)).await?;
-                tx.commit().await?;
+        for kept in rows::live(self.store.read()).await? {
+            if self.sealing.is_current(&kept.sealed) {
+                continue;
             }
-            Err(shut) => tracing::error!(what, error = %shut, "nobody is given a certificate"),
+            let what = what(kept.id);
+            match self.sealing.unseal(&what, &kept.sealed) {
+                Ok(secret) => {
+                    let new = self.sealing.seal(&what, &secret)?;
+                    let mut tx = self.store.begin().await?;
+                    rows::reseal(&mut tx, kept.id, (kept.sealed, new)).await?;
+                    tx.commit().await?;
+                }
+                Err(shut) => tracing::error!(what, error = %shut, "nobody is given a certificate"),
+            }
         }
         Ok(())
     }
 
-    /// The key that hosts are to trust, as a line of `TrustedUserCAKeys`; it is made when somebody
-    /// asks for the first time.
+    /// The keys that hosts are to trust, each as a line of `TrustedUserCAKeys`; the first is made when
+    /// somebody asks for the first time.
     ///
     /// # Errors
     /// The database's.
-    pub(super) async fn line(&self, now: Timestamp) -> anyhow::Result<String> {
+    pub(super) async fn lines(&self, now: Timestamp) -> anyhow::Result<Vec<String>> {
         let mut tx = self.store.begin().await?;
-        let kept = self.kept(&mut tx, now).await?;
+        self.signing(&mut tx, now).await?;
+        let live = rows::live(&mut *tx).await?;
         tx.commit().await?;
-        let key = STANDARD.encode(certificate::ed25519(&kept.public));
-        Ok(format!("ssh-ed25519 {key} watchward-authority-{}", kept.id))
-    }
-
-    /// Gives a certificate for a key, or says why not. Both are kept.
-    ///
-    /// # Errors
-    /// The database's, or the authority's key cannot be unsealed.
-    pub(super) async fn issue(
-        &self,
-        person: &Person<'_>,
-        key: &Offered,
-        now: Timestamp,
-    ) -> anyhow::Result<Result<Issued, Refused>> {
-        let mut tx = self.store.begin().await?;
-        let policy = self.policy.now();
-        let issued = match permit(&policy, person, key) {
-            Err(refused) => Err(refused),
-            Ok(_) if is_revoked(&mut tx, key).await? => Err(Refused::Revoked),
-            Ok(_) if self.is_void(&mut tx).await? => Err(Refused::Void),
-            // Or revoking this person would revoke somebody else's.
-            Ok(_) if self.is_known(key).await? => Err(Refused::Known),
-            Ok((grant, key)) => Ok(self.sign(&mut tx, (person, grant), key, now).await?),
+        let line = |kept: &Kept| {
+            let key = STANDARD.encode(kept.wire());
+            format!("ssh-ed25519 {key} watchward-authority-{}", kept.id)
         };
-        rows::note(&mut tx, key, &noted((person, key), &issued, now)).await?;
-        tx.commit().await?;
-        Ok(issued)
-    }
-
-    async fn sign(
-        &self,
-        tx: &mut Tx,
-        (person, grant): (&Person<'_>, &Grant),
-        key: Certifiable<'_>,
-        now: Timestamp,
-    ) -> anyhow::Result<Issued> {
-        let kept = self.kept(tx, now).await?;
-        let serial = rows::next_serial(tx, kept.id).await?;
-        let from: Vec<_> = grant.from.nets().collect();
-        let until = now + grant.life().duration();
-        let terms = Terms {
-            serial: serial.unsigned_abs(),
-            id: format!("{} watchward-{}-{serial}", person.name, kept.id),
-            principals: &principals(person, grant),
-            valid: (seconds(now - SLACK), seconds(until)),
-            from: &from,
-            forwarding: grant.forwarding,
-        };
-        let authority = certificate::ed25519(&kept.public);
-        let body = certificate::body(key, &terms, (&authority, rand::random()));
-        let secret = self.sealing.unseal(&what(kept.id), &kept.sealed)?;
-        let pair = Ed25519KeyPair::from_seed_and_public_key(&secret, &kept.public)
-            .map_err(|_| anyhow!("the authority's key is broken"))?;
-        let signature = pair.sign(&body);
-        let whole = certificate::signed(body, signature.as_ref());
-        Ok(Issued {
-            certificate: format!("{} {}", key.kind(), STANDARD.encode(whole)),
-            authority: kept.id,
-            serial,
-            name: terms.id,
-            principals: terms.principals.to_vec(),
-            from: from.iter().map(ToString::to_string).collect(),
-            until,
-        })
-    }
-
-    async fn is_void(&self, tx: &mut Tx) -> sqlx::Result<bool> {
-        match own(&mut **tx).await? {
-            Some(own) => rows::is_revoked(tx, &own).await,
-            None => Ok(false),
-        }
-    }
-
-    async fn is_known(&self, key: &Offered) -> sqlx::Result<bool> {
-        let name = key.fingerprint.clone().unwrap_or_default();
-        let own = own(self.store.read()).await?;
-        Ok(own.as_ref() == Some(&name) || way::is_known(&self.store, &name).await?)
+        Ok(live.iter().map(line).collect())
     }
 
     /// The authority that signs; of several collectors that make the first, all take the same.
-    async fn kept(&self, tx: &mut Tx, now: Timestamp) -> anyhow::Result<Kept> {
-        const FIRST: i64 = 1;
-        if let Some(kept) = rows::newest(&mut **tx).await? {
+    async fn signing(&self, tx: &mut Tx, now: Timestamp) -> anyhow::Result<Kept> {
+        if let Some(kept) = rows::signing(rows::live(&mut **tx).await?) {
             return Ok(kept);
         }
+        self.make(tx, (Some(now), ""), now).await?;
+        let kept = rows::signing(rows::live(&mut **tx).await?);
+        kept.context("the authority is gone that was kept just now")
+    }
+
+    /// Makes another, which signs from then on, or when its turn comes; says whether it did, and no
+    /// other collector.
+    async fn make(
+        &self,
+        tx: &mut Tx,
+        (signs_at, author): (Option<Timestamp>, &str),
+        now: Timestamp,
+    ) -> anyhow::Result<bool> {
+        let id = rows::last(tx).await? + 1;
         let seed = Zeroizing::new(rand::random::<[u8; 32]>());
         let pair = Ed25519KeyPair::from_seed_unchecked(&*seed);
         let pair = pair.map_err(|_| anyhow!("cannot make a key"))?;
         let new = Kept {
-            id: FIRST,
+            id,
             public: pair.public_key().as_ref().to_vec(),
-            sealed: self.sealing.seal(&what(FIRST), &*seed)?,
+            sealed: self.sealing.seal(&what(id), &*seed)?,
+            made_at: now,
+            signs_at,
+            author: author.to_owned(),
         };
-        rows::add(tx, new, now).await?;
-        let kept = rows::newest(&mut **tx).await?;
-        kept.context("the authority is gone that was kept just now")
+        Ok(rows::add(tx, new).await?)
     }
 }
 
-/// The fingerprint of the authority that signs, if there is one yet.
-pub(super) async fn own<'a, E>(executor: E) -> sqlx::Result<Option<String>>
+impl Kept {
+    /// Its public key as on the wire.
+    pub(super) fn wire(&self) -> Vec<u8> {
+        certificate::ed25519(&self.public)
+    }
+
+    /// What tells it from all others.
+    pub(super) fn fingerprint(&self) -> String {
+        fingerprint(&self.wire())
+    }
+}
+
+/// The fingerprints of the authorities that hosts are to trust.
+pub(super) async fn own<'a, E>(executor: E) -> sqlx::Result<Vec<String>>
 where
     E: sqlx::Executor<'a, Database = sqlx::Any>,
 {
-    let kept = rows::newest(executor).await?;
-    Ok(kept.map(|kept| fingerprint(&certificate::ed25519(&kept.public))))
+    let live = rows::live(executor).await?;
+    Ok(live.iter().map(Kept::fingerprint).collect())
 }
 
-/// What allows it, and the key, if the policy does.
-fn permit<'a>(
-    policy: &'a Policy,
-    person: &Person<'_>,
-    key: &'a Offered,
-) -> Result<(&'a Grant, Certifiable<'a>), Refused> {
-    if let Some(why) = person.unfinished {
-        return Err(Refused::Unfinished(why));
-    }
-    let mut grants = policy.certificates.iter();
-    let grant = grants.find(|grant| grant.is_for(person.name, person.roles));
-    let grant = grant.ok_or(Refused::Nobody)?;
-    match person.address {
-        Some(address) if !grant.from.has(address) => {
-            let names: Vec<_> = grant.from.names().map(ToString::to_string).collect();
-            Err(Refused::Elsewhere(address, names.join(", ")))
-        }
-        // The certificate opens nothing from elsewhere all the same.
-        Some(_) | None => {
-            let key = Certifiable::of(key).ok_or_else(|| Refused::Weak(key.kind.clone()))?;
-            Ok((grant, key))
-        }
-    }
-}
-
-async fn is_revoked(tx: &mut Tx, key: &Offered) -> sqlx::Result<bool> {
-    match &key.fingerprint {
-        Some(fingerprint) => rows::is_revoked(tx, fingerprint).await,
-        None => Ok(false),
-    }
-}
-
-/// What a certificate is for: the roles that the table is for, and the person. A colon is in no
-/// account's name, so that no account is opened by its name alone.
-fn principals(person: &Person<'_>, grant: &Grant) -> Vec<String> {
-    let roles = grant.roles.iter().filter(|role| person.roles.has(role));
-    let roles = roles.map(|role| format!("role:{}", role.word()));
-    roles.chain([format!("person:{}", person.name)]).collect()
-}
-
-fn noted(
-    (person, key): (&Person<'_>, &Offered),
-    issued: &Result<Issued, Refused>,
-    at: Timestamp,
-) -> Certificate {
-    let given = issued.as_ref().ok();
-    Certificate {
-        at,
-        person: person.name.to_owned(),
-        address: person.address,
-        fingerprint: key.fingerprint.clone().unwrap_or_default(),
-        authority: given.map(|given| given.authority),
-        serial: given.map(|given| given.serial),
-        name: given.map(|given| given.name.clone()).unwrap_or_default(),
-        principals: given.map_or_else(String::new, |given| given.principals.join(" ")),
-        until: given.map(|given| given.until),
-        refused: issued.as_ref().err().map(ToString::to_string),
-    }
-}
-
-/// Seconds of UTC; never before 1970.
-fn seconds(at: Timestamp) -> u64 {
-    u64::try_from(at.as_micros() / 1_000_000).unwrap_or(0)
+/// Their keys as on the wire, the oldest first.
+pub(super) async fn trusted<'a, E>(executor: E) -> sqlx::Result<Vec<Vec<u8>>>
+where
+    E: sqlx::Executor<'a, Database = sqlx::Any>,
+{
+    let live = rows::live(executor).await?;
+    Ok(live.iter().map(Kept::wire).collect())
 }
 
 /// What an authority's key is sealed for.

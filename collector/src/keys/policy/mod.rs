@@ -11,7 +11,7 @@ use watchward_protocol::keys::PublicKey;
 use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
-use super::authority::Grant;
+use super::authority::{Grant, Login, Schedule};
 use crate::policy::{Day, Groups, Members, Networks};
 
 /// The table `[keys]`.
@@ -37,6 +37,10 @@ pub struct Policy {
     pub owners: Vec<Owner>,
     /// Who is given certificates.
     pub certificates: Vec<Grant>,
+    /// Which accounts they open where.
+    pub logins: Vec<Login>,
+    /// How often what signs them is replaced.
+    pub authority: Schedule,
 }
 
 /// The table `[[keys.rules]]`: what is `None` is as for all hosts.
@@ -71,6 +75,8 @@ impl Default for Policy {
             rules: Vec::new(),
             owners: Vec::new(),
             certificates: Vec::new(),
+            logins: Vec::new(),
+            authority: Schedule::default(),
         }
     }
 }
@@ -84,8 +90,13 @@ impl Policy {
         for rule in &mut self.rules {
             rule.groups.join(groups)?;
         }
-        let mut grants = self.certificates.iter_mut();
-        grants.try_for_each(|grant| grant.join(networks))
+        for grant in &mut self.certificates {
+            grant.join(networks)?;
+        }
+        for login in &mut self.logins {
+            login.join(groups)?;
+        }
+        Login::fit(&self.logins)
     }
 
     /// The keys of this person, each once; none: the policy names nobody like this.

@@ -33,7 +33,7 @@ pub use spread::Revocations;
 pub use unheld::run;
 
 /// Lists the hosts there are, and which of them are silent.
-pub(super) type Inventory = fn(&Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>>;
+pub type Inventory = fn(&Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>>;
 
 /// Keeps what hosts told of what they hold and of sessions that ended, and tells people of what lives
 /// on; says whether a host holds something else than before.

@@ -69,7 +69,7 @@ impl Revocations {
     }
 
     /// Something was revoked or reinstated, and that has been committed.
-    pub(super) fn changed(&self) {
+    pub(in crate::keys) fn changed(&self) {
         self.0.wake.notify_one();
         self.0.ask.notify_one();
     }

@@ -1,14 +1,13 @@
-//! The authority of people's certificates, and every certificate that was given or refused.
+//! The authorities of people's certificates: which hosts are to trust, and which of them signs.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 
-use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::time::Timestamp;
 
-use crate::keys::proof::Offered;
-use crate::people::deed::{Deed, Kind, Wanted};
+use super::maybe_stamp;
+use crate::keys::authority::Seen;
 use crate::sealing::Sealed;
 use crate::store::value::stamp;
 use crate::store::{Store, Tx};
@@ -25,42 +24,46 @@ pub(super) const TABLES: &str = "CREATE TABLE keys_authority (
             until BIGINT, refused TEXT);
         CREATE INDEX keys_certificate_at ON keys_certificate (at)";
 
-/// An authority.
+/// Several of them, one after the other: since when each signs, and since when hosts are not to trust
+/// it any more.
+pub(super) const ROTATED: &str = "ALTER TABLE keys_authority ADD COLUMN signs_at BIGINT;
+        ALTER TABLE keys_authority ADD COLUMN ended_at BIGINT;
+        ALTER TABLE keys_authority ADD COLUMN author TEXT NOT NULL DEFAULT '';
+        UPDATE keys_authority SET signs_at = made_at;
+        CREATE INDEX keys_certificate_authority ON keys_certificate (authority, serial)";
+
+/// An authority that hosts are to trust.
 #[derive(Debug)]
 pub(in crate::keys) struct Kept {
     pub(in crate::keys) id: i64,
     /// The key's point (RFC 8032).
     pub(in crate::keys) public: Vec<u8>,
     pub(in crate::keys) sealed: Sealed,
+    pub(in crate::keys) made_at: Timestamp,
+    /// Since when it signs; none: its turn is yet to come.
+    pub(in crate::keys) signs_at: Option<Timestamp>,
+    /// Who asked for it; empty: the schedule.
+    pub(in crate::keys) author: String,
 }
 
-/// A certificate that was given, or that was not.
-#[derive(Clone, Debug, Serialize)]
-pub(in crate::keys) struct Certificate {
-    pub(in crate::keys) at: Timestamp,
-    pub(in crate::keys) person: String,
-    pub(in crate::keys) address: Option<IpAddr>,
-    /// Of the key that it is for.
-    pub(in crate::keys) fingerprint: String,
-    pub(in crate::keys) authority: Option<i64>,
-    pub(in crate::keys) serial: Option<i64>,
-    /// What sshd logs it as.
-    pub(in crate::keys) name: String,
-    pub(in crate::keys) principals: String,
-    pub(in crate::keys) until: Option<Timestamp>,
-    /// Why it was not given.
-    pub(in crate::keys) refused: Option<String>,
-}
-
-/// The authority that signs: the newest.
-pub(in crate::keys) async fn newest<'a, E>(executor: E) -> sqlx::Result<Option<Kept>>
+/// Those that hosts are to trust, the oldest first.
+pub(in crate::keys) async fn live<'a, E>(executor: E) -> sqlx::Result<Vec<Kept>>
 where
     E: sqlx::Executor<'a, Database = sqlx::Any>,
 {
-    let row = sqlx::query("SELECT id, public, sealed FROM keys_authority ORDER BY id DESC LIMIT 1")
-        .fetch_optional(executor)
-        .await?;
-    row.as_ref().map(kept).transpose()
+    let rows = sqlx::query(
+        "SELECT id, public, sealed, made_at, signs_at, author FROM keys_authority \
+         WHERE ended_at IS NULL ORDER BY id",
+    )
+    .fetch_all(executor)
+    .await?;
+    rows.iter().map(kept).collect()
+}
+
+/// The one that signs: of those that do, the one that began last.
+pub(in crate::keys) fn signing(live: Vec<Kept>) -> Option<Kept> {
+    let signs = live.into_iter().filter(|one| one.signs_at.is_some());
+    signs.max_by_key(|one| (one.signs_at, one.id))
 }
 
 fn kept(row: &AnyRow) -> sqlx::Result<Kept> {
@@ -68,22 +71,96 @@ fn kept(row: &AnyRow) -> sqlx::Result<Kept> {
         id: row.try_get("id")?,
         public: row.try_get("public")?,
         sealed: Sealed::kept(row.try_get("sealed")?),
+        made_at: stamp(row.try_get("made_at")?),
+        signs_at: maybe_stamp(row, "signs_at")?,
+        author: row.try_get("author")?,
     })
 }
 
-/// Keeps a new authority, unless another collector has just kept one of that number.
-pub(in crate::keys) async fn add(tx: &mut Tx, new: Kept, now: Timestamp) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO keys_authority (id, public, sealed, made_at, serial) \
-         VALUES ($1, $2, $3, $4, 0) ON CONFLICT (id) DO NOTHING",
+/// The number of the last that was made; 0: none ever was.
+pub(in crate::keys) async fn last(tx: &mut Tx) -> sqlx::Result<i64> {
+    let sql = "SELECT COALESCE(MAX(id), 0) FROM keys_authority";
+    sqlx::query_scalar(sql).fetch_one(&mut **tx).await
+}
+
+/// Keeps a new authority, unless another collector has just kept one of that number; says whether it
+/// did.
+pub(in crate::keys) async fn add(tx: &mut Tx, new: Kept) -> sqlx::Result<bool> {
+    let kept = sqlx::query(
+        "INSERT INTO keys_authority (id, public, sealed, made_at, signs_at, author, serial) \
+         VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT (id) DO NOTHING",
     )
     .bind(new.id)
     .bind(new.public)
     .bind(new.sealed.into_bytes())
-    .bind(now.as_micros())
+    .bind(new.made_at.as_micros())
+    .bind(new.signs_at.map(Timestamp::as_micros))
+    .bind(new.author)
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    Ok(kept.rows_affected() > 0)
+}
+
+/// From now on this one signs; says whether it did not yet.
+pub(in crate::keys) async fn sign(tx: &mut Tx, id: i64, now: Timestamp) -> sqlx::Result<bool> {
+    let sql = "UPDATE keys_authority SET signs_at = $2 \
+        WHERE id = $1 AND signs_at IS NULL AND ended_at IS NULL";
+    let done = sqlx::query(sql)
+        .bind(id)
+        .bind(now.as_micros())
+        .execute(&mut **tx)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// From now on hosts are not to trust this one; says whether they were until now.
+pub(in crate::keys) async fn end(tx: &mut Tx, id: i64, now: Timestamp) -> sqlx::Result<bool> {
+    let sql = "UPDATE keys_authority SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
+    let done = sqlx::query(sql)
+        .bind(id)
+        .bind(now.as_micros())
+        .execute(&mut **tx)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Until when the last certificate of each authority counts.
+pub(in crate::keys) async fn counting(tx: &mut Tx) -> sqlx::Result<BTreeMap<i64, Timestamp>> {
+    let rows = sqlx::query(
+        "SELECT authority, MAX(until) AS until FROM keys_certificate \
+         WHERE authority IS NOT NULL AND until IS NOT NULL GROUP BY authority",
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let one = |row: &AnyRow| Ok((row.try_get("authority")?, stamp(row.try_get("until")?)));
+    rows.iter().map(one).collect()
+}
+
+/// All that there ever were: the number and the key's point of each.
+pub(in crate::keys) async fn ever(store: &Store) -> sqlx::Result<Vec<(i64, Vec<u8>)>> {
+    let rows = sqlx::query("SELECT id, public FROM keys_authority ORDER BY id")
+        .fetch_all(store.read())
+        .await?;
+    let one = |row: &AnyRow| Ok((row.try_get("id")?, row.try_get("public")?));
+    rows.iter().map(one).collect()
+}
+
+/// Where hosts have told of this authority.
+pub(in crate::keys) async fn seen(store: &Store, fingerprint: &str) -> sqlx::Result<Vec<Seen>> {
+    let rows = sqlx::query(
+        "SELECT host_name, holder FROM keys_opening \
+         WHERE fingerprint = $1 AND means = 1 AND gone_at IS NULL",
+    )
+    .bind(fingerprint.to_owned())
+    .fetch_all(store.read())
+    .await?;
+    let one = |row: &AnyRow| {
+        Ok(Seen {
+            host: row.try_get("host_name")?,
+            holder: row.try_get("holder")?,
+        })
+    };
+    rows.iter().map(one).collect()
 }
 
 /// Keeps what an authority's secret is sealed as from now on, unless it was sealed anew meanwhile.
@@ -120,114 +197,4 @@ pub(in crate::keys) async fn is_revoked(tx: &mut Tx, fingerprint: &str) -> sqlx:
     .fetch_optional(&mut **tx)
     .await?;
     Ok(found.is_some())
-}
-
-/// Keeps that a certificate was given, or was not.
-pub(in crate::keys) async fn note(
-    tx: &mut Tx,
-    key: &Offered,
-    one: &Certificate,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO keys_certificate (at, person, address, fingerprint, authority, serial, name, \
-         principals, until, refused, kind, wire) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-    )
-    .bind(one.at.as_micros())
-    .bind(one.person.clone())
-    .bind(one.address.map(|address| address.to_string()))
-    .bind(one.fingerprint.clone())
-    .bind(one.authority)
-    .bind(one.serial)
-    .bind(one.name.clone())
-    .bind(one.principals.clone())
-    .bind(one.until.map(Timestamp::as_micros))
-    .bind(one.refused.clone())
-    .bind(key.kind.clone())
-    .bind(key.wire.clone())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// The keys of a person's certificates that are not over yet, each with its fingerprint and type.
-pub(in crate::keys) async fn still(
-    store: &Store,
-    person: &str,
-    now: Timestamp,
-) -> sqlx::Result<Vec<(String, String, Vec<u8>)>> {
-    let rows = sqlx::query(
-        "SELECT DISTINCT fingerprint, kind, wire FROM keys_certificate \
-         WHERE person = $1 AND until > $2 ORDER BY fingerprint",
-    )
-    .bind(person.to_owned())
-    .bind(now.as_micros())
-    .fetch_all(store.read())
-    .await?;
-    let one = |row: &AnyRow| {
-        let (fingerprint, kind) = (row.try_get("fingerprint")?, row.try_get("kind")?);
-        Ok((fingerprint, kind, row.try_get("wire")?))
-    };
-    rows.iter().map(one).collect()
-}
-
-const GIVEN: &str = "SELECT at, person, address, fingerprint, authority, serial, name, principals, until, refused \
-         FROM keys_certificate WHERE at >= $1 AND at < $2 AND ($3 = '' OR person = $3) \
-         ORDER BY at DESC, id DESC LIMIT $4";
-
-/// The certificates that were given or refused, the newest first.
-pub(in crate::keys) async fn certificates(
-    store: &Store,
-    wanted: &Wanted,
-) -> sqlx::Result<Vec<Certificate>> {
-    let rows = wanted.rows(store, GIVEN).await?;
-    let one = |row: &AnyRow| {
-        let address: Option<String> = row.try_get("address")?;
-        Ok(Certificate {
-            at: stamp(row.try_get("at")?),
-            person: row.try_get("person")?,
-            address: address.and_then(|address| address.parse().ok()),
-            fingerprint: row.try_get("fingerprint")?,
-            authority: row.try_get("authority")?,
-            serial: row.try_get("serial")?,
-            name: row.try_get("name")?,
-            principals: row.try_get("principals")?,
-            until: row.try_get::<Option<i64>, _>("until")?.map(stamp),
-            refused: row.try_get("refused")?,
-        })
-    };
-    rows.iter().map(one).collect()
-}
-
-/// The same as what people did.
-///
-/// # Errors
-/// The database's.
-pub(in crate::keys) async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
-    let all = certificates(store, wanted).await?.into_iter();
-    let deed = |one: Certificate| Deed {
-        at: one.at,
-        who: one.person,
-        address: one.address,
-        kind: Kind::Key,
-        what: match one.refused {
-            Some(_) => "was refused a certificate".to_owned(),
-            None => "was given a certificate".to_owned(),
-        },
-        whom: one.fingerprint,
-        detail: one.refused.unwrap_or(one.name),
-    };
-    Ok(all.map(deed).collect())
-}
-
-/// Forgets what was given or refused longer ago; what still counts is not forgotten.
-pub(in crate::keys) async fn prune(tx: &mut Tx, before: Timestamp) -> sqlx::Result<()> {
-    sqlx::query(
-        "DELETE FROM keys_certificate WHERE id IN (SELECT id FROM keys_certificate \
-         WHERE at < $1 AND COALESCE(until, 0) < $1 ORDER BY at LIMIT 500)",
-    )
-    .bind(before.as_micros())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }

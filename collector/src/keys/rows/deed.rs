@@ -15,7 +15,7 @@ const ACCEPTED: &str = "accepted by ";
 /// The database's.
 pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
     let mut all = accepted(store, wanted).await?;
-    all.extend(super::authority::deeds(store, wanted).await?);
+    all.extend(super::certificate::deeds(store, wanted).await?);
     for (what, text) in [("revoked", REVOKED), ("reinstated", REINSTATED)] {
         for row in wanted.rows(store, text).await? {
             all.push(Deed {

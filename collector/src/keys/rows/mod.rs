@@ -1,6 +1,7 @@
 //! The room's tables: the only SQL.
 
 pub(super) mod authority;
+pub(super) mod certificate;
 pub(super) mod change;
 pub(super) mod deed;
 pub(super) mod ended;
@@ -113,6 +114,7 @@ pub const SCHEMA: Schema = Schema {
             id BIGINT PRIMARY KEY, public {bytes} NOT NULL, sealed {bytes} NOT NULL,
             made_at BIGINT NOT NULL)",
         authority::TABLES,
+        authority::ROTATED,
     ],
 };
 
@@ -164,7 +166,7 @@ pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
     if !gone.is_empty() {
         wire::prune(tx).await?;
     }
-    authority::prune(tx, oldest).await?;
+    certificate::prune(tx, oldest).await?;
     change::forget(tx, &gone).await
 }
 

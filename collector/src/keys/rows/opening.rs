@@ -49,6 +49,7 @@ pub(super) fn kept(row: &AnyRow) -> sqlx::Result<Kept> {
         due_at: maybe_stamp(row, "due_at")?,
         warn_at: maybe_stamp(row, "warn_at")?,
         weak: row.try_get("weak")?,
+        ordered: false,
         touched: false,
     })
 }

@@ -113,6 +113,7 @@ pub(super) async fn whole(store: &Fresh, folder: &std::path::Path) -> Shown {
             (*store).clone(),
             crate::sealing::Sealing::fleeting(),
             Live::fixed(keys::Policy::default()),
+            keys::Revocations::open(store).await.unwrap().0,
         ),
     }
 }

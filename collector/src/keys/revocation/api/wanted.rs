@@ -12,7 +12,7 @@ use crate::keys::authority::own;
 use crate::keys::policy::Fingerprint;
 use crate::keys::proof::Offered;
 use crate::keys::revocation::plan::{self, Account};
-use crate::keys::rows::{authority, revoked, way, wire};
+use crate::keys::rows::{certificate, revoked, way, wire};
 use crate::web::Problem;
 
 /// Which keys.
@@ -63,14 +63,15 @@ impl Desk {
             What::Person(person) => person.clone(),
             What::Key(_) | What::Fingerprint(_) => String::new(),
         };
-        let authority = own(store.read()).await?;
+        let authorities = own(store.read()).await?;
         let mut ways = Vec::new();
         let mut keys = Vec::new();
         for (fingerprint, kind, wire) in self.meant(what).await? {
-            if authority.as_ref() == Some(&fingerprint) {
+            if authorities.contains(&fingerprint) {
                 return Err(Problem::refused(
                     "this is the authority of `watchward login`: with it every certificate would be \
-                     void, and no new one would open anything",
+                     void, and no new one would open anything; `watchward authority rotate --now` puts \
+                     another in its place and revokes it",
                 ));
             }
             let beside = way::beside(store, &fingerprint).await?;
@@ -128,7 +129,7 @@ impl Desk {
             }
             What::Person(person) => {
                 // What a certificate opens is over with the key that it is for.
-                let certified = authority::still(&self.sources.store, &person, clock::now());
+                let certified = certificate::still(&self.sources.store, &person, clock::now());
                 let mut keys = certified.await?;
                 for name in self.policy.now().keys_of(&person) {
                     keys.push(self.known(name.to_owned()).await?);

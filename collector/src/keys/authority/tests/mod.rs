@@ -1,5 +1,9 @@
 //! What is given to whom, on both databases, as ssh-keygen reads it.
 
+mod logins;
+mod rotated;
+mod steps;
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -7,8 +11,13 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use watchward_protocol::span::Span;
 
+use super::certificate::Certifiable;
+use super::issue::{Person, Refused};
 use super::*;
+use crate::keys::proof::Offered;
+use crate::keys::rows::certificate as given;
 use crate::people::Role;
+use crate::people::Roles;
 use crate::people::deed::Wanted;
 use crate::policy::Groups;
 use crate::store::testing::{self, Fresh};
@@ -28,25 +37,32 @@ fn policy(text: &str) -> Result<Policy, String> {
     struct Whole {
         #[serde(default)]
         networks: crate::policy::Networks,
+        #[serde(default)]
+        groups: Groups,
         keys: Policy,
     }
     let place = std::path::Path::new("policy.toml");
     let read = watchward_daemon::config::parse::<Whole>(text, place, |whole| {
         whole.networks.join()?;
-        whole.keys.join(&Groups::default(), &whole.networks)
+        whole.keys.join(&whole.groups, &whole.networks)
     });
     read.map(|whole| whole.keys)
         .map_err(|error| error.to_string())
 }
 
 async fn authorities() -> Vec<(Fresh, Authority)> {
-    let all = testing::stores(&[crate::keys::SCHEMA]).await;
-    let each = all.into_iter().map(|fresh| {
-        let policy = Live::fixed(policy(POLICY).unwrap());
-        let authority = Authority::new((*fresh).clone(), Sealing::fleeting(), policy);
-        (fresh, authority)
-    });
-    each.collect()
+    let mut all = Vec::new();
+    for fresh in testing::stores(&[crate::keys::SCHEMA, crate::alerting::SCHEMA]).await {
+        let authority = of(&fresh, POLICY).await;
+        all.push((fresh, authority));
+    }
+    all
+}
+
+async fn of(store: &Store, text: &str) -> Authority {
+    let policy = Live::fixed(policy(text).unwrap());
+    let (revocations, _) = Revocations::open(store).await.unwrap();
+    Authority::new(store.clone(), Sealing::fleeting(), policy, revocations)
 }
 
 fn ada<'a>(roles: &'a Roles, address: &str) -> Person<'a> {
@@ -101,19 +117,14 @@ async fn who_fits_is_given_what_the_policy_says() {
             assert!(lines.contains(&expected), "no {expected} in {said}");
         }
         assert!(!said.contains("permit-port-forwarding"), "{said}");
-        let key = certificate::ed25519(
-            &rows::newest(authority.store.read())
-                .await
-                .unwrap()
-                .unwrap()
-                .public,
-        );
+        let live = rows::live(authority.store.read()).await.unwrap();
+        let key = rows::signing(live).unwrap().wire();
         let by = fingerprint(&key);
         assert!(
             said.contains(&format!("Signing CA: ED25519 {by}")),
             "{said}"
         );
-        let line = authority.line(at(1)).await.unwrap();
+        let line = authority.lines(at(1)).await.unwrap().remove(0);
         assert_eq!(
             Offered::read(&line).unwrap().fingerprint,
             Some(by),
@@ -163,7 +174,7 @@ async fn whoever_does_not_fit_is_refused_and_both_are_kept() {
             who: String::new(),
             limit: 10,
         };
-        let deeds = rows::deeds(&authority.store, &wanted).await.unwrap();
+        let deeds = given::deeds(&authority.store, &wanted).await.unwrap();
         let told: Vec<_> = deeds
             .iter()
             .map(|deed| (deed.who.as_str(), deed.what.as_str()))
@@ -197,7 +208,7 @@ async fn every_serial_is_used_once_and_another_master_key_opens_nothing() {
             serials.push(issued.serial);
         }
         assert_eq!(serials, [1, 2, 3]);
-        let still = async |person, now| rows::still(&authority.store, person, now).await.unwrap();
+        let still = async |person, now| given::still(&authority.store, person, now).await.unwrap();
         let found = still("ada", at(60)).await;
         assert!(
             matches!(&found[..], [(name, _, wire)] if Some(name) == key.fingerprint.as_ref() && *wire == key.wire)

@@ -1,0 +1,294 @@
+//! Replaces an authority: looks at what is, and does the next step, until there is none.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use watchward_daemon::clock;
+use watchward_daemon::tasks::Stop;
+use watchward_protocol::text::Foreign;
+use watchward_protocol::time::Timestamp;
+
+use super::step::{self, Observed, Spans, Stand, Step};
+use super::{Authority, certificate};
+use crate::alerting::{self, Alert, Bell, Severity};
+use crate::keys::proof::{Revoked, fingerprint};
+use crate::keys::revocation::Inventory;
+use crate::keys::rows::authority::{self as rows, Kept};
+use crate::keys::rows::revoked;
+use crate::store::Tx;
+
+/// How often it is looked.
+const LOOK: Duration = Duration::from_secs(5);
+/// So many steps are taken at a time.
+const MOST_STEPS: usize = 8;
+/// The incident of an authority whose turn does not come.
+const LATE: &str = "keys.authority next";
+
+/// How the authorities stand.
+#[derive(Debug, Serialize)]
+pub(super) struct Standing {
+    /// Each that hosts are to trust.
+    pub(super) authorities: Vec<One>,
+    /// The hosts that are waited for.
+    pub(super) waits_for: Vec<String>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize)]
+pub(super) struct One {
+    pub(super) number: i64,
+    pub(super) fingerprint: String,
+    pub(super) made_at: Timestamp,
+    pub(super) signs_at: Option<Timestamp>,
+    /// When its turn is over by the schedule.
+    pub(super) due_at: Option<Timestamp>,
+    /// Until when the last of its certificates counts.
+    pub(super) counts_until: Option<Timestamp>,
+    /// Whether it is the one that signs.
+    pub(super) signs: bool,
+}
+
+/// Has authorities follow each other as the policy says, until told to stop.
+///
+/// # Errors
+/// None.
+pub async fn run(
+    authority: Authority,
+    inventory: Inventory,
+    bell: Bell,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    loop {
+        match authority.go_on(inventory, clock::now()).await {
+            Ok(true) => bell.ring(),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "cannot replace the authority");
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+impl Authority {
+    /// Does what is to be done now; says whether that was anything.
+    pub(super) async fn go_on(&self, inventory: Inventory, now: Timestamp) -> anyhow::Result<bool> {
+        let mut changed = self.begin(now).await?;
+        for _ in 0..MOST_STEPS {
+            let (live, observed) = (rows::live(self.store.read()).await?, inventory);
+            let observed = self.observed(&live, observed).await?;
+            let mut tx = self.store.begin().await?;
+            let stands = stands(&mut tx, &live).await?;
+            let step = step::next(&stands, &observed, self.spans(), now);
+            let done = match &step {
+                Step::Rest | Step::Wait(_) => {
+                    self.tell(&mut tx, (&live, &step), now).await?;
+                    tx.commit().await?;
+                    break;
+                }
+                Step::Make => self.make(&mut tx, (None, ""), now).await?,
+                Step::Sign(id) => rows::sign(&mut tx, *id, now).await?,
+                Step::End(id) => rows::end(&mut tx, *id, now).await?,
+            };
+            if done {
+                tracing::info!(?step, "the authority of certificates");
+                revoked::next(&mut tx, now).await?;
+            }
+            tx.commit().await?;
+            self.revocations.changed();
+            changed = true;
+        }
+        Ok(changed)
+    }
+
+    /// Makes the first where the policy says what its certificates open; says whether it did.
+    async fn begin(&self, now: Timestamp) -> anyhow::Result<bool> {
+        if self.policy.now().logins.is_empty() || !rows::live(self.store.read()).await?.is_empty() {
+            return Ok(false);
+        }
+        let mut tx = self.store.begin().await?;
+        self.signing(&mut tx, now).await?;
+        revoked::next(&mut tx, now).await?;
+        tx.commit().await?;
+        self.revocations.changed();
+        Ok(true)
+    }
+
+    fn spans(&self) -> Spans {
+        let schedule = self.policy.now().authority.clone();
+        Spans {
+            every: schedule.every.0.duration(),
+            overlap: schedule.overlap.0.duration(),
+        }
+    }
+
+    async fn observed(&self, live: &[Kept], inventory: Inventory) -> sqlx::Result<Observed> {
+        let Some(next) = live.iter().find(|one| one.signs_at.is_none()) else {
+            return Ok(Observed::default());
+        };
+        let mut observed = Observed::default();
+        for (id, public) in rows::ever(&self.store).await? {
+            let fingerprint = fingerprint(&certificate::ed25519(&public));
+            let seen = rows::seen(&self.store, &fingerprint).await?;
+            match id == next.id {
+                true => observed.next.extend(seen),
+                false => observed.trusting.extend(seen),
+            }
+        }
+        let hosts = inventory(&self.store).await?.into_iter();
+        let hosts = hosts.map(|one| (one.host.name, one.is_silent));
+        observed.hosts = hosts.collect();
+        Ok(observed)
+    }
+
+    /// Tells of hosts that the next authority waits for longer than it should.
+    async fn tell(
+        &self,
+        tx: &mut Tx,
+        (live, step): (&[Kept], &Step),
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
+        let next = live.iter().find(|one| one.signs_at.is_none());
+        let late = match (next, step) {
+            (Some(next), Step::Wait(hosts)) if now >= next.made_at + self.spans().overlap => {
+                Some(late(next, hosts))
+            }
+            _ => None,
+        };
+        match late {
+            Some(alert) => alerting::raise(tx, &alert, now).await,
+            None => alerting::resolve(tx, LATE, "Every host trusts it.", now).await,
+        }
+    }
+
+    /// Makes the next one, whose turn comes when hosts trust it; says whether there was none yet.
+    pub(super) async fn rotate(&self, by: &str, now: Timestamp) -> anyhow::Result<bool> {
+        let mut tx = self.store.begin().await?;
+        self.signing(&mut tx, now).await?;
+        let live = rows::live(&mut *tx).await?;
+        let waits = live.iter().any(|one| one.signs_at.is_none());
+        let made = !waits && self.make(&mut tx, (None, by), now).await?;
+        revoked::next(&mut tx, now).await?;
+        tx.commit().await?;
+        self.revocations.changed();
+        Ok(made)
+    }
+
+    /// Replaces all there are at once by one that signs now, and has hosts refuse what they signed: for
+    /// when somebody else may have a key. Says which are revoked.
+    pub(super) async fn replace(
+        &self,
+        (by, reason): (&str, &str),
+        now: Timestamp,
+    ) -> anyhow::Result<Vec<String>> {
+        let mut tx = self.store.begin().await?;
+        let generation = revoked::next(&mut tx, now).await?;
+        let mut gone = Vec::new();
+        for kept in rows::live(&mut *tx).await? {
+            let one = Revoked {
+                fingerprint: kept.fingerprint(),
+                kind: "ssh-ed25519".to_owned(),
+                wire: kept.wire(),
+                reason: reason.to_owned(),
+                author: by.to_owned(),
+                at: now,
+                comment: format!("watchward-authority-{}", kept.id),
+                person: String::new(),
+                generation,
+            };
+            revoked::revoke(&mut tx, &one).await?;
+            rows::end(&mut tx, kept.id, now).await?;
+            gone.push(one.fingerprint);
+        }
+        self.make(&mut tx, (Some(now), by), now).await?;
+        alerting::resolve(&mut tx, LATE, "It was replaced.", now).await?;
+        tx.commit().await?;
+        self.revocations.changed();
+        Ok(gone)
+    }
+
+    /// How they stand; the first is made when somebody asks for the first time.
+    pub(super) async fn standing(
+        &self,
+        inventory: Inventory,
+        now: Timestamp,
+    ) -> anyhow::Result<Standing> {
+        let live = rows::live(self.store.read()).await?;
+        let observed = self.observed(&live, inventory).await?;
+        let mut tx = self.store.begin().await?;
+        let stands = stands(&mut tx, &live).await?;
+        drop(tx);
+        let step = step::next(&stands, &observed, self.spans(), now);
+        let signing = stands.iter().filter(|one| one.signs_at.is_some());
+        let signing = signing
+            .max_by_key(|one| (one.signs_at, one.id))
+            .map(|one| one.id);
+        let one = |(kept, stand): (&Kept, &Stand)| One {
+            number: kept.id,
+            fingerprint: kept.fingerprint(),
+            made_at: kept.made_at,
+            signs_at: kept.signs_at,
+            due_at: kept
+                .signs_at
+                .filter(|_| signing == Some(kept.id))
+                .map(|since| since + self.spans().every),
+            counts_until: stand.counts_until,
+            signs: signing == Some(kept.id),
+        };
+        Ok(Standing {
+            authorities: live.iter().zip(&stands).map(one).collect(),
+            waits_for: match step {
+                Step::Wait(hosts) => hosts,
+                Step::Rest | Step::Make | Step::Sign(_) | Step::End(_) => Vec::new(),
+            },
+        })
+    }
+}
+
+async fn stands(tx: &mut Tx, live: &[Kept]) -> sqlx::Result<Vec<Stand>> {
+    let counting = rows::counting(tx).await?;
+    let one = |kept: &Kept| Stand {
+        id: kept.id,
+        made_at: kept.made_at,
+        signs_at: kept.signs_at,
+        counts_until: counting.get(&kept.id).copied(),
+    };
+    Ok(live.iter().map(one).collect())
+}
+
+/// Its turn does not come, for these hosts do not trust it yet.
+fn late(next: &Kept, hosts: &[String]) -> Alert {
+    let names = hosts.iter().take(20);
+    let names: Vec<_> = names
+        .map(|name| Foreign::from(name.as_str()).shortened(40))
+        .collect();
+    let more = match hosts.len().saturating_sub(names.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let count = match hosts.len() {
+        1 => "a host".to_owned(),
+        many => format!("{many} hosts"),
+    };
+    Alert {
+        key: LATE.to_owned(),
+        severity: Severity::Warning,
+        host: None,
+        title: format!("the next authority of certificates waits for {count}"),
+        detail: format!(
+            "The authority {} was made at {} to take the place of the one that signs certificates for \
+             people. It signs nothing before every host that trusts the old one trusts it, too; these do \
+             not yet: {}{more}.",
+            next.id,
+            next.made_at,
+            names.join(", ")
+        ),
+        advice: "On a host with watchward-enforcer look why it does not hold what is ordered; on others \
+                 add what `watchward authority` prints to the file that TrustedUserCAKeys names."
+            .to_owned(),
+        since: next.made_at,
+    }
+}

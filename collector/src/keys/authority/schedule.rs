@@ -1,0 +1,67 @@
+//! How often the authority is replaced: the table `[keys.authority]` of `policy.toml`.
+
+use serde::{Deserialize, Serialize};
+use watchward_protocol::span::Span;
+
+/// The table `[keys.authority]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schedule {
+    /// How long one signs before the next is made.
+    pub every: Every,
+    /// How long the next waits for hosts that are silent; for others it waits as long as it takes.
+    pub overlap: Overlap,
+}
+
+/// How long an authority signs: a week to ten years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Span", into = "Span")]
+pub struct Every(pub(super) Span);
+
+/// How long the next one waits for silent hosts: up to 90 days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Span", into = "Span")]
+pub struct Overlap(pub(super) Span);
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            every: Every(Span::days(365)),
+            overlap: Overlap(Span::days(7)),
+        }
+    }
+}
+
+impl TryFrom<Span> for Every {
+    type Error = &'static str;
+
+    fn try_from(span: Span) -> Result<Self, Self::Error> {
+        match (Span::days(7)..=Span::days(3650)).contains(&span) {
+            true => Ok(Self(span)),
+            false => Err("expected \"7d\" to \"3650d\""),
+        }
+    }
+}
+
+impl From<Every> for Span {
+    fn from(every: Every) -> Self {
+        every.0
+    }
+}
+
+impl TryFrom<Span> for Overlap {
+    type Error = &'static str;
+
+    fn try_from(span: Span) -> Result<Self, Self::Error> {
+        match span <= Span::days(90) {
+            true => Ok(Self(span)),
+            false => Err("expected at most \"90d\""),
+        }
+    }
+}
+
+impl From<Overlap> for Span {
+    fn from(overlap: Overlap) -> Self {
+        overlap.0
+    }
+}

@@ -1,0 +1,141 @@
+//! Every certificate that was given or refused.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use watchward_protocol::time::Timestamp;
+
+use crate::keys::proof::Offered;
+use crate::people::deed::{Deed, Kind, Wanted};
+use crate::store::value::stamp;
+use crate::store::{Store, Tx};
+
+/// A certificate that was given, or that was not.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::keys) struct Certificate {
+    pub(in crate::keys) at: Timestamp,
+    pub(in crate::keys) person: String,
+    pub(in crate::keys) address: Option<IpAddr>,
+    /// Of the key that it is for.
+    pub(in crate::keys) fingerprint: String,
+    pub(in crate::keys) authority: Option<i64>,
+    pub(in crate::keys) serial: Option<i64>,
+    /// What sshd logs it as.
+    pub(in crate::keys) name: String,
+    pub(in crate::keys) principals: String,
+    pub(in crate::keys) until: Option<Timestamp>,
+    /// Why it was not given.
+    pub(in crate::keys) refused: Option<String>,
+}
+
+/// Keeps that a certificate was given, or was not.
+pub(in crate::keys) async fn note(
+    tx: &mut Tx,
+    key: &Offered,
+    one: &Certificate,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO keys_certificate (at, person, address, fingerprint, authority, serial, name, \
+         principals, until, refused, kind, wire) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    )
+    .bind(one.at.as_micros())
+    .bind(one.person.clone())
+    .bind(one.address.map(|address| address.to_string()))
+    .bind(one.fingerprint.clone())
+    .bind(one.authority)
+    .bind(one.serial)
+    .bind(one.name.clone())
+    .bind(one.principals.clone())
+    .bind(one.until.map(Timestamp::as_micros))
+    .bind(one.refused.clone())
+    .bind(key.kind.clone())
+    .bind(key.wire.clone())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The keys of a person's certificates that are not over yet, each with its fingerprint and type.
+pub(in crate::keys) async fn still(
+    store: &Store,
+    person: &str,
+    now: Timestamp,
+) -> sqlx::Result<Vec<(String, String, Vec<u8>)>> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT fingerprint, kind, wire FROM keys_certificate \
+         WHERE person = $1 AND until > $2 ORDER BY fingerprint",
+    )
+    .bind(person.to_owned())
+    .bind(now.as_micros())
+    .fetch_all(store.read())
+    .await?;
+    let one = |row: &AnyRow| {
+        let (fingerprint, kind) = (row.try_get("fingerprint")?, row.try_get("kind")?);
+        Ok((fingerprint, kind, row.try_get("wire")?))
+    };
+    rows.iter().map(one).collect()
+}
+
+const GIVEN: &str = "SELECT at, person, address, fingerprint, authority, serial, name, principals, until, refused \
+         FROM keys_certificate WHERE at >= $1 AND at < $2 AND ($3 = '' OR person = $3) \
+         ORDER BY at DESC, id DESC LIMIT $4";
+
+/// The certificates that were given or refused, the newest first.
+pub(in crate::keys) async fn certificates(
+    store: &Store,
+    wanted: &Wanted,
+) -> sqlx::Result<Vec<Certificate>> {
+    let rows = wanted.rows(store, GIVEN).await?;
+    let one = |row: &AnyRow| {
+        let address: Option<String> = row.try_get("address")?;
+        Ok(Certificate {
+            at: stamp(row.try_get("at")?),
+            person: row.try_get("person")?,
+            address: address.and_then(|address| address.parse().ok()),
+            fingerprint: row.try_get("fingerprint")?,
+            authority: row.try_get("authority")?,
+            serial: row.try_get("serial")?,
+            name: row.try_get("name")?,
+            principals: row.try_get("principals")?,
+            until: row.try_get::<Option<i64>, _>("until")?.map(stamp),
+            refused: row.try_get("refused")?,
+        })
+    };
+    rows.iter().map(one).collect()
+}
+
+/// The same as what people did.
+///
+/// # Errors
+/// The database's.
+pub(in crate::keys) async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
+    let all = certificates(store, wanted).await?.into_iter();
+    let deed = |one: Certificate| Deed {
+        at: one.at,
+        who: one.person,
+        address: one.address,
+        kind: Kind::Key,
+        what: match one.refused {
+            Some(_) => "was refused a certificate".to_owned(),
+            None => "was given a certificate".to_owned(),
+        },
+        whom: one.fingerprint,
+        detail: one.refused.unwrap_or(one.name),
+    };
+    Ok(all.map(deed).collect())
+}
+
+/// Forgets what was given or refused longer ago; what still counts is not forgotten.
+pub(in crate::keys) async fn prune(tx: &mut Tx, before: Timestamp) -> sqlx::Result<()> {
+    sqlx::query(
+        "DELETE FROM keys_certificate WHERE id IN (SELECT id FROM keys_certificate \
+         WHERE at < $1 AND COALESCE(until, 0) < $1 ORDER BY at LIMIT 500)",
+    )
+    .bind(before.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
