@@ -27,6 +27,12 @@ pub(crate) enum Command {
         #[arg(long, default_value = "/etc/watchward/agent.toml")]
         config: PathBuf,
     },
+    /// Keep the keys that programs of this host log in elsewhere with, for an agent that may not.
+    Identities {
+        /// The configuration file.
+        #[arg(long, default_value = "/etc/watchward/agent.toml")]
+        config: PathBuf,
+    },
     /// Say whether the configuration is right.
     Check {
         /// The configuration file.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{access, health, hosts, keys, restriction, spool, uplink};
+use crate::{access, health, hosts, identities, keys, restriction, spool, uplink};
 
 /// The whole of the agent's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct Config {
     pub health: health::Config,
     /// What opens the accounts of this host.
     pub keys: keys::Config,
+    /// Which keys programs of this host log in elsewhere with.
+    pub identities: identities::Config,
     /// Who is shut out.
     pub restriction: restriction::Config,
 }

@@ -5,6 +5,7 @@ pub mod config;
 pub mod findings;
 pub mod health;
 pub mod hosts;
+pub mod identities;
 pub mod keys;
 pub mod logins;
 pub mod own;
@@ -23,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 use watchward_daemon::config::Live;
 use watchward_daemon::service::{self, Signals};
 use watchward_daemon::tasks::{Tasks, tasks};
+use watchward_protocol::identities::Identities;
 use watchward_protocol::instruments::Instruments;
 use watchward_protocol::record::PerLane;
 
@@ -72,6 +74,22 @@ pub async fn read_keys(file: &Path) -> anyhow::Result<()> {
     service::run(signals, running, reload).await
 }
 
+/// Makes and destroys the keys that programs of this host log in elsewhere with, until a signal ends it:
+/// it has no network.
+///
+/// # Errors
+/// The configuration is wrong.
+pub async fn keep_identities(file: &Path) -> anyhow::Result<()> {
+    let signals = Signals::listen()?;
+    let (tasks, running) = tasks();
+    let config: Config = watchward_daemon::config::read(file)?;
+    let holding = identities::hold(config.identities, config.spool.directory, tasks.stop());
+    tasks.start("identities", holding);
+    drop(tasks);
+    // Where things are kept changes at the next start.
+    service::run(signals, running, || {}).await
+}
+
 /// Builds the rooms and joins them: sources → spool → uplink.
 fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let Config {
@@ -81,6 +99,7 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
         access,
         health,
         keys,
+        identities,
         restriction,
     } = config;
     let directory = spool.directory.clone();
@@ -91,11 +110,8 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let (growing, grown) = watch::channel(PerLane::default());
     let (findings, found) = mpsc::unbounded_channel();
     let (wishes, renewals) = mpsc::channel(1);
-    let (uplink_changes, uplink) = Live::new(uplink);
-    let (access_changes, access) = Live::new(access);
-    let (health_changes, health) = Live::new(health);
-    let (keys_changes, keys) = Live::new(keys);
-    let (restriction_changes, restriction) = Live::new(restriction);
+    let tables = (uplink, access, health, keys, restriction);
+    let (reload, (uplink, access, health, keys, restriction)) = Reload::of(tables);
     let gatekeeper = restriction::Gatekeeper::new(restriction, &directory)?;
     let (redial, redials) = uplink::redial();
 
@@ -112,6 +128,8 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     tasks.start("health", checks);
     let identity = hosts.identity.clone();
     let own = Arc::new(move || hosts::certificate(&identity).ok());
+    let keep = keeper.clone();
+    identify(tasks, (identities, directory), ordered.identities, keep);
     let ends = (keeper.clone(), findings);
     let keys = (keys, ordered.instruments);
     let answerers = answer(tasks, keys, (own, connections), ends);
@@ -128,13 +146,7 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let renewing = hosts::renew(hosts.identity, standing, wishes, tasks.stop());
     tasks.start("renewal", renewing);
     tasks.start("report", hosts::report(found, keeper, tasks.stop()));
-    Ok(Reload {
-        uplink: uplink_changes,
-        access: access_changes,
-        health: health_changes,
-        keys: keys_changes,
-        restriction: restriction_changes,
-    })
+    Ok(reload)
 }
 
 /// Starts what tells of keys, what answers questions, which asks there too, and what revokes.
@@ -156,6 +168,22 @@ fn answer(
     let stop = tasks.stop();
     tasks.start("proof", proof::run(proof_asked, of_keys, connections, stop));
     uplink::Answerers { reach, proof }
+}
+
+/// Starts what tells which keys programs log in elsewhere with; and what makes them, if that is the agent
+/// itself.
+fn identify(
+    tasks: &Tasks,
+    (config, orders): (identities::Config, PathBuf),
+    ordered: watch::Receiver<Option<Arc<Identities>>>,
+    keeper: spool::Keeper,
+) {
+    if identities::inside() {
+        let holding = identities::hold(config.clone(), orders, tasks.stop());
+        tasks.start("identities", holding);
+    }
+    let telling = identities::tell(config, ordered, keeper, tasks.stop());
+    tasks.start("identities told", telling);
 }
 
 /// What is ordered of revocations, as it changes.
@@ -189,7 +217,47 @@ struct Reload {
     restriction: watch::Sender<Arc<restriction::Config>>,
 }
 
+/// The tables that a running agent follows.
+type Tables = (
+    uplink::Config,
+    access::Config,
+    health::Config,
+    keys::Config,
+    restriction::Config,
+);
+/// The same, as they change.
+type Followed = (
+    Live<uplink::Config>,
+    Live<access::Config>,
+    Live<health::Config>,
+    Live<keys::Config>,
+    Live<restriction::Config>,
+);
+
 impl Reload {
+    fn of((uplink, access, health, keys, restriction): Tables) -> (Self, Followed) {
+        let (uplink, uplink_now) = Live::new(uplink);
+        let (access, access_now) = Live::new(access);
+        let (health, health_now) = Live::new(health);
+        let (keys, keys_now) = Live::new(keys);
+        let (restriction, restriction_now) = Live::new(restriction);
+        let reload = Self {
+            uplink,
+            access,
+            health,
+            keys,
+            restriction,
+        };
+        let now = (
+            uplink_now,
+            access_now,
+            health_now,
+            keys_now,
+            restriction_now,
+        );
+        (reload, now)
+    }
+
     /// Reads the file again; a bad one changes nothing.
     fn from(&self, file: &Path) {
         match watchward_daemon::config::read::<Config>(file) {
@@ -199,6 +267,7 @@ impl Reload {
                 health,
                 keys,
                 restriction,
+                identities: _,
                 spool: _,
                 hosts: _,
             }) => {

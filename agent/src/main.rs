@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         }
         Command::Keys { config } => watchward_daemon::logging::start()
             .and_then(|()| run(watchward_agent::read_keys(&config))),
+        Command::Identities { config } => watchward_daemon::logging::start()
+            .and_then(|()| run(watchward_agent::keep_identities(&config))),
         Command::Check { config } => watchward_daemon::config::read::<Config>(&config)
             .map(drop)
             .map_err(Into::into),

@@ -62,7 +62,8 @@ pub fn start(host: &Host, network: &Network, collector: &Collector, settings: &s
     start.with_context(|| log(host))
 }
 
-/// The same as it is shipped: without any privilege, and with the reader of keys beside it.
+/// The same as it is shipped: without any privilege, and with the reader of keys and the keeper of
+/// identities beside it.
 pub fn start_unprivileged(
     host: &Host,
     network: &Network,
@@ -70,7 +71,8 @@ pub fn start_unprivileged(
     settings: &str,
 ) -> Result<()> {
     install(host, network, settings)?;
-    for unit in ["watchward-agent.service", "watchward-agent-keys.service"] {
+    for unit in ["agent", "agent-keys", "agent-identities"] {
+        let unit = format!("watchward-{unit}.service");
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/");
         let text = fs::read_to_string(format!("{path}{unit}"))?;
         let text = text.replace("=/usr/bin/", "=/usr/local/bin/");
@@ -86,8 +88,10 @@ pub fn start_unprivileged(
          systemctl daemon-reload",
     )?;
     enrol(host, &collector.token(host.name())?, None)?;
-    let start = host.sh("chown -R watchward-agent: /var/lib/watchward-agent
-         systemctl enable -q --now watchward-agent-keys watchward-agent");
+    let start = host.sh(
+        "chown -R watchward-agent: /var/lib/watchward-agent
+         systemctl enable -q --now watchward-agent-keys watchward-agent-identities watchward-agent",
+    );
     start.map(drop).with_context(|| log(host))
 }
 
@@ -99,8 +103,7 @@ pub fn kill(host: &Host) -> Result<()> {
 
 /// What it has logged.
 pub fn log(host: &Host) -> String {
-    let said =
-        host.sh("journalctl -u watchward-agent -u watchward-agent-keys --no-pager -o cat -n 60");
+    let said = host.sh("journalctl -u 'watchward-agent*' --no-pager -o cat -n 60");
     format!(
         "the agent's log on {} ends with:\n{}",
         host.name(),

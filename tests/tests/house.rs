@@ -37,6 +37,7 @@ const AGENT: &[&[&str]] = &[
         "access",
         "health",
         "hosts",
+        "identities",
         "keys",
         "proof",
         "reach",

@@ -131,10 +131,13 @@ impl Orders {
                 tracing::info!(revoked, generation, "the collector ordered revocations");
                 self.instruments.send_replace(Some(told));
             }
-            Order::Identities(all) if self.identities.borrow().as_ref() != Some(&all) => {
-                self.keep(IDENTITIES, order);
-                let count = all.identities.len();
-                tracing::info!(identities = count, "the collector ordered identities");
+            Order::Identities(all) => {
+                if self.identities.borrow().as_ref() != Some(&all) {
+                    self.keep(IDENTITIES, order);
+                    let count = all.identities.len();
+                    tracing::info!(identities = count, "the collector ordered identities");
+                }
+                // Also the same again, after a connection: then what there is is told again.
                 self.identities.send_replace(Some(all));
             }
             Order::Bans(bans) => {
@@ -143,11 +146,7 @@ impl Orders {
                     before.as_ref() != Some(&bans)
                 });
             }
-            Order::Checks(_)
-            | Order::Gates(_)
-            | Order::Probes(_)
-            | Order::Instruments(_)
-            | Order::Identities(_) => {}
+            Order::Checks(_) | Order::Gates(_) | Order::Probes(_) | Order::Instruments(_) => {}
         }
     }
 

@@ -89,6 +89,7 @@ impl intake::Rooms for Notes {
             | Told::Health(_)
             | Told::Doctors(_)
             | Told::Instruments(_)
+            | Told::Identities(_)
             | Told::Keys(_) => {}
         }
         Ok(())

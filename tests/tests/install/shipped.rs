@@ -123,6 +123,7 @@ fn everything_works_from_inside_the_units() -> Result<()> {
             is_tight(host, unit)?;
         }
         is_tight(&ground.host, "watchward-agent-keys")?;
+        is_tight(&ground.host, "watchward-agent-identities")?;
         reads_who_gets_in(&ground).with_context(|| ground.logs())?;
         checks(&ground).with_context(|| ground.logs())?;
         reads_text_logs(&ground).with_context(|| ground.logs())?;

@@ -1,6 +1,7 @@
 //! What opens each account of a host: an agent without any privilege and its reader tell it as it changes.
 
 mod client;
+mod identities;
 mod origin;
 mod proof;
 mod revocation;

@@ -1,0 +1,63 @@
+//! Who besides its owner may read a file: its access control list, as the kernel keeps it (acl(5)).
+
+use std::fs::File;
+use std::io;
+
+use rustix::fs::XattrFlags;
+use rustix::io::Errno;
+
+const NAME: &str = "system.posix_acl_access";
+const VERSION: u32 = 2;
+/// Of an entry that is about nobody by number.
+const NOBODY: u32 = u32::MAX;
+
+/// Has this account read the file besides its owner, and nobody else; none: its owner alone. A group
+/// would not do: who may read what a group may is not known to whoever makes the file.
+///
+/// # Errors
+/// The file system has no such lists, or the account is not known to this program's namespace.
+pub(super) fn hold(file: &File, reader: Option<u32>) -> io::Result<()> {
+    let Some(reader) = reader else {
+        return match rustix::fs::fremovexattr(file, NAME) {
+            Err(Errno::NODATA | Errno::OPNOTSUPP) | Ok(()) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+    };
+    let wanted = list(reader);
+    let mut held = [0; 64];
+    let size = rustix::fs::fgetxattr(file, NAME, &mut held[..]);
+    if size.is_ok_and(|size| held.get(..size) == Some(&wanted[..])) {
+        return Ok(());
+    }
+    Ok(rustix::fs::fsetxattr(
+        file,
+        NAME,
+        &wanted,
+        XattrFlags::empty(),
+    )?)
+}
+
+/// The owner reads and writes, the reader reads, and nobody else does anything.
+fn list(reader: u32) -> Vec<u8> {
+    const OWNER: u16 = 0x01;
+    const USER: u16 = 0x02;
+    const GROUP: u16 = 0x04;
+    const MASK: u16 = 0x10;
+    const OTHERS: u16 = 0x20;
+    const READ: u16 = 4;
+    const WRITE: u16 = 2;
+    let entries = [
+        (OWNER, READ | WRITE, NOBODY),
+        (USER, READ, reader),
+        (GROUP, 0, NOBODY),
+        (MASK, READ, NOBODY),
+        (OTHERS, 0, NOBODY),
+    ];
+    let mut list = VERSION.to_le_bytes().to_vec();
+    for (whose, what, number) in entries {
+        list.extend(whose.to_le_bytes());
+        list.extend(what.to_le_bytes());
+        list.extend(number.to_le_bytes());
+    }
+    list
+}
