@@ -24,6 +24,7 @@ pub mod site;
 pub mod sms;
 pub mod ssh;
 pub mod totp;
+pub mod tracer;
 pub mod undo;
 pub mod vpn;
 pub mod wait;

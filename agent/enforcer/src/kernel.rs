@@ -1,11 +1,13 @@
 //! The kernel's hand: the table through `nft`, its elements through netlink.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Seek, Write};
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::net::netlink::NETFILTER;
 
 use crate::bans::{Bans, Shape};
@@ -158,20 +160,16 @@ impl Kernel {
     }
 
     fn nft(&mut self, arguments: &[&str], input: &str) -> io::Result<String> {
-        let mut child = Command::new(NFT)
+        let child = Command::new(NFT)
             .args(arguments)
             .env_clear()
-            .stdin(Stdio::piped())
+            .stdin(whole(input)?)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(missing)?;
         // Its socket has the number of its process.
         self.notices.ours(child.id());
-        if let Some(mut stdin) = child.stdin.take() {
-            // Whoever reads nothing says why.
-            let _ = stdin.write_all(input.as_bytes());
-        }
         let done = child.wait_with_output()?;
         self.hear()?;
         if done.status.success() {
@@ -181,6 +179,15 @@ impl Kernel {
         let first = said.lines().next().unwrap_or("it says nothing");
         Err(io::Error::other(format!("nft: {first}")))
     }
+}
+
+/// A text in memory, for a program to read. Through a pipe it could end wherever this program is
+/// killed, and the first lines of rules are rules, too.
+fn whole(text: &str) -> io::Result<File> {
+    let mut file = File::from(memfd_create("nft", MemfdFlags::CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// What to do about a program that is not there.

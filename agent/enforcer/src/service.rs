@@ -20,9 +20,10 @@ pub(crate) fn warn(what: impl Display) {
 /// One line, however many the text has, behind the number that the journal knows its weight by.
 fn write(weight: u8, what: &dyn Display) {
     let line = what.to_string();
-    let line = line.trim_end().replace('\n', "; ");
+    // In one write, so that nobody else's words come between.
+    let line = format!("<{weight}>{}\n", line.trim_end().replace('\n', "; "));
     // Standard error may be closed; there is nowhere else to say it.
-    let _ = writeln!(io::stderr(), "<{weight}>{line}");
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Tells systemd, where it listens.

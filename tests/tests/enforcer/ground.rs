@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -18,8 +19,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::sockopt::{Timeout, set_socket_linger, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketType, bind, connect, listen, socket};
+use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use watchward_enforcer::{
     Answer, Ban, Client, Gate, Gates, Holding, Mode, Ports, Protocol, Request,
@@ -128,30 +130,75 @@ impl Ground {
 
     /// Starts the enforcer, and waits until it answers.
     pub(crate) fn start(&self) -> Result<()> {
+        self.launch("")?;
+        self.until_there()
+    }
+
+    /// Has the enforcer be about to start, until its process is told to go on.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        self.launch("kill -STOP $$")?;
+        let file = format!("/proc/{}/stat", self.process());
+        until("it is halted", SOON, || {
+            Ok(fs::read_to_string(&file)?.contains(") T ").then_some(()))
+        })
+    }
+
+    /// Waits until the enforcer answers.
+    pub(crate) fn until_there(&self) -> Result<()> {
+        let asked = until("the enforcer answers", SOON, || Ok(self.client().ok()));
+        asked.map(drop).with_context(|| self.log())
+    }
+
+    fn launch(&self, before: &str) -> Result<()> {
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.path("log"))?;
-        let child = Command::new("ip")
-            .args(["netns", "exec", &format!("{}-host", self.name)])
+        let child = Command::new("bash")
+            .args(["-ec", &format!("{before}\nexec \"$@\""), "enforcer"])
+            .args(["ip", "netns", "exec", &self.space(Place::Host)])
             .arg(programs::path(programs::ENFORCER)?)
             .arg("run")
             .args(["--guard".as_ref(), self.path("guard.toml").as_os_str()])
             .args(["--state".as_ref(), self.folder.path().as_os_str()])
             .args(["--socket".as_ref(), self.path("socket").as_os_str()])
             .args(self.agent.iter().flat_map(|it| ["--peer", it]))
+            .process_group(0)
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()?;
         *self.enforcer.lock().unwrap() = Some(child);
-        let asked = until("the enforcer answers", SOON, || Ok(self.client().ok()));
-        asked.map(drop).with_context(|| self.log())
+        Ok(())
     }
 
-    /// Ends it as nobody can prevent.
+    /// Its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.enforcer
+            .lock()
+            .unwrap()
+            .as_ref()
+            .expect("it runs")
+            .id()
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> Result<bool> {
+        let mut enforcer = self.enforcer.lock().unwrap();
+        Ok(enforcer
+            .as_mut()
+            .expect("it was started")
+            .try_wait()?
+            .is_some())
+    }
+
+    /// Ends it as nobody can prevent, and as systemd does: with the program that it may have started.
     pub(crate) fn kill(&self) -> Result<()> {
         if let Some(mut child) = self.enforcer.lock().unwrap().take() {
-            child.kill()?;
+            match kill_process_group(Pid::from_child(&child), Signal::KILL) {
+                // It has ended, and so has what it started.
+                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Err(error) => return Err(error.into()),
+            }
             child.wait()?;
         }
         Ok(())
@@ -261,6 +308,8 @@ impl Ground {
             };
             let socket = socket(family, SocketType::STREAM, None)?;
             bind(&socket, &SocketAddr::new(from, 0))?;
+            // A prober would run out of ports, each of which waits for a minute otherwise.
+            set_socket_linger(&socket, Some(Duration::ZERO))?;
             for way in [Timeout::Send, Timeout::Recv] {
                 set_socket_timeout(&socket, way, Some(PATIENCE))?;
             }

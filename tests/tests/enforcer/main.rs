@@ -4,6 +4,7 @@ mod drift;
 mod ground;
 mod many;
 mod shut;
+mod steps;
 mod through;
 
 use anyhow::{Result, bail, ensure};
