@@ -121,6 +121,23 @@ impl Host {
         )))
     }
 
+    /// The number that this machine knows a process of the host by.
+    pub fn outside_process(&self, inside: u32) -> Result<u32> {
+        let space = |process: u32| fs::read_link(format!("/proc/{process}/ns/pid"));
+        let own = space(self.leader()?)?;
+        let all = fs::read_dir("/proc")?.flatten();
+        let mut all = all.filter_map(|it| it.file_name().to_str()?.parse::<u32>().ok());
+        let is_it = |process: &u32| {
+            let status = fs::read_to_string(format!("/proc/{process}/status"));
+            let status = status.unwrap_or_default();
+            let ids = status.lines().find(|line| line.starts_with("NSpid:"));
+            ids.is_some_and(|ids| ids.ends_with(&format!("\t{inside}")))
+                && space(*process).is_ok_and(|it| it == own)
+        };
+        let found = all.find(is_it);
+        found.with_context(|| format!("{} has no process {inside}", self.name))
+    }
+
     /// Writes a file in the host, with this mode, and the folders that lead to it.
     pub fn write(&self, path: &str, contents: &[u8], mode: u32) -> Result<()> {
         let path = self.outside_path(path)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -11,6 +12,7 @@ use watchward_tests::enforcer;
 use watchward_tests::host::Host;
 use watchward_tests::site::{Site, play};
 use watchward_tests::ssh;
+use watchward_tests::tracer::{Traced, Tracer};
 use watchward_tests::wait::{SOON, until};
 
 /// Lets no new connection to the collector be made; one that stands goes on.
@@ -107,45 +109,57 @@ fn what_cannot_be_confirmed_is_taken_back_and_people_hear_of_it() -> Result<()> 
     })
 }
 
+/// Before so many steps of a change, of all there are, the agent is killed.
+const KILLS: usize = 12;
+
 #[test]
-fn an_agent_killed_at_any_step_leaves_the_old_gates_or_the_new_and_finishes() -> Result<()> {
+fn an_agent_killed_before_a_step_leaves_the_old_gates_or_the_new_and_finishes() -> Result<()> {
     play("an agent that is killed", "", |site| {
         let (web, office) = (guarded(site, "web")?, site.boot("office")?);
         let cafe = site.boot("cafe")?;
-        apply(site, &rule(office.address(), "ssh", "enforce"))?;
+        let change = |new: &Host| apply(site, &rule(new.address(), "ssh", "enforce"));
+        change(&office)?;
         until_confirmed(&web, &office)?;
-        // The delay closes in on the moment of the change, so that it is hit from both sides.
-        let (mut seen, mut delay, mut step) = (BTreeSet::new(), 600_u64, 240);
-        for round in 0..12 {
-            let new = if round % 2 == 0 { &cafe } else { &office };
-            web.sh(&KILL.replace("DELAY", &format!("{}.{:03}", delay / 1000, delay % 1000)))?;
-            apply(site, &rule(new.address(), "ssh", "enforce"))?;
-            let table = until("it is killed", SOON, || web.sh("cat /run/killed").map(Some))?;
-            let is_new = one_of_both(&table, &office, &cafe, new)?;
-            seen.insert(is_new);
+        let tracer = Tracer::note(Traced::All(process(&web)?))?;
+        change(&cafe)?;
+        until_confirmed(&web, &cafe)?;
+        let steps = tracer.steps()?;
+        let (mut seen, mut missed) = (BTreeSet::new(), 0);
+        let each = steps.len().div_ceil(KILLS).max(1);
+        for (round, step) in steps.iter().step_by(each).enumerate() {
+            let new = if round % 2 == 0 { &office } else { &cafe };
+            let agent = process(&web)?;
+            let tracer = Tracer::kill_before(Traced::All(agent), step)?;
+            change(new)?;
+            let gone = || !Path::new(&format!("/proc/{agent}")).exists();
+            let killed = until("it is killed, or has passed that step", SOON, || {
+                Ok((gone() || is_confirmed(&web, new)?).then(gone))
+            })?;
+            drop(tracer);
+            missed += u32::from(!killed);
+            let table = web.sh("nft list table inet watchward")?;
+            let is_new = one_of_both(&table, &office, &cafe, new);
+            seen.insert(is_new.with_context(|| format!("before {step}"))?);
             until("one of both may pass, and not both", SOON, || {
                 let passes = [ssh::reaches(&office, &web)?, ssh::reaches(&cafe, &web)?];
                 Ok((passes[0] != passes[1]).then_some(()))
             })?;
             until_confirmed(&web, new)?;
             ensure!(ssh::reaches(new, &web)?, "{}", logs(&web));
-            delay = if is_new {
-                delay.saturating_sub(step)
-            } else {
-                delay + step
-            };
-            step = (step * 2 / 3).max(15);
         }
-        ensure!(seen.len() > 1, "every time the same step: {seen:?}");
+        ensure!(
+            seen.len() == 2 && missed < 6,
+            "{seen:?}, {missed} of {steps:?}"
+        );
         Ok(())
     })
 }
 
-/// Kills the agent after a while, and notes what the kernel has then.
-const KILL: &str = "rm -f /run/killed
-    pid=$(systemctl show -P MainPID watchward-agent)
-    systemd-run -q sh -c \"sleep DELAY; kill -9 $pid; nft list table inet watchward > /run/killing
-        mv /run/killing /run/killed\"";
+/// The agent of a host, as this machine knows it.
+fn process(host: &Host) -> Result<u32> {
+    let inside = host.sh("systemctl show -P MainPID watchward-agent")?;
+    host.outside_process(inside.trim().parse()?)
+}
 
 /// Whether the gate that holds is the new one; and it is whole.
 fn one_of_both(table: &str, office: &Host, cafe: &Host, new: &Host) -> Result<bool> {
@@ -292,6 +306,11 @@ fn until_over(site: &Site, words: &[&str]) -> Result<()> {
 
 /// Waits until the kernel has a gate before SSH that this host may pass, and no trial.
 fn until_confirmed(host: &Host, from: &Host) -> Result<()> {
+    let look = || Ok(is_confirmed(host, from)?.then_some(()));
+    until("the gates are confirmed", SOON, look).with_context(|| logs(host))
+}
+
+fn is_confirmed(host: &Host, from: &Host) -> Result<bool> {
     let gate = format!(
         "nft list chain inet watchward old | grep -q 'dport 22 jump old_0' &&
          nft list chain inet watchward old_0 | grep -q 'saddr.* {} .*return' &&
@@ -299,10 +318,7 @@ fn until_confirmed(host: &Host, from: &Host) -> Result<()> {
          ! nft list set inet watchward trial | grep -q elements",
         from.address()
     );
-    until("the gates are confirmed", SOON, || {
-        Ok(host.try_sh(&gate)?.then_some(()))
-    })
-    .with_context(|| logs(host))
+    host.try_sh(&gate)
 }
 
 /// Whether the kernel has counted that this one is not to pass, or would not be.
