@@ -89,6 +89,9 @@ fn show(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
         (
             "Proven",
             match receipt.is_proven {
+                true if key.is_certificate() => {
+                    "every host's sshd refuses it; of a certificate no door is asked".to_owned()
+                }
                 true => "every door of every host refuses the key".to_owned(),
                 false => "not yet: see what is missing".to_owned(),
             },

@@ -54,8 +54,13 @@ pub(crate) enum KeyCommand {
     Revoked,
     /// Say that a revoked key may open something again: hosts take it where it still stands
     Reinstate {
-        /// The key, such as SHA256:...
-        fingerprint: String,
+        /// A key, such as SHA256:... or the file with its public half (- reads it from the input); or a
+        /// person, with all keys of theirs that are revoked
+        #[arg(value_name = "KEY|PERSON", required_unless_present = "serial")]
+        what: Option<String>,
+        /// The certificate with this serial
+        #[arg(long, conflicts_with = "what", value_parser = clap::value_parser!(u32).range(1..))]
+        serial: Option<u32>,
     },
     /// Say that something new is right, which ends its incident
     Accept {

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Revoke {
     /// A key, such as SHA256:... or the file with its public half, such as laptop.pub (- reads it from
-    /// the input); or a person of the policy, with all their keys
-    #[arg(value_name = "KEY|PERSON")]
-    pub(crate) what: String,
+    /// the input); or a person of the policy, with all their keys and certificates
+    #[arg(value_name = "KEY|PERSON", required_unless_present = "serial")]
+    pub(crate) what: Option<String>,
+    /// The certificate with this serial, as `watchward authority certificates` lists it
+    #[arg(long, conflicts_with = "what", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) serial: Option<u32>,
     /// Why, for whoever reads it later; asked for on a terminal
     #[arg(long)]
     pub(crate) reason: Option<String>,

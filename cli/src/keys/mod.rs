@@ -24,8 +24,9 @@ pub(crate) async fn run(
             proof::run(collector, (&key, host, doors), screen).await
         }
         Some(KeyCommand::Revoked) => proof::revoked(collector, screen).await,
-        Some(KeyCommand::Reinstate { fingerprint }) => {
-            proof::reinstate(collector, &fingerprint, screen).await
+        Some(KeyCommand::Reinstate { what, serial }) => {
+            let what = crate::revoke::what(what.as_deref(), serial)?;
+            proof::reinstate(collector, &what, screen).await
         }
         Some(KeyCommand::Accept { key, host, account }) => {
             let wanted = json!({"key": key, "host": host, "account": account});
@@ -140,6 +141,7 @@ fn one(place: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
         ("names", texts(place, "principals").join(", ")),
         ("only", place.text("condition")),
         ("state", state(place)),
+        ("revoked", revoked(place)),
         ("first seen", place.moment("first_at")),
         ("due", place.moment("due_at")),
         ("last used", used),
@@ -206,6 +208,7 @@ fn state(key: Row<'_>) -> String {
     let widened = key.text("widened");
     let words = [
         has("gone_at").then(|| format!("gone since {}", day(key, "gone_at"))),
+        has("revoked_at").then(|| format!("revoked since {}", day(key, "revoked_at"))),
         is("new").then(|| "new".to_owned()),
         is("overdue").then(|| "overdue".to_owned()),
         is("ended").then(|| "ended".to_owned()),
@@ -218,6 +221,19 @@ fn state(key: Row<'_>) -> String {
     } else {
         words.join("; ")
     }
+}
+
+/// Since when, by whom and why it is revoked, if it is.
+fn revoked(key: Row<'_>) -> String {
+    if key.text("revoked_at").is_empty() {
+        return String::new();
+    }
+    format!(
+        "{} by {}: {}",
+        key.moment("revoked_at"),
+        key.text("revoked_by"),
+        key.text("revoked_why")
+    )
 }
 
 fn texts(key: Row<'_>, name: &str) -> Vec<String> {
@@ -234,12 +250,13 @@ mod tests {
     fn a_key_is_told_in_a_few_words() {
         let key = json!({
             "account": null, "means": "host-key", "kind": "ssh-rsa", "bits": 1024,
-            "fingerprint": "SHA256:a", "new": true, "overdue": false, "weak": "1024 bits"
+            "fingerprint": "SHA256:a", "revoked_at": 0, "revoked_by": "ada", "revoked_why": "lost", "new": true, "overdue": false, "weak": "1024 bits"
         });
         let row = Row::of(&key);
         assert_eq!(account(row), "(host)");
         assert_eq!(what(row), "host-key ssh-rsa 1024 SHA256:a");
-        assert_eq!(state(row), "new; weak: 1024 bits");
+        assert_eq!(state(row), "revoked since 1970-01-01; new; weak: 1024 bits");
+        assert_eq!(revoked(row), "1970-01-01 00:00:00 by ada: lost");
         let program = json!({"means": "command", "file": "/bin/keys", "fingerprint": null});
         assert_eq!(what(Row::of(&program)), "command /bin/keys");
         assert_eq!(state(Row::of(&program)), "-");

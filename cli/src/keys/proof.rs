@@ -22,18 +22,20 @@ pub(super) async fn run(
 
 pub(super) async fn reinstate(
     collector: &Client,
-    fingerprint: &str,
+    what: &Value,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    let wanted = json!({"fingerprint": fingerprint});
-    let answer: Value = collector.post("/v1/keys/reinstate", &wanted).await?;
+    let answer: Value = collector.post("/v1/keys/reinstate", what).await?;
     if screen.is_for_programs() {
         return Ok(screen.json(&answer)?);
     }
-    let name = safe(fingerprint);
-    Ok(screen.line(&format!(
-        "{name} may open something again: hosts take it where it still stands, and nobody asks about it."
-    ))?)
+    for key in Row::of(&answer).texts("fingerprints") {
+        screen.line(&format!(
+            "{} may open something again: hosts take it where it still stands, and nobody asks about it.",
+            safe(&key)
+        ))?;
+    }
+    Ok(())
 }
 
 /// Lists the revoked keys; an error, unless it is known of each that it opens nothing.
@@ -73,16 +75,22 @@ pub(super) async fn revoked(collector: &Client, screen: &mut Screen) -> anyhow::
 
 /// What is known of all of them; an error, unless that is enough.
 fn verdict(answer: &Value) -> anyhow::Result<String> {
+    let is_certificate = |key: &Row<'_>| key.text("is_certificate") == "true";
+    let asked = || Row::all(answer).filter(|key| !is_certificate(key));
     let sum = |name| {
-        let numbers = Row::all(answer).filter_map(|key| key.number(name));
+        let numbers = asked().filter_map(|key| key.number(name));
         usize::try_from(numbers.sum::<i64>()).unwrap_or_default()
     };
-    let list = |name| Row::all(answer).map(|key| key.list(name).count()).sum();
-    let keys = counted(Row::all(answer).count(), "revoked key");
+    let list = |name| asked().map(|key| key.list(name).count()).sum();
+    let keys = counted(asked().count(), "revoked key");
+    let keys = match Row::all(answer).filter(is_certificate).count() {
+        0 => keys,
+        some => format!("{}, {keys}", counted(some, "revoked certificate")),
+    };
     let doors = counted(sum("doors"), "door");
     let (opens, troubles): (usize, usize) = (list("opens"), list("troubles"));
     let untold = sum("unknown").max(sum("doors").saturating_sub(sum("refused") + opens));
-    let unasked = Row::all(answer).filter(|key| key.number("doors") == Some(0));
+    let unasked = asked().filter(|key| key.number("doors") == Some(0));
     let reasons: Vec<_> = [
         (untold, "door that cannot be told"),
         (troubles, "answer with a gap"),

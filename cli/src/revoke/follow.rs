@@ -70,15 +70,15 @@ fn is_settled(receipt: &Receipt, past: Duration) -> bool {
     })
 }
 
-/// Whether the key itself is known: sshd cannot be asked about a fingerprint.
+/// Whether the key itself is known: sshd cannot be asked about a fingerprint, nor about a certificate.
 fn can_be_asked(receipt: &Receipt) -> bool {
-    !receipt.key.kind.is_empty()
+    !receipt.key.kind.is_empty() && !receipt.key.is_certificate()
 }
 
 /// What is not as it should be, of hosts that are heard.
 fn lacks(receipt: &Receipt) -> Vec<String> {
     let mut lacks = Vec::new();
-    if !can_be_asked(receipt) {
+    if receipt.key.kind.is_empty() {
         lacks.push("the key itself is not known, so that no door can be asked about it".to_owned());
     }
     for host in &receipt.hosts {

@@ -21,7 +21,7 @@ pub(crate) async fn run(
     asked: Revoke,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    let what = what(&asked.what)?;
+    let what = what(asked.what.as_deref(), asked.serial)?;
     let plan: Value = collector.post("/v1/revoke/plan", &what).await?;
     let is_console = io::stdin().is_terminal() && io::stdout().is_terminal();
     let asks = is_console && !screen.is_for_programs();
@@ -73,8 +73,12 @@ pub(crate) async fn run(
     }
 }
 
-/// What is meant: a fingerprint, a file, or a person.
-fn what(text: &str) -> anyhow::Result<Value> {
+/// What is meant: a certificate by its serial, a fingerprint, a file, or a person.
+pub(crate) fn what(text: Option<&str>, serial: Option<u32>) -> anyhow::Result<Value> {
+    if let Some(serial) = serial {
+        return Ok(json!({ "serial": serial }));
+    }
+    let text = text.context("say what: a key, a person, or --serial")?;
     if text.starts_with("SHA256:") {
         return Ok(json!({"fingerprint": text}));
     }
@@ -145,6 +149,16 @@ fn show(plan: &Value, screen: &mut Screen) -> anyhow::Result<()> {
             .list("places")
             .map(|it| format!("{}@{}", it.text("account"), it.text("host")))
             .collect();
+        for one in key.list("certificates") {
+            let line = format!(
+                "  certificate {} {} for {}, until {}",
+                one.cell("serial"),
+                one.text("name"),
+                one.text("principals").replace(' ', ", "),
+                one.moment("until")
+            );
+            screen.line(&safe(&line))?;
+        }
         let facts = [
             ("of", person),
             ("opens", places.join(", ")),
@@ -178,15 +192,15 @@ mod tests {
     #[test]
     fn a_key_is_told_from_a_file_and_from_a_person() {
         assert_eq!(
-            what("SHA256:abc").unwrap(),
+            what(Some("SHA256:abc"), None).unwrap(),
             json!({"fingerprint": "SHA256:abc"})
         );
-        assert_eq!(what("ada").unwrap(), json!({"person": "ada"}));
+        assert_eq!(what(Some("ada"), None).unwrap(), json!({"person": "ada"}));
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("old.pub");
         std::fs::write(&file, "ssh-ed25519 AAAA").unwrap();
-        let meant = what(file.to_str().unwrap()).unwrap();
+        let meant = what(file.to_str(), None).unwrap();
         assert_eq!(meant, json!({"key": "ssh-ed25519 AAAA"}));
-        assert!(what("nowhere.pub").is_err());
+        assert!(what(Some("nowhere.pub"), None).is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! What the command line and other programs ask of keys, as JSON.
 
+use std::collections::HashMap;
+
 use axum::extract::State as Shared;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -13,6 +15,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::policy::Policy;
 use super::reading::{self, Listed, State, Wanted};
+use super::rows::revoked::{Mark, marks};
 use super::{Accept, accept};
 use crate::alerting::Bell;
 use crate::store::Store;
@@ -85,15 +88,20 @@ pub struct Shown {
     pub used_at: Option<Timestamp>,
     pub used_from: Option<String>,
     pub uses: u64,
+    /// Since when it is revoked, if it is; by whom, and why.
+    pub revoked_at: Option<Timestamp>,
+    pub revoked_by: Option<String>,
+    pub revoked_why: Option<String>,
 }
 
 impl Shown {
-    fn new(listed: Listed, now: Timestamp) -> Self {
+    fn new(listed: Listed, marks: &HashMap<String, Mark>, now: Timestamp) -> Self {
         let overdue = listed.is_overdue(now);
         let opening = listed.opening;
         let lines = opening.options.as_bytes().split(|byte| *byte == b'\n');
         let options = lines.filter(|line| !line.is_empty());
         let key = opening.key.as_ref();
+        let mark = key.and_then(|key| marks.get(&key.fingerprint));
         Self {
             id: listed.id,
             host: listed.host,
@@ -126,6 +134,9 @@ impl Shown {
             used_at: listed.used_at,
             used_from: listed.used_from,
             uses: listed.uses,
+            revoked_at: mark.map(|mark| mark.at),
+            revoked_by: mark.map(|mark| escaped(&mark.by)),
+            revoked_why: mark.map(|mark| mark.why.clone()),
         }
     }
 }
@@ -161,7 +172,8 @@ async fn keys(
         now,
     };
     let found = reading::list(&sources.store, &wanted).await?;
-    let shown = found.into_iter().map(|one| Shown::new(one, now));
+    let marks = marks(&sources.store).await?;
+    let shown = found.into_iter().map(|one| Shown::new(one, &marks, now));
     Ok(Json(shown.collect()))
 }
 
@@ -197,8 +209,9 @@ async fn places(
             "no host has told of a key with this fingerprint",
         ));
     }
+    let marks = marks(&sources.store).await?;
     let places = found.into_iter().map(|(one, changes)| Place {
-        shown: Shown::new(one, now),
+        shown: Shown::new(one, &marks, now),
         changes: changes
             .into_iter()
             .map(|(at, what)| Changed { at, what })

@@ -60,6 +60,17 @@ pub struct Key {
     pub person: String,
 }
 
+impl Key {
+    /// What the type of a certificate ends with (PROTOCOL.certkeys of OpenSSH).
+    pub const CERTIFICATE: &str = "-cert-v01@openssh.com";
+
+    /// Whether what is revoked is a certificate: no door can be asked about it, as nobody but its owner
+    /// has what it is for, and it opens only from some networks.
+    pub fn is_certificate(&self) -> bool {
+        self.kind.ends_with(Self::CERTIFICATE)
+    }
+}
+
 /// That somebody revoked it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {

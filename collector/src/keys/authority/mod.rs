@@ -25,6 +25,7 @@ use super::Policy;
 use super::proof::fingerprint;
 use super::revocation::Revocations;
 use super::rows::authority::{self as rows, Kept};
+use super::rows::certificate as given;
 use crate::sealing::Sealing;
 use crate::store::{Store, Tx};
 
@@ -164,6 +165,14 @@ where
 {
     let live = rows::live(executor).await?;
     Ok(live.iter().map(Kept::wire).collect())
+}
+
+/// The certificates of keys that are revoked: each with its authority's key as on the wire, and its
+/// serial.
+pub(super) async fn revoked(store: &Store) -> sqlx::Result<Vec<(Vec<u8>, u64)>> {
+    let all = given::revoked(store).await?.into_iter();
+    let wire = |(point, serial): (Vec<u8>, u64)| (certificate::ed25519(&point), serial);
+    Ok(all.map(wire).collect())
 }
 
 /// What an authority's key is sealed for.

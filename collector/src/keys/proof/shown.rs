@@ -30,6 +30,8 @@ pub(in crate::keys) struct ShownRevoked {
     pub(in crate::keys) troubles: Vec<Trouble>,
     /// Hosts that have said nothing for two days, or never.
     pub(in crate::keys) silent: usize,
+    /// Whether it is that of certificates: no door is asked about those.
+    pub(in crate::keys) is_certificate: bool,
     /// Whether every door that there is refuses it, as far as was asked.
     pub(in crate::keys) is_proven: bool,
 }
@@ -73,12 +75,19 @@ pub(in crate::keys) fn sentence(keys: &[ShownRevoked]) -> (String, bool) {
         1 => format!("1 {what}"),
         many => format!("{many} {what}s"),
     };
+    let asked = keys.iter().filter(|key| !key.is_certificate);
     let (keys_said, doors) = (
-        counted(keys.len(), "revoked key"),
+        counted(asked.clone().count(), "revoked key"),
         counted(sum(|key| key.doors), "door"),
     );
-    let said = format!("{keys_said}, {doors}");
-    let unproven = keys.iter().filter(|key| !key.is_proven).count();
+    let said = match keys.iter().filter(|key| key.is_certificate).count() {
+        0 => format!("{keys_said}, {doors}"),
+        some => format!(
+            "{}, {keys_said}, {doors}",
+            counted(some, "revoked certificate")
+        ),
+    };
+    let unproven = asked.clone().filter(|key| !key.is_proven).count();
     match (sum(|key| key.opens.len()), unproven) {
         (0, 0) => (format!("{said}, none opens."), true),
         (0, some) => (
@@ -97,6 +106,7 @@ impl ShownRevoked {
             let mut of_host = said.iter().filter(|one| one.host == *host);
             of_host.any(|one| one.at + STALE > now)
         };
+        let is_certificate = key.is_certificate();
         let mut shown = Self {
             fingerprint: key.fingerprint,
             kind: key.kind,
@@ -112,6 +122,7 @@ impl ShownRevoked {
             opens: said.iter().flat_map(opens).collect(),
             troubles: said.iter().filter_map(trouble).collect(),
             silent: hosts.iter().filter(|host| !fresh(host)).count(),
+            is_certificate,
             is_proven: false,
         };
         let is_open = !shown.opens.is_empty() || shown.refused < shown.doors || shown.unknown > 0;

@@ -8,15 +8,32 @@ use watchward_protocol::instruments::{Instruments, Revoked};
 /// hosts hold stays then, as after a database was lost. Each key is its fingerprint and what it is on
 /// the wire, as far as that is known, the newest first: what has no room any more is said by its
 /// fingerprint, which OpenSSH understands from 7.9 on, and the key itself from 6.2 on.
-pub(super) fn instruments(generation: u64, keys: &[(String, Vec<u8>)]) -> Option<Instruments> {
+///
+/// Certificates, each with its authority's key and its serial, are revoked by that, too, as far as there
+/// is room besides: they are refused by the keys that they are for.
+pub(super) fn instruments(
+    generation: u64,
+    keys: &[(String, Vec<u8>)],
+    certificates: &[(Vec<u8>, u64)],
+) -> Option<Instruments> {
     if generation == 0 {
         return None;
     }
     let most = Instruments::MOST_REVOKED;
+    let keys = keys.get(..most).unwrap_or(keys);
     // Room is kept for all of them by their fingerprints.
-    let mut room = Instruments::LARGEST.saturating_sub(32 * keys.len().min(most));
+    let mut room = Instruments::LARGEST.saturating_sub(32 * keys.len());
+    let mut ranges = serials(certificates);
+    ranges.truncate(most - keys.len());
+    ranges.retain(|range| match room.checked_sub(range.size()) {
+        Some(left) if range.sound() => {
+            room = left;
+            true
+        }
+        Some(_) | None => false,
+    });
     let mut revoked = Vec::new();
-    for (fingerprint, wire) in keys.iter().take(most) {
+    for (fingerprint, wire) in keys {
         let key = Revoked::Key(wire.clone());
         match room.checked_sub(wire.len()).filter(|_| key.sound()) {
             Some(left) => {
@@ -28,11 +45,29 @@ pub(super) fn instruments(generation: u64, keys: &[(String, Vec<u8>)]) -> Option
     }
     // The oldest first: one key more changes nothing before it.
     revoked.reverse();
+    revoked.extend(ranges);
     Some(Instruments {
         generation,
         revoked,
         managed: Vec::new(),
     })
+}
+
+/// The serials as ranges; they come by authority, in their order.
+fn serials(certificates: &[(Vec<u8>, u64)]) -> Vec<Revoked> {
+    let mut ranges: Vec<(&[u8], u64, u64)> = Vec::new();
+    for (key, serial) in certificates {
+        match ranges.last_mut() {
+            Some((of, _, last)) if of == key && *last + 1 == *serial => *last = *serial,
+            Some(_) | None => ranges.push((key, *serial, *serial)),
+        }
+    }
+    let one = |(authority, first, last): (&[u8], u64, u64)| Revoked::Serials {
+        authority: authority.to_vec(),
+        first,
+        last,
+    };
+    ranges.into_iter().map(one).collect()
 }
 
 /// The hash that a fingerprint writes.
@@ -54,8 +89,8 @@ mod tests {
 
     #[test]
     fn hosts_keep_what_they_hold_where_nothing_was_ever_revoked() {
-        assert_eq!(instruments(0, &[]), None);
-        let nothing = instruments(7, &[]).unwrap();
+        assert_eq!(instruments(0, &[], &[]), None);
+        let nothing = instruments(7, &[], &[]).unwrap();
         assert_eq!((nothing.generation, nothing.revoked.len()), (7, 0));
     }
 
@@ -63,11 +98,36 @@ mod tests {
     fn a_key_that_is_not_known_itself_is_refused_by_its_fingerprint() {
         let (known, other) = (key(vec![1, 2, 3]), key(vec![4]));
         let keys = [known.clone(), (other.0, Vec::new())];
-        let ordered = instruments(7, &keys).unwrap().revoked;
+        let ordered = instruments(7, &keys, &[]).unwrap().revoked;
         let [Revoked::Fingerprint(digest), Revoked::Key(wire)] = &ordered[..] else {
             panic!("{ordered:?}");
         };
         assert_eq!((wire, digest[..4].len()), (&known.1, 4));
+    }
+
+    #[test]
+    fn certificates_are_refused_by_their_serials_as_ranges() {
+        let (one, other) = (vec![7_u8; 51], vec![8_u8; 51]);
+        let all = [(&one, 3), (&one, 4), (&one, 6), (&other, 7)];
+        let all: Vec<_> = all
+            .iter()
+            .map(|(it, serial)| ((*it).clone(), *serial))
+            .collect();
+        let ordered = instruments(9, &[key(vec![1])], &all).unwrap().revoked;
+        let range = |authority: &Vec<u8>, first, last| Revoked::Serials {
+            authority: authority.clone(),
+            first,
+            last,
+        };
+        assert_eq!(
+            ordered,
+            [
+                Revoked::Key(vec![1]),
+                range(&one, 3, 4),
+                range(&one, 6, 6),
+                range(&other, 7, 7)
+            ]
+        );
     }
 
     proptest! {
@@ -80,7 +140,7 @@ mod tests {
                 key(wire)
             };
             let keys: Vec<_> = lengths.into_iter().enumerate().map(one).collect();
-            let ordered = instruments(9, &keys).unwrap();
+            let ordered = instruments(9, &keys, &[]).unwrap();
             prop_assert_eq!(ordered.revoked.len(), keys.len());
             let size: usize = ordered.revoked.iter().map(Revoked::size).sum();
             prop_assert!(size <= Instruments::LARGEST);

@@ -26,7 +26,7 @@ pub(in crate::keys) struct Sources {
 }
 
 impl Sources {
-    /// What was done about a key until now; none, if it is not revoked.
+    /// What was done about a key until now; none, if it never was revoked.
     ///
     /// # Errors
     /// The database's.
@@ -36,16 +36,21 @@ impl Sources {
         now: Timestamp,
     ) -> sqlx::Result<Option<Receipt>> {
         let store = &self.store;
-        let Some(key) = revoked::find(store, fingerprint).await? else {
+        let Some((number, key, ended)) = revoked::find(store, fingerprint).await? else {
             return Ok(None);
         };
         let facts = Facts {
             hosts: (self.inventory)(store).await?,
             holdings: reached::holdings(store).await?,
             reached: reached::since(store, key.generation).await?,
-            answers: revoked::answers(store, fingerprint).await?,
+            // Doors say nothing of a certificate, which opens for its owner alone.
+            answers: match key.is_certificate() {
+                true => Vec::new(),
+                false => revoked::answers(store, number).await?,
+            },
             sessions: ended::of(store, (fingerprint, key.at)).await?,
             key,
+            ended,
         };
         Ok(Some(facts.receipt(&self.signer.public().to_string(), now)))
     }
@@ -61,6 +66,8 @@ pub(super) struct Facts {
     /// With every door, as JSON.
     pub(super) answers: Vec<(Proven, String)>,
     pub(super) sessions: Vec<Ended>,
+    /// When it was reinstated, and by whom.
+    pub(super) ended: Option<(Timestamp, String)>,
 }
 
 impl Facts {
@@ -73,7 +80,12 @@ impl Facts {
         let watched = self.hosts.iter();
         names.extend(watched.map(|one| (one.host.name.as_str(), Some(one.is_silent))));
         let mut missing = Vec::new();
-        if key.wire.is_empty() {
+        if let Some((at, by)) = &self.ended {
+            missing.push(format!(
+                "It was reinstated at {at} by {by}: hosts take it again where it still stands."
+            ));
+        }
+        if key.wire.is_empty() && !key.is_certificate() {
             missing.push(
                 "The key itself is not known, only its fingerprint: no door can be asked about it \
                  until its public half is given to `watchward revoke`."
@@ -90,7 +102,7 @@ impl Facts {
             hosts.push(host);
         }
         let counts = self.counts(&hosts);
-        if missing.is_empty() && counts.doors == 0 {
+        if missing.is_empty() && counts.doors == 0 && !key.is_certificate() {
             missing.push("No door was asked: no host that is watched has one.".to_owned());
         }
         Receipt {

@@ -11,6 +11,7 @@ use watchward_protocol::instruments::Instruments;
 
 use super::order;
 use crate::intake::{Refuse, Refusing, Said};
+use crate::keys::authority;
 use crate::keys::rows::{reached, revoked};
 use crate::store::{Kind, Store};
 
@@ -123,7 +124,9 @@ impl Revocations {
             return Ok(());
         }
         let (generation, keys) = revoked::ordered(store).await?;
-        let ordered: Option<Instruments> = order::instruments(generation, &keys);
+        // After the keys: what is revoked meanwhile comes with the next generation again.
+        let certificates = authority::revoked(store).await?;
+        let ordered: Option<Instruments> = order::instruments(generation, &keys, &certificates);
         self.0.ordered.send_replace(Arc::new(Refuse::new(ordered)));
         Ok(())
     }

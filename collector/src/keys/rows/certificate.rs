@@ -58,23 +58,81 @@ pub(in crate::keys) async fn note(
     Ok(())
 }
 
-/// The keys of a person's certificates that are not over yet, each with its fingerprint and type.
+/// Which certificates.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::keys) enum Whose<'a> {
+    Person(&'a str),
+    Serial(i64),
+    /// For this key.
+    Key(&'a str),
+}
+
+/// A certificate that is not over yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(in crate::keys) struct Counting {
+    /// Of the key that it is for, and that key's type.
+    #[serde(skip)]
+    pub(in crate::keys) fingerprint: String,
+    #[serde(skip)]
+    pub(in crate::keys) kind: String,
+    pub(in crate::keys) serial: i64,
+    pub(in crate::keys) person: String,
+    /// What sshd logs it as.
+    pub(in crate::keys) name: String,
+    pub(in crate::keys) principals: String,
+    pub(in crate::keys) until: Timestamp,
+}
+
+/// The certificates that are not over yet, the newest first.
 pub(in crate::keys) async fn still(
     store: &Store,
-    person: &str,
+    whose: Whose<'_>,
     now: Timestamp,
-) -> sqlx::Result<Vec<(String, String, Vec<u8>)>> {
+) -> sqlx::Result<Vec<Counting>> {
+    let (person, serial, key) = match whose {
+        Whose::Person(person) => (person, 0, ""),
+        Whose::Serial(serial) => ("", serial, ""),
+        Whose::Key(key) => ("", 0, key),
+    };
     let rows = sqlx::query(
-        "SELECT DISTINCT fingerprint, kind, wire FROM keys_certificate \
-         WHERE person = $1 AND until > $2 ORDER BY fingerprint",
+        "SELECT fingerprint, kind, serial, person, name, principals, until FROM keys_certificate \
+         WHERE serial IS NOT NULL AND until > $1 AND person = CASE WHEN $2 = '' THEN person ELSE $2 END \
+         AND serial = CASE WHEN $3 = 0 THEN serial ELSE $3 END \
+         AND fingerprint = CASE WHEN $4 = '' THEN fingerprint ELSE $4 END ORDER BY id DESC",
     )
-    .bind(person.to_owned())
     .bind(now.as_micros())
+    .bind(person.to_owned())
+    .bind(serial)
+    .bind(key.to_owned())
     .fetch_all(store.read())
     .await?;
     let one = |row: &AnyRow| {
-        let (fingerprint, kind) = (row.try_get("fingerprint")?, row.try_get("kind")?);
-        Ok((fingerprint, kind, row.try_get("wire")?))
+        Ok(Counting {
+            fingerprint: row.try_get("fingerprint")?,
+            kind: row.try_get("kind")?,
+            serial: row.try_get("serial")?,
+            person: row.try_get("person")?,
+            name: row.try_get("name")?,
+            principals: row.try_get("principals")?,
+            until: stamp(row.try_get("until")?),
+        })
+    };
+    rows.iter().map(one).collect()
+}
+
+/// The certificates of keys that are revoked: the point of each one's authority, and its serial.
+pub(in crate::keys) async fn revoked(store: &Store) -> sqlx::Result<Vec<(Vec<u8>, u64)>> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT a.public, a.id, c.serial FROM keys_certificate c \
+         JOIN keys_authority a ON a.id = c.authority AND a.ended_at IS NULL \
+         JOIN keys_revoked r ON r.fingerprint = c.fingerprint AND r.ended_at IS NULL \
+         WHERE c.serial IS NOT NULL ORDER BY a.id, c.serial",
+    )
+    .fetch_all(store.read())
+    .await?;
+    let one = |row: &AnyRow| {
+        let serial: i64 = row.try_get("serial")?;
+        Ok((row.try_get("public")?, serial.unsigned_abs()))
     };
     rows.iter().map(one).collect()
 }

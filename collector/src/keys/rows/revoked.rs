@@ -6,9 +6,13 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::time::Timestamp;
 
+use super::maybe_stamp;
 use crate::keys::proof::{Proven, Revoked};
 use crate::store::value::stamp;
 use crate::store::{Store, Tx};
+
+/// How long all reasons of a key may be together, in bytes.
+const LONGEST_REASONS: usize = 4_000;
 
 /// The number of the next change, which is held until the transaction ends. It is made of the moment:
 /// after an older database was put back, the next change is newer than what hosts hold. Beware: it
@@ -71,6 +75,9 @@ pub(in crate::keys) async fn revoke(tx: &mut Tx, key: &Revoked) -> sqlx::Result<
             .execute(&mut **tx)
             .await?;
     }
+    if again(tx, key).await? {
+        return Ok(false);
+    }
     let kept = sqlx::query(
         "INSERT INTO keys_revoked \
          (fingerprint, kind, wire, reason, author, at, comment, person, generation) \
@@ -91,7 +98,32 @@ pub(in crate::keys) async fn revoke(tx: &mut Tx, key: &Revoked) -> sqlx::Result<
     Ok(kept.rows_affected() > 0)
 }
 
-/// Keeps who ended that a key is revoked, and forgets what hosts said to it; says whether it was.
+/// Keeps why a key is revoked that was before, beside the reason of then; says whether it was.
+async fn again(tx: &mut Tx, key: &Revoked) -> sqlx::Result<bool> {
+    let before: Option<String> = sqlx::query_scalar(
+        "SELECT reason FROM keys_revoked WHERE fingerprint = $1 AND ended_at IS NULL",
+    )
+    .bind(key.fingerprint.clone())
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(before) = before else {
+        return Ok(false);
+    };
+    let reason = format!("{before}; {} by {}: {}", key.at, key.author, key.reason);
+    if before.contains(&key.reason) || reason.len() > LONGEST_REASONS {
+        return Ok(true);
+    }
+    let sql = "UPDATE keys_revoked SET reason = $2 WHERE fingerprint = $1 AND ended_at IS NULL";
+    sqlx::query(sql)
+        .bind(key.fingerprint.clone())
+        .bind(reason)
+        .execute(&mut **tx)
+        .await?;
+    Ok(true)
+}
+
+/// Keeps who ended that a key is revoked; says whether it was. What hosts said to it stays for its
+/// receipt.
 pub(in crate::keys) async fn reinstate(
     tx: &mut Tx,
     (fingerprint, by): (&str, &str),
@@ -106,12 +138,7 @@ pub(in crate::keys) async fn reinstate(
     .bind(by.to_owned())
     .fetch_optional(&mut **tx)
     .await?;
-    let Some(id) = id else { return Ok(false) };
-    sqlx::query("DELETE FROM keys_proven WHERE revoked = $1")
-        .bind(id)
-        .execute(&mut **tx)
-        .await?;
-    Ok(true)
+    Ok(id.is_some())
 }
 
 /// Keeps what a host said to a key; nothing, if the key is not revoked any more.
@@ -157,17 +184,48 @@ pub(in crate::keys) async fn revoked(store: &Store) -> sqlx::Result<Vec<Revoked>
     rows.iter().map(one).collect()
 }
 
-/// The key with this fingerprint, if it is revoked.
+/// The key with this fingerprint that is revoked, or was last: its number, and who reinstated it when.
 pub(in crate::keys) async fn find(
     store: &Store,
     fingerprint: &str,
-) -> sqlx::Result<Option<Revoked>> {
-    let text = sqlx::AssertSqlSafe(format!("{REVOKED} AND fingerprint = $1"));
-    let row = sqlx::query(text)
-        .bind(fingerprint.to_owned())
-        .fetch_optional(store.read())
-        .await?;
-    row.as_ref().map(one).transpose()
+) -> sqlx::Result<Option<(i64, Revoked, Option<(Timestamp, String)>)>> {
+    let row = sqlx::query(
+        "SELECT id, fingerprint, kind, wire, reason, author, at, comment, person, generation, ended_at, \
+         ended_by FROM keys_revoked WHERE fingerprint = $1 ORDER BY id DESC LIMIT 1",
+    )
+    .bind(fingerprint.to_owned())
+    .fetch_optional(store.read())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let ended_by: Option<String> = row.try_get("ended_by")?;
+    let ended = maybe_stamp(&row, "ended_at")?.zip(ended_by);
+    Ok(Some((row.try_get("id")?, one(&row)?, ended)))
+}
+
+/// Since when each key is revoked, by whom, and why, by fingerprint.
+pub(in crate::keys) async fn marks(store: &Store) -> sqlx::Result<HashMap<String, Mark>> {
+    let rows = sqlx::query(
+        "SELECT fingerprint, at, author, reason FROM keys_revoked WHERE ended_at IS NULL",
+    )
+    .fetch_all(store.read())
+    .await?;
+    let one = |row: &AnyRow| {
+        let mark = Mark {
+            at: stamp(row.try_get("at")?),
+            by: row.try_get("author")?,
+            why: row.try_get("reason")?,
+        };
+        Ok((row.try_get("fingerprint")?, mark))
+    };
+    rows.iter().map(one).collect()
+}
+
+/// That a key is revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::keys) struct Mark {
+    pub(in crate::keys) at: Timestamp,
+    pub(in crate::keys) by: String,
+    pub(in crate::keys) why: String,
 }
 
 fn one(row: &AnyRow) -> sqlx::Result<Revoked> {
@@ -198,15 +256,16 @@ pub(in crate::keys) async fn proven(store: &Store) -> sqlx::Result<Vec<(String, 
     rows.iter().map(said).collect()
 }
 
-/// What every host said last to a key, door by door.
+/// What every host said last to the key of this number, door by door; also if it was reinstated.
 pub(in crate::keys) async fn answers(
     store: &Store,
-    fingerprint: &str,
+    number: i64,
 ) -> sqlx::Result<Vec<(Proven, String)>> {
-    let only = "WHERE r.fingerprint = $1 ORDER BY p.host_name";
+    let only = "WHERE r.id = $1 ORDER BY p.host_name";
     let text = PROVEN.replace("p.trouble FROM", "p.trouble, p.answers FROM");
+    let text = text.replace(" AND r.ended_at IS NULL", "");
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{text} {only}")))
-        .bind(fingerprint.to_owned())
+        .bind(number)
         .fetch_all(store.read())
         .await?;
     let one = |row: &AnyRow| Ok((said(row)?.1, row.try_get("answers")?));

@@ -119,7 +119,7 @@ async fn what_is_not_known_is_said_to_be_so() {
 }
 
 #[tokio::test]
-async fn a_receipt_is_given_as_it_was_signed_until_the_key_is_reinstated() {
+async fn a_receipt_is_given_as_it_was_signed_and_says_that_the_key_is_reinstated() {
     for store in stores().await {
         let routes = begun(&store).await;
         let key = name(&whole('b'));
@@ -140,8 +140,10 @@ async fn a_receipt_is_given_as_it_was_signed_until_the_key_is_reinstated() {
         let (status, _) = ask(&routes, "/v1/keys/reinstate", Some(&back)).await;
         assert_eq!(status, StatusCode::OK);
         assert!(rows::revoked::generation(&store).await.unwrap() > before);
-        let (status, _) = ask(&routes, &path_of(&key), None).await;
-        assert_eq!(status, StatusCode::NOT_FOUND);
+        let (_, text) = ask(&routes, &path_of(&key), None).await;
+        let receipt = verify(text.as_bytes(), &public).unwrap();
+        assert!(!receipt.is_proven);
+        assert!(receipt.missing[0].starts_with("It was reinstated at"));
     }
 }
 

@@ -64,6 +64,13 @@ pub(in crate::keys) struct Revoked {
     pub(in crate::keys) generation: u64,
 }
 
+impl Revoked {
+    /// Whether it is the key of certificates, which opens nothing without them.
+    pub(in crate::keys) fn is_certificate(&self) -> bool {
+        self.kind.ends_with(receipt::Key::CERTIFICATE)
+    }
+}
+
 /// What a host said last to a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::keys) struct Proven {

@@ -81,7 +81,7 @@ impl Desk {
 /// `{"person": ...}`: what revoking it would do. `POST /v1/revoke` with the same, a `reason`, and
 /// `even_so` where somebody would be left without a way in; `GET /v1/revoke/stand?fingerprint=...`: what
 /// came of it until now. `POST /v1/keys/reinstate` with `{"fingerprint": ...}`: it may open something
-/// again. `GET /v1/receipt?fingerprint=...`: the receipt, signed, and `GET /v1/receipt/key` what it is
+/// again, or `key`, `person` and `serial` as above. `GET /v1/receipt?fingerprint=...`: the receipt, signed, and `GET /v1/receipt/key` what it is
 /// looked at with.
 pub fn routes(desk: Desk) -> Router {
     Router::new()
@@ -209,7 +209,7 @@ impl Desk {
         let found = self.sources.receipt(fingerprint, clock::now()).await?;
         found.ok_or_else(|| {
             let name = escaped(fingerprint);
-            Problem::missing(format!("no key {name} is revoked"))
+            Problem::missing(format!("no key {name} is or was revoked"))
         })
     }
 }
@@ -229,33 +229,30 @@ async fn key(State(desk): State<Desk>) -> Json<Key> {
     })
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Reinstate {
-    fingerprint: String,
-}
-
 #[derive(Debug, Serialize)]
 struct Reinstated {
-    fingerprint: String,
+    fingerprints: Vec<String>,
 }
 
 async fn reinstate(
     State(desk): State<Desk>,
     Who(by): Who,
-    Json(wanted): Json<Reinstate>,
+    Json(what): Json<What>,
 ) -> Result<Json<Reinstated>, Problem> {
-    let (fingerprint, now) = (wanted.fingerprint, clock::now());
+    let now = clock::now();
+    let fingerprints = desk.reinstating(what).await?;
     let mut tx = desk.sources.store.begin().await?;
     rows::next(&mut tx, now).await?;
-    if !rows::reinstate(&mut tx, (&fingerprint, &by), now).await? {
-        let why = format!("no key {} is revoked", escaped(&fingerprint));
-        return Err(Problem::missing(why));
+    for fingerprint in &fingerprints {
+        if !rows::reinstate(&mut tx, (fingerprint, &by), now).await? {
+            let why = format!("no key {} is revoked", escaped(fingerprint));
+            return Err(Problem::missing(why));
+        }
+        proof::end(&mut tx, (fingerprint, &by), now).await?;
+        super::reinstated(&mut tx, fingerprint, now).await?;
     }
-    proof::end(&mut tx, (&fingerprint, &by), now).await?;
-    super::reinstated(&mut tx, &fingerprint, now).await?;
     tx.commit().await?;
     desk.revocations.changed();
     desk.bell.ring();
-    Ok(Json(Reinstated { fingerprint }))
+    Ok(Json(Reinstated { fingerprints }))
 }
