@@ -1,4 +1,5 @@
-// What the pages do by themselves: hints of time, the live tail, single keys. All works without it.
+// What the pages do by themselves: hints of time, the live tail, single keys, security keys. All but
+// the last works without it.
 
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
@@ -117,3 +118,39 @@ keysOn.addEventListener("change", () => {
   localStorage.setItem(SWITCH, keysOn.checked ? "on" : "off");
 });
 document.addEventListener("keydown", (event) => { if (keysOn.checked) pressed(event); });
+
+// Security keys: a form holds the question to one, and takes its answer.
+
+async function ask(form) {
+  const question = JSON.parse(form.dataset.question).publicKey;
+  if (form.dataset.new !== undefined) {
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(question);
+    return navigator.credentials.create({ publicKey });
+  }
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(question);
+  return navigator.credentials.get({ publicKey });
+}
+
+async function touched(event) {
+  const form = event.currentTarget;
+  const said = form.querySelector("[role=status]");
+  event.preventDefault();
+  said.textContent = "Touch your key when it blinks.";
+  try {
+    const credential = await ask(form);
+    form.elements.answer.value = JSON.stringify(credential.toJSON());
+    form.submit();
+  } catch (error) {
+    said.textContent = error.name === "InvalidStateError"
+      ? "That key is added already."
+      : "No key answered. Try again, or use a code.";
+  }
+}
+
+if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
+  for (const form of document.querySelectorAll("form[data-question]")) {
+    form.hidden = false;
+    form.addEventListener("submit", touched);
+    if (form.dataset.new === undefined) form.querySelector("button").focus();
+  }
+}

@@ -154,6 +154,7 @@ async fn everybody(
     };
     let people = People::new(store.clone(), followed.people.clone())
         .sealed_by(sealing.clone())
+        .at(&followed.web.now().address())
         .with_post(Arc::new(post));
     people.reseal().await?;
     people.welcome(now).await?;

@@ -144,7 +144,7 @@ impl People {
         }
         session::end_all(&mut tx, login.account).await?;
         invitation::forget(&mut tx, login.account).await?;
-        factor::forget(&mut tx, login.account).await?;
+        factor::forget_all(&mut tx, login.account).await?;
         account::remove(&mut tx, login.account).await?;
         let note = Note::of(Event::Removed).about((login.account, name)).by(by);
         note.keep(&mut tx, now).await?;

@@ -104,8 +104,7 @@ impl People {
         };
         let secret = password::secret();
         let hash = password::session_hash(secret.reveal());
-        let factor = factor::factor(&mut *tx, login.account).await?;
-        if factor.is_some() {
+        if factor::exists(&mut tx, login.account).await? {
             session::begin_half(&mut tx, &hash, login.account, now).await?;
             tx.commit().await?;
             self.limits().succeed(&asking, now);

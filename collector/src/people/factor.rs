@@ -1,4 +1,4 @@
-//! Second factors: a code from a phone, or one of ten that were written down.
+//! Second factors: a code from a phone, or one of ten that were written down. Security keys are beside it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,8 +8,10 @@ use watchward_daemon::secret::Secret;
 use watchward_protocol::time::Timestamp;
 
 use super::door::Answer;
+use super::rows::account;
 use super::rows::event::{Event, Note};
 use super::rows::factor::{self, Factor};
+use super::rows::security_key::{self, SecurityKey};
 use super::rows::session::{self, Session};
 use super::{People, password, totp};
 use crate::sealing::Sealed;
@@ -17,6 +19,9 @@ use crate::store::Tx;
 
 /// How many recovery codes there are.
 const RECOVERY: usize = 10;
+
+/// How long after somebody showed a second factor they may add or remove security keys.
+const FRESH: Duration = Duration::from_secs(600);
 
 /// Whether everybody has to have a second factor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,12 +35,16 @@ pub enum SecondFactor {
 }
 
 /// What an account has.
-#[derive(Debug)]
-pub enum Having {
-    /// One that counts, since then, with so many recovery codes left.
-    One(Timestamp, i64),
-    /// One to be confirmed still.
-    Offer(Offer),
+#[derive(Debug, Default)]
+pub struct Having {
+    /// Since when codes from a phone count.
+    pub phone: Option<Timestamp>,
+    /// Security keys.
+    pub keys: Vec<SecurityKey>,
+    /// How many recovery codes are left.
+    pub recovery: i64,
+    /// Codes from a phone that are to be confirmed still.
+    pub offer: Option<Offer>,
 }
 
 /// A second factor that nobody has confirmed yet.
@@ -59,22 +68,35 @@ pub enum Checked<T> {
 }
 
 impl People {
-    /// What this account has; if it is nothing, a second factor is made for this session alone:
-    /// somebody else who knows the password is offered another. Who is about to replace theirs has been
-    /// offered the next.
+    /// What this account has. Where codes from a phone are not among it, a secret for them is made
+    /// for this session alone: somebody else who knows the password is offered another. Who is about
+    /// to replace theirs has been offered the next; who has a security key is offered one just after
+    /// it was used.
     ///
     /// # Errors
     /// The database's, or the secret cannot be unsealed.
-    pub async fn factor(&self, session: &Session) -> anyhow::Result<Having> {
+    pub async fn factor(&self, session: &Session, now: Timestamp) -> anyhow::Result<Having> {
         let account = session.account;
-        let what = what(account);
         let found = factor::factor(self.store.read(), account).await?;
+        let keys = security_key::of(self.store.read(), account).await?;
+        let open = found.is_none() && (keys.is_empty() || is_fresh(session, now));
+        Ok(Having {
+            phone: found.map(|found| found.made_at),
+            keys,
+            recovery: factor::recovery(&self.store, account).await?,
+            offer: self.offer(session, open).await?,
+        })
+    }
+
+    /// What this session is offered; a new one is made only where that is `open`.
+    async fn offer(&self, session: &Session, open: bool) -> anyhow::Result<Option<Offer>> {
+        let what = what(session.account);
         let mut offered = session::offered(self.store.read(), &session.hash).await?;
         // Beware: an offer is not sealed anew with another master key, it is replaced.
         let opens = |sealed: &Sealed| self.sealing.unseal(&what, sealed).is_ok();
         if !offered.as_ref().is_some_and(opens) {
-            if let Some(found) = found {
-                return Ok(Having::One(found.made_at, found.recovery));
+            if !open {
+                return Ok(None);
             }
             let sealed = self.sealing.seal(&what, &*totp::secret())?;
             let mut tx = self.store.begin().await?;
@@ -86,7 +108,7 @@ impl People {
             anyhow::bail!("a session has ended that was there just now");
         };
         let secret = self.sealing.unseal(&what, &offered)?;
-        Ok(Having::Offer(Offer {
+        Ok(Some(Offer {
             words: Secret::from(totp::words(&secret).to_string()),
             uri: Secret::from(totp::uri(&secret, &session.name).to_string()),
         }))
@@ -110,6 +132,7 @@ impl People {
         }
         let account = session.account;
         let mut tx = self.store.begin().await?;
+        account::lock(&mut tx, account).await?;
         let Some(offered) = session::offered(&mut *tx, &session.hash).await? else {
             return Ok(Checked::Wrong);
         };
@@ -126,13 +149,7 @@ impl People {
             return Ok(Checked::Wrong);
         }
         session::end_others(&mut tx, account, &session.hash).await?;
-        let mut codes = Vec::new();
-        for _ in 0..RECOVERY {
-            let code = password::one_time();
-            let hash = password::session_hash(code.reveal());
-            factor::add_recovery(&mut tx, account, &hash).await?;
-            codes.push(code);
-        }
+        let codes = recovery_codes(&mut tx, account).await?;
         let note = Note::of(Event::Enrolled).about((account, session.name.as_str()));
         note.from(address).keep(&mut tx, now).await?;
         tx.commit().await?;
@@ -199,14 +216,7 @@ impl People {
         if !session::take_half(&mut tx, &half.hash).await? {
             return Ok(Answer::Wrong);
         }
-        let secret = password::secret();
-        let hash = password::session_hash(secret.reveal());
-        session::begin(&mut tx, &hash, half.account, now).await?;
-        session::prove(&mut tx, &hash).await?;
-        let note = Note::of(Event::SignedIn).about(whose).from(address);
-        note.keep(&mut tx, now).await?;
-        tx.commit().await?;
-        Ok(Answer::In(secret))
+        Ok(Answer::In(enter(tx, whose, address, now).await?))
     }
 
     /// Uses a code, or a recovery code: the transaction that it is used in, if it is right.
@@ -299,6 +309,40 @@ impl People {
         }
         Ok(())
     }
+}
+
+/// Begins the session of somebody who has shown a second factor, and ends the transaction: its secret.
+pub(super) async fn enter(
+    mut tx: Tx,
+    whose: (i64, &str),
+    address: Option<IpAddr>,
+    now: Timestamp,
+) -> sqlx::Result<Secret> {
+    let secret = password::secret();
+    let hash = password::session_hash(secret.reveal());
+    session::begin(&mut tx, &hash, whose.0, now).await?;
+    session::prove(&mut tx, &hash).await?;
+    let note = Note::of(Event::SignedIn).about(whose).from(address);
+    note.keep(&mut tx, now).await?;
+    tx.commit().await?;
+    Ok(secret)
+}
+
+/// New recovery codes of an account, which are kept only as hashes.
+pub(super) async fn recovery_codes(tx: &mut Tx, account: i64) -> sqlx::Result<Vec<Secret>> {
+    let mut codes = Vec::new();
+    for _ in 0..RECOVERY {
+        let code = password::one_time();
+        let hash = password::session_hash(code.reveal());
+        factor::add_recovery(tx, account, &hash).await?;
+        codes.push(code);
+    }
+    Ok(codes)
+}
+
+/// Whether a second factor was shown a moment ago: a session that somebody left open changes none.
+pub(super) fn is_fresh(session: &Session, now: Timestamp) -> bool {
+    session.proved && now.since(session.began) <= FRESH
 }
 
 /// What a secret is sealed for.

@@ -114,7 +114,7 @@ impl People {
         }
         account::set_password(&mut tx, login.account, &nobodys, (now, Some(now))).await?;
         session::end_all(&mut tx, login.account).await?;
-        factor::forget(&mut tx, login.account).await?;
+        factor::forget_all(&mut tx, login.account).await?;
         let note = Note::of(Event::Reset).about((login.account, name)).by(by);
         note.keep(&mut tx, now).await?;
         let whose = (login.account, name);

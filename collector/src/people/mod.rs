@@ -12,6 +12,7 @@ mod post;
 mod refusals;
 mod role;
 mod rows;
+mod security_key;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use tokio::sync::Notify;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::span::Span;
+use webauthn_rs::Webauthn;
 
 use crate::sealing::Sealing;
 use crate::store::{Store, timer};
@@ -45,7 +47,9 @@ pub use role::{Needs, Role, Roles};
 pub use rows::SCHEMA;
 pub use rows::account::Account;
 pub use rows::event::{Author, Event};
+pub use rows::security_key::SecurityKey;
 pub use rows::session::Session;
+pub use security_key::Removed;
 
 /// The table `[people]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +85,7 @@ pub struct People {
     limits: Arc<Mutex<Limits>>,
     refusals: Arc<Mutex<Refusals>>,
     sealing: Sealing,
+    webauthn: Option<Arc<Webauthn>>,
     post: Arc<dyn Post>,
     bell: Arc<Notify>,
 }
@@ -95,6 +100,7 @@ impl People {
             limits: Arc::default(),
             refusals: Arc::default(),
             sealing: Sealing::fleeting(),
+            webauthn: None,
             post: Arc::new(post::Nobody),
             bell: Arc::default(),
         }
@@ -104,6 +110,13 @@ impl People {
     #[must_use]
     pub fn sealed_by(self, sealing: Sealing) -> Self {
         Self { sealing, ..self }
+    }
+
+    /// The same, who reach the page at this address: what their security keys are made for.
+    #[must_use]
+    pub fn at(self, address: &str) -> Self {
+        let webauthn = security_key::place(address).map(Arc::new);
+        Self { webauthn, ..self }
     }
 
     /// The same, whose letters are carried by this.

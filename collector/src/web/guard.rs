@@ -32,6 +32,9 @@ pub(super) const PASSWORD: &str = "/people/password";
 /// Where one sets up a second factor: the only place for somebody who must have one, and has none.
 pub(super) const FACTOR: &str = "/people/second-factor";
 
+/// Where a security key is added, as one's second factor.
+pub(super) const KEY: &str = "/people/second-factor/key";
+
 /// Nothing but what comes from here, nothing written into a page, and no page in another's frame.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -205,7 +208,7 @@ pub(super) async fn pass(State(gate): State<Gate>, mut request: Request, next: N
 
 /// Where somebody may go who has no second factor yet.
 fn before_enrolling(session: &Session, path: &str) -> bool {
-    path == FACTOR || path == SIGN_OUT || (session.must_change && path == PASSWORD)
+    [FACTOR, KEY, SIGN_OUT].contains(&path) || (session.must_change && path == PASSWORD)
 }
 
 /// Lets those on who may. It stands before each page, where the page is declared with this path.

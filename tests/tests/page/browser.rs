@@ -87,6 +87,20 @@ impl Browser {
         })
     }
 
+    /// Puts in a security key that is touched whenever it is asked.
+    pub(crate) async fn put_in_a_key(&self) -> Result<()> {
+        let cdp = self.driver.cdp();
+        cdp.send_raw("WebAuthn.enable", json!({})).await?;
+        let options = json!({
+            "protocol": "ctap2", "transport": "usb", "hasResidentKey": false,
+            "hasUserVerification": false, "automaticPresenceSimulation": true,
+        });
+        let wish = json!({ "options": options });
+        cdp.send_raw("WebAuthn.addVirtualAuthenticator", wish)
+            .await?;
+        Ok(())
+    }
+
     /// Looks at the site as this view does.
     pub(crate) async fn look(&self, view: View) -> Result<()> {
         let cdp = self.driver.cdp();

@@ -20,7 +20,7 @@ async fn who_is_invited_chooses_a_password_shows_a_code_and_may_what_on_call_may
     let site = Site::start_with("required").await?;
     let long_ago = clock::now() - Duration::from_secs(2 * 3600);
     site.host("edge-7.example.org", long_ago).await?;
-    let link = invite(&site).await?;
+    let link = invite(&site, "ada").await?;
     let browser = Browser::start(&site.origin).await?;
     let (tab, enter) = (Key::Tab.value(), Key::Enter.value());
 
@@ -60,9 +60,58 @@ async fn who_is_invited_chooses_a_password_shows_a_code_and_may_what_on_call_may
     browser.ensure_quiet().await
 }
 
-/// Has ada invited by the command: the link in the email, which lies in the folder.
-async fn invite(site: &Site) -> Result<String> {
-    let words = ["people", "invite", "ada", "--email", "ada@example.test"];
+#[tokio::test(flavor = "multi_thread")]
+async fn a_security_key_takes_the_place_of_a_code() -> Result<()> {
+    let site = Site::start_with("required").await?;
+    let link = invite(&site, "zoe").await?;
+    let browser = Browser::start(&site.origin).await?;
+    browser.put_in_a_key().await?;
+    let (tab, enter) = (Key::Tab.value(), Key::Enter.value());
+
+    browser.driver.goto(&link).await?;
+    browser.until_it_says("Nobody else ever knows it").await?;
+    let keys = format!("{OWN}{tab}{OWN}{enter}");
+    browser.press_in("Password", keys).await?;
+    browser.until_it_says("Or use a security key").await?;
+    browser.tab_to("What you call it").await?;
+    browser.press(format!("the <b>blue</b> one{enter}")).await?;
+    browser.until_it_says("Your recovery codes").await?;
+    browser.tab_to("I have written them down").await?;
+    browser.press(Key::Enter).await?;
+    browser.until_it_says("Overview").await?;
+
+    for _ in 0..2 {
+        browser.tab_to("Sign out").await?;
+        browser.press(Key::Enter).await?;
+        browser.until_it_says("The first account is").await?;
+        let keys = format!("zoe{tab}{OWN}{enter}");
+        browser.press_in("Name", keys).await?;
+        browser.until_it_says("Use your security key").await?;
+        browser.picture("security-key").await?;
+        browser.press_in("Use your security key", enter).await?;
+        browser.until_it_says("Overview").await?;
+    }
+    browser.open("/people/second-factor").await?;
+    browser.until_it_says("the <b>blue</b> one").await?;
+    browser.until_it_says("10 recovery codes are left").await?;
+    for view in VIEWS {
+        browser.look(view).await?;
+        let picture = format!("security-keys-{}", view.name);
+        browser.picture(&picture).await?;
+        ensure!(browser.overflow().await? <= 0, "too wide for {}", view.name);
+    }
+    browser.tab_to("Remove the <b>blue</b> one").await?;
+    browser.press(Key::Enter).await?;
+    browser
+        .until_it_says("It is your only second factor")
+        .await?;
+    browser.ensure_quiet().await
+}
+
+/// Has somebody invited by the command: the link in the email, which lies in the folder.
+async fn invite(site: &Site, name: &str) -> Result<String> {
+    let email = format!("{name}@example.test");
+    let words = ["people", "invite", name, "--email", &email];
     let made = site.ask(&[&words[..], &["--role", "on-call"]].concat())?;
     let file = made
         .get("file")
@@ -73,7 +122,7 @@ async fn invite(site: &Site) -> Result<String> {
         Ok(Some(Mail::parse(&fs::read_to_string(file)?)?))
     })
     .await?;
-    ensure!(mail.header("To") == "ada@example.test");
+    ensure!(mail.header("To") == email);
     let text = mail.text();
     let link = text
         .split_whitespace()

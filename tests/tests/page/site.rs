@@ -56,7 +56,7 @@ impl Site {
             "[store]\ndatabase = \"sqlite://{at}/db\"\n\
              [intake]\nlisten = \"127.0.0.1:{}\"\nenrolment = \"127.0.0.1:{}\"\n\
              [admin]\nsocket = \"{at}/socket\"\n\
-             [web]\nlisten = \"127.0.0.1:{page}\"\n\
+             [web]\nlisten = \"127.0.0.1:{page}\"\npublic_url = \"http://localhost:{page}\"\n\
              [people]\nsecond_factor = \"{second_factor}\"\n\
              [policy]\nfile = \"{at}/policy.toml\"\n\
              [alerting]\nfolder = \"{at}/messages\"\n\
@@ -84,7 +84,7 @@ impl Site {
         };
         let hosts = Hosts::open(store.clone(), Live::fixed(config), clock::now())?;
         Ok(Self {
-            origin: format!("http://127.0.0.1:{page}"),
+            origin: format!("http://localhost:{page}"),
             store,
             hosts,
             folder,

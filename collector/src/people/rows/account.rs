@@ -191,6 +191,15 @@ pub(in crate::people) async fn administrators(tx: &mut Tx) -> sqlx::Result<Vec<i
     Ok(found)
 }
 
+/// Locks an account until the transaction ends, so that of two who change it one comes after the other.
+pub(in crate::people) async fn lock(tx: &mut Tx, account: i64) -> sqlx::Result<()> {
+    sqlx::query("UPDATE people_account SET roles = roles WHERE id = $1")
+        .bind(account)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 /// Removes an account.
 pub(in crate::people) async fn remove(tx: &mut Tx, account: i64) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM people_account WHERE id = $1")
@@ -204,11 +213,12 @@ pub(in crate::people) async fn remove(tx: &mut Tx, account: i64) -> sqlx::Result
 pub(in crate::people) async fn accounts(store: &Store) -> sqlx::Result<Vec<Account>> {
     let rows = sqlx::query(
         "SELECT a.name, a.roles, a.email, a.must_change, i.until, i.note, \
-         CASE WHEN f.account IS NULL THEN 0 ELSE 1 END AS factor, a.created_at, a.changed_at, \
+         (SELECT COUNT(*) FROM people_factor f WHERE f.account = a.id) \
+         + (SELECT COUNT(*) FROM people_security_key k WHERE k.account = a.id) AS factors, \
+         a.created_at, a.changed_at, \
          (SELECT MAX(at) FROM people_event e WHERE e.account = a.id AND e.event IN ($1, $2)) AS last_in, \
          (SELECT COUNT(*) FROM people_session s WHERE s.account = a.id AND s.half = 0) AS sessions \
-         FROM people_account a LEFT JOIN people_invitation i ON i.account = a.id \
-         LEFT JOIN people_factor f ON f.account = a.id ORDER BY a.name",
+         FROM people_account a LEFT JOIN people_invitation i ON i.account = a.id ORDER BY a.name",
     )
     .bind(Event::SignedIn.words())
     .bind(Event::Accepted.words())
@@ -226,7 +236,7 @@ pub(in crate::people) async fn accounts(store: &Store) -> sqlx::Result<Vec<Accou
             email: row.try_get("email")?,
             invited_until: until.map(Timestamp::from_micros),
             letter: row.try_get("note")?,
-            second_factor: row.try_get::<i64, _>("factor")? != 0,
+            second_factor: row.try_get::<i64, _>("factors")? != 0,
             last_in: last.map(Timestamp::from_micros),
             sessions: row.try_get("sessions")?,
         })

@@ -43,6 +43,8 @@ pub enum Event {
     Recovered,
     /// Somebody showed a second factor, to put another one in its place.
     Unenrolled,
+    /// Somebody gave up a security key.
+    Unkeyed,
     /// Somebody was refused what none of their roles may.
     Refused,
     /// Many wrong codes came in a row, and people were told.
@@ -50,7 +52,7 @@ pub enum Event {
 }
 
 impl Event {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::SignedIn,
         Self::Failed,
         Self::SignedOut,
@@ -65,6 +67,7 @@ impl Event {
         Self::Enrolled,
         Self::Recovered,
         Self::Unenrolled,
+        Self::Unkeyed,
         Self::Refused,
         Self::Guessed,
     ];
@@ -86,6 +89,7 @@ impl Event {
             Self::Enrolled => "set up a second factor",
             Self::Recovered => "used a recovery code",
             Self::Unenrolled => "began to replace a second factor",
+            Self::Unkeyed => "removed a security key",
             Self::Refused => "refused",
             Self::Guessed => "wrong codes",
         }
@@ -109,7 +113,8 @@ impl Event {
             | Self::Invited
             | Self::Accepted
             | Self::Enrolled
-            | Self::Unenrolled => Kind::Account,
+            | Self::Unenrolled
+            | Self::Unkeyed => Kind::Account,
         }
     }
 

@@ -13,8 +13,6 @@ pub(in crate::people) struct Factor {
     /// The newest step of which a code was used.
     pub(in crate::people) last_step: i64,
     pub(in crate::people) made_at: Timestamp,
-    /// How many recovery codes are left.
-    pub(in crate::people) recovery: i64,
 }
 
 /// The second factor of this account.
@@ -25,23 +23,39 @@ pub(in crate::people) async fn factor<'a, E>(
 where
     E: sqlx::Executor<'a, Database = sqlx::Any>,
 {
-    let row = sqlx::query(
-        "SELECT secret, last_step, made_at, \
-         (SELECT COUNT(*) FROM people_recovery r WHERE r.account = f.account) AS recovery \
-         FROM people_factor f WHERE account = $1",
-    )
-    .bind(account)
-    .fetch_optional(executor)
-    .await?;
+    let row =
+        sqlx::query("SELECT secret, last_step, made_at FROM people_factor WHERE account = $1")
+            .bind(account)
+            .fetch_optional(executor)
+            .await?;
     row.map(|row| {
         Ok(Factor {
             secret: Sealed::kept(row.try_get(0)?),
             last_step: row.try_get(1)?,
             made_at: Timestamp::from_micros(row.try_get(2)?),
-            recovery: row.try_get(3)?,
         })
     })
     .transpose()
+}
+
+/// Whether this account has any second factor: codes from a phone, or a security key.
+pub(in crate::people) async fn exists(tx: &mut Tx, account: i64) -> sqlx::Result<bool> {
+    let count: i64 = sqlx::query_scalar(
+        "SELECT (SELECT COUNT(*) FROM people_factor WHERE account = $1) \
+         + (SELECT COUNT(*) FROM people_security_key WHERE account = $1)",
+    )
+    .bind(account)
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(count > 0)
+}
+
+/// How many recovery codes are left to this account.
+pub(in crate::people) async fn recovery(store: &Store, account: i64) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT COUNT(*) FROM people_recovery WHERE account = $1")
+        .bind(account)
+        .fetch_one(store.read())
+        .await
 }
 
 /// Keeps a second factor of which the code of this step was used; `false` if there is one.
@@ -96,7 +110,16 @@ pub(in crate::people) async fn use_step(
     Ok(done.rows_affected() == 1)
 }
 
-/// Forgets a second factor, and its recovery codes.
+/// Forgets every second factor of an account, and its recovery codes.
+pub(in crate::people) async fn forget_all(tx: &mut Tx, account: i64) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM people_security_key WHERE account = $1")
+        .bind(account)
+        .execute(&mut **tx)
+        .await?;
+    forget(tx, account).await
+}
+
+/// Forgets the codes of a phone, and the recovery codes.
 pub(in crate::people) async fn forget(tx: &mut Tx, account: i64) -> sqlx::Result<()> {
     for table in [
         "DELETE FROM people_factor WHERE account = $1",

@@ -5,6 +5,7 @@ pub(super) mod event;
 pub(super) mod factor;
 pub(super) mod guess;
 pub(super) mod invitation;
+pub(super) mod security_key;
 pub(super) mod session;
 
 use sqlx::Row;
@@ -52,6 +53,11 @@ pub const SCHEMA: Schema = Schema {
         ALTER TABLE people_session ADD COLUMN offer {bytes};
         ALTER TABLE people_session ADD COLUMN proved BIGINT NOT NULL DEFAULT 0;
         CREATE INDEX people_event_time ON people_event (event, at)",
+        "ALTER TABLE people_session ADD COLUMN challenge TEXT;
+        CREATE TABLE people_security_key (
+            id {id}, account BIGINT NOT NULL, name TEXT NOT NULL, credential TEXT NOT NULL,
+            made_at BIGINT NOT NULL, used_at BIGINT);
+        CREATE INDEX people_security_key_account ON people_security_key (account)",
     ],
 };
 

@@ -23,6 +23,7 @@ pub struct Session {
     pub must_enrol: bool,
     /// Whether it has shown a second factor.
     pub(in crate::people) proved: bool,
+    pub(in crate::people) began: Timestamp,
     pub(in crate::people) hash: [u8; 32],
 }
 
@@ -134,12 +135,12 @@ pub(in crate::people) async fn session(
     (began, used): (Timestamp, Timestamp),
 ) -> sqlx::Result<Option<(Session, Timestamp)>> {
     let row = sqlx::query(
-        "SELECT a.id, a.name, a.must_change, a.roles, s.seen_at, s.proved, \
-         CASE WHEN f.account IS NULL THEN 1 ELSE 0 END AS single \
+        "SELECT a.id, a.name, a.must_change, a.roles, s.seen_at, s.created_at, s.proved, \
+         CASE WHEN EXISTS (SELECT 1 FROM people_factor f WHERE f.account = a.id) \
+         OR EXISTS (SELECT 1 FROM people_security_key k WHERE k.account = a.id) \
+         THEN 0 ELSE 1 END AS single \
          FROM people_session s JOIN people_account a ON a.id = s.account \
-         LEFT JOIN people_factor f ON f.account = a.id \
-         WHERE s.hash = $1 AND s.half = $4 AND s.created_at > $2 AND s.seen_at > $3 \
-         AND (f.account IS NULL OR s.proved = 1 OR s.half = 1)",
+         WHERE s.hash = $1 AND s.half = $4 AND s.created_at > $2 AND s.seen_at > $3",
     )
     .bind(hash.to_vec())
     .bind(began.as_micros())
@@ -155,11 +156,14 @@ pub(in crate::people) async fn session(
             must_enrol: row.try_get::<i64, _>("single")? != 0,
             roles: Roles::kept(&row.try_get::<String, _>(3)?),
             proved: row.try_get::<i64, _>("proved")? != 0,
+            began: time(&row, "created_at")?,
             hash,
         };
-        Ok((session, time(&row, "seen_at")?))
+        let counts = half || session.proved || session.must_enrol;
+        Ok(counts.then_some((session, time(&row, "seen_at")?)))
     })
     .transpose()
+    .map(Option::flatten)
 }
 
 /// Notes that a session is in use.

@@ -15,12 +15,8 @@ pub(super) async fn ada(people: &People, now: Timestamp) -> (Vec<u8>, Vec<Secret
     let entered = welcomed(people, &by_hand(invited), now).await;
     let session = people.session(entered.reveal(), now).await.unwrap();
     let session = session.unwrap();
-    let Having::Offer(offer) = people.factor(&session).await.unwrap() else {
-        panic!("there is one already");
-    };
-    let Having::Offer(again) = people.factor(&session).await.unwrap() else {
-        panic!("there is one already");
-    };
+    let offer = people.factor(&session, now).await.unwrap().offer.unwrap();
+    let again = people.factor(&session, now).await.unwrap().offer.unwrap();
     assert_eq!(offer.words.reveal(), again.words.reveal(), "the same page");
     let bytes = bytes(offer.words.reveal());
     let wrong = people.enrol(&session, "000000x", None, now).await.unwrap();
@@ -167,17 +163,16 @@ async fn recovery_codes_let_in_once_each_and_another_phone_takes_the_place() {
 
         let session = people.session(entered.reveal(), at(3102)).await.unwrap();
         let session = session.unwrap();
-        let having = people.factor(&session).await.unwrap();
-        assert!(matches!(having, Having::One(_, 9)), "{having:?}");
+        let having = people.factor(&session, at(3103)).await.unwrap();
+        assert!(having.phone.is_some() && having.recovery == 9, "{having:?}");
         let typed = codes[4].reveal();
         let gone = people
             .unenrol(&session, typed, None, at(3103))
             .await
             .unwrap();
         assert!(matches!(gone, Checked::Right(())));
-        let Having::Offer(offer) = people.factor(&session).await.unwrap() else {
-            panic!("another is offered");
-        };
+        let having = people.factor(&session, at(3103)).await.unwrap();
+        let offer = having.offer.expect("another is offered");
         assert!(!session.must_enrol);
         let fresh = bytes(offer.words.reveal());
         let early = half(&people, at(3130)).await;
@@ -191,8 +186,11 @@ async fn recovery_codes_let_in_once_each_and_another_phone_takes_the_place() {
         let typed = code(&fresh, at(3190));
         let checked = people.enrol(&session, &typed, None, at(3190)).await;
         assert!(matches!(checked.unwrap(), Checked::Right(_)));
-        let having = people.factor(&session).await.unwrap();
-        assert!(matches!(having, Having::One(_, 10)), "{having:?}");
+        let having = people.factor(&session, at(3250)).await.unwrap();
+        assert!(
+            having.phone.is_some() && having.recovery == 10,
+            "{having:?}"
+        );
         let late = half(&people, at(3250)).await;
         for (typed, right) in [
             (code(&old, at(3250)), false),

@@ -3,6 +3,7 @@
 mod attacks;
 mod factor;
 mod invitation;
+mod security_key;
 
 use watchward_daemon::secret::Secret;
 use watchward_protocol::time::Timestamp;

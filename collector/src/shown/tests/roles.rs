@@ -47,6 +47,8 @@ const TABLE: &str = "
     GET  /people/second-factor          yes yes yes yes yes
     POST /people/second-factor          yes yes yes yes yes
     POST /people/second-factor/renew    yes yes yes yes yes
+    POST /people/second-factor/key      yes yes yes yes yes
+    POST /people/second-factor/key/remove yes yes yes yes yes
     POST /people/{name}/reset           yes no  no  no  no
     POST /people/{name}/remove          yes no  no  no  no
     POST /people/{name}/roles           yes no  no  no  no
@@ -56,6 +58,7 @@ const TABLE: &str = "
     POST /sign-in                       open
     GET  /sign-in/code                  open
     POST /sign-in/code                  open
+    POST /sign-in/key                   open
     POST /sign-out                      yes yes yes yes yes
     GET  /silences                      yes yes yes yes no
     POST /silences                      yes yes yes no  no
