@@ -128,11 +128,12 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     tasks.start("health", checks);
     let identity = hosts.identity.clone();
     let own = Arc::new(move || hosts::certificate(&identity).ok());
-    let keep = keeper.clone();
+    let (keep, kept) = (keeper.clone(), identities.clone());
+    let private: proof::Private = Arc::new(move |name, serial| kept.private(name, serial));
     identify(tasks, (identities, directory), ordered.identities, keep);
     let ends = (keeper.clone(), findings);
     let keys = (keys, ordered.instruments);
-    let answerers = answer(tasks, keys, (own, connections), ends);
+    let answerers = answer(tasks, keys, (own, private, connections), ends);
     let ends = (tasks.stop(), tasks.pulse());
     let writing = spool::run(spool.clone(), entries, growing, ends);
     tasks.start("spool", writing);
@@ -153,12 +154,18 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
 fn answer(
     tasks: &Tasks,
     (keys, ordered): (Live<keys::Config>, Revocations),
-    (certificate, connections): (keys::Certificate, own::Own),
+    (certificate, private, connections): (keys::Certificate, proof::Private, own::Own),
     (keep, findings): (spool::Keeper, findings::Findings),
 ) -> uplink::Answerers {
     let (reach, reach_asked) = mpsc::channel(1);
     let (proof, proof_asked) = mpsc::channel(1);
     let (of_keys, keys_asked) = mpsc::channel(1);
+    let (elsewhere, elsewhere_asked) = mpsc::channel(1);
+    let (visits, visits_told) = mpsc::channel(4);
+    let asking = proof::ask_elsewhere(elsewhere_asked, private, tasks.stop());
+    tasks.start("elsewhere", asking);
+    let (known, stop) = (connections.clone(), tasks.stop());
+    tasks.start("visits", proof::expect_visits(visits_told, known, stop));
     let ends = (proof.clone(), keep.clone());
     revoke(tasks, keys.now().enforcer.clone(), ordered, ends);
     let ends = (certificate, keys_asked);
@@ -167,7 +174,12 @@ fn answer(
     tasks.start("reach", reach::run(reach_asked, asking, stop));
     let stop = tasks.stop();
     tasks.start("proof", proof::run(proof_asked, of_keys, connections, stop));
-    uplink::Answerers { reach, proof }
+    uplink::Answerers {
+        reach,
+        proof,
+        elsewhere,
+        visits,
+    }
 }
 
 /// Starts what tells which keys programs log in elsewhere with; and what makes them, if that is the agent

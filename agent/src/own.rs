@@ -1,4 +1,5 @@
-//! Connections that this agent itself makes to servers of its host, so that nobody takes them for a stranger's.
+//! Connections that this agent itself or another host of ours makes to servers of this host, so that
+//! nobody takes them for a stranger's.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -13,6 +14,8 @@ use watchward_protocol::time::Timestamp;
 const REMEMBERED: Duration = Duration::from_secs(600);
 /// How long after its end sshd may still write of it. From then on its port may be somebody else's.
 const WRITTEN: Duration = Duration::from_secs(10);
+/// So much is remembered in all where others are foretold.
+const MOST_FORETOLD: usize = 10_000;
 /// How far the time of a line may lie before what it tells of: a text log knows seconds.
 const ROUNDED: Duration = Duration::from_secs(1);
 
@@ -53,6 +56,20 @@ impl Own {
         }
     }
 
+    /// Another host of ours will come from there, and from nowhere else, within so long: it asks for
+    /// the collector. Whoever comes from another port is a stranger.
+    pub fn foretell(&self, from: &[SocketAddr], within: Duration) {
+        let now = clock::now();
+        let mut all = self.all();
+        all.retain(|_, span| span.ended.is_none_or(|at| now.since(at) < REMEMBERED));
+        let span = Span {
+            begun: now,
+            ended: Some(now + within),
+        };
+        let room = MOST_FORETOLD.saturating_sub(all.len());
+        all.extend(from.iter().take(room).map(|from| (*from, span)));
+    }
+
     /// What came of a connection of the agent's own is told like all else, but is nobody's try.
     pub(crate) fn mark(&self, event: &mut AccessEvent) {
         let Some(from) = event.peer.and_then(|peer| Some((peer.address, peer.port?))) else {
@@ -89,49 +106,66 @@ mod tests {
 
     use super::*;
 
+    fn is_try(own: &Own, at: Timestamp, service: Service, from: (&str, u16)) -> bool {
+        let mut event = AccessEvent {
+            at,
+            service,
+            action: Action::Authentication,
+            outcome: Outcome::Failure,
+            attempt: true,
+            form: "failed".to_owned(),
+            user: None,
+            target: None,
+            peer: Some(Peer {
+                address: from.0.parse().unwrap(),
+                port: Some(from.1),
+            }),
+            tunnel: Tunnel::default(),
+            method: None,
+            key: None,
+            certificate: None,
+            command: None,
+            pid: None,
+            trust: Trust::Server,
+            line: "Failed password".into(),
+        };
+        own.mark(&mut event);
+        event.attempt
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
     fn only_what_sshd_writes_of_it_while_it_lasts_is_nobodys_try() {
         let own = Own::default();
-        let from: SocketAddr = "127.8.9.10:40000".parse().unwrap();
-        let is_try = |at: Timestamp, service: Service, port: u16| {
-            let mut event = AccessEvent {
-                at,
-                service,
-                action: Action::Authentication,
-                outcome: Outcome::Failure,
-                attempt: true,
-                form: "failed".to_owned(),
-                user: None,
-                target: None,
-                peer: Some(Peer {
-                    address: from.ip(),
-                    port: Some(port),
-                }),
-                tunnel: Tunnel::default(),
-                method: None,
-                key: None,
-                certificate: None,
-                command: None,
-                pid: None,
-                trust: Trust::Server,
-                line: "Failed password".into(),
-            };
-            own.mark(&mut event);
-            event.attempt
-        };
-        let second = Duration::from_secs(1);
+        let is_try = |at, service, port| is_try(&own, at, service, ("127.8.9.10", port));
         let before = clock::now();
-        let call = own.expect(from);
+        let call = own.expect("127.8.9.10:40000".parse().unwrap());
         let long_after = clock::now() + REMEMBERED;
         assert!(!is_try(before, Service::Sshd, 40_000));
         assert!(!is_try(long_after, Service::Sshd, 40_000), "it lasts");
-        assert!(is_try(before - second * 2, Service::Sshd, 40_000));
+        assert!(is_try(before - SECOND * 2, Service::Sshd, 40_000));
         assert!(is_try(before, Service::Sshd, 40_001));
         assert!(is_try(before, Service::OpenVpn, 40_000));
         drop(call);
         let ended = clock::now();
         assert!(!is_try(ended, Service::Sshd, 40_000), "its last line");
-        let late = ended + WRITTEN + second;
+        let late = ended + WRITTEN + SECOND;
         assert!(is_try(late, Service::Sshd, 40_000), "of who has it since");
+    }
+
+    #[test]
+    fn another_host_is_known_by_its_port_and_for_a_while() {
+        let own = Own::default();
+        let from = "192.0.2.7:40000".parse().unwrap();
+        own.foretell(&[from], SECOND * 30);
+        let now = clock::now();
+        let is_try = |at, host, port| is_try(&own, at, Service::Sshd, (host, port));
+        assert!(!is_try(now + SECOND * 30, "192.0.2.7", 40_000));
+        assert!(is_try(now, "192.0.2.7", 40_001), "another program there");
+        assert!(is_try(now, "192.0.2.8", 40_000));
+        assert!(is_try(now - SECOND * 2, "192.0.2.7", 40_000));
+        let late = now + SECOND * 32 + WRITTEN;
+        assert!(is_try(late, "192.0.2.7", 40_000));
     }
 }

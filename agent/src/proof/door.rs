@@ -8,7 +8,10 @@ use std::time::Duration;
 use anyhow::Context;
 use russh::client::{AuthResult, Config, Handle, Handler, connect_stream};
 use russh::keys::agent::AgentIdentity;
-use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::keys::{
+    Algorithm, Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey,
+    PublicKeyOrCertificate,
+};
 use russh::{Disconnect, SendError, SshId};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -64,16 +67,29 @@ pub(super) struct Heard {
     pub(super) said: Result<Said, String>,
     /// The fingerprint of a key that it would take.
     pub(super) control: Option<String>,
+    /// Nobody was there to be asked.
+    pub(super) is_silent: bool,
+}
+
+/// Why there is no way to ask.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) why: String,
+    /// Nobody was there.
+    pub(super) is_silent: bool,
 }
 
 /// Where and from where.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asking<'a> {
     pub(super) at: SocketAddr,
-    pub(super) source: Option<IpAddr>,
+    /// Without a port: from any.
+    pub(super) source: Option<SocketAddr>,
     pub(super) own: &'a Own,
     /// By which keys sshd proves itself, as on the wire.
     pub(super) host_keys: &'a [Vec<u8>],
+    /// Whose sshd it should be, for a sentence: `this host's`.
+    pub(super) whose: &'static str,
 }
 
 impl Asking<'_> {
@@ -83,21 +99,14 @@ impl Asking<'_> {
         let Ok(account) = std::str::from_utf8(account.as_bytes()) else {
             return unknown("its name cannot be told to sshd");
         };
-        let line = async {
-            let (stream, call) = self.connect().await.context("sshd does not answer")?;
-            let config = Arc::new(config());
-            let sshd = Sshd::of(self.host_keys);
-            let stranger = Arc::clone(&sshd.stranger);
-            let line = connect_stream(config, stream, sshd).await;
-            if let Some(stranger) = stranger.get() {
-                anyhow::bail!("{stranger}");
+        let (mut line, _call) = match self.line().await {
+            Ok(line) => line,
+            Err(Closed { why, is_silent }) => {
+                return Heard {
+                    is_silent,
+                    ..unknown(&why)
+                };
             }
-            anyhow::Ok((line.context("sshd does not speak")?, call))
-        };
-        let (mut line, _call) = match timeout(PATIENCE, line).await {
-            Ok(Ok(line)) => line,
-            Ok(Err(error)) => return unknown(&format!("{error:#}")),
-            Err(_) => return unknown("sshd does not answer in time"),
         };
         let mut control = None;
         for wire in controls {
@@ -110,7 +119,62 @@ impl Asking<'_> {
         let said = accepts(&mut line, account, key).await;
         // The server may have gone already.
         let _ = line.disconnect(Disconnect::ByApplication, "", "en").await;
-        Heard { said, control }
+        Heard {
+            said,
+            control,
+            is_silent: false,
+        }
+    }
+
+    /// Logs in with a key, and leaves at once: nothing is begun there.
+    ///
+    /// # Errors
+    /// It is not let in, in one sentence.
+    pub(super) async fn log_in(self, account: &Foreign, key: PrivateKey) -> Result<(), Closed> {
+        let no = |why: &str| Closed {
+            why: why.to_owned(),
+            is_silent: false,
+        };
+        let account = std::str::from_utf8(account.as_bytes());
+        let account = account.map_err(|_| no("its name cannot be told to sshd"))?;
+        let (mut line, _call) = self.line().await?;
+        let key = PrivateKeyWithHashAlg::new(Arc::new(key), Some(HashAlg::Sha512));
+        let said = timeout(PATIENCE, line.authenticate_publickey(account, key)).await;
+        // The server may have gone already.
+        let _ = line.disconnect(Disconnect::ByApplication, "", "en").await;
+        match said {
+            Ok(Ok(AuthResult::Success)) => Ok(()),
+            Ok(Ok(AuthResult::Failure {
+                partial_success: true,
+                ..
+            })) => Err(no("sshd took the key, and asks for more")),
+            Ok(Ok(AuthResult::Failure { .. })) => Err(no("sshd refused the key")),
+            Ok(Err(error)) => Err(no(&format!("sshd ended the connection: {error}"))),
+            Err(_) => Err(no("sshd does not answer in time")),
+        }
+    }
+
+    /// A connection to sshd, which has proved that it is the right one.
+    async fn line(self) -> Result<(Handle<Sshd>, Call), Closed> {
+        let closed = |why: String, is_silent| Closed { why, is_silent };
+        let connected = match timeout(PATIENCE, self.connect()).await {
+            Ok(Ok(connected)) => connected,
+            Ok(Err(error)) => return Err(closed(format!("sshd does not answer: {error:#}"), true)),
+            Err(_) => return Err(closed("sshd does not answer in time".to_owned(), true)),
+        };
+        let (stream, call) = connected;
+        let sshd = Sshd::of(self.host_keys, self.whose);
+        let stranger = Arc::clone(&sshd.stranger);
+        let line = connect_stream(Arc::new(config()), stream, sshd);
+        let line = timeout(PATIENCE, line).await;
+        if let Some(stranger) = stranger.get() {
+            return Err(closed(stranger.clone(), false));
+        }
+        match line {
+            Ok(Ok(line)) => Ok((line, call)),
+            Ok(Err(error)) => Err(closed(format!("sshd does not speak: {error}"), false)),
+            Err(_) => Err(closed("sshd does not answer in time".to_owned(), false)),
+        }
     }
 
     /// The connection is known as the agent's own before it is made.
@@ -119,10 +183,12 @@ impl Asking<'_> {
             SocketAddr::V4(_) => (TcpSocket::new_v4()?, Ipv4Addr::UNSPECIFIED.into()),
             SocketAddr::V6(_) => (TcpSocket::new_v6()?, Ipv6Addr::UNSPECIFIED.into()),
         };
-        socket.bind(SocketAddr::new(self.source.unwrap_or(any), 0))?;
+        let source = self.source.unwrap_or(SocketAddr::new(any, 0));
+        let bound = socket.bind(source);
+        bound.with_context(|| format!("it cannot be asked from {source}"))?;
         let port = socket.local_addr()?.port();
         // What comes from nowhere in particular comes from where it goes to: it is this host.
-        let from = self.source.unwrap_or(self.at.ip());
+        let from = self.source.map_or(self.at.ip(), |it| it.ip());
         let call = self.own.expect(SocketAddr::new(from, port));
         Ok((socket.connect(self.at).await?, call))
     }
@@ -141,6 +207,7 @@ fn unknown(why: &str) -> Heard {
     Heard {
         said: Err(why.to_owned()),
         control: None,
+        is_silent: false,
     }
 }
 
@@ -216,18 +283,20 @@ impl russh::Signer for NoPen {
     }
 }
 
-/// Only this host's own sshd is asked: where it does not listen, anybody of this host could, and say
-/// of any key that it is refused.
+/// Only the right sshd is asked: where this host's own does not listen, anybody of this host could, and
+/// say of any key that it is refused.
 pub(super) struct Sshd {
     keys: Vec<Vec<u8>>,
+    whose: &'static str,
     /// What is wrong with the key that was shown.
     pub(super) stranger: Arc<OnceLock<String>>,
 }
 
 impl Sshd {
-    pub(super) fn of(keys: &[Vec<u8>]) -> Self {
+    pub(super) fn of(keys: &[Vec<u8>], whose: &'static str) -> Self {
         Self {
             keys: keys.to_vec(),
+            whose,
             stranger: Arc::default(),
         }
     }
@@ -249,15 +318,15 @@ impl Handler for Sshd {
         if self.keys.iter().any(known) {
             return Ok(true);
         }
+        let whose = self.whose;
         let stranger = match self.keys.is_empty() {
-            true => {
-                "the keys of this host's own sshd cannot be read, so that whoever answers there \
-                     may be another"
-                    .to_owned()
-            }
+            true => format!(
+                "the keys of {whose} own sshd cannot be read, so that whoever answers there may be \
+                 another"
+            ),
             false => {
                 let shown = PublicKey::from(key.clone()).fingerprint(HashAlg::Sha256);
-                format!("what answers there is not this host's sshd: it shows {shown}")
+                format!("what answers there is not {whose} sshd: it shows {shown}")
             }
         };
         // There is one for each connection.

@@ -1,8 +1,10 @@
 //! Whether a public key would still be accepted by this host's sshd: it is asked, door by door.
 
 mod door;
+mod elsewhere;
 #[cfg(test)]
 mod tests;
+mod visits;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,6 +22,9 @@ use crate::own::Own;
 use crate::sockets::{self, Place};
 use crate::uplink::Asked;
 use door::{Asking, Heard};
+
+pub use elsewhere::{Private, run as ask_elsewhere};
+pub use visits::run as expect_visits;
 
 /// How long the reader of keys may take to say where a key can be tried.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -125,9 +130,10 @@ async fn ask(ways: &Ways, key: &door::Key, (own, until): (&Own, Instant)) -> Ans
                 }
                 let asking = Asking {
                     at: *at,
-                    source,
+                    source: source.map(|from| (from, 0).into()),
                     own,
                     host_keys: &ways.host_keys,
+                    whose: "this host's",
                 };
                 asking.ask(&way.account, &way.controls, key).await
             };

@@ -44,7 +44,11 @@ fn asked(stands: Option<(&str, bool)>, taken: Option<bool>, said: Result<Said, S
     judge(
         &way,
         "127.0.0.1:22".parse().unwrap(),
-        Heard { said, control },
+        Heard {
+            said,
+            control,
+            is_silent: false,
+        },
     )
 }
 
@@ -141,7 +145,7 @@ async fn only_who_proves_to_be_this_hosts_sshd_is_asked() {
         ),
         (Vec::new(), OWN, Some("cannot be read")),
     ] {
-        let mut sshd = door::Sshd::of(&keys);
+        let mut sshd = door::Sshd::of(&keys, "this host's");
         let shown = PublicKeyOrCertificate::PublicKey {
             key: key(shown),
             hash_alg: None,

@@ -12,14 +12,19 @@ pub struct Answerers {
     pub reach: mpsc::Sender<Asked>,
     /// Whether a key would still be accepted.
     pub proof: mpsc::Sender<Asked>,
+    /// What another host's sshd says to keys.
+    pub elsewhere: mpsc::Sender<Asked>,
+    /// Who hears of visits by other hosts.
+    pub visits: mpsc::Sender<Asked>,
 }
 
 impl Answerers {
-    fn of(&self, question: &Question) -> Option<&mpsc::Sender<Asked>> {
+    fn of(&self, question: &Question) -> &mpsc::Sender<Asked> {
         match question {
-            Question::Reach(_) => Some(&self.reach),
-            Question::Proof(_) => Some(&self.proof),
-            Question::Elsewhere(_) | Question::Expect(_) => None,
+            Question::Reach(_) => &self.reach,
+            Question::Proof(_) => &self.proof,
+            Question::Elsewhere(_) => &self.elsewhere,
+            Question::Expect(_) => &self.visits,
         }
     }
 }
@@ -71,11 +76,7 @@ impl<'a> Questions<'a> {
         };
         let busy = question.unanswered("the host is still answering another question");
         let unanswered = question.unanswered("the agent does not answer");
-        let Some(room) = self.answerers.of(&question) else {
-            let unknown = question.unanswered("this agent does not ask other hosts yet");
-            self.ready = Some(wire::reply(id, unknown));
-            return;
-        };
+        let room = self.answerers.of(&question);
         let (answer, answered) = oneshot::channel();
         match room.try_send(Asked { question, answer }) {
             Ok(()) => {

@@ -291,7 +291,9 @@ impl Agent {
         let (asking, _asked) = mpsc::channel(1);
         let answerers = uplink::Answerers {
             reach: asking.clone(),
-            proof: asking,
+            proof: asking.clone(),
+            elsewhere: asking.clone(),
+            visits: asking,
         };
         let ends = (
             (renewals, redials, (orders, answerers)),

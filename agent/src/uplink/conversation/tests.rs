@@ -98,6 +98,8 @@ async fn talk(line: Channel) -> Broken {
     let nobody = Answerers {
         reach: mpsc::channel(1).0,
         proof: mpsc::channel(1).0,
+        elsewhere: mpsc::channel(1).0,
+        visits: mpsc::channel(1).0,
     };
     let sides = Sides {
         spool: &spool,
