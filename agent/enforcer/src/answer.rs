@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::frame::{self, LARGEST, Malformed, fields, kinds};
+use crate::frame::{LARGEST, fields, kinds};
 use crate::gates::MOST_GATES;
 use crate::request::{Ban, MOST_BANS};
 
@@ -156,24 +156,6 @@ impl fmt::Display for Veto {
             Self::Full => "there are as many as the host's guard file lets there be",
             Self::Unable => "the host's guard file, or its kernel, cannot be used",
         })
-    }
-}
-
-impl Answer {
-    /// As a frame.
-    ///
-    /// # Errors
-    /// There is more of something than may be.
-    pub fn encode(&self) -> Result<Vec<u8>, Malformed> {
-        frame::encode(self)
-    }
-
-    /// What a frame says.
-    ///
-    /// # Errors
-    /// It is none.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        frame::decode(bytes)
     }
 }
 

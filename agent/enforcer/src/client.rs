@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFla
 use rustix::net::{connect, recv, send, socket_with};
 
 use crate::answer::{Answer, Change};
-use crate::frame::{LARGEST, Malformed};
+use crate::frame::{Framed, LARGEST, Malformed};
 use crate::request::Request;
 
 /// Where the enforcer listens, unless told otherwise.

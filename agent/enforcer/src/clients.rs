@@ -15,7 +15,7 @@ use rustix::net::{
     bind, listen, recv, send, socket_with,
 };
 
-use crate::frame::{self, Framed, LARGEST};
+use crate::frame::{Framed, LARGEST};
 use crate::service::warn;
 
 /// How many may be connected at once; there is one agent.
@@ -93,7 +93,7 @@ impl Client {
             Err(rustix::io::Errno::AGAIN) => return true,
             Ok(_) | Err(_) => return false,
         };
-        match frame::decode(buffer.get(..length).unwrap_or_default()) {
+        match R::decode(buffer.get(..length).unwrap_or_default()) {
             Ok(request) => answer(request).iter().all(|answer| self.tell(answer)),
             Err(error) => {
                 warn(format_args!("the agent is not understood: {error}"));
@@ -103,7 +103,7 @@ impl Client {
     }
 
     pub(crate) fn tell(&mut self, answer: &impl Framed) -> bool {
-        match frame::encode(answer) {
+        match answer.encode() {
             Ok(frame) => self.waiting.push_back(frame),
             Err(error) => warn(format_args!("an answer cannot be said: {error}")),
         }

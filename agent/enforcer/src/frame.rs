@@ -17,43 +17,59 @@ const VERSION: u8 = 1;
 #[error("this makes no frame: {0}")]
 pub struct Malformed(pub(crate) &'static str);
 
-/// What has a place in a frame.
-pub(crate) trait Framed: Sized {
+/// What has a place in a frame. Nothing outside of this package is.
+pub trait Framed: Sized {
     /// How many of it a list may have.
     const MOST: usize = 0;
 
+    /// Puts it behind what a frame has.
+    ///
+    /// # Errors
+    /// There is more of something than may be, or a network has host bits.
     fn write(&self, frame: &mut Vec<u8>) -> Result<(), Malformed>;
+
+    /// Takes it from where it is read.
+    ///
+    /// # Errors
+    /// It is not there.
     fn read(frame: &mut Reader<'_>) -> Result<Self, Malformed>;
-}
 
-/// A whole frame.
-pub(crate) fn encode(value: &impl Framed) -> Result<Vec<u8>, Malformed> {
-    let mut frame = vec![VERSION];
-    value.write(&mut frame)?;
-    match frame.len() > LARGEST {
-        true => Err(Malformed("it is too long")),
-        false => Ok(frame),
+    /// A whole frame of it.
+    ///
+    /// # Errors
+    /// It cannot be written, or is too long.
+    fn encode(&self) -> Result<Vec<u8>, Malformed> {
+        let mut frame = vec![VERSION];
+        self.write(&mut frame)?;
+        match frame.len() > LARGEST {
+            true => Err(Malformed("it is too long")),
+            false => Ok(frame),
+        }
     }
-}
 
-/// What a whole frame says.
-pub(crate) fn decode<T: Framed>(bytes: &[u8]) -> Result<T, Malformed> {
-    if bytes.len() > LARGEST {
-        return Err(Malformed("it is too long"));
-    }
-    let mut reader = Reader(bytes);
-    if u8::read(&mut reader)? != VERSION {
-        return Err(Malformed("it is of another version"));
-    }
-    let value = T::read(&mut reader)?;
-    match reader.0.is_empty() {
-        true => Ok(value),
-        false => Err(Malformed("something is left over")),
+    /// What a whole frame says.
+    ///
+    /// # Errors
+    /// It is none of this.
+    fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        if bytes.len() > LARGEST {
+            return Err(Malformed("it is too long"));
+        }
+        let mut reader = Reader(bytes);
+        if u8::read(&mut reader)? != VERSION {
+            return Err(Malformed("it is of another version"));
+        }
+        let value = Self::read(&mut reader)?;
+        match reader.0.is_empty() {
+            true => Ok(value),
+            false => Err(Malformed("something is left over")),
+        }
     }
 }
 
 /// Bytes that are being read.
-pub(crate) struct Reader<'a>(&'a [u8]);
+#[derive(Debug)]
+pub struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::frame::{Malformed, decode, encode, fields, kinds};
+use crate::frame::{Framed, Malformed, fields, kinds};
 
 /// How many gates there may be at once.
 pub const MOST_GATES: usize = 64;
@@ -98,26 +98,10 @@ impl Gates {
     /// Tells these gates from others, to see whether a host holds what was ordered (FNV-1a of the
     /// bytes of a frame). It protects from no one.
     pub fn digest(&self) -> u64 {
-        let bytes = encode(self).unwrap_or_default();
+        let bytes = self.encode().unwrap_or_default();
         bytes.iter().fold(0xcbf2_9ce4_8422_2325, |digest, byte| {
             (digest ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
         })
-    }
-
-    /// As it is kept on disk.
-    ///
-    /// # Errors
-    /// There is more of something than may be, or a network has host bits.
-    pub fn encode(&self) -> Result<Vec<u8>, Malformed> {
-        encode(self)
-    }
-
-    /// What [`Gates::encode`] has written.
-    ///
-    /// # Errors
-    /// Something else has.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        decode(bytes)
     }
 
     fn bounded(&self) -> Result<(), Malformed> {

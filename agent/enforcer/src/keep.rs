@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::frame::Framed;
 use crate::gates::Gates;
 
 /// Where they are kept.

@@ -34,7 +34,7 @@ use std::path::Path;
 
 pub use answer::{Answer, Change, Holding, Limits, Trial, Turned, Verdict, Veto};
 pub use client::Client;
-pub use frame::Malformed;
+pub use frame::{Framed, Malformed};
 pub use gates::{Exception, Gate, Gates, Mode, Ports, Protocol};
 pub use request::{Ban, Request};
 

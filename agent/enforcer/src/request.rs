@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::frame::{self, Malformed, fields, kinds};
+use crate::frame::{fields, kinds};
 use crate::gates::Gates;
 
 /// How many bans one request or answer may have.
@@ -71,24 +71,6 @@ pub struct Ban {
     /// Whether this host decided it by itself: some room is for such bans alone, however many the
     /// other hosts have. Of bans that stand this is not known any more.
     pub own: bool,
-}
-
-impl Request {
-    /// As a frame.
-    ///
-    /// # Errors
-    /// There is more of something than may be, or a network has host bits.
-    pub fn encode(&self) -> Result<Vec<u8>, Malformed> {
-        frame::encode(self)
-    }
-
-    /// What a frame says.
-    ///
-    /// # Errors
-    /// It is none.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        frame::decode(bytes)
-    }
 }
 
 kinds!(Request {

@@ -1,6 +1,6 @@
 //! What the room does about gates: tries them, proves that the collector is reached, confirms, counts.
 
-use watchward_enforcer::{Answer, Request};
+use watchward_enforcer::{Answer, Framed, Request};
 
 use super::Room;
 use super::enforcer::Gone;

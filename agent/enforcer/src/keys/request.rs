@@ -143,7 +143,7 @@ impl Request {
     /// # Errors
     /// There is more of something than may be.
     pub fn encode(&self) -> Result<Vec<u8>, Malformed> {
-        frame::encode(self)
+        frame::Framed::encode(self)
     }
 
     /// What a frame says.
@@ -151,7 +151,7 @@ impl Request {
     /// # Errors
     /// It is none.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        frame::decode(bytes)
+        frame::Framed::decode(bytes)
     }
 }
 
@@ -161,7 +161,7 @@ impl Answer {
     /// # Errors
     /// It is none.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        frame::decode(bytes)
+        frame::Framed::decode(bytes)
     }
 }
 

@@ -11,7 +11,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::frame::LARGEST;
+use crate::frame::{Framed, LARGEST};
 
 fn address() -> impl Strategy<Value = IpAddr> {
     let ipv6 = any::<u128>().prop_map(Ipv6Addr::from);

@@ -9,7 +9,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFla
 use rustix::net::{accept, bind, listen, recv, send, socket_with};
 use tokio::sync::mpsc;
 use watchward_enforcer as said;
-use watchward_enforcer::{Answer, Change, Limits, Request, Trial, Verdict, Veto};
+use watchward_enforcer::{Answer, Change, Framed, Limits, Request, Trial, Verdict, Veto};
 
 /// An enforcer that holds what it is asked to hold, but for these addresses.
 pub(super) struct StandIn {
