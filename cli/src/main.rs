@@ -20,6 +20,7 @@ mod policy;
 mod reach;
 mod receipt;
 mod revoke;
+mod rotation;
 mod row;
 mod screen;
 mod silences;
@@ -90,6 +91,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         } => incidents::list(&collector, (open, host, limit), &mut screen).await,
         Command::Login(asked) => login::run(asked, &mut screen).await,
         Command::Authority(asked) => authority::run(&collector, asked, &mut screen).await,
+        Command::Rotation(asked) => rotation::run(&collector, asked, &mut screen).await,
         Command::Silences { all } => silences::list(&collector, all, &mut screen).await,
         Command::Silence(command) => silences::run(&collector, command, &mut screen).await,
         Command::Audit(filter) => audit::run(&collector, &filter, &mut screen).await,

@@ -128,6 +128,9 @@ fn show(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
     for (name, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
         screen.line(&format!("{name:<9} {}", safe(fact)))?;
     }
+    for phase in &receipt.phases {
+        screen.line(&format!("          {} {}", phase.at.0, safe(&phase.what)))?;
+    }
     sessions(receipt, screen)?;
     if receipt.missing.is_empty() {
         return Ok(screen.line("Nothing was missing when it was written.")?);

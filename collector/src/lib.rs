@@ -64,6 +64,12 @@ const SCHEMAS: &[Schema] = &[
     keys::SCHEMA,
 ];
 
+/// What the room of keys knows of where hosts are.
+const WHERE: keys::Rooms = keys::Rooms {
+    inventory: hosts::watched,
+    sites: restriction::sites,
+};
+
 /// Runs the collector until a signal ends it.
 ///
 /// # Errors
@@ -95,8 +101,9 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
         .reached_at(intake.doors());
     thaw(&store, &hosts, now).await?;
     let (spread, bans) = restriction::Spread::open(&store, now).await?;
+    let (rotations, owned) = keys::Rotations::new();
 
-    let rooms = Rooms::of(&followed, &hosts, (&spread, &revocations));
+    let rooms = Rooms::of(&followed, &hosts, (&spread, &revocations, &rotations));
     let ruled = (store.clone(), rooms.bell.clone());
     let ruling = Ruling::new(ruled, file, beginning, hands, now);
     let parts = (
@@ -110,6 +117,7 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
         bans,
         errands,
         refusing,
+        owned,
     };
     let trust = hosts.trust();
     let (committing, questions) = intake::start(tasks, &intake, &trust, wanted, parts).await?;
@@ -118,6 +126,7 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
         (followed.key_rules.clone(), signer),
         (revocations, rooms.bell.clone()),
     );
+    let calendar = (store.clone(), followed.key_rules.clone());
     let shown = Shown {
         store,
         people,
@@ -133,6 +142,7 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
         ruling: ruling.clone(),
         questions,
         authority,
+        rotations: keys::Calendar::new(calendar, (WHERE, rotations)),
     };
     web::start_admin(tasks, &admin, shown::routes(&shown, tasks.stop()))?;
     let site = shown::site(&shown, tasks.stop());
@@ -238,6 +248,13 @@ fn watch_keys(tasks: &Tasks, rooms: &Rooms, store: &Store, questions: intake::Qu
     let watched = (store.clone(), hosts::watched as _);
     let refusals = keys::watch_refusals(watched, bell.clone(), tasks.stop());
     tasks.start("refusals", refusals);
+    let told = (questions.clone(), revocations.clone(), bell.clone());
+    let rules = (WHERE, rooms.key_rules.clone());
+    let rotating = rooms
+        .rotations
+        .clone()
+        .run(store.clone(), rules, told, tasks.stop());
+    tasks.start("rotations", rotating);
     let asking = (questions, hosts::names as _);
     let told = (revocations.clone(), bell.clone());
     let asking = keys::ask_daily(store.clone(), asking, told, tasks.stop());
@@ -277,6 +294,7 @@ struct Rooms {
     keys: Live<keys::Config>,
     key_rules: Live<keys::Policy>,
     revocations: keys::Revocations,
+    rotations: keys::Rotations,
     bell: Bell,
 }
 
@@ -284,7 +302,11 @@ impl Rooms {
     fn of(
         followed: &Followed,
         hosts: &Hosts,
-        (spread, revocations): (&restriction::Spread, &keys::Revocations),
+        (spread, revocations, rotations): (
+            &restriction::Spread,
+            &keys::Revocations,
+            &keys::Rotations,
+        ),
     ) -> Arc<Self> {
         Arc::new(Self {
             hosts: hosts.clone(),
@@ -296,6 +318,7 @@ impl Rooms {
             keys: followed.keys.clone(),
             key_rules: followed.key_rules.clone(),
             revocations: revocations.clone(),
+            rotations: rotations.clone(),
             bell: Bell::default(),
         })
     }
@@ -341,8 +364,10 @@ impl intake::Rooms for Rooms {
                     self.revocations.touch();
                 }
             }
-            // Nothing is ordered of them yet.
-            Told::Identities(_) => {}
+            Told::Identities(heard) => {
+                keys::own_keys(tx, heard, now).await?;
+                self.rotations.touch();
+            }
             Told::Health(heard) => health::absorb(tx, heard, &self.health.now(), now).await?,
         }
         Ok(())

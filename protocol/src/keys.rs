@@ -141,7 +141,7 @@ pub struct PublicKey {
     /// `SHA256:` and 43 characters of Base64, as sshd logs it. Of a certificate: that of its key.
     pub fingerprint: String,
     /// The key as it is on the wire (RFC 4253, 6.6), in the spelling that the fingerprint is of; empty
-    /// where there was no room for it, and of host keys and certificates.
+    /// where there was no room for it, and of certificates.
     pub wire: Vec<u8>,
 }
 

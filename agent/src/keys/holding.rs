@@ -108,8 +108,11 @@ impl Holding {
         let Some(key) = opening.key.as_mut().filter(|key| !key.wire.is_empty()) else {
             return;
         };
-        let opens = matches!(means, Means::AuthorizedKey | Means::Authority);
-        let fits = opens && key.wire.len() <= PublicKey::LONGEST_WIRE;
+        let is_asked = matches!(
+            means,
+            Means::AuthorizedKey | Means::Authority | Means::HostKey
+        );
+        let fits = is_asked && key.wire.len() <= PublicKey::LONGEST_WIRE;
         let is_new = fits && !self.carried.contains(&key.fingerprint);
         match self.wires.checked_sub(key.wire.len()).filter(|_| is_new) {
             Some(left) => {

@@ -8,6 +8,7 @@ mod login;
 mod people;
 mod policy;
 mod revoke;
+mod rotation;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ pub(crate) use login::{Authority, AuthorityCommand, Login};
 pub(crate) use people::{Audit, People};
 pub(crate) use policy::{Bring, Policy};
 pub(crate) use revoke::{Receipt, Revoke, Verify};
+pub(crate) use rotation::{Rotation, RotationCommand};
 
 /// Watch over your servers: who gets in, who tries to, and what is down.
 #[derive(Debug, Parser)]
@@ -78,6 +80,9 @@ pub(crate) enum Command {
     Login(Login),
     /// The authority of people's certificates: the key that hosts are to trust, and what it signed
     Authority(Authority),
+    /// Machines' keys that are replaced by themselves, and how far each is
+    #[command(visible_alias = "rotations")]
+    Rotation(Rotation),
     /// What people were told of, and how
     #[command(visible_alias = "incident", args_conflicts_with_subcommands = true)]
     Incidents {

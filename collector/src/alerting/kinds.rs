@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 41] = [
+const KINDS: [Kind; 45] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -75,6 +75,26 @@ const KINDS: [Kind; 41] = [
         "keys.revoked",
         "revoked key that opens something",
         "revoked keys that open something",
+    ),
+    (
+        "keys.rotation-missed",
+        "key not replaced in time",
+        "keys not replaced in time",
+    ),
+    (
+        "keys.rotation-shadow",
+        "old key that is still used",
+        "old keys that are still used",
+    ),
+    (
+        "keys.rotation-soon",
+        "key replaced soon",
+        "keys replaced soon",
+    ),
+    (
+        "keys.rotation-stuck",
+        "rotation held up",
+        "rotations held up",
     ),
     (
         "keys.survivors",

@@ -8,6 +8,7 @@ mod enrolment;
 mod errands;
 mod gather;
 mod listen;
+mod owned;
 pub(crate) mod position;
 mod questions;
 mod refuse;
@@ -39,6 +40,7 @@ use crate::store::{Store, Tx};
 
 pub use buckets::Buckets;
 pub use errands::Errands;
+pub use owned::Owned;
 pub use position::Position;
 pub use questions::{Questions, Unanswered};
 pub use refuse::{Refuse, Refusing, Said};
@@ -165,6 +167,19 @@ pub struct Watched {
     pub host: Host,
     /// Whether it was not heard for too long.
     pub is_silent: bool,
+}
+
+/// Where a host is, and where its sshd is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Its name.
+    pub name: String,
+    /// What it says that its addresses are, as far as that is believed.
+    pub addresses: Vec<IpAddr>,
+    /// From where its conversations came last.
+    pub seen: Vec<IpAddr>,
+    /// The ports at which its sshd listens for others.
+    pub ssh: Vec<u16>,
 }
 
 /// What one host said, with its place in the host's lane.

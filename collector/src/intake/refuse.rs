@@ -1,33 +1,49 @@
-//! What sshd on every host is to refuse, and which host was told of it when.
+//! What sshd on every host is told about keys, and which host was told of it when.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use watchward_daemon::config::Live;
-use watchward_protocol::instruments::Instruments;
+use watchward_protocol::instruments::{Instruments, Managed};
 use watchward_protocol::order::Order;
 use watchward_protocol::time::Timestamp;
 
 use super::Host;
 
-/// What sshd on every host is to refuse; nothing is ordered of it where nothing was ever revoked.
+/// What sshd on every host is to refuse, and which lines of ours open accounts on which; nothing is
+/// ordered of it where nothing was ever revoked, nor any line held.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refuse(Option<Arc<Instruments>>);
+pub struct Refuse {
+    all: Option<Arc<Instruments>>,
+    /// By the hosts' names; a host that is not in it has none.
+    managed: HashMap<String, Vec<Managed>>,
+}
 
 impl Refuse {
-    /// This.
-    pub fn new(instruments: Option<Instruments>) -> Self {
-        Self(instruments.map(Arc::new))
+    /// This everywhere, and these lines on these hosts.
+    pub fn new(all: Option<Instruments>, managed: HashMap<String, Vec<Managed>>) -> Self {
+        let all = all.map(Arc::new);
+        Self { all, managed }
     }
 
     /// Its generation; 0 where nothing is ordered.
     pub fn generation(&self) -> u64 {
-        self.0.as_ref().map_or(0, |it| it.generation)
+        self.all.as_ref().map_or(0, |it| it.generation)
     }
 
-    /// What a host is told.
-    pub(super) fn order(&self) -> Option<Order> {
-        self.0.clone().map(Order::Instruments)
+    /// What a host of this name is told.
+    pub(super) fn order(&self, host: &str) -> Option<Order> {
+        let all = self.all.as_ref()?;
+        let order = match self.managed.get(host) {
+            None => Arc::clone(all),
+            Some(lines) => {
+                let mut own = (**all).clone();
+                own.managed.clone_from(lines);
+                Arc::new(own)
+            }
+        };
+        Some(Order::Instruments(order))
     }
 }
 

@@ -11,7 +11,7 @@ use watchward_protocol::order::{Order, Subject};
 use watchward_protocol::wire::v1;
 
 use super::gather::Reply;
-use super::{Buckets, Errands, Host, Orders, Refusing, Said};
+use super::{Buckets, Errands, Host, Orders, Owned, Refusing, Said};
 
 /// After this long an agent that takes no orders is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -25,8 +25,10 @@ pub struct Wanted {
     pub bans: Live<Buckets>,
     /// What each is to try of others.
     pub errands: Live<Errands>,
-    /// What sshd on all of them is to refuse.
+    /// What sshd on all of them is told about keys.
     pub refusing: Refusing,
+    /// Which keys each is to have of its own.
+    pub owned: Live<Owned>,
 }
 
 /// What should hold, and what of that was said.
@@ -34,6 +36,8 @@ pub(super) struct Saying {
     wanted: Wanted,
     said: HashMap<Subject, Order>,
     shut: Option<Arc<Buckets>>,
+    /// The generation of what sshd is told; 0: none. Each stands for one text, which may be large.
+    refused: u64,
 }
 
 impl Saying {
@@ -43,6 +47,7 @@ impl Saying {
             wanted,
             said: HashMap::new(),
             shut: None,
+            refused: 0,
         }
     }
 
@@ -53,12 +58,14 @@ impl Saying {
             bans,
             errands,
             refusing,
+            owned,
         } = &mut self.wanted;
         tokio::select! {
             () = orders.changed() => {}
             () = bans.changed() => {}
             () = errands.changed() => {}
             () = refusing.refuse.changed() => {}
+            () = owned.changed() => {}
         }
     }
 
@@ -67,6 +74,7 @@ impl Saying {
         self.say_refused(host, reply).await?;
         let mut wanted = self.wanted.orders.now().of(host);
         wanted.push(Order::Probes(self.wanted.errands.now().of(host.id)));
+        wanted.extend(self.wanted.owned.now().order(&host.name));
         for order in wanted {
             let subject = order.subject();
             if self.said.get(&subject) == Some(&order) {
@@ -88,13 +96,13 @@ impl Saying {
     async fn say_refused(&mut self, host: &Host, reply: &Reply) -> Result<(), Status> {
         let refusing = &self.wanted.refusing;
         let refuse = refusing.refuse.now();
-        let Some(order) = refuse.order() else {
-            return Ok(());
-        };
-        if self.said.get(&order.subject()) == Some(&order) {
+        if self.refused == refuse.generation() {
             return Ok(());
         }
-        self.said.insert(order.subject(), order.clone());
+        let Some(order) = refuse.order(&host.name) else {
+            return Ok(());
+        };
+        self.refused = refuse.generation();
         send(order, reply).await?;
         let said = Said {
             host: host.clone(),

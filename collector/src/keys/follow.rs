@@ -13,7 +13,7 @@ use super::judge::{self, About, Fate, Judged, Stray, Trouble};
 use super::kept::Kept;
 use super::policy::Policy;
 use super::rows::told::Told;
-use super::rows::{change, host, stray, told};
+use super::rows::{change, host, managed, stray, told};
 use super::{authority, ordered};
 use crate::alerting;
 use crate::store::Tx;
@@ -35,8 +35,12 @@ pub(super) async fn settle(
 ) -> sqlx::Result<usize> {
     let policy = &*policy.of(&inventory.host.name);
     let authorities = authority::trusted(&mut **tx).await?;
-    let managed = authority::managed(&inventory.host.name, &policy.logins, &authorities);
-    ordered::recognise(inventory, &managed);
+    let name = &inventory.host.name;
+    let mut lines = managed::of_host(tx, name).await?;
+    lines.extend(authority::managed(name, &policy.logins, &authorities));
+    lines.sort_unstable();
+    lines.dedup();
+    ordered::recognise(inventory, &lines);
     judge::mark(inventory, policy, now);
     host::save(tx, inventory, now).await?;
     let strays = strays(tx, inventory, now).await?;

@@ -306,7 +306,8 @@ fn troubles(kept: &Kept, now: Timestamp) -> Vec<Trouble> {
             kept.opening.means,
             Means::HostCertificate | Means::AgentCertificate
         );
-        let lately = tells && now < gone + FAREWELL;
+        // What was ordered goes by an order.
+        let lately = tells && !kept.is_ours() && now < gone + FAREWELL;
         return lately.then_some(Trouble::Gone).into_iter().collect();
     }
     let news = match kept.opening.means {

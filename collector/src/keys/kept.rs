@@ -8,6 +8,8 @@ use watchward_protocol::time::Timestamp;
 
 /// A key that is back after no longer than this was never really gone: editors write files anew.
 const BLINK: Duration = Duration::from_secs(3600);
+/// Where the lines stand that hosts are ordered to hold: nobody but root can write there.
+const OURS: &str = "/etc/ssh/watchward/";
 
 /// An opening as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +64,11 @@ impl Kept {
             ordered: false,
             touched: true,
         }
+    }
+
+    /// Whether it stands where what was ordered does.
+    pub(super) fn is_ours(&self) -> bool {
+        self.opening.file.starts_with(OURS)
     }
 
     /// Takes over how it was told again; says what happened, if anything worth keeping did.

@@ -10,12 +10,14 @@ mod kept;
 mod live;
 mod logins;
 mod options;
+mod order;
 mod ordered;
 mod pages;
 mod policy;
 mod proof;
 mod reading;
 mod revocation;
+mod rotation;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,10 @@ pub use reading::{Change, Counts, Listed, State, Wanted, counts, list, places};
 pub use revocation::{
     Desk, Inventory as Watching, Revocations, Signer, absorb as refused, routes as revoke_routes,
     run as watch_refusals,
+};
+pub use rotation::{
+    Calendar, Machine, MachineAccount, MachineName, Missed, Rooms, Rotations, hear as own_keys,
+    pages as rotation_pages, routes as rotation_routes,
 };
 pub use rows::deed::deeds;
 pub use rows::{DEADLINES, SCHEMA};

@@ -13,6 +13,7 @@ mod policy;
 mod reach;
 mod rows;
 mod services;
+mod sites;
 mod sound;
 mod sshd;
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub use reach::routes as reach;
 pub use rows::deed::deeds;
 pub use rows::listing::IS_OUTSIDE;
 pub use rows::{DEADLINES, SCHEMA, ban::SCHEMA as BANS, held::SCHEMA as HELD};
+pub use sites::sites;
 pub use sshd::behind_gates;
 pub use vantage::run as run_probes;
 

@@ -36,6 +36,7 @@ pub(crate) struct Shown {
     pub(crate) ruling: Ruling,
     pub(crate) questions: Questions,
     pub(crate) authority: keys::Authority,
+    pub(crate) rotations: keys::Calendar,
 }
 
 /// What the operator's command can ask.
@@ -55,6 +56,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         ruling,
         questions,
         authority,
+        rotations,
     } = shown;
     let keys = keys::routes(store.clone(), key_rules.clone(), bell.clone());
     let rooms = access::routes()
@@ -92,6 +94,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
             hosts::watched,
             bell.clone(),
         ))
+        .merge(keys::rotation_routes(rotations.clone()))
         .merge(ruling::routes(ruling.clone()))
         .merge(live::routes(store.clone(), stop))
         .merge(backup::routes(store.clone()))
@@ -161,6 +164,7 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
             shown.authority.clone(),
             shown.people.clone(),
         ))
+        .with(keys::rotation_pages(shown.rotations.clone()))
         .with(audit::pages(store.clone(), shown.people.clone()))
 }
 

@@ -35,6 +35,10 @@ pub struct Receipt {
     pub key: Key,
     /// Who revoked it, when and why.
     pub revoked: Act,
+    /// What happened while it was replaced, the oldest first; nothing, if it was not replaced by
+    /// itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<Phase>,
     /// Whether every host holds it, every door was asked and refuses it, and nothing is missing.
     pub is_proven: bool,
     /// All of it in numbers.
@@ -82,6 +86,15 @@ pub struct Act {
     pub why: String,
     /// The generation of what hosts are ordered from which on it is revoked.
     pub generation: u64,
+}
+
+/// Something that happened while a key was replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    /// When.
+    pub at: Moment,
+    /// What.
+    pub what: String,
 }
 
 /// A receipt in numbers.

@@ -68,6 +68,10 @@ fn receipt(pair: &Ed25519KeyPair, why: &str) -> Receipt {
             why: why.into(),
             generation: 7,
         },
+        phases: vec![Phase {
+            at: at.clone(),
+            what: "the client made key 2".into(),
+        }],
         is_proven: true,
         counts: Counts {
             hosts: 1,

@@ -159,6 +159,7 @@ impl Collector {
                 refuse: Live::fixed(intake::Refuse::default()),
                 told: mpsc::channel(1).0,
             },
+            owned: Live::fixed(intake::Owned::default()),
         };
         intake::start(&tasks, &config, &hosts.trust(), wanted, parts).await?;
         let spreading = spread.clone().run(store.clone(), tasks.stop());

@@ -12,6 +12,7 @@ use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
 use super::authority::{Grant, Login, Schedule};
+use super::rotation::{self, Machine};
 use crate::policy::{Day, Groups, Members, Networks};
 
 /// The table `[keys]`.
@@ -41,6 +42,8 @@ pub struct Policy {
     pub logins: Vec<Login>,
     /// How often what signs them is replaced.
     pub authority: Schedule,
+    /// Machines' keys that rotate by themselves.
+    pub machines: Vec<Machine>,
 }
 
 /// The table `[[keys.rules]]`: what is `None` is as for all hosts.
@@ -77,6 +80,7 @@ impl Default for Policy {
             certificates: Vec::new(),
             logins: Vec::new(),
             authority: Schedule::default(),
+            machines: Vec::new(),
         }
     }
 }
@@ -96,7 +100,8 @@ impl Policy {
         for login in &mut self.logins {
             login.join(groups)?;
         }
-        Login::fit(&self.logins)
+        Login::fit(&self.logins)?;
+        rotation::join(&mut self.machines, groups, networks)
     }
 
     /// The keys of this person, each once; none: the policy names nobody like this.

@@ -27,9 +27,10 @@ use crate::store::{Store, Tx};
 use ended::Ended;
 
 pub use api::{Desk, routes};
-pub(super) use plan::Way;
+pub(super) use plan::{Way, lonely};
 pub use signer::Signer;
 pub use spread::Revocations;
+pub(super) use stand::stand;
 pub use unheld::run;
 
 /// Lists the hosts there are, and which of them are silent.

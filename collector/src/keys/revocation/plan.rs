@@ -22,9 +22,9 @@ pub(in crate::keys) struct Way {
 
 /// An account of a host. Safe for a terminal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct Account {
-    pub(super) host: String,
-    pub(super) account: String,
+pub(in crate::keys) struct Account {
+    pub(in crate::keys) host: String,
+    pub(in crate::keys) account: String,
 }
 
 impl Way {
@@ -52,7 +52,7 @@ impl Way {
 }
 
 /// The accounts that nothing would open any more that does now, of those that `ways` are about.
-pub(super) fn lonely(
+pub(in crate::keys) fn lonely(
     ways: &[Way],
     (revoking, revoked): (&BTreeSet<String>, &BTreeSet<String>),
     now: Timestamp,

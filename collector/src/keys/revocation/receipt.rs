@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use watchward_protocol::receipt::{
-    Act, Counts, Door, FORMAT, Host, How, Key, Moment, Proof, Receipt, Session, Stand, VERSION,
+    Act, Counts, Door, FORMAT, Host, How, Key, Moment, Phase, Proof, Receipt, Session, Stand,
+    VERSION,
 };
 use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
@@ -15,6 +16,7 @@ use crate::keys::proof::{Proven, Revoked, STALE};
 use crate::keys::rows::ended::{self, Ended};
 use crate::keys::rows::reached::{self, Holding, Reached};
 use crate::keys::rows::revoked;
+use crate::keys::rows::rotation;
 use crate::store::Store;
 
 /// Where receipts come from.
@@ -49,6 +51,7 @@ impl Sources {
                 false => revoked::answers(store, number).await?,
             },
             sessions: ended::of(store, (fingerprint, key.at)).await?,
+            phases: rotation::events_of(store, fingerprint).await?,
             key,
             ended,
         };
@@ -68,6 +71,8 @@ pub(super) struct Facts {
     pub(super) sessions: Vec<Ended>,
     /// When it was reinstated, and by whom.
     pub(super) ended: Option<(Timestamp, String)>,
+    /// What happened while it was replaced.
+    pub(super) phases: Vec<rotation::Event>,
 }
 
 impl Facts {
@@ -121,6 +126,7 @@ impl Facts {
                 why: key.reason.clone(),
                 generation: key.generation,
             },
+            phases: self.phases.iter().map(phase).collect(),
             is_proven: missing.is_empty(),
             counts,
             missing,
@@ -250,6 +256,13 @@ impl Facts {
             sessions_alive: ended(How::Alive),
             survivors: self.sessions.iter().map(|one| one.survivors.len()).sum(),
         }
+    }
+}
+
+fn phase(one: &rotation::Event) -> Phase {
+    Phase {
+        at: one.at.into(),
+        what: escaped(&one.what),
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a revocation reaches every host within a moment: in memory, read again when it changes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,11 +8,12 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
-use watchward_protocol::instruments::Instruments;
+use watchward_protocol::instruments::{Instruments, Managed};
 
 use super::order;
 use crate::intake::{Refuse, Refusing, Said};
 use crate::keys::authority;
+use crate::keys::rows::managed::{self, Held};
 use crate::keys::rows::{reached, revoked};
 use crate::store::{Kind, Store};
 
@@ -69,7 +71,8 @@ impl Revocations {
         }
     }
 
-    /// Something was revoked or reinstated, and that has been committed.
+    /// Something was revoked or reinstated, or hosts are to hold other lines, and that has been
+    /// committed.
     pub(in crate::keys) fn changed(&self) {
         self.0.wake.notify_one();
         self.0.ask.notify_one();
@@ -126,10 +129,25 @@ impl Revocations {
         let (generation, keys) = revoked::ordered(store).await?;
         // After the keys: what is revoked meanwhile comes with the next generation again.
         let certificates = authority::revoked(store).await?;
+        let managed = managed::all(store).await?;
+        if revoked::generation(store).await? != generation {
+            // The one was read before a change, and the other after it: the next look reads both.
+            self.0.wake.notify_one();
+            return Ok(());
+        }
         let ordered: Option<Instruments> = order::instruments(generation, &keys, &certificates);
-        self.0.ordered.send_replace(Arc::new(Refuse::new(ordered)));
+        let refuse = Refuse::new(ordered, by_host(managed));
+        self.0.ordered.send_replace(Arc::new(refuse));
         Ok(())
     }
+}
+
+fn by_host(all: Vec<Held>) -> HashMap<String, Vec<Managed>> {
+    let mut lines: HashMap<String, Vec<Managed>> = HashMap::new();
+    for one in all {
+        lines.entry(one.host).or_default().push(one.line);
+    }
+    lines
 }
 
 async fn keep(store: &Store, said: &[Said]) -> sqlx::Result<()> {

@@ -6,7 +6,7 @@ use crate::keys::rows::reached::Holding;
 
 /// How a host stands with what was ordered with this generation. `silent` is whether it is not heard;
 /// a host that was is told at once.
-pub(super) fn stand(generation: u64, silent: bool, holding: Option<&Holding>) -> Stand {
+pub(in crate::keys) fn stand(generation: u64, silent: bool, holding: Option<&Holding>) -> Stand {
     let unheard = |otherwise| match silent {
         true => Stand::Pending,
         false => otherwise,
@@ -42,6 +42,8 @@ mod tests {
             generation,
             revoked: 1,
             trouble: trouble.map(str::to_owned),
+            managed: 0,
+            unmanaged: None,
             has_role: trouble != Some("nobody"),
             told: None,
         };

@@ -16,7 +16,11 @@ const ACCEPTED: &str = "accepted by ";
 pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
     let mut all = accepted(store, wanted).await?;
     all.extend(super::certificate::deeds(store, wanted).await?);
-    for (what, text) in [("revoked", REVOKED), ("reinstated", REINSTATED)] {
+    for (what, text) in [
+        ("revoked", REVOKED),
+        ("reinstated", REINSTATED),
+        ("wanted replaced", WISHED),
+    ] {
         for row in wanted.rows(store, text).await? {
             all.push(Deed {
                 at: Timestamp::from_micros(row.try_get("at")?),
@@ -33,6 +37,9 @@ pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
 }
 
 const REVOKED: &str = "SELECT at, author AS who, fingerprint, reason AS detail FROM keys_revoked \
+     WHERE at >= $1 AND at < $2 AND $3 IN ('', REPLACE(author, ' (as root)', '')) ORDER BY at DESC LIMIT $4";
+
+const WISHED: &str = "SELECT at, author AS who, name AS fingerprint, '' AS detail FROM keys_rotation_wish \
      WHERE at >= $1 AND at < $2 AND $3 IN ('', REPLACE(author, ' (as root)', '')) ORDER BY at DESC LIMIT $4";
 
 const REINSTATED: &str = "SELECT ended_at AS at, ended_by AS who, fingerprint, reason AS detail \

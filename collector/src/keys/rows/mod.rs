@@ -6,10 +6,13 @@ pub(super) mod change;
 pub(super) mod deed;
 pub(super) mod ended;
 pub(super) mod host;
+pub(super) mod identity;
 pub(super) mod listing;
+pub(super) mod managed;
 pub(super) mod opening;
 pub(super) mod reached;
 pub(super) mod revoked;
+pub(super) mod rotation;
 pub(super) mod signer;
 pub(super) mod stray;
 pub(super) mod told;
@@ -37,7 +40,9 @@ use crate::store::{Deadlines, Schema, Tx};
 /// every door in `answers`. `keys_generation` is the one row that counts what was revoked and
 /// reinstated, `keys_reached` when each host was told of which generation and held it first,
 /// `keys_holding` what it said last, and `keys_ended` the sessions that a revoked key had open.
-/// `keys_signer` is what signs receipts, sealed.
+/// `keys_signer` is what signs receipts, sealed, and `keys_managed` the lines of ours that open accounts.
+/// `keys_rotation` is how far the rotation of each machine's key is, and `keys_identity` what clients
+/// said of theirs.
 pub const SCHEMA: Schema = Schema {
     room: "keys",
     steps: &[
@@ -115,6 +120,9 @@ pub const SCHEMA: Schema = Schema {
             made_at BIGINT NOT NULL)",
         authority::TABLES,
         authority::ROTATED,
+        managed::TABLES,
+        rotation::TABLES,
+        identity::TABLES,
     ],
 };
 
@@ -182,6 +190,7 @@ pub(super) async fn forget(tx: &mut Tx, host: HostId) -> sqlx::Result<()> {
     change::forget(tx, &gone).await?;
     revoked::forget(tx, host.clone()).await?;
     reached::forget(tx, id).await?;
+    identity::forget(tx, id).await?;
     wire::prune(tx).await?;
     for delete in [
         "DELETE FROM keys_host WHERE host = $1",

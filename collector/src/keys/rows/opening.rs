@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::hosts::HostId;
-use watchward_protocol::keys::{Opening, PublicKey};
+use watchward_protocol::keys::{Means, Opening, PublicKey};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
@@ -13,9 +13,10 @@ use super::{MEANS, change, holder_bytes, maybe_stamp, whose};
 use crate::intake::Host;
 use crate::keys::inventory::{Identity, Place};
 use crate::keys::kept::Kept;
-use crate::store::Tx;
+use crate::keys::rotation::{Due, Used};
 use crate::store::bulk::{Bulk, Values};
 use crate::store::value::{code, fixed, stamp, variant};
+use crate::store::{Store, Tx};
 
 /// Everything that a host has and had.
 pub(super) async fn load(tx: &mut Tx, host: HostId) -> sqlx::Result<BTreeMap<Place, Kept>> {
@@ -181,4 +182,63 @@ fn bind_times(kept: &Kept, values: &mut Values) {
         .number(kept.warn_at.map(Timestamp::as_micros))
         .text(kept.weak.as_deref())
         .number(0);
+}
+
+/// The keys by which sshd of the host of this name proves itself, as on the wire.
+pub(in crate::keys) async fn host_keys(store: &Store, host: &str) -> sqlx::Result<Vec<Vec<u8>>> {
+    let sql = "SELECT DISTINCT w.wire FROM keys_opening o \
+        JOIN keys_wire w ON w.fingerprint = o.fingerprint \
+        WHERE o.host_name = $1 AND o.means = $2 AND o.gone_at IS NULL";
+    sqlx::query_scalar(sql)
+        .bind(host.to_owned())
+        .bind(code(&MEANS, &Means::HostKey))
+        .fetch_all(store.read())
+        .await
+}
+
+/// Every key that is to be replaced before then and that no machine's schedule replaces, with the first
+/// day of it.
+pub(in crate::keys) async fn due(store: &Store, before: Timestamp) -> sqlx::Result<Vec<Due>> {
+    let sql = "SELECT fingerprint, MIN(due_at) AS at, COUNT(DISTINCT host) AS hosts, \
+        MIN(host_name) AS host_name FROM keys_opening \
+        WHERE gone_at IS NULL AND due_at < $1 AND fingerprint IS NOT NULL AND means IN (0, 1) \
+        AND fingerprint NOT IN (SELECT fingerprint FROM keys_managed) \
+        GROUP BY fingerprint ORDER BY at LIMIT 1000";
+    let rows = sqlx::query(sql).bind(before.as_micros());
+    let one = |row: &AnyRow| {
+        Ok(Due {
+            fingerprint: row.try_get("fingerprint")?,
+            at: stamp(row.try_get("at")?),
+            hosts: row.try_get("hosts")?,
+            host: row.try_get("host_name")?,
+        })
+    };
+    rows.fetch_all(store.read())
+        .await?
+        .iter()
+        .map(one)
+        .collect()
+}
+
+/// Where a key was used last since then, and from where: host, account, when, address.
+pub(in crate::keys) async fn used_since(
+    store: &Store,
+    fingerprint: &str,
+    since: Timestamp,
+) -> sqlx::Result<Vec<Used>> {
+    let sql = "SELECT host_name, holder, used_at, used_from FROM keys_opening \
+        WHERE fingerprint = $1 AND used_at > $2 ORDER BY host_name, used_at LIMIT 100";
+    let rows = sqlx::query(sql)
+        .bind(fingerprint.to_owned())
+        .bind(since.as_micros());
+    let one = |row: &AnyRow| {
+        Ok(Used {
+            host: row.try_get("host_name")?,
+            account: row.try_get::<Vec<u8>, _>("holder")?.into(),
+            at: stamp(row.try_get("used_at")?),
+            from: row.try_get("used_from")?,
+        })
+    };
+    let rows = rows.fetch_all(store.read()).await?;
+    rows.iter().map(one).collect()
 }

@@ -25,6 +25,9 @@ pub(in crate::keys) struct Holding {
     pub(in crate::keys) revoked: i64,
     /// Why what was ordered does not hold. Safe for a terminal.
     pub(in crate::keys) trouble: Option<String>,
+    /// How many lines of ours open accounts there, and why not all of them do. Safe for a terminal.
+    pub(in crate::keys) managed: i64,
+    pub(in crate::keys) unmanaged: Option<String>,
     /// Whether something is installed there that tells sshd.
     pub(in crate::keys) has_role: bool,
     /// What people were told of it.
@@ -67,13 +70,17 @@ pub(in crate::keys) async fn holding(
     now: Timestamp,
 ) -> sqlx::Result<()> {
     let digest = holding.digest.map(|digest| digest.to_vec());
-    let trouble = holding.trouble.as_deref().map(escaped);
-    let trouble = trouble.map(|it| without_nul(&it).into_owned());
+    let plain = |text: &Option<String>| {
+        let text = text.as_deref().map(escaped);
+        text.map(|it| without_nul(&it).into_owned())
+    };
     sqlx::query(
-        "INSERT INTO keys_holding (host, host_name, at, generation, revoked, digest, trouble) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (host) DO UPDATE SET \
+        "INSERT INTO keys_holding \
+         (host, host_name, at, generation, revoked, digest, trouble, managed, unmanaged) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (host) DO UPDATE SET \
          host_name = excluded.host_name, at = excluded.at, generation = excluded.generation, \
-         revoked = excluded.revoked, digest = excluded.digest, trouble = excluded.trouble",
+         revoked = excluded.revoked, digest = excluded.digest, trouble = excluded.trouble, \
+         managed = excluded.managed, unmanaged = excluded.unmanaged",
     )
     .bind(host.id.as_bytes().to_vec())
     .bind(host.name.clone())
@@ -81,7 +88,9 @@ pub(in crate::keys) async fn holding(
     .bind(holding.generation.map(u64::cast_signed))
     .bind(i64::from(holding.revoked))
     .bind(digest.clone())
-    .bind(trouble)
+    .bind(plain(&holding.trouble))
+    .bind(i64::from(holding.managed))
+    .bind(plain(&holding.unmanaged))
     .execute(&mut **tx)
     .await?;
     let Some(generation) = holding.generation.filter(|_| holding.trouble.is_none()) else {
@@ -107,6 +116,7 @@ pub(in crate::keys) async fn holding(
 pub(in crate::keys) async fn holdings(store: &Store) -> sqlx::Result<HashMap<String, Holding>> {
     let rows = sqlx::query(
         "SELECT h.host, h.host_name, h.at, h.generation, h.revoked, h.trouble, h.told, \
+         h.managed, h.unmanaged, \
          (SELECT COUNT(*) FROM keys_reached r WHERE r.host = h.host AND r.held_at IS NOT NULL) AS times \
          FROM keys_holding h ORDER BY h.at",
     )
@@ -127,6 +137,8 @@ pub(in crate::keys) async fn holdings(store: &Store) -> sqlx::Result<HashMap<Str
             generation: generation.map(i64::cast_unsigned),
             revoked: row.try_get("revoked")?,
             trouble,
+            managed: row.try_get("managed")?,
+            unmanaged: row.try_get("unmanaged")?,
             told: row.try_get("told")?,
         };
         Ok((name, holding))

@@ -148,7 +148,7 @@ pub(super) fn is_before(gate: &Gate, port: u16) -> bool {
 }
 
 /// The ports at which sshd listens, but for what only the host itself reaches.
-pub(super) fn doors(lines: &[Line]) -> BTreeSet<u16> {
+pub(in crate::restriction) fn doors(lines: &[Line]) -> BTreeSet<u16> {
     let general = lines.iter().filter(|line| line.block.is_none());
     let places = general.clone().filter(|line| line.name == "ListenAddress");
     let port = |place: &Line| {

@@ -20,6 +20,7 @@ use crate::alerting;
 use crate::intake::{Heard, Host};
 use crate::store::{Store, Tx};
 
+pub(super) use judge::doors;
 pub(super) use pages::part;
 
 /// Keeps what hosts tell of their sshd, and tells of what changed.
@@ -152,7 +153,7 @@ pub async fn behind_gates(
         let gates = table.gates(&kept.host_name, now, now).gates;
         let shut = gates.iter().filter(|gate| gate.mode == Mode::Enforce);
         let shut: Vec<_> = shut.collect();
-        let doors = judge::doors(&kept.lines).into_iter();
+        let doors = doors(&kept.lines).into_iter();
         for port in doors.filter(|port| *port != USUAL) {
             if shut.iter().any(|gate| judge::is_before(gate, port)) {
                 hosts.entry(port).or_default().push(kept.host_name.clone());

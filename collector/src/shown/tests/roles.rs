@@ -34,9 +34,11 @@ const TABLE: &str = "
     POST /incidents/{code}/ack          yes yes yes no  no
     GET  /keys                          yes yes yes yes no
     POST /keys/accept                   yes yes no  yes no
+    GET  /keys/calendar                 yes yes yes yes no
     GET  /keys/one                      yes yes yes yes no
     GET  /keys/receipt                  yes yes yes yes no
     GET  /keys/revoked                  yes yes yes yes no
+    GET  /keys/rotation/{name}          yes yes yes yes no
     POST /login                         open
     GET  /metrics                       open
     GET  /networks                      yes yes yes yes no
@@ -117,6 +119,16 @@ pub(super) async fn whole(store: &Fresh, folder: &std::path::Path) -> Shown {
             crate::sealing::Sealing::fleeting(),
             Live::fixed(keys::Policy::default()),
             keys::Revocations::open(store).await.unwrap().0,
+        ),
+        rotations: keys::Calendar::new(
+            ((*store).clone(), Live::fixed(keys::Policy::default())),
+            (
+                keys::Rooms {
+                    inventory: hosts::watched,
+                    sites: restriction::sites,
+                },
+                keys::Rotations::new().0,
+            ),
         ),
     }
 }

@@ -1,0 +1,27 @@
+//! The words of `watchward rotation`.
+
+use clap::{Args, Subcommand};
+
+/// Machines' keys that are replaced by themselves.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Rotation {
+    #[command(subcommand)]
+    pub(crate) command: Option<RotationCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RotationCommand {
+    /// Every one of them, and how far it is
+    List,
+    /// All about one: its keys, who is waited for, and what happened when
+    Show {
+        /// Its name in the policy
+        name: String,
+    },
+    /// Replace a key now, before its time
+    Now {
+        /// Its name in the policy
+        name: String,
+    },
+}

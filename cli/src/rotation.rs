@@ -1,0 +1,128 @@
+//! `watchward rotation`: machines' keys that are replaced by themselves, and how far each is.
+
+use serde_json::{Value, json};
+
+use crate::args::{Rotation, RotationCommand};
+use crate::client::Client;
+use crate::row::Row;
+use crate::screen::{Screen, safe};
+
+pub(crate) async fn run(
+    collector: &Client,
+    asked: Rotation,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    match asked.command.unwrap_or(RotationCommand::List) {
+        RotationCommand::List => list(&collector.fetch("/v1/rotations", &[]).await?, screen),
+        RotationCommand::Show { name } => {
+            let query = [("name", name)];
+            let answer: Value = collector.fetch("/v1/rotations/one", &query).await?;
+            show(&answer, screen)
+        }
+        RotationCommand::Now { name } => {
+            let wanted = json!({ "name": name });
+            let answer: Value = collector.post("/v1/rotations/now", &wanted).await?;
+            if screen.is_for_programs() {
+                return Ok(screen.json(&answer)?);
+            }
+            let name = safe(&name);
+            Ok(screen.line(&format!(
+                "The key {name} is replaced now. `watchward rotation show {name}` says how far it is."
+            ))?)
+        }
+    }
+}
+
+fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+    if screen.is_for_programs() {
+        return Ok(screen.json(answer)?);
+    }
+    let rows: Vec<_> = Row::all(answer).map(line).collect();
+    if rows.is_empty() {
+        let none = "No machine's key is replaced by itself: the policy has no [[keys.machines]].";
+        return Ok(screen.line(none)?);
+    }
+    let titles = [
+        "NAME",
+        "CLIENT",
+        "OPENS",
+        "PHASE",
+        "SINCE (UTC)",
+        "NEXT (UTC)",
+        "WAITS FOR",
+    ];
+    Ok(screen.table(titles, &rows)?)
+}
+
+fn line(one: Row<'_>) -> [String; 7] {
+    let mut hosts: Vec<_> = one.list("pending").map(|it| it.cell("host")).collect();
+    hosts.dedup();
+    let overdue = one.value()["is_overdue"].as_bool() == Some(true);
+    [
+        one.cell("name"),
+        one.cell("client"),
+        opens(one),
+        match overdue {
+            true => "overdue".to_owned(),
+            false => one.cell("phase"),
+        },
+        one.moment("since"),
+        match one.cell("phase").as_str() {
+            "idle" => one.moment("due_at"),
+            _ => "now".to_owned(),
+        },
+        match hosts.is_empty() {
+            true => "-".to_owned(),
+            false => hosts.join(" "),
+        },
+    ]
+}
+
+fn opens(one: Row<'_>) -> String {
+    let (accounts, groups) = (one.texts("accounts"), one.texts("groups"));
+    format!("{} of {}", accounts.join(", "), groups.join(", "))
+}
+
+fn show(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+    if screen.is_for_programs() {
+        return Ok(screen.json(answer)?);
+    }
+    let one = Row::of(answer);
+    let key = |serial: &str, name: &str| match one.number(serial) {
+        Some(serial) => format!("{serial}, {}", one.cell(name)),
+        None => "-".to_owned(),
+    };
+    let facts = [
+        ("name", one.cell("name")),
+        (
+            "client",
+            format!("{}, for {}", one.cell("client"), one.cell("user")),
+        ),
+        ("opens", opens(one)),
+        ("from", one.texts("from").join(", ")),
+        ("key", key("serial", "fingerprint")),
+        ("next key", key("next_serial", "next_fingerprint")),
+        (
+            "phase",
+            format!("{}, since {} UTC", one.cell("words"), one.moment("since")),
+        ),
+        ("next", format!("{} UTC", one.moment("due_at"))),
+        ("deadline", format!("{} UTC", one.moment("deadline_at"))),
+    ];
+    for (name, value) in facts {
+        screen.line(&format!("{name:<10}{value}"))?;
+    }
+    for waiting in one.list("pending") {
+        let (host, why) = (waiting.cell("host"), waiting.cell("why"));
+        screen.line(&format!("{:<10}{host}: {why}", "waits for"))?;
+    }
+    let rows: Vec<_> = one
+        .list("events")
+        .map(|event| [event.moment("at"), event.cell("what")])
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    screen.line("")?;
+    Ok(screen.table(["WHEN (UTC)", "WHAT"], &rows)?)
+}
