@@ -11,12 +11,15 @@ use watchward_protocol::text::{Foreign, escaped};
 use watchward_protocol::time::Timestamp;
 
 use super::turn::Try;
-use crate::intake::{Questions, Site};
+use crate::intake::{Questions, Site, Unanswered};
 use crate::keys::rows::rotation::{self as rows, Known};
 use crate::store::Store;
 
 /// How many connections a try may take.
 const CALLS: usize = 6;
+/// A host that answers somebody else is asked again after so long, and so often.
+const PAUSE: Duration = Duration::from_secs(2);
+const TIMES: usize = 6;
 /// For how long they are expected.
 const WITHIN: Duration = Duration::from_secs(40);
 /// Where ports begin and end that nothing else is given.
@@ -76,17 +79,33 @@ async fn ask(
         from: from.clone(),
         within: WITHIN,
     });
-    // An agent of an older version expects nothing, and counts the tries as anybody's.
-    match questions.ask(&one.at.host, expected).await {
-        Ok(_) => {}
+    match patiently(questions, &one.at.host, &expected).await {
+        Ok(question::Answer::Expecting) => {}
+        // Whoever comes unannounced would be taken for an attacker.
+        Ok(_) => return Err(format!("{}: its agent is of an older version", one.at.host)),
         Err(why) => return Err(format!("{} {why}", one.at.host)),
     }
     let question = question::Question::Elsewhere(question(one, host_keys, at, from));
-    match questions.ask(&one.client, question).await {
+    match patiently(questions, &one.client, &question).await {
         Ok(question::Answer::Elsewhere(said)) => judge(one, &said),
         Ok(_) => Err(format!("{}: its agent is of an older version", one.client)),
         Err(why) => Err(format!("{} {why}", one.client)),
     }
+}
+
+/// Asks a host, and waits while it answers somebody else.
+async fn patiently(
+    questions: &Questions,
+    host: &str,
+    question: &question::Question,
+) -> Result<question::Answer, Unanswered> {
+    for _ in 1..TIMES {
+        match questions.ask(host, question.clone()).await {
+            Err(Unanswered::Busy) => tokio::time::sleep(PAUSE).await,
+            said => return said,
+        }
+    }
+    questions.ask(host, question.clone()).await
 }
 
 fn question(
