@@ -121,13 +121,11 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
     };
     let trust = hosts.trust();
     let (committing, questions) = intake::start(tasks, &intake, &trust, wanted, parts).await?;
-    let revoking = keys::Desk::new(
-        (store.clone(), hosts::watched),
-        (followed.key_rules.clone(), signer),
-        (revocations, rooms.bell.clone()),
-    );
-    let calendar = (store.clone(), followed.key_rules.clone());
+    let rules = (followed.key_rules.clone(), signer);
+    let told = (revocations, rooms.bell.clone());
+    let revoking = keys::Desk::new((store.clone(), hosts::watched), rules, told);
     let shown = Shown {
+        rotations: rooms.calendar(&store),
         store,
         people,
         hosts,
@@ -142,7 +140,6 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
         ruling: ruling.clone(),
         questions,
         authority,
-        rotations: keys::Calendar::new(calendar, (WHERE, rotations)),
     };
     web::start_admin(tasks, &admin, shown::routes(&shown, tasks.stop()))?;
     let site = shown::site(&shown, tasks.stop());
@@ -321,6 +318,12 @@ impl Rooms {
             rotations: rotations.clone(),
             bell: Bell::default(),
         })
+    }
+
+    /// Where rotations are seen and hastened.
+    fn calendar(&self, store: &Store) -> keys::Calendar {
+        let rules = (store.clone(), self.key_rules.clone());
+        keys::Calendar::new(rules, (WHERE, self.rotations.clone()))
     }
 }
 

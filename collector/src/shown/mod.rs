@@ -58,7 +58,6 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         authority,
         rotations,
     } = shown;
-    let keys = keys::routes(store.clone(), key_rules.clone(), bell.clone());
     let rooms = access::routes()
         .merge(health::routes())
         .with_state(store.clone());
@@ -81,7 +80,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
             spread.clone(),
         ))
         .merge(restriction::reach(questions.clone(), rules.clone()))
-        .merge(keys)
+        .merge(keys::routes(store.clone(), key_rules.clone(), bell.clone()))
         .merge(keys::proof_routes(
             store.clone(),
             questions.clone(),

@@ -18,6 +18,13 @@ fn signed_by(pair: &Ed25519KeyPair, receipt: &Receipt) -> String {
     receipt.signed(sign).unwrap()
 }
 
+fn phase() -> Phase {
+    Phase {
+        at: Timestamp::from_micros(1_800_000_000_000_000).into(),
+        what: "the client made key 2".into(),
+    }
+}
+
 fn receipt(pair: &Ed25519KeyPair, why: &str) -> Receipt {
     let at = Moment::from(Timestamp::from_micros(1_800_000_000_000_000));
     let door = Door {
@@ -68,10 +75,7 @@ fn receipt(pair: &Ed25519KeyPair, why: &str) -> Receipt {
             why: why.into(),
             generation: 7,
         },
-        phases: vec![Phase {
-            at: at.clone(),
-            what: "the client made key 2".into(),
-        }],
+        phases: vec![phase()],
         is_proven: true,
         counts: Counts {
             hosts: 1,
