@@ -131,6 +131,16 @@ fn show(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
     for phase in &receipt.phases {
         screen.line(&format!("          {} {}", phase.at.0, safe(&phase.what)))?;
     }
+    for host in &receipt.hosts {
+        let elsewhere = host.proof.as_ref().map(|it| it.elsewhere.as_str());
+        if let Some(seen) = elsewhere.filter(|it| !it.is_empty()) {
+            screen.line(&format!(
+                "{:<9} {}",
+                "",
+                safe(&format!("{}: {seen}", host.host))
+            ))?;
+        }
+    }
     sessions(receipt, screen)?;
     if receipt.missing.is_empty() {
         return Ok(screen.line("Nothing was missing when it was written.")?);

@@ -252,7 +252,7 @@ fn watch_keys(tasks: &Tasks, rooms: &Rooms, store: &Store, questions: intake::Qu
         .clone()
         .run(store.clone(), rules, told, tasks.stop());
     tasks.start("rotations", rotating);
-    let asking = (questions, hosts::names as _);
+    let asking = (questions, hosts::names as _, restriction::places as _);
     let told = (revocations.clone(), bell.clone());
     let asking = keys::ask_daily(store.clone(), asking, told, tasks.stop());
     tasks.start("proof", asking);
@@ -353,6 +353,7 @@ impl intake::Rooms for Rooms {
                 let (rules, config) = (self.rules.now(), self.restriction.now());
                 restriction::absorb(tx, heard, (&rules, &config), now).await?;
                 keys::used(tx, heard, &self.keys.now(), now).await?;
+                keys::watch_guarded(tx, heard, &self.key_rules.now(), now).await?;
             }
             Told::Gaps(heard) => access::absorb_gaps(tx, heard, &self.access.now(), now).await?,
             Told::Keys(heard) => keys::absorb(tx, heard, &self.key_rules.now(), now).await?,

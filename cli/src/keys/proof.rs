@@ -194,6 +194,10 @@ fn show(proven: Row<'_>, doors: bool, screen: &mut Screen) -> anyhow::Result<[us
             trouble.cell("why")
         ))?;
     }
+    for seen in proven.list("elsewhere") {
+        let (host, what) = (seen.cell("host"), seen.cell("why"));
+        screen.line(&safe(&format!("{host}: {what}.")))?;
+    }
     for closed in proven.list("closed") {
         let (host, why) = (closed.cell("host"), closed.cell("why"));
         screen.line(&safe(&format!("{host}: {why}: nothing to open there.")))?;

@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 45] = [
+const KINDS: [Kind; 47] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -65,6 +65,12 @@ const KINDS: [Kind; 45] = [
         "authority that hosts do not trust yet",
         "authorities that hosts do not trust yet",
     ),
+    (
+        "keys.break-glass",
+        "break-glass key used",
+        "break-glass keys used",
+    ),
+    ("keys.canary", "canary key used", "canary keys used"),
     ("keys.due", "key due soon", "keys due soon"),
     ("keys.gone", "key gone", "keys gone"),
     ("keys.host-key", "changed host key", "changed host keys"),
@@ -212,6 +218,11 @@ pub(super) fn room(key: &str) -> Option<Room> {
 /// Whether it may be about somebody who got in, or could.
 pub(super) fn is_security(key: &str) -> bool {
     room(key).is_some_and(Room::is_security)
+}
+
+/// Whether everybody is told, whatever the routes say: a way in was used that is for emergencies.
+pub(super) fn is_for_everybody(key: &str) -> bool {
+    kind(key) == "keys.break-glass"
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use watchward_daemon::place::{Misplaced, Spanned};
 
-use super::Severity;
 use super::about::{About, Room};
 use super::config::{Contact, Name};
+use super::{Severity, kinds};
 use crate::policy::{Groups, Members};
 
 /// The table `[alerting]` of `policy.toml`.
@@ -62,6 +62,9 @@ impl Routes {
     /// Of these contacts, those who are to be told. Who is not there any more is left out; if nobody
     /// is left, it is everybody.
     pub(super) fn pick(&self, contacts: &[Contact], about: About<'_>) -> Vec<Contact> {
+        if kinds::is_for_everybody(about.key) {
+            return contacts.to_vec();
+        }
         let mut named = Vec::new();
         for route in &self.routes {
             if route.matches(about) {

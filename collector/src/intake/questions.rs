@@ -59,6 +59,11 @@ impl Questions {
         }
     }
 
+    /// Whether somebody of this name could be asked.
+    pub fn is_there(&self, host: &str) -> bool {
+        self.rooms().contains_key(host)
+    }
+
     /// A host has come: what is asked of it from now on.
     pub(super) fn attend(&self, host: &str) -> Attending {
         let (room, inbox) = mpsc::channel(1);

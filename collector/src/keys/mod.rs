@@ -4,6 +4,7 @@ mod alerts;
 mod api;
 mod authority;
 mod follow;
+mod guarded;
 mod inventory;
 mod judge;
 mod kept;
@@ -43,6 +44,7 @@ pub use authority::{
     Authority, Grant, Life, Login, Schedule, pages as login_pages, routes as authority_routes,
     run as follow_authority,
 };
+pub use guarded::{Guarded, watch as watch_guarded};
 pub use live::{Seen, after, last};
 pub use pages::pages;
 pub use policy::{Exception, Fingerprint, Policy, Strength};
@@ -203,6 +205,7 @@ pub async fn activate(
         changed += follow::settle(tx, &mut inventory, policy, now).await?;
     }
     changed += revocation::activate(tx, now).await?;
+    changed += guarded::activate(tx, now).await?;
     rows::prune(tx, now - config.keep.duration()).await?;
     Ok(changed)
 }

@@ -83,8 +83,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         .merge(keys::routes(store.clone(), key_rules.clone(), bell.clone()))
         .merge(keys::proof_routes(
             store.clone(),
-            questions.clone(),
-            hosts::names,
+            (questions.clone(), hosts::names, restriction::places),
             bell.clone(),
         ))
         .merge(keys::revoke_routes(revoking.clone()))

@@ -232,6 +232,10 @@ pub struct Proof {
     pub omitted: usize,
     /// Why not everything could be asked, if so.
     pub trouble: String,
+    /// What was seen from another host, or why nothing was; empty: nobody looked. Its doors are among
+    /// the others, with `from HOST` in their place.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub elsewhere: String,
 }
 
 /// An account, behind a place where sshd listens.

@@ -7,6 +7,7 @@ mod proof;
 mod revocation;
 mod revoke;
 mod silent;
+mod vantage;
 
 use std::time::Duration;
 

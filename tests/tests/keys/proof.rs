@@ -130,7 +130,7 @@ fn revoked(site: &Site, web: &Host, (file, fingerprint): (&str, &str)) -> Result
 }
 
 /// Whatever sshd wrote of all these questions has been read; it is told as no try.
-fn until_accused_of_nothing(site: &Site, web: &Host) -> Result<()> {
+pub(super) fn until_accused_of_nothing(site: &Site, web: &Host) -> Result<()> {
     web.sh("ssh -o BatchMode=yes -o StrictHostKeyChecking=no last@127.0.0.1 true || true")?;
     let look = || site.collector.list(&["access", "--limit", "1000"]);
     let last = |found: &Vec<Value>| found.iter().any(|it| it["user"] == "last");
@@ -145,7 +145,7 @@ fn until_accused_of_nothing(site: &Site, web: &Host) -> Result<()> {
     Ok(())
 }
 
-fn prove(site: &Site, file: &str) -> Result<Value> {
+pub(super) fn prove(site: &Site, file: &str) -> Result<Value> {
     let mut command = site.collector.command()?;
     let told = command.args(["--json", "keys", "prove", file]).output()?;
     let proven: Value = serde_json::from_slice(&told.stdout)
@@ -159,7 +159,7 @@ fn prove(site: &Site, file: &str) -> Result<Value> {
     Ok(proven)
 }
 
-fn doors(proven: &Value) -> Vec<&Value> {
+pub(super) fn doors(proven: &Value) -> Vec<&Value> {
     let doors = proven["doors"].as_array();
     doors.into_iter().flatten().collect()
 }
@@ -168,7 +168,7 @@ fn said(proven: &Value, what: &str) -> usize {
     doors(proven).iter().filter(|it| it["said"] == what).count()
 }
 
-fn door<'a>(proven: &'a Value, account: &str) -> Result<&'a Value> {
+pub(super) fn door<'a>(proven: &'a Value, account: &str) -> Result<&'a Value> {
     let mut doors = doors(proven).into_iter();
     let found = doors.find(|it| it["account"] == account);
     found.with_context(|| format!("no door of {account}: {proven:#}"))

@@ -12,6 +12,7 @@ use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
 use super::authority::{Grant, Login, Schedule};
+use super::guarded::Guarded;
 use super::rotation::{self, Machine};
 use crate::policy::{Day, Groups, Members, Networks};
 
@@ -40,6 +41,10 @@ pub struct Policy {
     pub certificates: Vec<Grant>,
     /// Which accounts they open where.
     pub logins: Vec<Login>,
+    /// Keys for the day when nothing else opens: each use is told to everybody.
+    pub break_glass: Vec<Guarded>,
+    /// Decoys: keys that nobody has a reason to use.
+    pub canaries: Vec<Guarded>,
     /// How often what signs them is replaced.
     pub authority: Schedule,
     /// Machines' keys that rotate by themselves.
@@ -79,6 +84,8 @@ impl Default for Policy {
             owners: Vec::new(),
             certificates: Vec::new(),
             logins: Vec::new(),
+            break_glass: Vec::new(),
+            canaries: Vec::new(),
             authority: Schedule::default(),
             machines: Vec::new(),
         }
@@ -278,6 +285,12 @@ impl From<Person> for String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint(String);
+
+impl Fingerprint {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl TryFrom<String> for Fingerprint {
     type Error = &'static str;

@@ -9,6 +9,7 @@ use watchward_protocol::proof::{Control, Door, Said};
 use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
+use super::elsewhere::{Asking, Sites, place};
 use super::offered::Offered;
 use super::revoked::{self, Hosts};
 use super::shown::{self, ShownRevoked, Trouble};
@@ -21,13 +22,21 @@ use crate::web::Problem;
 /// `POST /v1/keys/prove` with `{"key": "ssh-ed25519 AAAA...", "host": ...}`: whether any account still
 /// takes this key. It is asked when this is called; what is said is kept if the key is revoked. `GET
 /// /v1/keys/revoked`: the keys that are, and what was said last.
-pub fn routes(store: Store, questions: Questions, hosts: Hosts, bell: Bell) -> Router {
+pub fn routes(
+    store: Store,
+    (questions, hosts, sites): (Questions, Hosts, Sites),
+    bell: Bell,
+) -> Router {
     Router::new()
         .route("/v1/keys/prove", post(prove))
         .route("/v1/keys/revoked", get(all))
         .with_state(Room {
+            asking: Asking {
+                store: store.clone(),
+                questions,
+                sites,
+            },
             store,
-            questions,
             hosts,
             bell,
         })
@@ -36,7 +45,7 @@ pub fn routes(store: Store, questions: Questions, hosts: Hosts, bell: Bell) -> R
 #[derive(Clone)]
 struct Room {
     store: Store,
-    questions: Questions,
+    asking: Asking,
     hosts: Hosts,
     bell: Bell,
 }
@@ -58,6 +67,8 @@ struct Proven {
     troubles: Vec<Trouble>,
     /// Where there is nothing to open, and why.
     closed: Vec<Trouble>,
+    /// What was seen from other hosts, or why nothing was.
+    elsewhere: Vec<Trouble>,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,7 +96,7 @@ async fn prove(
             return Err(Problem::refused(format!("there is no host {host}")));
         }
     }
-    let heard = ask(&room.questions, hosts, &key).await;
+    let heard = ask(&room.asking, hosts, &key).await;
     let now = clock::now();
     if let Some(fingerprint) = &key.fingerprint {
         // Only of a key that is revoked.
@@ -107,13 +118,26 @@ impl Proven {
             doors: Vec::new(),
             troubles: Vec::new(),
             closed: Vec::new(),
+            elsewhere: Vec::new(),
         };
         heard.into_iter().for_each(|one| proven.add(one));
         proven
     }
 
     fn add(&mut self, heard: Heard) {
-        let host = heard.host;
+        let (host, elsewhere) = (heard.host, heard.elsewhere);
+        for (from, door) in elsewhere.doors() {
+            let shown = Shown::new(host.clone(), door.clone());
+            self.doors.push(Shown {
+                at: place(door.at, from),
+                ..shown
+            });
+        }
+        let sentence = elsewhere.sentence();
+        if !sentence.is_empty() {
+            let (host, why) = (host.clone(), plain(&sentence));
+            self.elsewhere.push(Trouble { host, why });
+        }
         let mut trouble = |why: String| {
             let host = host.clone();
             self.troubles.push(Trouble { host, why });

@@ -1,6 +1,7 @@
 //! The negative proof: every host's sshd is asked whether it would still take a key, account by account.
 
 mod api;
+mod elsewhere;
 mod offered;
 mod revoked;
 mod shown;
@@ -15,6 +16,8 @@ use watchward_protocol::question;
 use watchward_protocol::text::Foreign;
 
 use crate::intake::Questions;
+pub(super) use elsewhere::Controls;
+use elsewhere::{Asking, Elsewhere};
 pub(super) use offered::{Offered, fingerprint};
 
 pub use api::routes;
@@ -35,6 +38,28 @@ const MOST_DOORS: usize = 16_000;
 struct Heard {
     host: String,
     said: Result<Answer, String>,
+    /// And what another host saw of it.
+    elsewhere: Elsewhere,
+}
+
+impl Heard {
+    /// What a host said, with what another sees of it now.
+    async fn from(
+        asking: &Asking,
+        host: &str,
+        key: &Offered,
+        said: Result<Answer, String>,
+    ) -> Self {
+        let elsewhere = match &said {
+            Ok(own) => asking.ask(host, key, own).await,
+            Err(_) => Elsewhere::default(),
+        };
+        Self {
+            host: host.to_owned(),
+            said,
+            elsewhere,
+        }
+    }
 }
 
 /// Keeps what a host says to a key.
@@ -46,20 +71,22 @@ pub(super) async fn keep_for_tests(
     now: watchward_protocol::time::Timestamp,
 ) {
     let (host, said) = (host.to_owned(), Ok(answer));
-    let heard = [Heard { host, said }];
+    let elsewhere = Elsewhere::default();
+    let heard = [Heard {
+        host,
+        said,
+        elsewhere,
+    }];
     revoked::keep(store, key, &heard, now).await.unwrap();
 }
 
 /// Asks hosts about a key, and waits for all of them.
-async fn ask(questions: &Questions, hosts: Vec<String>, key: &Offered) -> Vec<Heard> {
-    let asking = hosts.into_iter().map(|host| async move {
-        let said = whole(questions, &host, key).await;
-        Heard { host, said }
+async fn ask(asking: &Asking, hosts: Vec<String>, key: &Offered) -> Vec<Heard> {
+    let all = hosts.into_iter().map(|host| async move {
+        let said = whole(&asking.questions, &host, key).await;
+        Heard::from(asking, &host, key, said).await
     });
-    let mut heard: Vec<_> = stream::iter(asking)
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
+    let mut heard: Vec<_> = stream::iter(all).buffer_unordered(AT_ONCE).collect().await;
     heard.sort_by(|a, b| a.host.cmp(&b.host));
     heard
 }

@@ -165,6 +165,7 @@ mod tests {
             unknown: 0,
             accepted: Vec::new(),
             trouble: None,
+            elsewhere: String::new(),
         }
     }
 

@@ -285,6 +285,7 @@ fn proof(proven: &Proven, doors: &str) -> Proof {
         omitted: proven.doors.saturating_sub(doors.len()),
         doors,
         trouble: proven.trouble.clone().unwrap_or_default(),
+        elsewhere: proven.elsewhere.clone(),
     }
 }
 

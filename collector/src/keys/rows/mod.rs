@@ -4,7 +4,9 @@ pub(super) mod authority;
 pub(super) mod certificate;
 pub(super) mod change;
 pub(super) mod deed;
+pub(super) mod door;
 pub(super) mod ended;
+pub(super) mod guarded;
 pub(super) mod host;
 pub(super) mod identity;
 pub(super) mod listing;
@@ -123,6 +125,8 @@ pub const SCHEMA: Schema = Schema {
         managed::TABLES,
         rotation::TABLES,
         identity::TABLES,
+        guarded::TABLE,
+        "ALTER TABLE keys_proven ADD COLUMN elsewhere TEXT NOT NULL DEFAULT ''",
     ],
 };
 

@@ -151,13 +151,15 @@ pub(in crate::keys) async fn keep(
     let accepted = serde_json::to_string(&proven.accepted);
     let kept = sqlx::query(
         "INSERT INTO keys_proven \
-         (revoked, host_name, at, doors, refused, controlled, accepted, trouble, unknown, answers) \
-         SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM keys_revoked \
+         (revoked, host_name, at, doors, refused, controlled, accepted, trouble, unknown, answers, \
+         elsewhere) \
+         SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM keys_revoked \
          WHERE fingerprint = $1 AND ended_at IS NULL \
          ON CONFLICT (revoked, host_name) DO UPDATE SET at = excluded.at, doors = excluded.doors, \
          refused = excluded.refused, controlled = excluded.controlled, \
          accepted = excluded.accepted, trouble = excluded.trouble, \
-         unknown = excluded.unknown, answers = excluded.answers",
+         unknown = excluded.unknown, answers = excluded.answers, \
+         elsewhere = excluded.elsewhere",
     )
     .bind(fingerprint.to_owned())
     .bind(proven.host.clone())
@@ -169,6 +171,7 @@ pub(in crate::keys) async fn keep(
     .bind(proven.trouble.clone())
     .bind(number(proven.unknown))
     .bind(answers.to_owned())
+    .bind(proven.elsewhere.clone())
     .execute(&mut **tx)
     .await?;
     Ok(kept.rows_affected() > 0)
@@ -243,7 +246,7 @@ fn one(row: &AnyRow) -> sqlx::Result<Revoked> {
 }
 
 const PROVEN: &str = "SELECT r.fingerprint, p.host_name, p.at, p.doors, p.refused, p.controlled, \
-    p.unknown, p.accepted, p.trouble FROM keys_proven p \
+    p.unknown, p.accepted, p.elsewhere, p.trouble FROM keys_proven p \
     JOIN keys_revoked r ON r.id = p.revoked AND r.ended_at IS NULL";
 
 /// What every host said last, each with the fingerprint of the key.
@@ -323,6 +326,7 @@ fn said(row: &AnyRow) -> sqlx::Result<(String, Proven)> {
         accepted: serde_json::from_str(&accepted)
             .map_err(|error| sqlx::Error::Decode(error.into()))?,
         trouble: row.try_get("trouble")?,
+        elsewhere: row.try_get("elsewhere")?,
     };
     Ok((row.try_get("fingerprint")?, proven))
 }

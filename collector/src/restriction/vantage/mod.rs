@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
@@ -131,6 +132,24 @@ pub(super) async fn activate(
         (host, Arc::new(Probes { every, probes }))
     });
     Ok((Errands::new(plan.collect()), told))
+}
+
+/// Where hosts are, by their names: what two say is theirs is nobody's.
+///
+/// # Errors
+/// The database's.
+pub fn places(store: &Store) -> BoxFuture<'_, sqlx::Result<Vec<(String, Vec<IpAddr>)>>> {
+    Box::pin(async move {
+        let (known, _) = claims::weigh(rows::claims(store.read()).await?, |_| false);
+        let site = |claim: Claim| Site {
+            id: claim.id,
+            gates: Vec::new(),
+            name: claim.name,
+            addresses: claim.addresses,
+        };
+        let sites = apart(known.into_iter().map(site).collect()).into_iter();
+        Ok(sites.map(|site| (site.name, site.addresses)).collect())
+    })
 }
 
 /// Whom a probe tried, if it was asked for and came from where the host says that it is. Beware: a

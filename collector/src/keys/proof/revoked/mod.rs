@@ -1,5 +1,6 @@
 //! Keys that should open nothing any more: every host is asked about each of them every day.
 
+mod alerts;
 #[cfg(test)]
 mod tests;
 
@@ -14,17 +15,20 @@ use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::proof::{Answer, Control, Door, Said};
 use watchward_protocol::receipt;
-use watchward_protocol::text::{Foreign, escaped};
+use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
+use super::elsewhere::{Asking, Elsewhere, Sites, place};
 use super::offered::Offered;
 use super::{Heard, whole};
-use crate::alerting::{self, Alert, Bell, Severity};
+use crate::alerting::Bell;
 use crate::intake::Questions;
 use crate::keys::revocation::Revocations;
 use crate::keys::rows::reached::{self, Reached};
 use crate::keys::rows::revoked as rows;
-use crate::store::{Store, Tx};
+use crate::store::Store;
+pub(in crate::keys) use alerts::end;
+use alerts::judge;
 
 /// How often it is looked whom to ask.
 const LOOK: Duration = Duration::from_secs(30);
@@ -85,6 +89,8 @@ pub(in crate::keys) struct Proven {
     /// Doors that take it; and those that took it before, until it is told that they do not.
     pub(in crate::keys) accepted: Vec<Opens>,
     pub(in crate::keys) trouble: Option<String>,
+    /// What was seen from another host, in one sentence; empty: nobody looked.
+    pub(in crate::keys) elsewhere: String,
 }
 
 /// A door that takes the key.
@@ -96,13 +102,20 @@ pub(in crate::keys) struct Opens {
 }
 
 impl Proven {
-    /// What a host says now, after what it said `before`.
-    fn new(host: &str, answer: &Answer, before: Option<Self>, at: Timestamp) -> Self {
+    /// What a host says now, and what another saw of it, after what was said `before`.
+    fn new(heard: (&str, &Answer, &Elsewhere), before: Option<Self>, at: Timestamp) -> Self {
+        let (host, answer, elsewhere) = heard;
         let said = |what| answer.doors.iter().filter(move |it| it.said == what);
         let refused = said(Said::Refused);
         let mut accepted: Vec<_> = said(Said::Accepted).map(Opens::new).collect();
+        let seen = elsewhere.doors();
+        let seen = seen.filter(|(_, door)| door.said == Said::Accepted);
+        accepted.extend(seen.map(|(from, door)| Opens {
+            at: place(door.at, from),
+            ..Opens::new(door)
+        }));
         for one in before.into_iter().flat_map(|it| it.accepted) {
-            if !accepted.iter().any(|it| it.is_at(&one)) && !one.is_closed(answer) {
+            if !accepted.iter().any(|it| it.is_at(&one)) && !one.is_closed(answer, elsewhere) {
                 accepted.push(one);
             }
         }
@@ -127,6 +140,7 @@ impl Proven {
                 (Some(trouble), Some(beyond)) => Some(format!("{trouble}; {beyond}")),
                 (trouble, beyond) => trouble.or(beyond),
             },
+            elsewhere: plain(&elsewhere.sentence()),
         }
     }
 }
@@ -146,9 +160,17 @@ impl Opens {
 
     /// Whether it is told that a door that took the key takes it no more. An account that is gone, or
     /// an address that sshd has left, is missed only in an answer without gaps.
-    fn is_closed(&self, answer: &Answer) -> bool {
+    fn is_closed(&self, answer: &Answer, elsewhere: &Elsewhere) -> bool {
         if answer.closed.is_some() {
             return true;
+        }
+        // What another host saw, only another host can take back.
+        if let Some((at, _)) = self.at.split_once(" from ") {
+            let mut seen = elsewhere.doors().map(|(_, door)| door);
+            return seen.any(|it| {
+                let same = it.account.to_string() == self.account && it.at.to_string() == at;
+                same && it.said == Said::Refused
+            });
         }
         if answer.trouble.is_some() || !answer.left.is_empty() || answer.doors.is_empty() {
             return false;
@@ -183,11 +205,16 @@ fn failed(said: &Result<Answer, String>) -> bool {
 /// None.
 pub async fn run(
     store: Store,
-    (questions, hosts): (Questions, Hosts),
+    (questions, hosts, sites): (Questions, Hosts, Sites),
     (revocations, bell): (Revocations, Bell),
     stop: Stop,
 ) -> anyhow::Result<()> {
     let mut tried: HashMap<String, Instant> = HashMap::new();
+    let elsewhere = Asking {
+        store: store.clone(),
+        questions,
+        sites,
+    };
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -204,7 +231,7 @@ pub async fn run(
         };
         due.retain(|host, _| !tried.contains_key(host));
         let asking = due.into_iter().map(|(host, keys)| async {
-            let failed = turn(&store, (&questions, &host), keys, &bell).await;
+            let failed = turn(&elsewhere, &host, keys, &bell).await;
             (host, failed)
         });
         let asked = stream::iter(asking).buffer_unordered(SIDE_BY_SIDE);
@@ -218,19 +245,14 @@ pub async fn run(
 }
 
 /// Asks a host about one key after the other, as long as its turn lasts; says whether it failed.
-async fn turn(
-    store: &Store,
-    (questions, host): (&Questions, &str),
-    keys: Vec<Revoked>,
-    bell: &Bell,
-) -> bool {
+async fn turn(elsewhere: &Asking, host: &str, keys: Vec<Revoked>, bell: &Bell) -> bool {
     let until = Instant::now() + TURN;
     for key in keys {
-        let said = whole(questions, host, &Offered::of(&key)).await;
+        let offered = Offered::of(&key);
+        let said = whole(&elsewhere.questions, host, &offered).await;
         let failed = failed(&said);
-        let host = host.to_owned();
-        let heard = [Heard { host, said }];
-        if let Err(error) = keep(store, &key.fingerprint, &heard, clock::now()).await {
+        let heard = [Heard::from(elsewhere, host, &offered, said).await];
+        if let Err(error) = keep(&elsewhere.store, &key.fingerprint, &heard, clock::now()).await {
             tracing::error!(%error, "cannot keep what a host said to a revoked key");
         }
         bell.ring();
@@ -303,8 +325,8 @@ pub(super) async fn keep(
     for one in heard {
         if let Ok(answer) = &one.said {
             let before = rows::before(&mut tx, fingerprint, &one.host).await?;
-            let proven = Proven::new(&one.host, answer, before, now);
-            let doors = serde_json::to_string(&doors(answer));
+            let proven = Proven::new((&one.host, answer, &one.elsewhere), before, now);
+            let doors = serde_json::to_string(&doors(answer, &one.elsewhere));
             let doors = doors.map_err(|error| sqlx::Error::Encode(error.into()))?;
             rows::keep(&mut tx, fingerprint, (&proven, &doors)).await?;
         }
@@ -313,80 +335,26 @@ pub(super) async fn keep(
     tx.commit().await
 }
 
-/// Every door, as a receipt has it.
-fn doors(answer: &Answer) -> Vec<receipt::Door> {
-    let doors = answer.doors.iter().take(MOST_DOORS);
-    doors
-        .map(|door| receipt::Door {
-            account: door.account.to_string(),
-            at: door.at.to_string(),
-            said: door.said,
-            control: match &door.control {
-                Control::Own(fingerprint) => plain(fingerprint),
-                Control::Other(account) => format!("a key of {account}"),
-                Control::None => String::new(),
-            },
-            note: plain(&door.note),
-        })
-        .collect()
+/// Every door, as a receipt has it: those that another host asked first, for they are few.
+fn doors(answer: &Answer, elsewhere: &Elsewhere) -> Vec<receipt::Door> {
+    let seen = elsewhere.doors().map(|(from, door)| receipt::Door {
+        at: place(door.at, from),
+        ..written(door)
+    });
+    let doors = seen.chain(answer.doors.iter().map(written));
+    doors.take(MOST_DOORS).collect()
 }
 
-/// What is open about a key that may open something again is ended.
-pub(in crate::keys) async fn end(
-    tx: &mut Tx,
-    (fingerprint, by): (&str, &str),
-    now: Timestamp,
-) -> sqlx::Result<()> {
-    let key = format!("keys.revoked {fingerprint}");
-    alerting::resolve(tx, &key, &format!("{by} reinstated the key"), now).await
-}
-
-/// A revoked key that opens anything is an incident, until every door that took it refuses it.
-async fn judge(tx: &mut Tx, fingerprint: &str, now: Timestamp) -> sqlx::Result<()> {
-    let opens = rows::opens(tx, fingerprint).await?;
-    let key = format!("keys.revoked {fingerprint}");
-    match alert(fingerprint, &opens) {
-        Some(alert) => alerting::raise(tx, &Alert { key, ..alert }, now).await,
-        None => alerting::resolve(tx, &key, "every door that took it refuses it", now).await,
+fn written(door: &Door) -> receipt::Door {
+    receipt::Door {
+        account: door.account.to_string(),
+        at: door.at.to_string(),
+        said: door.said,
+        control: match &door.control {
+            Control::Own(fingerprint) => plain(fingerprint),
+            Control::Other(account) => format!("a key of {account}"),
+            Control::None => String::new(),
+        },
+        note: plain(&door.note),
     }
-}
-
-fn alert(fingerprint: &str, opens: &[(String, Proven)]) -> Option<Alert> {
-    let doors = || {
-        let of_host = |(_, proven): &'_ (String, Proven)| {
-            let host = proven.host.clone();
-            let doors = proven.accepted.clone().into_iter();
-            doors
-                .map(move |door| (host.clone(), door))
-                .collect::<Vec<_>>()
-        };
-        opens.iter().flat_map(of_host)
-    };
-    let (host, first) = doors().next()?;
-    let more = match doors().count() - 1 {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let account = Foreign::from(first.account.as_str()).shortened(20);
-    let name = Foreign::from(host.as_str()).shortened(20);
-    let lines: Vec<_> = doors()
-        .take(50)
-        .map(|(host, door)| format!("{}@{host} ({}): {}", door.account, door.at, door.note))
-        .collect();
-    let short: String = fingerprint.chars().take(19).collect();
-    Some(Alert {
-        key: String::new(),
-        severity: Severity::Critical,
-        host: (opens.len() == 1).then_some(host),
-        title: format!("revoked key {short}… opens {account}@{name}{more}"),
-        detail: format!(
-            "The key {fingerprint} was revoked, and sshd took it when it could last be told:\n{}",
-            lines.join("\n")
-        ),
-        advice:
-            "`watchward keys revoked` says which hosts refuse it. Where one does not, take the key \
-                 out of the file that is named."
-                .to_owned(),
-        since: opens.iter().map(|(_, proven)| proven.at).min()?,
-    })
 }

@@ -5,6 +5,7 @@ use watchward_protocol::instruments;
 
 use super::*;
 use crate::alerting::testing::{raised, told};
+use crate::alerting::{self, Severity};
 use crate::keys::SCHEMA;
 use crate::store::testing;
 
@@ -28,6 +29,7 @@ fn heard(host: &str, doors: Vec<Door>) -> Heard {
     Heard {
         host: host.to_owned(),
         said: Ok(answer),
+        elsewhere: Elsewhere::default(),
     }
 }
 
@@ -180,7 +182,11 @@ async fn a_host_is_asked_as_soon_as_it_holds_a_revocation_and_after_a_while_in_a
 /// What is kept of a host after these answers, one after the other.
 fn after(answers: Vec<Answer>) -> Proven {
     let kept = answers.iter().fold(None, |before, answer| {
-        Some(Proven::new("web", answer, before, NOON))
+        Some(Proven::new(
+            ("web", answer, &Elsewhere::default()),
+            before,
+            NOON,
+        ))
     });
     kept.unwrap()
 }
@@ -266,6 +272,7 @@ async fn who_could_not_be_asked_at_any_door_is_asked_again_soon() {
         let said = [Heard {
             host: "web".to_owned(),
             said,
+            elsewhere: Elsewhere::default(),
         }];
         keep(store, &key.fingerprint, &said, NOON).await.unwrap();
         let due = due(store, both, NOON + AGAIN).await.unwrap();
@@ -300,4 +307,32 @@ async fn who_revoked_a_key_and_who_took_that_back_is_on_the_trail() {
         assert_eq!(bobs.len(), 2);
         assert!(bobs.iter().all(|it| it.whom == key.fingerprint));
     }
+}
+
+#[test]
+fn what_another_host_saw_only_another_host_takes_back() {
+    let seen = |said| Elsewhere {
+        seen: Some((
+            "db".to_owned(),
+            vec![Door {
+                at: "192.0.2.5:22".parse().unwrap(),
+                ..door("root", said, Control::None)
+            }],
+        )),
+        why: String::new(),
+    };
+    let own = answer(vec![door("root", Said::Refused, Control::None)]);
+    let after = |before, seen: &Elsewhere| Proven::new(("web", &own, seen), before, NOON);
+    let taken = after(None, &seen(Said::Accepted));
+    assert_eq!(taken.accepted[0].at, "192.0.2.5:22 from db");
+    assert_eq!((taken.doors, taken.refused), (1, 1), "of the host's own");
+    let unseen = after(Some(taken), &Elsewhere::default());
+    assert_eq!(unseen.accepted.len(), 1, "nobody looked again");
+    let closed = after(Some(unseen), &seen(Said::Refused));
+    assert_eq!(closed.accepted, []);
+    assert!(
+        closed.elsewhere.contains("asked from db"),
+        "{}",
+        closed.elsewhere
+    );
 }

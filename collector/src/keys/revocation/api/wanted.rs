@@ -89,6 +89,12 @@ impl Desk {
                      another in its place and revokes it",
                 ));
             }
+            if let Some(name) = self.policy.now().break_glass(&found.fingerprint) {
+                return Err(Problem::refused(format!(
+                    "this is the break-glass key {name}: it is beyond the reach of this; take it out of \
+                     [[keys.break_glass]] in policy.toml first"
+                )));
+            }
             let beside = way::beside(store, &found.fingerprint).await?;
             keys.push(self.one(found, (&beside, &person), &before));
             ways.extend(beside);

@@ -1,0 +1,328 @@
+//! The second vantage: each door that matters is asked from another host, too, which the asked host is
+//! told before.
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::time::sleep;
+use watchward_protocol::elsewhere::{self, ElsewhereDoor, Expected};
+use watchward_protocol::proof::{Answer, Door, Said};
+use watchward_protocol::question;
+use watchward_protocol::text::Foreign;
+
+use super::Offered;
+use crate::intake::{Questions, Unanswered};
+use crate::keys::rows::door::{self, Known};
+use crate::store::Store;
+
+/// Where hosts are, by their names, as far as the collector believes them.
+pub(super) type Sites = fn(&Store) -> BoxFuture<'_, sqlx::Result<Vec<(String, Vec<IpAddr>)>>>;
+
+/// How many accounts of a host are asked about: an address may fail only about every five seconds
+/// before OpenSSH shuts it out.
+const MOST: usize = 6;
+/// How many other hosts are tried as a vantage, and how often one is asked for what it had no time for.
+const VANTAGES: usize = 3;
+const ROUNDS: usize = 8;
+/// How many connections one question may make; and how long the asked host expects them.
+const CALLS: usize = 4;
+const WITHIN: Duration = Duration::from_secs(30);
+/// From which ports: those that no server has by itself.
+const PORTS: std::ops::Range<u16> = 20_000..60_000;
+/// A host that answers somebody else is asked again after so long, and so often.
+const PAUSE: Duration = Duration::from_secs(3);
+const TIMES: usize = 5;
+
+/// What was seen from another host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Elsewhere {
+    /// Which, and what its doors said.
+    pub(super) seen: Option<(String, Vec<Door>)>,
+    /// Why nothing was.
+    pub(super) why: String,
+}
+
+impl Elsewhere {
+    fn of_none(why: impl Into<String>) -> Self {
+        Self {
+            seen: None,
+            why: why.into(),
+        }
+    }
+
+    /// Every door, and who asked it.
+    pub(super) fn doors(&self) -> impl Iterator<Item = (&str, &Door)> {
+        let seen = self.seen.iter();
+        seen.flat_map(|(from, doors)| doors.iter().map(move |door| (from.as_str(), door)))
+    }
+
+    /// In one sentence.
+    pub(super) fn sentence(&self) -> String {
+        let Some((from, doors)) = &self.seen else {
+            return match self.why.is_empty() {
+                true => String::new(),
+                false => format!("asked by the host itself alone: {}", self.why),
+            };
+        };
+        let refused = doors.iter().filter(|it| it.said == Said::Refused).count();
+        let asked = match doors.len() {
+            1 => "1 door was".to_owned(),
+            many => format!("{many} doors were"),
+        };
+        format!("{asked} asked from {from}, too, and {refused} refused it there")
+    }
+}
+
+/// A door with where it was asked from, where that is not the host itself.
+pub(super) fn place(at: SocketAddr, from: &str) -> String {
+    format!("{at} from {from}")
+}
+
+/// What is needed to ask.
+#[derive(Clone)]
+pub(super) struct Asking {
+    pub(super) store: Store,
+    pub(super) questions: Questions,
+    pub(super) sites: Sites,
+}
+
+/// Who asks whom.
+struct Visit<'a> {
+    host: &'a str,
+    vantage: &'a str,
+    /// From which of its addresses.
+    from: IpAddr,
+    at: Vec<SocketAddr>,
+    host_keys: &'a [Vec<u8>],
+}
+
+impl Asking {
+    /// Asks a host's doors from another host, after what it said itself.
+    pub(super) async fn ask(&self, host: &str, key: &Offered, own: &Answer) -> Elsewhere {
+        if own.doors.is_empty() {
+            return Elsewhere::default();
+        }
+        let sites = (self.sites)(&self.store).await;
+        let known = door::known(&self.store, host, key.fingerprint.as_deref()).await;
+        let (sites, known) = match (sites, known) {
+            (Ok(sites), Ok(known)) => (sites, known),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "cannot tell from where a host could be asked");
+                return Elsewhere::of_none("the database did not say which host could ask");
+            }
+        };
+        if known.host_keys.is_empty() {
+            return Elsewhere::of_none("no other host could know it: its host keys are not known");
+        }
+        let pairs = pairs(&sites, host, |name| self.questions.is_there(name));
+        let mut why = "no other host that is connected can be seen to reach it".to_owned();
+        for (vantage, from, to) in pairs.into_iter().take(VANTAGES) {
+            let at = places(own, to);
+            if at.is_empty() {
+                why = format!("its sshd does not listen on {to}");
+                continue;
+            }
+            let visit = Visit {
+                host,
+                vantage,
+                from,
+                at,
+                host_keys: &known.host_keys,
+            };
+            match self.visit(&visit, doors(own, &known, &key.wire)).await {
+                Ok(mut doors) => {
+                    doors.iter_mut().for_each(|it| limits(it, &known, from));
+                    let seen = Some((vantage.to_owned(), doors));
+                    let why = String::new();
+                    return Elsewhere { seen, why };
+                }
+                Err(said) => why = format!("{vantage}: {said}"),
+            }
+        }
+        Elsewhere::of_none(why)
+    }
+
+    /// All doors that one other host can ask.
+    async fn visit(
+        &self,
+        visit: &Visit<'_>,
+        mut doors: Vec<ElsewhereDoor>,
+    ) -> Result<Vec<Door>, String> {
+        let mut all = Vec::new();
+        for _ in 0..ROUNDS {
+            if doors.is_empty() {
+                break;
+            }
+            let seen = self.once(visit, &doors).await;
+            let mut said = match seen {
+                Ok(seen) if !seen.doors.is_empty() => seen.doors,
+                Ok(_) | Err(_) if !all.is_empty() => break,
+                Ok(seen) => return Err(seen.trouble.unwrap_or_else(|| "no time".to_owned())),
+                Err(why) => return Err(why),
+            };
+            // A host says what it was asked for, and nothing else.
+            said.retain(|it| visit.at.contains(&it.at));
+            said.retain(|it| doors.iter().any(|door| door.account == it.account));
+            let before = doors.len();
+            doors.retain(|door| said.iter().all(|it| it.account != door.account));
+            all.extend(said);
+            if doors.len() == before {
+                break;
+            }
+        }
+        match all.is_empty() {
+            true => Err("it said nothing of what it was asked".to_owned()),
+            false => Ok(all),
+        }
+    }
+
+    async fn once(
+        &self,
+        visit: &Visit<'_>,
+        doors: &[ElsewhereDoor],
+    ) -> Result<elsewhere::Answer, String> {
+        let port = || rand::random_range(PORTS);
+        let from: Vec<_> = (0..CALLS)
+            .map(|_| SocketAddr::new(visit.from, port()))
+            .collect();
+        let expected = question::Question::Expect(Expected {
+            from: from.clone(),
+            within: WITHIN,
+        });
+        match self.patiently(visit.host, expected).await {
+            Ok(question::Answer::Expecting) => {}
+            // Whoever comes unannounced would be taken for an attacker.
+            Ok(_) => return Err("the asked host's agent is of an older version".to_owned()),
+            Err(why) => return Err(format!("the asked host {why}")),
+        }
+        let question = question::Question::Elsewhere(elsewhere::Question {
+            at: visit.at.clone(),
+            host_keys: visit.host_keys.to_vec(),
+            doors: doors.to_vec(),
+            login: None,
+            from,
+        });
+        match self.patiently(visit.vantage, question).await {
+            Ok(question::Answer::Elsewhere(seen)) => Ok(seen),
+            Ok(_) => Err("its agent is of an older version".to_owned()),
+            Err(why) => Err(why.to_string()),
+        }
+    }
+
+    /// Asks a host that may be answering somebody else.
+    async fn patiently(
+        &self,
+        host: &str,
+        question: question::Question,
+    ) -> Result<question::Answer, Unanswered> {
+        let mut said = Err(Unanswered::Busy);
+        for _ in 0..TIMES {
+            said = self.questions.ask(host, question.clone()).await;
+            if said != Err(Unanswered::Busy) {
+                break;
+            }
+            sleep(PAUSE).await;
+        }
+        said
+    }
+}
+
+/// Who could ask a host from which address at which: the nearest first, and of those that are as near
+/// not for every host the same.
+fn pairs<'a>(
+    sites: &'a [(String, Vec<IpAddr>)],
+    host: &str,
+    is_there: impl Fn(&str) -> bool,
+) -> Vec<(&'a str, IpAddr, IpAddr)> {
+    let own = sites.iter().find(|(name, _)| name == host);
+    let own = own.map_or(&[][..], |(_, addresses)| addresses);
+    let mut pairs = Vec::new();
+    for (name, addresses) in sites
+        .iter()
+        .filter(|(name, _)| name != host && is_there(name))
+    {
+        let all = addresses
+            .iter()
+            .flat_map(|from| own.iter().map(move |to| (*from, *to)));
+        let nearest = all
+            .filter(|(from, to)| from.is_ipv4() == to.is_ipv4())
+            .max_by_key(|(from, to)| near(*from, *to));
+        if let Some((from, to)) = nearest {
+            let mut rank = DefaultHasher::new();
+            (host, name).hash(&mut rank);
+            pairs.push((
+                (Reverse(near(from, to)), rank.finish()),
+                (name.as_str(), from, to),
+            ));
+        }
+    }
+    pairs.sort_unstable();
+    pairs.into_iter().map(|(_, pair)| pair).collect()
+}
+
+/// How many leading bits are the same.
+fn near(one: IpAddr, other: IpAddr) -> u32 {
+    match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
+        (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => 0,
+    }
+}
+
+/// Where a host's sshd is to be found from outside, after where the host itself asked it: what listens
+/// everywhere, it asks on its own way.
+fn places(own: &Answer, to: IpAddr) -> Vec<SocketAddr> {
+    let from_outside = |at: &SocketAddr| at.ip().is_loopback() || at.ip() == to;
+    let places = own.doors.iter().map(|door| door.at).filter(from_outside);
+    let mut places: Vec<_> = places.map(|at| SocketAddr::new(to, at.port())).collect();
+    places.sort_unstable();
+    places.dedup();
+    places.truncate(elsewhere::MOST_PLACES);
+    places
+}
+
+/// The accounts that matter: where the key stands or stood, where it was taken, root, and one that has
+/// another key to compare with.
+fn doors(own: &Answer, known: &Known, key: &[u8]) -> Vec<ElsewhereDoor> {
+    let there = |account: &&Foreign| own.doors.iter().any(|door| door.account == **account);
+    let taken = own.doors.iter().filter(|door| door.said == Said::Accepted);
+    let root = Foreign::from("root");
+    let mut controlled: Vec<_> = known.controls.keys().collect();
+    controlled.sort_unstable();
+    let accounts = known.stands.keys().chain(taken.map(|door| &door.account));
+    let accounts = accounts
+        .chain([&root])
+        .chain(controlled.into_iter().filter(there).take(1));
+    let mut doors: Vec<ElsewhereDoor> = Vec::new();
+    for account in accounts.filter(there) {
+        if doors.len() < MOST && doors.iter().all(|door| door.account != *account) {
+            doors.push(ElsewhereDoor {
+                account: account.clone(),
+                key: key.to_vec(),
+                controls: known.controls.get(account).cloned().unwrap_or_default(),
+            });
+        }
+    }
+    doors
+}
+
+/// A line that counts for some addresses alone says little to others.
+fn limits(door: &mut Door, known: &Known, from: IpAddr) {
+    if let Some(limit) = known.stands.get(&door.account).filter(|it| !it.is_empty()) {
+        let note = format!("its line counts from {limit} alone, and it was asked from {from}");
+        door.note = match door.note.is_empty() {
+            true => note,
+            false => format!("{}; {note}", door.note),
+        };
+    }
+}
+
+/// What is known of a host's doors, by account.
+pub(in crate::keys) type Controls = HashMap<Foreign, Vec<Vec<u8>>>;
