@@ -103,6 +103,15 @@ pub struct Opening {
 }
 
 impl Opening {
+    /// Where the lines of [`Managed`](crate::instruments::Managed) stand on a host. Only its root
+    /// writes there.
+    pub const MANAGED: &str = "/etc/ssh/watchward/now/keys/";
+
+    /// Whether it stands where only what the collector ordered should stand.
+    pub fn is_managed(&self) -> bool {
+        self.file.starts_with(Self::MANAGED)
+    }
+
     /// The longest text of one that is told, in bytes.
     pub const LONGEST_TEXT: usize = 1024;
     /// How many principals.

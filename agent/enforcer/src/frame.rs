@@ -222,6 +222,8 @@ const TOO_MUCH: Malformed = Malformed("there is too much of something");
 pub const LONGEST_TEXT: usize = 1024;
 
 impl Framed for String {
+    const MOST: usize = 64;
+
     fn write(&self, frame: &mut Vec<u8>) -> Result<(), Malformed> {
         match self.len() > LONGEST_TEXT {
             true => Err(TOO_MUCH),

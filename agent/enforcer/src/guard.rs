@@ -40,11 +40,21 @@ pub struct Keys {
     pub revoke: bool,
     /// Keys that are never revoked.
     pub never_revoke: Vec<Fingerprint>,
+    /// Whether a list may be held after which no key opens anything that did before.
+    pub close: bool,
+    /// Accounts that may be opened by lines beside their own files; `*`: every one that is not root's.
+    pub accounts: Vec<String>,
     /// How long a list may be tried before it is confirmed.
     pub longest_trial: Span,
 }
 
 impl Keys {
+    /// Whether an account may be opened. `number` is its user's.
+    pub(crate) fn may_open(&self, name: &str, number: u32) -> bool {
+        let by = |it: &str| it == name || it == "*" && number != 0;
+        self.accounts.iter().any(|it| by(it))
+    }
+
     /// Keys that are never revoked.
     pub(crate) fn never(&self) -> Vec<Digest> {
         self.never_revoke.iter().map(|it| it.0).collect()
@@ -115,6 +125,8 @@ impl Default for Keys {
         Self {
             revoke: true,
             never_revoke: Vec::new(),
+            close: false,
+            accounts: Vec::new(),
             longest_trial: Span(Duration::from_secs(2 * 60)),
         }
     }
@@ -227,6 +239,11 @@ impl fmt::Display for Guard {
         let revoke = if keys.revoke { "yes" } else { "no" };
         writeln!(f, "Keys may be revoked:    {revoke}")?;
         writeln!(f, "Keys never revoked:     {}", keys.never_revoke.len())?;
+        let accounts = match &keys.accounts[..] {
+            [] => "none".to_owned(),
+            accounts => accounts.join(", "),
+        };
+        writeln!(f, "Accounts to be opened:  {accounts}")?;
         writeln!(f, "A list, tried at most:  {}", keys.longest_trial)
     }
 }

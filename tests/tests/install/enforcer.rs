@@ -72,7 +72,7 @@ fn refuses_a_key(host: &Host) -> Result<()> {
     host.sh(&format!(
         "chown watchward-agent: {place}; systemctl restart watchward-agent"
     ))?;
-    let held = "sshd -T | grep -qx 'revokedkeys /etc/ssh/watchward/revoked_keys' &&
+    let held = "sshd -T | grep -qx 'revokedkeys /etc/ssh/watchward/now/revoked_keys' &&
         ! test -e /etc/ssh/watchward/before";
     until("sshd is told of it", SOON, || {
         Ok(host.try_sh(held)?.then_some(()))

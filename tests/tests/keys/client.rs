@@ -10,8 +10,19 @@ const OPTIONS: &str = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/nu
 
 /// Whether a key of `/root` opens the account for a real client.
 pub(super) fn opens(from: &Host, to: &Host, key: &str) -> Result<bool> {
+    opens_for(from, to, key, "alice")
+}
+
+/// Whether it opens this account.
+pub(super) fn opens_for(from: &Host, to: &Host, key: &str, account: &str) -> Result<bool> {
     let to = to.address();
-    from.try_sh(&format!("ssh {OPTIONS} -i /root/{key} alice@{to} true"))
+    from.try_sh(&format!("ssh {OPTIONS} -i /root/{key} {account}@{to} true"))
+}
+
+/// A shell line that logs in again and again, until it is ended, and writes how each ended to a file.
+pub(super) fn endlessly(to: &Host, key: &str, file: &str) -> String {
+    let to = to.address();
+    format!("while :; do ssh {OPTIONS} -i /root/{key} alice@{to} echo opened 2>&1; done > {file} &")
 }
 
 /// A session that does not end by itself, nor when it is asked to.

@@ -2,6 +2,8 @@
 
 mod client;
 mod identities;
+mod managed;
+mod managed_under_fire;
 mod origin;
 mod proof;
 mod revocation;

@@ -16,7 +16,7 @@ use super::client::{Session, opens};
 use super::{Key, append, new_key, now, watched};
 
 /// Newer than whatever a collector of today orders.
-const FIRST: u64 = 1_900_000_000;
+pub(super) const FIRST: u64 = 1_900_000_000;
 
 #[test]
 fn a_revoked_key_opens_nothing_and_its_session_ends() -> Result<()> {
@@ -83,9 +83,10 @@ fn a_revoked_key_opens_nothing_and_its_session_ends() -> Result<()> {
 fn comes_back(ground: &Ground) -> Result<()> {
     let Ground { web, home, .. } = ground;
     for harm in [
-        "rm /etc/ssh/watchward/revoked_keys",
+        "rm /etc/ssh/watchward/now/revoked_keys",
+        "rm /etc/ssh/watchward/now",
         "rm -r /etc/ssh/watchward",
-        "echo no list > /etc/ssh/watchward/revoked_keys",
+        "echo no list > /etc/ssh/watchward/now/revoked_keys",
         "rm /etc/ssh/sshd_config.d/10-watchward.conf; systemctl reload ssh",
     ] {
         web.sh(harm)?;
@@ -129,16 +130,36 @@ fn what_cannot_be_held_changes_nothing_and_is_said() -> Result<()> {
 
         confirmed(web, FIRST)?;
 
-        // The guard of this host has the last word.
+        // The guard of this host has the last word, and the rest holds nevertheless.
         let guard = format!("[keys]\nnever_revoke = [\"{}\"]\n", ground.new.fingerprint);
         web.write("/etc/watchward/guard.toml", guard.as_bytes(), 0o644)?;
         order(web, FIRST + 1, &[old, &ground.new])?;
-        until("it is refused", SOON, || {
+        until("that key is left out", SOON, || {
             Ok(log(web).contains("is never revoked").then_some(()))
         })
         .with_context(|| log(web))?;
+        confirmed(web, FIRST + 1)?;
         ensure!(opens(home, web, "new")? && !opens(home, web, "old")?);
-        Ok(())
+
+        // A list after which nobody could come in holds only where the guard lets it.
+        web.write("/etc/watchward/guard.toml", b"", 0o644)?;
+        order(web, FIRST + 2, &[old, &ground.new])?;
+        until("it is given back", SOON, || {
+            let why = "no key would open this host any more";
+            Ok(log(web).contains(why).then_some(()))
+        })
+        .with_context(|| log(web))?;
+        ensure!(opens(home, web, "new")?, "{}", log(web));
+        web.write(
+            "/etc/watchward/guard.toml",
+            b"[keys]\nclose = true\n",
+            0o644,
+        )?;
+        order(web, FIRST + 3, &[old, &ground.new])?;
+        until("it holds", SOON, || {
+            Ok((!opens(home, web, "new")?).then_some(()))
+        })
+        .with_context(|| log(web))
     })
 }
 
@@ -176,7 +197,7 @@ fn whoever_is_killed_at_whatever_moment_nobody_is_locked_out() -> Result<()> {
 }
 
 /// Waits until this list holds, and not for a trial only.
-fn confirmed(web: &Host, generation: u64) -> Result<()> {
+pub(super) fn confirmed(web: &Host, generation: u64) -> Result<()> {
     let line = format!("list {generation} is confirmed");
     until(&line, SOON * 2, || {
         Ok(log(web).contains(&line).then_some(()))
@@ -218,11 +239,16 @@ fn count(web: &Host) -> Result<usize> {
 /// What a collector would order, as the agent finds it when it starts.
 fn order(web: &Host, generation: u64, keys: &[&Key]) -> Result<()> {
     let revoked = keys.iter().map(|key| Ok(Revoked::Key(wire(&key.text)?)));
-    let order = Order::Instruments(Arc::new(Instruments {
+    let instruments = Instruments {
         generation,
         revoked: revoked.collect::<Result<_>>()?,
         managed: Vec::new(),
-    }));
+    };
+    order_all(web, instruments)
+}
+
+pub(super) fn order_all(web: &Host, instruments: Instruments) -> Result<()> {
+    let order = Order::Instruments(Arc::new(instruments));
     let place = "/var/lib/watchward-agent/instruments.order";
     web.write(place, &encode_order(order), 0o600)?;
     // Whoever was killed a moment ago may be starting just now.
@@ -233,15 +259,15 @@ fn order(web: &Host, generation: u64, keys: &[&Key]) -> Result<()> {
     .map(drop)
 }
 
-fn wire(text: &str) -> Result<Vec<u8>> {
+pub(super) fn wire(text: &str) -> Result<Vec<u8>> {
     use base64::Engine;
     let encoded = text.split(' ').nth(1).context("no key")?;
     Ok(base64::engine::general_purpose::STANDARD.decode(encoded)?)
 }
 
-fn log(web: &Host) -> String {
+pub(super) fn log(web: &Host) -> String {
     let own = web.sh(
-        "journalctl -u watchward-enforcer-keys --no-pager -o cat -n 60; ls -l /etc/ssh/watchward",
+        "journalctl -u watchward-enforcer-keys --no-pager -o cat -n 60; ls -lR /etc/ssh/watchward; cat /etc/ssh/sshd_config.d/*",
     );
     format!("{}\n{}", agent::log(web), own.unwrap_or_default())
 }

@@ -1,24 +1,58 @@
-//! The files that sshd is told by: each changes in one step, and what a trial took the place of is kept beside it.
+//! The files that sshd is told by: all of them change in one step, and what a trial took the place of is kept beside them.
 //!
-//! There is no other state. `revoked_keys` says itself which it is. While `before` is there, a trial
-//! has begun: it is what `revoked_keys` was before, or empty where sshd was told nothing.
+//! Each whole is a folder of its own, and `now` is a link to the one in force. There is no other state.
+//! While `before` is there, a trial has begun: it is what `now` was before. Where sshd was told
+//! nothing, that is a whole that says nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::krl;
 
+/// The lines that open each account.
+pub(super) type Keys = BTreeMap<String, String>;
+
+/// What sshd is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Whole {
+    /// The file of revocations.
+    pub(super) revoked: Vec<u8>,
+    /// The lines that open each account, beside its own files.
+    pub(super) keys: Keys,
+    /// The drop-in by which sshd is told of both; empty: there is none.
+    pub(super) told: String,
+}
+
+impl Whole {
+    /// What revokes nothing and opens nothing.
+    pub(super) fn nothing(told: String) -> Self {
+        Self {
+            revoked: krl::empty(),
+            keys: Keys::new(),
+            told,
+        }
+    }
+}
+
 /// Where they are.
 #[derive(Debug)]
 pub(super) struct Folder {
-    drop_in: PathBuf,
-    revoked: PathBuf,
+    pub(super) drop_in: PathBuf,
+    own: PathBuf,
+    now: PathBuf,
     before: PathBuf,
-    /// Where the next is made. What is left there by a crash is of no meaning.
-    pub(super) next: PathBuf,
 }
+
+/// When each file of a whole was changed last, and which it is.
+pub(super) type Stamp = Vec<(PathBuf, u64, i64, i64)>;
+
+/// How a drop-in of this role begins.
+const HEAD: &str = "# Of watchward-enforcer-keys.service: what sshd is told of keys.\n";
+/// How each whole is called, before its number.
+const WHOLE: &str = "whole-";
 
 impl Folder {
     /// Below sshd's own folder, `/etc/ssh`.
@@ -26,107 +60,186 @@ impl Folder {
         let own = ssh.join("watchward");
         Self {
             drop_in: ssh.join("sshd_config.d/10-watchward.conf"),
-            revoked: own.join("revoked_keys"),
+            now: own.join("now"),
             before: own.join("before"),
-            next: own.join("next"),
+            own,
         }
     }
 
     pub(super) fn is_there(&self) -> bool {
-        self.revoked.parent().is_some_and(Path::is_dir)
+        self.own.is_dir()
     }
 
     /// The file of revocations, as sshd is told of it.
-    pub(super) fn revoked(&self) -> &Path {
-        &self.revoked
+    pub(super) fn revoked(&self) -> String {
+        self.now.join("revoked_keys").display().to_string()
     }
 
-    /// Whether sshd is told to look at it.
-    pub(super) fn is_armed(&self) -> bool {
-        fs::read_to_string(&self.drop_in).is_ok_and(|text| text == self.text())
+    /// The files of lines that open accounts, as sshd is told of them.
+    pub(super) fn keys(&self) -> String {
+        self.now.join("keys/%u").display().to_string()
     }
 
-    /// What it has to refuse now, as the file has it.
-    pub(super) fn read(&self) -> io::Result<Vec<u8>> {
-        fs::read(&self.revoked)
-    }
-
-    /// Puts a file of revocations in its place.
-    pub(super) fn put(&self, file: &[u8]) -> io::Result<()> {
-        write(&self.next, file)?;
-        self.put_next()
-    }
-
-    /// The same of the one that was made at `next`.
-    pub(super) fn put_next(&self) -> io::Result<()> {
-        File::open(&self.next)?.sync_all()?;
-        fs::rename(&self.next, &self.revoked)?;
-        sync(&self.revoked)
-    }
-
-    /// From here on there is a way back.
-    pub(super) fn begin(&self) -> io::Result<()> {
-        match self.is_armed() {
-            true => fs::hard_link(&self.revoked, &self.before)?,
-            false => drop(File::create_new(&self.before)?),
+    /// How sshd is told; `files` are those in which it looks for keys besides.
+    pub(super) fn text(&self, files: Option<&str>) -> String {
+        let revoked = format!("{HEAD}RevokedKeys {}\n", self.revoked());
+        let keys = self.keys();
+        match files {
+            None => revoked,
+            Some("none") => format!("{revoked}AuthorizedKeysFile {keys}\n"),
+            Some(files) => format!("{revoked}AuthorizedKeysFile {files} {keys}\n"),
         }
-        sync(&self.before)
+    }
+
+    /// How sshd is told now, by this role.
+    pub(super) fn told(&self) -> Option<String> {
+        let text = fs::read_to_string(&self.drop_in).ok();
+        text.filter(|text| text.starts_with(HEAD))
+    }
+
+    /// What is in force.
+    pub(super) fn read(&self) -> io::Result<Whole> {
+        let mut keys = Keys::new();
+        for entry in fs::read_dir(self.now.join("keys"))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            keys.insert(name, fs::read_to_string(entry.path())?);
+        }
+        Ok(Whole {
+            revoked: fs::read(self.now.join("revoked_keys"))?,
+            keys,
+            told: fs::read_to_string(self.now.join("told"))?,
+        })
+    }
+
+    /// What shows that something was changed, without reading all of it.
+    pub(super) fn stamp(&self) -> Stamp {
+        let keys = fs::read_dir(self.now.join("keys")).into_iter().flatten();
+        let keys = keys.flatten().map(|it| it.path());
+        let own = ["", "keys", "revoked_keys", "told"].map(|name| self.now.join(name));
+        own.into_iter().chain(keys).filter_map(stamp).collect()
+    }
+
+    /// Writes a whole aside; it is on the disk then.
+    pub(super) fn make(&self, whole: &Whole) -> io::Result<PathBuf> {
+        let free = |number: &u32| !self.own.join(format!("{WHOLE}{number}")).exists();
+        let number = (0..).find(free).unwrap_or_default();
+        let made = self.own.join(format!("{WHOLE}{number}"));
+        let written = self.write(whole, &made);
+        if written.is_err() {
+            // Such as on a full disk: what is left there would be in the way of the next.
+            let _as_far_as_can_be = fs::remove_dir_all(&made);
+        }
+        written.map(|()| made)
+    }
+
+    fn write(&self, whole: &Whole, made: &Path) -> io::Result<()> {
+        let keys = made.join("keys");
+        fs::create_dir(made)?;
+        fs::create_dir(&keys)?;
+        // sshd looks for keys as the user whom they open, and the names of others are none of theirs.
+        for folder in [&self.own, made, &keys] {
+            fs::set_permissions(folder, Permissions::from_mode(0o711))?;
+        }
+        write(&made.join("revoked_keys"), &whole.revoked, 0o600)?;
+        write(&made.join("told"), whole.told.as_bytes(), 0o600)?;
+        for (account, text) in &whole.keys {
+            write(&keys.join(account), text.as_bytes(), 0o644)?;
+        }
+        rustix::fs::syncfs(File::open(made)?)?;
+        Ok(())
+    }
+
+    /// Puts one in force that was made.
+    pub(super) fn switch(&self, made: &Path) -> io::Result<()> {
+        self.link(made, &self.now)
+    }
+
+    /// From here on there is a way back. What sshd was told before is in force, or made for this.
+    pub(super) fn begin(&self, before: &Path) -> io::Result<()> {
+        self.link(before, &self.before)
+    }
+
+    /// The whole in force, by its own name.
+    pub(super) fn current(&self) -> io::Result<PathBuf> {
+        fs::read_link(&self.now)
     }
 
     pub(super) fn has_begun(&self) -> bool {
         fs::symlink_metadata(&self.before).is_ok()
     }
 
-    /// Whether sshd was told nothing before the trial.
-    pub(super) fn began_with_nothing(&self) -> bool {
-        fs::metadata(&self.before).is_ok_and(|it| it.len() == 0)
-    }
-
-    /// Has sshd told to look at the file, from its next start or reload.
-    pub(super) fn arm(&self) -> io::Result<()> {
-        let text = self.text();
-        let next = self.drop_in.with_extension("watchward-next");
-        write(&next, text.as_bytes())?;
-        fs::set_permissions(&next, Permissions::from_mode(0o644))?;
-        fs::rename(&next, &self.drop_in)?;
-        sync(&self.drop_in)
-    }
-
-    /// Has sshd told nothing any more. Until it reads that, it refuses nothing: its file is still
-    /// there, for without it sshd would refuse everybody.
-    pub(super) fn disarm(&self) -> io::Result<()> {
-        self.put(&krl::empty())?;
-        absent(fs::remove_file(&self.drop_in))?;
-        sync(&self.drop_in)
-    }
-
-    /// What was before the trial is so again, where sshd was told something.
+    /// What was before the trial is so again, and the trial is over: in one step.
     pub(super) fn restore(&self) -> io::Result<()> {
-        fs::rename(&self.before, &self.revoked)?;
-        sync(&self.revoked)
+        fs::rename(&self.before, &self.now)?;
+        sync(&self.now)
     }
 
-    /// There is no way back any more. Beware: where both are one file, a rename leaves both.
+    /// There is no way back any more.
     pub(super) fn end(&self) -> io::Result<()> {
         absent(fs::remove_file(&self.before))?;
         sync(&self.before)
     }
 
-    fn text(&self) -> String {
-        let revoked = self.revoked.display();
-        format!(
-            "# Of watchward-enforcer-keys.service: sshd refuses the keys that this file names.\n\
-             RevokedKeys {revoked}\n"
-        )
+    /// Has sshd told so, from its next start or reload.
+    pub(super) fn tell(&self, told: &str) -> io::Result<()> {
+        if told.is_empty() {
+            absent(fs::remove_file(&self.drop_in))?;
+            return sync(&self.drop_in);
+        }
+        let next = self.drop_in.with_extension("watchward-next");
+        write(&next, told.as_bytes(), 0o644)?;
+        File::open(&next)?.sync_all()?;
+        fs::rename(&next, &self.drop_in)?;
+        sync(&self.drop_in)
+    }
+
+    /// Takes away every whole that is neither in force nor the way back.
+    pub(super) fn clear(&self) {
+        let kept = [&self.now, &self.before].map(|it| fs::read_link(it).unwrap_or_default());
+        let entries = fs::read_dir(&self.own).into_iter().flatten().flatten();
+        for entry in entries {
+            let is_one = entry.file_name().to_string_lossy().starts_with(WHOLE);
+            if is_one && !kept.contains(&entry.path()) {
+                // What stays is tried again the next time.
+                let _gone = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
+    /// When sshd's own configuration was changed last, but for this role's part of it.
+    pub(super) fn configuration(&self) -> Stamp {
+        let folder = self.drop_in.parent().unwrap_or(Path::new("/"));
+        let main = folder.with_file_name("sshd_config");
+        let parts = fs::read_dir(folder).into_iter().flatten().flatten();
+        let parts: BTreeSet<PathBuf> = parts.map(|it| it.path()).collect();
+        let others = parts.into_iter().filter(|it| *it != self.drop_in);
+        let is_config = |it: &PathBuf| it.extension().is_some_and(|it| it == "conf");
+        let all = others.filter(is_config).chain([main]);
+        all.filter_map(stamp).collect()
+    }
+
+    /// Has `link` lead there, in one step.
+    fn link(&self, to: &Path, link: &Path) -> io::Result<()> {
+        let next = self.own.join("next");
+        absent(fs::remove_file(&next))?;
+        symlink(to, &next)?;
+        fs::rename(&next, link)?;
+        sync(link)
     }
 }
 
-/// Writes a new file aside, whole and on the disk.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn stamp(path: PathBuf) -> Option<(PathBuf, u64, i64, i64)> {
+    let it = fs::metadata(&path).ok()?;
+    Some((path, it.ino(), it.ctime(), it.ctime_nsec()))
+}
+
+/// Writes a new file, whole.
+fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     absent(fs::remove_file(path))?;
     let mut file = File::create_new(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(bytes)
 }
 
 /// What a folder has is so after a loss of power, too.

@@ -1,6 +1,5 @@
-//! Whether the guard of this host lets a list be. Pure.
+//! Whether the guard of this host lets a list be tried. Pure.
 
-use super::list::{self, List};
 use crate::guard::Keys;
 
 /// Which list is to be tried, and for how long.
@@ -12,22 +11,9 @@ pub(super) struct Wish {
 
 /// Whether a list may be tried where another holds; why not. `now` is what the host's clock shows,
 /// in microseconds since 1970, as generations may be counted.
-pub(super) fn judge(
-    list: &List,
-    wish: Wish,
-    guard: &Keys,
-    held: Option<u64>,
-    now: u64,
-) -> Result<(), String> {
+pub(super) fn judge(wish: Wish, guard: &Keys, held: Option<u64>, now: u64) -> Result<(), String> {
     if !guard.revoke {
         return Err("the guard file of this host says `revoke = false`".to_owned());
-    }
-    if let Some(never) = list.names_one_of(&guard.never()) {
-        let never = list::fingerprint(&never);
-        return Err(format!(
-            "{never} is never revoked, as the guard file of this host says: take it out of what is \
-             revoked"
-        ));
     }
     let longest = guard.longest_trial.seconds();
     if wish.seconds == 0 || wish.seconds > longest {

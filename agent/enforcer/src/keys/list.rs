@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
+use super::key;
 use super::request::{Certificate, Digest, LARGEST, MOST_AUTHORITIES, MOST_REVOKED, Revoked};
 
 /// Everything that is to be revoked.
@@ -51,13 +52,17 @@ impl List {
         self.all.len()
     }
 
-    /// The first of these keys that it would revoke, itself or by what it signed.
-    pub(super) fn names_one_of(&self, never: &[Digest]) -> Option<Digest> {
+    /// Leaves out what would revoke one of these keys, itself or by what it signed, and says which.
+    pub(super) fn spare(&mut self, never: &[Digest]) -> Vec<Digest> {
         let named = |one: &Revoked| match one {
             Revoked::Key(digest) => *digest,
             Revoked::Serials { authority, .. } | Revoked::Id { authority, .. } => digest(authority),
         };
-        self.all.iter().map(named).find(|it| never.contains(it))
+        let mut spared: Vec<Digest> = self.all.iter().map(named).collect();
+        spared.retain(|it| never.contains(it));
+        spared.dedup();
+        self.all.retain(|one| !never.contains(&named(one)));
+        spared
     }
 
     /// Whether it revokes what opened a session.
@@ -91,7 +96,7 @@ impl List {
             text: keys,
         };
         let of_authorities = self.by_authority().into_iter().map(|(authority, text)| {
-            let authority = public(authority);
+            let authority = key::line(authority).map(|it| it + "\n");
             Specification { authority, text }
         });
         [keys].into_iter().chain(of_authorities).collect()
@@ -124,7 +129,7 @@ impl List {
 
 /// How many bytes one has, if ssh-keygen would read it as it is meant: a `#` begins a comment there.
 fn sound(one: &Revoked) -> Result<usize, String> {
-    let of = |authority: &[u8]| match public(authority) {
+    let of = |authority: &[u8]| match key::line(authority) {
         Some(_) => Ok(authority.len()),
         None => Err("an authority's key is none".to_owned()),
     };
@@ -146,16 +151,6 @@ fn sound(one: &Revoked) -> Result<usize, String> {
             }
         }
     }
-}
-
-/// A key as a line of a file, if it has the form of one.
-pub(super) fn public(key: &[u8]) -> Option<String> {
-    let (length, rest) = key.split_first_chunk()?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-    let kind = std::str::from_utf8(rest.get(..length)?).ok()?;
-    let plain = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'.' | b'@');
-    let named = !kind.is_empty() && kind.bytes().all(plain) && rest.len() > length;
-    named.then(|| format!("{kind} {}\n", STANDARD.encode(key)))
 }
 
 /// SHA-256 of something.

@@ -1,19 +1,26 @@
-//! The second role of the program: tells sshd which keys it has to refuse, and ends sessions that such keys opened.
+//! The second role of the program: tells sshd which keys it has to refuse and which open accounts besides, and ends sessions that revoked keys opened.
 //!
 //! It is a service of its own, for what it may is another thing than the firewall. Whoever talks to
-//! it chooses what is revoked and nothing else: no path, no program, no text that a shell would see.
+//! it chooses what is revoked and, of the accounts that the guard file names, what opens them: no
+//! path, no program, no text that a shell would see.
 
 mod client;
 mod folder;
 mod hand;
 mod judge;
+mod key;
 mod krl;
+mod lines;
 mod list;
+mod opener;
 mod programs;
 mod request;
 mod session;
+mod sshd;
+mod tend;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -27,8 +34,8 @@ use hand::Hand;
 pub use list::TRACER;
 pub(crate) use list::read_fingerprint;
 pub use request::{
-    Answer, Certificate, Digest, Force, Holding, LARGEST, MOST_AUTHORITIES, MOST_REVOKED,
-    MOST_STAGED, Request, Revoked, Session,
+    Answer, Certificate, Digest, Force, Holding, LARGEST, Line, MOST_AUTHORITIES, MOST_LINES,
+    MOST_REVOKED, MOST_STAGED, Request, Revoked, Session,
 };
 
 use crate::clients::{self, Client as Conversation, MOST_CLIENTS};

@@ -5,17 +5,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::list::{List, TRACER, other, public};
+use super::key;
+use super::list::{List, TRACER, other};
 
-const SSHD: &str = "/usr/sbin/sshd";
+pub(super) const SSHD: &str = "/usr/sbin/sshd";
 const SSH_KEYGEN: &str = "/usr/bin/ssh-keygen";
 const SYSTEMCTL: &str = "/bin/systemctl";
 /// Runs another and ends it after so many seconds.
 const TIMEOUT: &str = "/usr/bin/timeout";
 const LONGEST: &str = "20";
-
-/// An account that no host has: what applies to it applies where nothing is said of anybody.
-const NOBODY: &str = "user=watchward-nobody,host=localhost,addr=127.0.0.1";
 
 /// What is run, and where its input is written: a folder of this role's alone.
 #[derive(Debug)]
@@ -24,19 +22,6 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Whether sshd takes its configuration.
-    pub(super) fn test(&self) -> Result<(), String> {
-        run(SSHD, &["-t"]).map(drop)
-    }
-
-    /// The file of revoked keys that sshd's configuration names: `none`, where it names none.
-    pub(super) fn names(&self) -> Result<String, String> {
-        let said = run(SSHD, &["-T", "-C", NOBODY])?;
-        let mut lines = said.lines();
-        let named = lines.find_map(|line| line.strip_prefix("revokedkeys "));
-        Ok(named.unwrap_or("none").to_owned())
-    }
-
     /// Has the sshd that runs read its configuration again. One that is started for each connection
     /// does so by itself.
     pub(super) fn reload(&self) -> Result<(), String> {
@@ -46,7 +31,8 @@ impl Programs {
     }
 
     /// Makes a file of revocations of a list, and sees that it can be read and revokes.
-    pub(super) fn make(&self, list: &List, generation: u64, file: &Path) -> Result<(), String> {
+    pub(super) fn make(&self, list: &List, generation: u64) -> Result<Vec<u8>, String> {
+        let file = &self.folder.join("revoked");
         let (generation, count) = (generation.to_string(), list.len().to_string());
         let (of, text) = (self.folder.join("authority.pub"), self.folder.join("list"));
         let _of_before = fs::remove_file(file);
@@ -63,7 +49,8 @@ impl Programs {
             words.extend(["-z", &generation, "-C", &count, shown(&text)?]);
             run(SSH_KEYGEN, &words)?;
         }
-        self.prove(file)
+        self.prove(file)?;
+        fs::read(file).map_err(|error| format!("{}: {error}", file.display()))
     }
 
     /// A file that revokes the key which every list names, and not the one that none does.
@@ -72,7 +59,7 @@ impl Programs {
         let keys = [("tracer.pub", &TRACER), ("other.pub", &other)];
         let mut words = vec!["-Q".to_owned(), "-f".to_owned(), shown(file)?.to_owned()];
         for (name, key) in keys {
-            self.write(name, &public(key).unwrap_or_default())?;
+            self.write(name, &key::line(key).unwrap_or_default())?;
             words.push(shown(&self.folder.join(name))?.to_owned());
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -87,7 +74,8 @@ impl Programs {
         }
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<(), String> {
+    /// Writes a file that a program reads.
+    pub(super) fn write(&self, name: &str, text: &str) -> Result<(), String> {
         let path = self.folder.join(name);
         let written = fs::File::create(&path).and_then(|mut it| it.write_all(text.as_bytes()));
         written.map_err(|error| format!("{}: {error}", path.display()))
@@ -99,7 +87,7 @@ fn shown(path: &Path) -> Result<&str, String> {
 }
 
 /// What a program wrote, if it did what it was asked.
-fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
+pub(super) fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
     let done = output(program, arguments)?;
     if done.status.success() {
         return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
@@ -110,7 +98,7 @@ fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
     Err(format!("{program}: {why}"))
 }
 
-fn output(program: &str, arguments: &[&str]) -> Result<Output, String> {
+pub(super) fn output(program: &str, arguments: &[&str]) -> Result<Output, String> {
     let mut command = Command::new(TIMEOUT);
     command.args(["--signal=KILL", LONGEST, program]);
     let command = command.args(arguments).env_clear().env("LC_ALL", "C");

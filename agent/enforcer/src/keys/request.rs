@@ -1,5 +1,7 @@
 //! What the agent may ask of the role that tells sshd about keys, and what it answers: a closed set.
 
+use ipnet::IpNet;
+
 use crate::frame::{self, Malformed, fields, kinds};
 
 /// How much one [`Request::Stage`] may bring.
@@ -10,6 +12,15 @@ pub const MOST_REVOKED: usize = 20_000;
 pub const LARGEST: usize = 2 << 20;
 /// How many authorities there may be whose certificates are revoked by serial or by id.
 pub const MOST_AUTHORITIES: usize = 16;
+
+/// How many lines may open accounts in all, and how many one [`Request::Open`] may bring.
+pub const MOST_LINES: usize = 2_000;
+/// How many bytes those may have in all.
+pub(super) const LARGEST_LINES: usize = 1 << 20;
+/// From how many networks a line may open.
+pub(super) const MOST_NETS: usize = 64;
+/// For how many principals.
+pub(super) const MOST_PRINCIPALS: usize = 64;
 
 /// SHA-256 of a public key as SSH writes it on the wire.
 pub type Digest = [u8; 32];
@@ -26,8 +37,11 @@ pub enum Request {
         /// Some more of it.
         revoked: Vec<Revoked>,
     },
-    /// Have sshd refuse all that was taken down, and nothing else; after so many seconds what it
-    /// refused before again, unless this is confirmed. Answered with `Done` or `Refused`.
+    /// Take these lines down besides, which open accounts. Answered with `Done`.
+    Open(Vec<Line>),
+    /// Have sshd refuse all that was taken down, and nothing else, and take the keys of its lines;
+    /// after so many seconds what held before again, unless this is confirmed. A line that cannot be
+    /// held is left out. Answered with `Done` or `Refused`.
     Try {
         /// Which it is: not older than the one that holds.
         generation: u64,
@@ -69,17 +83,31 @@ pub enum Revoked {
     },
 }
 
-/// A session of sshd.
+/// A line that opens an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The account's name.
+    pub account: String,
+    /// The key that opens it or, where there are principals, whose certificates for them do; as on
+    /// the wire.
+    pub key: Vec<u8>,
+    /// For which principals; none: the key itself opens.
+    pub principals: Vec<String>,
+    /// From where alone; none: from everywhere.
+    pub from: Vec<IpNet>,
+    /// Until when, in seconds since 1970.
+    pub until: Option<u64>,
+    /// Whether it lets connections be forwarded.
+    pub forwarding: bool,
+}
+
+/// A session of sshd. What opened it the role finds out by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Its process that watches over it.
     pub pid: u32,
     /// When that began, in ticks since the start of the machine: field 22 of `/proc/PID/stat`.
     pub started: u64,
-    /// The key that opened it; of a certificate: its key.
-    pub key: Digest,
-    /// The certificate that opened it.
-    pub certificate: Option<Certificate>,
 }
 
 /// A certificate.
@@ -124,6 +152,16 @@ pub struct Holding {
     pub trouble: String,
     /// How long a trial may last, in seconds.
     pub longest_trial: u32,
+    /// How many lines are in force that open accounts.
+    pub opened: u32,
+    /// Why not all of those that were said are, in a sentence; empty where they are.
+    pub unopened: String,
+    /// What is never revoked and was left out, in a sentence; empty where nothing was.
+    pub spared: String,
+    /// Whether sshd had to read its configuration again for what is on trial.
+    pub reread: bool,
+    /// Whether the guard lets a list be after which no key opens anything.
+    pub may_close: bool,
 }
 
 /// A list of revocations in force.
@@ -172,23 +210,22 @@ kinds!(Request {
     4 => Confirm { generation },
     5 => Back,
     6 => End(session),
+    7 => Open(lines),
 });
 kinds!(Revoked {
     1 => Key(digest),
     2 => Serials { authority, first, last },
     3 => Id { authority, id },
 } most MOST_STAGED;);
-fields!(Session {
-    pid,
-    started,
+fields!(Line {
+    account,
     key,
-    certificate
-});
-fields!(Certificate {
-    authority,
-    serial,
-    id
-});
+    principals,
+    from,
+    until,
+    forwarding
+} most MOST_LINES;);
+fields!(Session { pid, started });
 kinds!(Answer {
     1 => Done,
     2 => Refused(why),
@@ -202,7 +239,12 @@ fields!(Holding {
     known,
     meddled,
     trouble,
-    longest_trial
+    longest_trial,
+    opened,
+    unopened,
+    spared,
+    reread,
+    may_close
 });
 fields!(Force {
     generation,

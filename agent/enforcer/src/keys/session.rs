@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -21,11 +22,16 @@ pub(super) enum Over {
     Gone,
 }
 
-/// Ends it.
+/// Ends it, if it may be ended, which is asked while that process cannot be another.
 ///
 /// # Errors
-/// That process is none that watches over a session; or something of it does not end.
-pub(super) fn end(pid: u32, started: u64) -> Result<Over, String> {
+/// That process is none that watches over a session; it may not be ended; or something of it does not
+/// end.
+pub(super) fn end(
+    pid: u32,
+    started: u64,
+    may: impl FnOnce() -> Result<(), String>,
+) -> Result<Over, String> {
     // From here on this handle means that process, and no later one of its number.
     let Some(monitor) = open(pid) else {
         return Ok(Over::Gone);
@@ -34,12 +40,13 @@ pub(super) fn end(pid: u32, started: u64) -> Result<Over, String> {
         Some(stat) if stat.started == started => stat.must_watch_over_a_session()?,
         Some(_) | None => return Ok(Over::Gone),
     }
+    may()?;
     let scope = scope(pid);
     let mut members = BTreeMap::from([(pid, monitor)]);
     for glance in 0..GLANCES {
         members.retain(|_, handle| lives(handle));
         gather(&mut members, scope.as_deref())?;
-        if members.is_empty() {
+        if members.is_empty() && !is_populated(scope.as_deref()) {
             return Ok(Over::Ended);
         }
         let signal = match glance {
@@ -54,7 +61,10 @@ pub(super) fn end(pid: u32, started: u64) -> Result<Over, String> {
         rest();
     }
     let left: Vec<String> = members.keys().map(u32::to_string).collect();
-    Err(format!("processes of it do not end: {}", left.join(", ")))
+    match left.is_empty() {
+        true => Err("the kernel says that its scope has processes still".to_owned()),
+        false => Err(format!("processes of it do not end: {}", left.join(", "))),
+    }
 }
 
 /// Adds whatever belongs to the session: what is in its scope, and what comes from its members. Each
@@ -137,6 +147,16 @@ fn scope(pid: u32) -> Option<String> {
     groups.lines().find(is_scope).map(str::to_owned)
 }
 
+/// Whether the kernel knows of a process in a scope, also below it and where its number is not seen
+/// from here (cgroups(7), `cgroup.events`).
+fn is_populated(scope: Option<&str>) -> bool {
+    // `0::/user.slice/...`, as the second version of control groups has it.
+    let path = scope.and_then(|line| line.strip_prefix("0::/"));
+    let events = path.map(|path| Path::new("/sys/fs/cgroup").join(path).join("cgroup.events"));
+    let events = events.and_then(|path| fs::read_to_string(path).ok());
+    events.is_some_and(|text| text.lines().any(|line| line == "populated 1"))
+}
+
 fn open(pid: u32) -> Option<OwnedFd> {
     let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
     pidfd_open(pid, PidfdFlags::empty()).ok()
@@ -168,12 +188,12 @@ mod tests {
         let mut child = Command::new("/bin/sleep").arg("600").spawn().unwrap();
         let stat = Stat::read(child.id()).unwrap();
         assert_eq!(stat.parent, std::process::id());
-        let why = end(stat.pid, stat.started).unwrap_err();
+        let why = end(stat.pid, stat.started, || Ok(())).unwrap_err();
         assert!(why.contains("is not sshd's"), "{why}");
-        assert_eq!(end(stat.pid, stat.started + 1), Ok(Over::Gone));
+        assert_eq!(end(stat.pid, stat.started + 1, || Ok(())), Ok(Over::Gone));
         assert!(child.try_wait().unwrap().is_none(), "it lives");
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(end(stat.pid, stat.started), Ok(Over::Gone));
+        assert_eq!(end(stat.pid, stat.started, || Ok(())), Ok(Over::Gone));
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
-use super::folder::Folder;
+use super::folder::{Folder, Keys, Whole};
 use super::judge::{Wish, judge};
 use super::krl::{self, Header};
 use super::list::{self, List};
@@ -45,21 +45,19 @@ proptest! {
         let _ = Request::decode(&bytes);
         let _ = Answer::decode(&bytes);
         let _ = Header::read(&bytes);
-        let _ = list::public(&bytes);
     }
 }
 
 #[test]
 fn a_request_arrives_as_it_was_said() {
-    let session = Session {
-        pid: 7,
-        started: 8,
-        key: [9; 32],
-        certificate: Some(Certificate {
-            authority: [1; 32],
-            serial: 2,
-            id: b"ada".to_vec(),
-        }),
+    let session = Session { pid: 7, started: 8 };
+    let line = Line {
+        account: "ada".to_owned(),
+        key: TRACER.to_vec(),
+        principals: vec!["role:operator".to_owned()],
+        from: vec!["192.0.2.0/24".parse().unwrap()],
+        until: Some(5),
+        forwarding: true,
     };
     for request in [
         Request::Hello,
@@ -74,6 +72,7 @@ fn a_request_arrives_as_it_was_said() {
         Request::Confirm { generation: 5 },
         Request::Back,
         Request::End(session),
+        Request::Open(vec![line]),
     ] {
         assert_eq!(Request::decode(&request.encode().unwrap()), Ok(request));
     }
@@ -110,9 +109,14 @@ fn what_ssh_keygen_would_read_otherwise_is_refused() {
 fn keys_that_are_never_revoked_are_found_also_where_they_sign() {
     let all = list(vec![Revoked::Key([3; 32]), serials(1, 9)]).unwrap();
     let signer = list::digest(&authority(1));
-    assert_eq!(all.names_one_of(&[[4; 32]]), None);
-    assert_eq!(all.names_one_of(&[[4; 32], [3; 32]]), Some([3; 32]));
-    assert_eq!(all.names_one_of(&[signer]), Some(signer));
+    let spare = |never: &[Digest]| {
+        let mut all = all.clone();
+        let spared = all.spare(never);
+        (spared, all.len())
+    };
+    assert_eq!(spare(&[[4; 32]]), (vec![], 2));
+    assert_eq!(spare(&[[4; 32], [3; 32]]), (vec![[3; 32]], 1));
+    assert_eq!(spare(&[signer]), (vec![signer], 1));
     let text = list::fingerprint(&[3; 32]);
     let guard = format!("[keys]\nnever_revoke = [\"{text}\"]");
     assert_eq!(Guard::parse(&guard).unwrap().keys.never(), [[3; 32]]);
@@ -173,16 +177,18 @@ fn a_list_revokes_what_it_names_and_nothing_else() {
     let programs = Programs {
         folder: folder.path().to_owned(),
     };
-    programs.make(&all.unwrap(), 77, &file).unwrap();
-    let header = Header::read(&fs::read(&file).unwrap()).unwrap();
+    let made = programs.make(&all.unwrap(), 77).unwrap();
+    let header = Header::read(&made).unwrap();
     assert_eq!((header.generation, header.revoked), (77, 3));
+    fs::write(&file, made).unwrap();
     let asked = |name: &str| run(folder.path(), &format!("ssh-keygen -Q -f list.krl {name}")).0;
     assert!(!asked("old.pub") && !asked("6-cert.pub"));
     assert!(asked("new.pub") && asked("8-cert.pub") && asked("ca.pub"));
 
     fs::write(&file, krl::empty()).unwrap();
     assert!(asked("old.pub"), "an empty one revokes nothing");
-    assert!(programs.make(&List::default(), 78, &file).is_ok());
+    let nothing = programs.make(&List::default(), 78).unwrap();
+    fs::write(&file, nothing).unwrap();
     assert!(asked("old.pub") && !asked("tracer.pub"));
 }
 
@@ -195,17 +201,31 @@ fn ground(armed: bool) -> (tempfile::TempDir, Folder) {
     fs::write(folder.path().join("guard.toml"), "").unwrap();
     let files = Folder::below(folder.path());
     if armed {
-        files.put(&of(1)).unwrap();
-        files.arm().unwrap();
+        switch(&files, 1);
+        files.tell(&files.text(None)).unwrap();
     }
     (folder, files)
 }
 
-/// A file that says that it is this list.
-fn of(generation: u8) -> Vec<u8> {
-    let mut file = krl::empty();
-    file[19] = generation;
-    file
+/// Puts a whole in force that says that it is this list, and opens an account besides.
+fn switch(files: &Folder, generation: u8) {
+    let made = files.make(&of(files, generation)).unwrap();
+    files.switch(&made).unwrap();
+}
+
+fn of(files: &Folder, generation: u8) -> Whole {
+    let mut revoked = krl::empty();
+    revoked[19] = generation;
+    let keys = match generation {
+        1 => Keys::new(),
+        _ => [("ada".to_owned(), "key\n".to_owned())].into(),
+    };
+    let told = files.text((!keys.is_empty()).then_some(".ssh/authorized_keys"));
+    Whole {
+        revoked,
+        keys,
+        told,
+    }
 }
 
 fn begin(folder: &tempfile::TempDir) -> Hand {
@@ -221,51 +241,66 @@ fn force(hand: &mut Hand) -> Option<u64> {
 }
 
 #[test]
-fn whatever_it_was_doing_when_it_was_killed_the_list_before_holds_again() {
+fn whatever_it_was_doing_when_it_was_killed_all_that_held_before_holds_again() {
     for armed in [false, true] {
         for steps in 0..4 {
             let (folder, files) = ground(armed);
-            let all: [&dyn Fn() -> io::Result<()>; 3] =
-                [&|| files.begin(), &|| files.put(&of(2)), &|| {
-                    if armed { Ok(()) } else { files.arm() }
-                }];
-            for step in all.iter().take(steps) {
-                step().unwrap();
-            }
+            let all: [&dyn Fn(); 3] = [
+                &|| {
+                    let nothing = || files.make(&Whole::nothing(String::new()));
+                    let before = files.current().or_else(|_| nothing()).unwrap();
+                    files.begin(&before).unwrap();
+                },
+                &|| switch(&files, 2),
+                &|| files.tell(&of(&files, 2).told).unwrap(),
+            ];
+            all.iter().take(steps).for_each(|step| step());
             let mut hand = begin(&folder);
             let expected = armed.then_some(1);
             assert_eq!(force(&mut hand), expected, "{armed}, after {steps} steps");
-            assert!(!files.has_begun() && files.is_armed() == armed);
+            assert!(!files.has_begun());
+            assert_eq!(files.told(), armed.then(|| files.text(None)));
         }
         let (folder, files) = ground(armed);
-        files.begin().unwrap();
-        files.put(&of(2)).unwrap();
-        files.arm().unwrap();
+        files
+            .begin(&files.make(&Whole::nothing(String::new())).unwrap())
+            .unwrap();
+        switch(&files, 2);
+        files.tell(&of(&files, 2).told).unwrap();
         files.end().unwrap();
         assert_eq!(force(&mut begin(&folder)), Some(2), "it was confirmed");
+        let left = fs::read_dir(folder.path().join("watchward")).unwrap();
+        assert_eq!(left.count(), 2, "what is in force, and the link to it");
     }
 }
 
 #[test]
-fn a_list_that_a_third_hand_takes_away_is_put_back_and_one_that_is_lost_locks_nobody_out() {
+fn what_a_third_hand_takes_away_is_put_back_and_a_list_that_is_lost_locks_nobody_out() {
     let (folder, files) = ground(true);
+    switch(&files, 2);
+    files.tell(&of(&files, 2).told).unwrap();
     let mut hand = begin(&folder);
-    let list = folder.path().join("watchward/revoked_keys");
-    for harm in ["", "no list"] {
-        fs::write(&list, harm).unwrap();
-        hand.look();
-        assert_eq!(files.read().unwrap(), of(1));
+    let now = folder.path().join("watchward/now");
+    let harms: [&dyn Fn(); 5] = [
+        &|| fs::write(now.join("revoked_keys"), "").unwrap(),
+        &|| fs::write(now.join("keys/ada"), "another").unwrap(),
+        &|| fs::write(now.join("keys/zoe"), "another").unwrap(),
+        &|| fs::remove_dir_all(files.current().unwrap()).unwrap(),
+        &|| fs::remove_file(&now).unwrap(),
+    ];
+    for harm in harms {
+        harm();
+        let Answer::Holding(holding) = hand.answer(Request::Hello) else {
+            panic!("it does not say what it holds");
+        };
+        assert_eq!(files.read().unwrap(), of(&files, 2));
+        assert!(holding.meddled.unwrap().contains("taken away"));
+        assert_eq!(holding.opened, 1);
     }
-    fs::remove_file(&list).unwrap();
-    let Answer::Holding(holding) = hand.answer(Request::Hello) else {
-        panic!("it does not say what it holds");
-    };
-    assert_eq!(files.read().unwrap(), of(1));
-    assert!(holding.meddled.unwrap().contains("taken away"));
-
-    fs::remove_file(&list).unwrap();
+    fs::remove_dir_all(files.current().unwrap()).unwrap();
     assert_eq!(force(&mut begin(&folder)), Some(0));
-    assert_eq!(files.read().unwrap(), krl::empty());
+    let read = files.read().unwrap();
+    assert_eq!((read.revoked, read.keys.len()), (krl::empty(), 0));
 }
 
 #[test]
@@ -274,8 +309,6 @@ fn nothing_ends_while_it_is_not_known_what_is_revoked() {
     let answer = begin(&folder).answer(Request::End(Session {
         pid: std::process::id(),
         started: 0,
-        key: [1; 32],
-        certificate: None,
     }));
     assert!(matches!(answer, Answer::Refused(_)), "{answer:?}");
 }
@@ -288,7 +321,7 @@ fn what_the_guard_forbids_is_refused_and_so_is_what_is_old_or_of_the_future() {
             generation,
             seconds,
         };
-        judge(&List::default(), wish, &guard, held, 1_000)
+        judge(wish, &guard, held, 1_000)
     };
     assert!(asked(5, 60, None).is_ok() && asked(5, 60, Some(5)).is_ok());
     assert!(asked(4, 60, Some(5)).is_err());
@@ -299,5 +332,5 @@ fn what_the_guard_forbids_is_refused_and_so_is_what_is_old_or_of_the_future() {
         generation: 1,
         seconds: 1,
     };
-    assert!(judge(&List::default(), wish, &off, None, 1_000).is_err());
+    assert!(judge(wish, &off, None, 1_000).is_err());
 }

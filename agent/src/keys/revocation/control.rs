@@ -31,6 +31,47 @@ pub(super) enum Way {
     Silent,
 }
 
+/// How sshd answered before a list was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Before {
+    /// As far as keys are concerned that the list does not name.
+    pub(super) way: Way,
+    /// Whether it took any key at all.
+    pub(super) open: bool,
+}
+
+impl Before {
+    /// Whether it may answer so from now on; why not.
+    pub(super) fn bears(&self, now: &Way, bounds: Bounds) -> Result<(), String> {
+        match (&self.way, now) {
+            (_, Way::Takes(_)) | (Way::Silent, _) => Ok(()),
+            (_, Way::Silent) if bounds.may_be_silent => Ok(()),
+            (_, Way::Silent) => Err("sshd did not answer any more".to_owned()),
+            (Way::Takes(accounts), Way::Answers) => {
+                let account = accounts.first().map(Foreign::to_string);
+                let account = account.unwrap_or_default();
+                Err(format!("sshd took no key of {account} any more, and took one before"))
+            }
+            (Way::Answers, Way::Answers) if self.open && !bounds.may_close => Err(
+                "no key would open this host any more: it is held only where the guard file of the \
+                 host says `close = true`"
+                    .to_owned(),
+            ),
+            (Way::Answers, Way::Answers) => Ok(()),
+        }
+    }
+}
+
+/// What may be otherwise with the new list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Whether no key may open anything any more.
+    pub(super) may_close: bool,
+    /// Whether sshd may not answer. Where it had not to read its configuration again, somebody else
+    /// keeps it from that: whoever opens connections enough could hold up what is revoked.
+    pub(super) may_be_silent: bool,
+}
+
 /// Who is asked.
 pub(super) struct Controls {
     proof: mpsc::Sender<Asked>,
@@ -50,47 +91,55 @@ impl Controls {
     ///
     /// # Errors
     /// Nobody could find out.
-    pub(super) async fn ask(&mut self, list: &List) -> Result<Way, String> {
+    pub(super) async fn ask(&mut self, list: &List) -> Result<Before, String> {
         if !self.known.is_empty() {
             let way = self.ask_of(self.known.clone(), list).await?;
             if matches!(way, Way::Takes(_)) {
-                return Ok(way);
+                return Ok(Before { way, open: true });
             }
         }
-        let way = self.ask_of(Vec::new(), list).await?;
+        let answer = self.answer(Vec::new()).await?;
+        let open = matches!(judge(&answer, &List::default()), Ok(Way::Takes(_)));
+        let way = judge(&answer, list)?;
         if let Way::Takes(accounts) = &way {
             self.known.clone_from(accounts);
         }
-        Ok(way)
+        Ok(Before { way, open })
     }
 
-    /// Whether sshd answers now as it did before; why not.
-    pub(super) async fn compare(&self, before: Way, list: &List) -> Result<(), String> {
-        let accounts = match &before {
+    /// Whether sshd answers now as it did before, as far as it has to; why not.
+    pub(super) async fn compare(
+        &self,
+        before: Before,
+        list: &List,
+        bounds: Bounds,
+    ) -> Result<(), String> {
+        if before.way == Way::Silent {
+            return Ok(());
+        }
+        let accounts = match &before.way {
             Way::Takes(accounts) => accounts.clone(),
-            Way::Answers => Vec::new(),
-            Way::Silent => return Ok(()),
+            Way::Answers | Way::Silent => Vec::new(),
         };
-        let mut why = String::new();
+        let mut why = Ok(());
         for _ in 0..TRIES {
-            why = match (&before, self.ask_of(accounts.clone(), list).await) {
-                (_, Ok(Way::Takes(_))) | (Way::Answers | Way::Silent, Ok(Way::Answers)) => {
-                    return Ok(());
-                }
-                (Way::Takes(_), Ok(Way::Answers)) => {
-                    let account = accounts.first().map(Foreign::to_string);
-                    let account = account.unwrap_or_default();
-                    format!("sshd took no key of {account} any more, and took one before")
-                }
-                (_, Ok(Way::Silent)) => "sshd did not answer any more".to_owned(),
-                (_, Err(why)) => format!("nobody could see whether sshd answers: {why}"),
+            why = match self.ask_of(accounts.clone(), list).await {
+                Ok(now) => before.bears(&now, bounds),
+                Err(why) => Err(format!("nobody could see whether sshd answers: {why}")),
             };
+            if why.is_ok() {
+                return Ok(());
+            }
             sleep(PAUSE).await;
         }
-        Err(why)
+        why
     }
 
     async fn ask_of(&self, accounts: Vec<Foreign>, list: &List) -> Result<Way, String> {
+        judge(&self.answer(accounts).await?, list)
+    }
+
+    async fn answer(&self, accounts: Vec<Foreign>) -> Result<proof::Answer, String> {
         let (answer, said) = oneshot::channel();
         let question = proof::Question {
             key: TRACER.to_vec(),
@@ -105,14 +154,14 @@ impl Controls {
             said.await.ok()
         };
         match timeout(PATIENCE, asking).await {
-            Ok(Some(Answer::Proof(answer))) => judge(answer, list),
+            Ok(Some(Answer::Proof(answer))) => Ok(answer),
             Ok(_) | Err(_) => Err("sshd could not be asked in time".to_owned()),
         }
     }
 }
 
 /// What an answer says of sshd.
-pub(super) fn judge(answer: proof::Answer, list: &List) -> Result<Way, String> {
+pub(super) fn judge(answer: &proof::Answer, list: &List) -> Result<Way, String> {
     let taken = answer.doors.iter().filter(|door| match &door.control {
         Control::Own(fingerprint) => !list.names(fingerprint),
         Control::Other(_) | Control::None => false,
@@ -124,9 +173,9 @@ pub(super) fn judge(answer: proof::Answer, list: &List) -> Result<Way, String> {
         return Ok(Way::Takes(accounts));
     }
     let answers = |door: &proof::Door| door.said != Said::Unknown || door.control != Control::None;
-    match (answer.doors.iter().any(answers), answer.trouble) {
+    match (answer.doors.iter().any(answers), &answer.trouble) {
         (true, _) => Ok(Way::Answers),
-        (false, Some(why)) if answer.doors.is_empty() => Err(why),
+        (false, Some(why)) if answer.doors.is_empty() => Err(why.clone()),
         (false, _) => Ok(Way::Silent),
     }
 }

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest as _, Sha256};
-use watchward_enforcer::keys::{Certificate, Digest, MOST_STAGED, Revoked};
+use watchward_enforcer::keys::{Certificate, Digest, Line, MOST_STAGED, Revoked};
 use watchward_protocol::access::AccessEvent;
-use watchward_protocol::instruments::{self, Instruments};
+use watchward_protocol::instruments::{self, Instruments, Managed, Opens};
 
 /// How many bytes of keys and ids one part has at most: a frame has room for twice as much.
 const LARGEST_PART: usize = 96 << 10;
@@ -93,6 +93,48 @@ impl List {
             (Revoked::Key(_), _) | (_, None) => false,
         };
         self.keys.contains(&opener.key) || signed || self.all.iter().any(by)
+    }
+}
+
+/// Lines that open accounts, in parts that fit.
+pub(super) fn lines(order: &Instruments) -> Vec<Vec<Line>> {
+    let (mut parts, mut room) = (Vec::<Vec<Line>>::new(), 0);
+    for one in &order.managed {
+        let (line, size) = (line(one), one.size());
+        match parts.last_mut() {
+            Some(part) if size <= room => {
+                part.push(line);
+                room -= size;
+            }
+            Some(_) | None => {
+                parts.push(vec![line]);
+                room = LARGEST_PART.saturating_sub(size);
+            }
+        }
+    }
+    parts
+}
+
+fn line(managed: &Managed) -> Line {
+    let Managed {
+        account,
+        opens,
+        from,
+        until,
+        forwarding,
+    } = managed.clone();
+    let (key, principals) = match opens {
+        Opens::Key(key) => (key, Vec::new()),
+        Opens::Authority { key, principals } => (key, principals),
+    };
+    Line {
+        account,
+        key,
+        principals,
+        from,
+        // What is from before 1970 is over.
+        until: until.map(|it| u64::try_from(it.as_micros() / 1_000_000).unwrap_or(0)),
+        forwarding,
     }
 }
 

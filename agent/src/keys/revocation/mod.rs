@@ -1,4 +1,4 @@
-//! Keys that are revoked: sshd is told to refuse them, and the sessions that they opened end.
+//! Keys that are revoked: sshd is told to refuse them, and the sessions that they opened end. Keys that open accounts besides: sshd is told to take them.
 
 mod control;
 mod list;
@@ -26,7 +26,7 @@ use super::watch::{Reached, Wanted, Watch};
 use crate::logins::Logins;
 use crate::spool::{Ended, Entry, Keeper};
 use crate::uplink::Asked;
-use control::Controls;
+use control::{Bounds, Controls};
 use list::List;
 use role::Role;
 use sweep::Sweep;
@@ -73,6 +73,7 @@ pub async fn run(
         told: None,
         failed: None,
         soon: 0,
+        stale: false,
     };
     let watch = Watch::new()?;
     loop {
@@ -92,7 +93,7 @@ pub async fn run(
                 Ok(()) => (room.told, room.failed) = (None, None),
                 Err(_) => return Ok(()),
             },
-            _ = watch.changed() => room.failed = None,
+            _ = watch.changed() => (room.failed, room.stale) = (None, true),
             () = sleep(pause) => {}
         }
     }
@@ -100,11 +101,15 @@ pub async fn run(
 
 /// Hears of whoever changes what sshd is told.
 async fn cover(watch: &Watch) {
-    let ssh = PathBuf::from("/etc/ssh");
-    let files = ["sshd_config", "watchward/revoked_keys"];
+    let files = [
+        "ssh/sshd_config",
+        "ssh/watchward/now/revoked_keys",
+        "passwd",
+    ];
+    let etc = PathBuf::from("/etc");
     let wanted = Wanted {
-        files: files.iter().map(|name| ssh.join(name)).collect(),
-        folders: BTreeSet::from([ssh.join("sshd_config.d")]),
+        files: files.iter().map(|name| etc.join(name)).collect(),
+        folders: BTreeSet::from([etc.join("ssh/sshd_config.d")]),
     };
     let reached = Mutex::<Reached>::default();
     watch.reach(&wanted, &reached);
@@ -124,6 +129,8 @@ struct Room {
     failed: Option<Failed>,
     /// How often it is looked again soon.
     soon: u32,
+    /// Whether something changed since it was tried last: a line that was left out may be held now.
+    stale: bool,
 }
 
 /// What came to nothing.
@@ -140,40 +147,44 @@ impl Room {
         let mut held = match self.role.hello().await {
             Ok(held) => held,
             Err(why) => {
-                let nobody = instruments::Holding::NOBODY;
-                let trouble = format!("{nobody} which keys are revoked: {why}");
-                let trouble = (!order.revoked.is_empty()).then_some(trouble);
-                self.tell(None, trouble).await?;
+                self.tell(&nobody(order, &why)).await?;
                 return Ok(ROUND);
             }
         };
         if let Some(what) = held.meddled.take() {
             let trouble = format!("a third hand was there: {what}; it was put back");
-            self.tell(held.force, Some(trouble)).await?;
+            let told = role_of::Holding {
+                trouble,
+                ..held.clone()
+            };
+            self.tell(&told).await?;
         }
-        // Nothing was revoked, and nothing is: sshd is not touched.
-        if order.revoked.is_empty() && held.force.is_none() {
+        // Nothing was ever ordered, and nothing is: sshd is not touched.
+        if order.revoked.is_empty() && order.managed.is_empty() && held.force.is_none() {
             let nothing = role_of::Force {
                 generation: order.generation,
                 revoked: 0,
                 digest: [0; 32],
             };
-            self.tell(Some(nothing), None).await?;
+            held.force = Some(nothing);
+            self.tell(&held).await?;
             return Ok(ROUND);
         }
         let list = List::of(order);
-        if !holds(order, &held) && held.trouble.is_empty() && self.may_try(order) {
-            let done = self.hold(order, &list, held.longest_trial).await;
+        let again = std::mem::take(&mut self.stale) && !held.unopened.is_empty();
+        if (again || !holds(order, &held)) && held.trouble.is_empty() && self.may_try(order) {
+            let done = self.hold(order, &list, &held).await;
             self.failed = done.err();
             // Its own changes are no news.
             let _own = watch.drain();
             self.soon = SOON_TIMES;
             held = self.role.hello().await.unwrap_or(held);
         }
-        let own = Some(held.trouble.clone()).filter(|it| !it.is_empty());
-        let why = self.failed.as_ref().filter(|_| !holds(order, &held));
-        let why = why.map(|it| it.why.clone());
-        self.tell(held.force, own.or(why)).await?;
+        let failed = self.failed.as_ref().filter(|_| !holds(order, &held));
+        if let Some(failed) = failed.filter(|_| held.trouble.is_empty()) {
+            held.trouble.clone_from(&failed.why);
+        }
+        self.tell(&held).await?;
         if !holds(order, &held) {
             let wait = |it: &Failed| it.until.saturating_duration_since(Instant::now());
             return Ok(self.failed.as_ref().map_or(ROUND, wait).min(ROUND));
@@ -193,7 +204,12 @@ impl Room {
     }
 
     /// Has the list hold, once sshd answers with it as it did before.
-    async fn hold(&mut self, order: &Instruments, list: &List, longest: u32) -> Result<(), Failed> {
+    async fn hold(
+        &mut self,
+        order: &Instruments,
+        list: &List,
+        held: &role_of::Holding,
+    ) -> Result<(), Failed> {
         let generation = order.generation;
         let failed = |why: String, again: Duration| Failed {
             generation,
@@ -202,9 +218,16 @@ impl Room {
         };
         let before = self.controls.ask(list).await;
         let before = before.map_err(|why| failed(why, AGAIN_SOON))?;
-        let tried = self.attempt(generation, list, TRIAL.min(longest)).await;
+        let tried = self
+            .attempt(order, list, TRIAL.min(held.longest_trial))
+            .await;
         tried.map_err(|why| failed(why, AGAIN))?;
-        let next = match self.controls.compare(before, list).await {
+        let reread = self.role.hello().await.is_ok_and(|it| it.reread);
+        let bounds = Bounds {
+            may_close: held.may_close,
+            may_be_silent: held.force.is_some() && !reread,
+        };
+        let next = match self.controls.compare(before, list, bounds).await {
             Ok(()) => self.role.done(Request::Confirm { generation }).await,
             Err(why) => {
                 let back = self.role.done(Request::Back).await;
@@ -213,37 +236,42 @@ impl Room {
             }
         };
         next.map_err(|why| failed(why, AGAIN))?;
-        let revoked = order.revoked.len();
-        tracing::info!(revoked, generation, "sshd refuses what is revoked");
+        let (revoked, managed) = (order.revoked.len(), order.managed.len());
+        tracing::info!(revoked, managed, generation, "sshd is told of keys");
         Ok(())
     }
 
-    async fn attempt(&mut self, generation: u64, list: &List, seconds: u32) -> Result<(), String> {
+    async fn attempt(
+        &mut self,
+        order: &Instruments,
+        list: &List,
+        seconds: u32,
+    ) -> Result<(), String> {
         for (part, first) in list.parts() {
             let revoked = part.to_vec();
             self.role.done(Request::Stage { first, revoked }).await?;
         }
+        for part in list::lines(order) {
+            self.role.done(Request::Open(part)).await?;
+        }
         let attempt = Request::Try {
-            generation,
+            generation: order.generation,
             seconds,
         };
         self.role.done(attempt).await
     }
 
     /// Tells what holds, if that is news. What is not in force was never held, or is none of ours.
-    async fn tell(
-        &mut self,
-        force: Option<role_of::Force>,
-        trouble: Option<String>,
-    ) -> Result<(), Ended> {
+    async fn tell(&mut self, held: &role_of::Holding) -> Result<(), Ended> {
+        let said = |what: &String| Some(what.clone()).filter(|it| !it.is_empty());
         let holding = instruments::Holding {
             at: clock::now(),
-            generation: force.map(|it| it.generation),
-            revoked: force.map_or(0, |it| it.revoked),
-            digest: force.map(|it| it.digest).filter(|it| *it != [0; 32]),
-            trouble,
-            managed: 0,
-            unmanaged: None,
+            generation: held.force.map(|it| it.generation),
+            revoked: held.force.map_or(0, |it| it.revoked),
+            digest: held.force.map(|it| it.digest).filter(|it| *it != [0; 32]),
+            trouble: said(&held.trouble).or(said(&held.spared)),
+            managed: held.opened,
+            unmanaged: said(&held.unopened),
         };
         let same = |told: &instruments::Holding| {
             let at = holding.at;
@@ -252,8 +280,11 @@ impl Room {
         if self.told.as_ref().is_some_and(same) {
             return Ok(());
         }
-        if let Some(trouble) = &holding.trouble {
-            tracing::warn!(trouble, "what is revoked does not hold as it should");
+        if let Some(trouble) = holding.trouble.as_ref().or(holding.unmanaged.as_ref()) {
+            tracing::warn!(
+                trouble,
+                "what sshd is told of keys does not hold as it should"
+            );
         }
         self.told = Some(holding.clone());
         self.keep(Told::Holding(holding)).await
@@ -265,6 +296,20 @@ impl Room {
             position: None,
         };
         self.keeper.keep(entry).await
+    }
+}
+
+/// What is told where nobody could tell sshd.
+fn nobody(order: &Instruments, why: &str) -> role_of::Holding {
+    let nobody = instruments::Holding::NOBODY;
+    let said = |anything: bool, of: &str| match anything {
+        true => format!("{nobody} {of}: {why}"),
+        false => String::new(),
+    };
+    role_of::Holding {
+        trouble: said(!order.revoked.is_empty(), "which keys are revoked"),
+        unopened: said(!order.managed.is_empty(), "which keys open accounts"),
+        ..role_of::Holding::default()
     }
 }
 

@@ -53,10 +53,10 @@ impl Sweep {
         let mut ended = Vec::new();
         for (monitor, logins) in self.known.clone() {
             let revoked = |login: AccessEvent| {
-                let opener = Opener::of(&login).filter(|it| list.revokes(it))?;
-                Some((login, opener))
+                let opener = Opener::of(&login)?;
+                list.revokes(&opener).then_some(login)
             };
-            let Some((login, opener)) = logins.into_iter().find_map(revoked) else {
+            let Some(login) = logins.into_iter().find_map(revoked) else {
                 continue;
             };
             let account = login.user.as_ref().map(|it| it.name.clone());
@@ -64,8 +64,6 @@ impl Sweep {
             let session = Session {
                 pid: monitor.pid,
                 started: monitor.started,
-                key: opener.key,
-                certificate: opener.certificate,
             };
             let how = match role.ask(Request::End(session)).await {
                 Ok(Answer::Done) => Way::Ended,

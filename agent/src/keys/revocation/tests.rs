@@ -7,7 +7,7 @@ use watchward_enforcer::keys::{Certificate, Request};
 use watchward_protocol::instruments::Revoked;
 use watchward_protocol::proof::{self, Control, Door, Said};
 
-use super::control::{Way, judge};
+use super::control::{Before, Bounds, Way, judge};
 use super::list::Opener;
 use super::*;
 
@@ -97,7 +97,7 @@ fn a_key_that_is_revoked_shows_nothing_and_a_dead_sshd_answers_nothing() {
             doors,
             ..proof::Answer::default()
         };
-        judge(answer, &list)
+        judge(&answer, &list)
     };
     let old = door("ada", Said::Refused, own(&revoked));
     let new = door("zoe", Said::Refused, own("SHA256:other"));
@@ -109,5 +109,37 @@ fn a_key_that_is_revoked_shows_nothing_and_a_dead_sshd_answers_nothing() {
     let dead = door("ada", Said::Unknown, Control::None);
     assert_eq!(way(vec![dead]), Ok(Way::Silent));
     let nobody = proof::Answer::of_trouble("there is no reader");
-    assert!(judge(nobody, &list).is_err());
+    assert!(judge(&nobody, &list).is_err());
+}
+
+#[test]
+fn a_list_is_given_back_that_closes_a_host_and_not_for_silence_that_others_can_make() {
+    let takes = || Way::Takes(vec!["ada".into()]);
+    let strict = Bounds {
+        may_close: false,
+        may_be_silent: false,
+    };
+    let before = |way, open| Before { way, open };
+    let sole = before(Way::Answers, true);
+    assert!(sole.bears(&Way::Answers, strict).is_err());
+    assert!(sole.bears(&takes(), strict).is_ok(), "another key opens");
+    let may_close = Bounds {
+        may_close: true,
+        ..strict
+    };
+    assert!(sole.bears(&Way::Answers, may_close).is_ok());
+    assert!(
+        before(Way::Answers, false)
+            .bears(&Way::Answers, strict)
+            .is_ok()
+    );
+    let open = before(takes(), true);
+    assert!(open.bears(&Way::Answers, may_close).is_err());
+    assert!(open.bears(&Way::Silent, may_close).is_err());
+    let may_be_silent = Bounds {
+        may_be_silent: true,
+        ..strict
+    };
+    assert!(open.bears(&Way::Silent, may_be_silent).is_ok());
+    assert!(open.bears(&Way::Answers, may_be_silent).is_err());
 }
