@@ -158,6 +158,8 @@ macro_rules! numbers {
 numbers!(u8 most LARGEST / 4; u16; u32; u64;);
 
 impl Framed for [u8; 32] {
+    const MOST: usize = 64;
+
     fn write(&self, frame: &mut Vec<u8>) -> Result<(), Malformed> {
         frame.extend(self);
         Ok(())

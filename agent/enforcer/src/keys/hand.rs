@@ -126,7 +126,7 @@ impl Hand {
             longest_trial: self.guarded.guard.keys.longest_trial.seconds(),
             opened: u32::try_from(opened).unwrap_or(u32::MAX),
             unopened: said(self.left_out.lines.as_ref().or(unopened)),
-            spared: said(self.left_out.spared.as_ref()),
+            spared: self.left_out.spared.clone(),
             reread: self.trial.is_some_and(|trial| trial.reread),
             may_close: self.guarded.guard.keys.close,
         }

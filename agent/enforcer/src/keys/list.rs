@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::key;
 use super::request::{Certificate, Digest, LARGEST, MOST_AUTHORITIES, MOST_REVOKED, Revoked};
+use crate::frame::Framed as _;
 
 /// Everything that is to be revoked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,7 +61,9 @@ impl List {
         };
         let mut spared: Vec<Digest> = self.all.iter().map(named).collect();
         spared.retain(|it| never.contains(it));
+        spared.sort_unstable();
         spared.dedup();
+        spared.truncate(Digest::MOST);
         self.all.retain(|one| !never.contains(&named(one)));
         spared
     }

@@ -156,8 +156,8 @@ pub struct Holding {
     pub opened: u32,
     /// Why not all of those that were said are, in a sentence; empty where they are.
     pub unopened: String,
-    /// What is never revoked and was left out, in a sentence; empty where nothing was.
-    pub spared: String,
+    /// Keys that are never revoked and were left out, some of them where there are many.
+    pub spared: Vec<Digest>,
     /// Whether sshd had to read its configuration again for what is on trial.
     pub reread: bool,
     /// Whether the guard lets a list be after which no key opens anything.

@@ -8,7 +8,6 @@ use super::hand::{Hand, unable};
 use super::judge::{Wish, judge};
 use super::krl::Header;
 use super::lines::{Accounts, Lines};
-use super::list::{self, List};
 use super::request::Digest;
 use crate::clock;
 use crate::service::{say, warn};
@@ -26,7 +25,7 @@ pub(super) struct Trial {
 #[derive(Clone, Debug, Default)]
 pub(super) struct LeftOut {
     /// Keys that are never revoked.
-    pub(super) spared: Option<String>,
+    pub(super) spared: Vec<Digest>,
     /// Lines that open accounts.
     pub(super) lines: Option<String>,
     /// Accounts for which sshd does not look at these lines.
@@ -46,7 +45,7 @@ impl Hand {
         self.sshd_is_ready()?;
         self.folder.clear();
         let mut left_out = LeftOut {
-            spared: spared(&mut list, &self.guarded.guard.keys.never()),
+            spared: list.spare(&self.guarded.guard.keys.never()),
             ..LeftOut::default()
         };
         let revoked = self.programs.make(&list, generation)?;
@@ -160,16 +159,4 @@ impl Hand {
         say(format_args!("list {generation} is confirmed"));
         Ok(())
     }
-}
-
-/// Leaves out what is never revoked, and says what that was.
-fn spared(list: &mut List, never: &[Digest]) -> Option<String> {
-    let spared = list.spare(never);
-    let spared: Vec<String> = spared.iter().map(list::fingerprint).collect();
-    (!spared.is_empty()).then(|| {
-        format!(
-            "{} is never revoked, as the guard file of this host says; all else that was ordered holds",
-            spared.join(", ")
-        )
-    })
 }

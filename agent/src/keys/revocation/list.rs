@@ -19,6 +19,8 @@ pub(super) struct List {
     /// How much of it each part has.
     parts: Vec<usize>,
     keys: HashSet<Digest>,
+    /// What the host's guard leaves out of it.
+    spared: HashSet<Digest>,
 }
 
 /// What opened a session.
@@ -65,6 +67,12 @@ impl List {
         })
     }
 
+    /// Leaves out what the guard of this host never has revoked, itself or by what it signed.
+    pub(super) fn spare(&mut self, keys: &[Digest]) {
+        self.spared = keys.iter().copied().collect();
+        self.keys.retain(|it| !self.spared.contains(it));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -77,6 +85,7 @@ impl List {
     /// Whether it revokes what opened a session.
     pub(super) fn revokes(&self, opener: &Opener) -> bool {
         let certificate = opener.certificate.as_ref();
+        let certificate = certificate.filter(|it| !self.spared.contains(&it.authority));
         let signed = certificate.is_some_and(|it| self.keys.contains(&it.authority));
         let by = |one: &Revoked| match (one, certificate) {
             (
@@ -94,6 +103,20 @@ impl List {
         };
         self.keys.contains(&opener.key) || signed || self.all.iter().any(by)
     }
+}
+
+/// That some keys are never revoked.
+pub(super) fn spared(keys: &[Digest]) -> Option<String> {
+    let named: Vec<String> = keys
+        .iter()
+        .map(|it| format!("SHA256:{}", STANDARD_NO_PAD.encode(it)))
+        .collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "{} is never revoked, as the guard file of this host says; all else that was ordered holds",
+            named.join(", ")
+        )
+    })
 }
 
 /// Lines that open accounts, in parts that fit.

@@ -170,15 +170,17 @@ impl Room {
             self.tell(&held).await?;
             return Ok(ROUND);
         }
-        let list = List::of(order);
+        let mut list = List::of(order);
+        list.spare(&held.spared);
         let again = std::mem::take(&mut self.stale) && !held.unopened.is_empty();
         if (again || !holds(order, &held)) && held.trouble.is_empty() && self.may_try(order) {
-            let done = self.hold(order, &list, &held).await;
+            let done = self.hold(order, &mut list, &held).await;
             self.failed = done.err();
             // Its own changes are no news.
             let _own = watch.drain();
             self.soon = SOON_TIMES;
             held = self.role.hello().await.unwrap_or(held);
+            list.spare(&held.spared);
         }
         let failed = self.failed.as_ref().filter(|_| !holds(order, &held));
         if let Some(failed) = failed.filter(|_| held.trouble.is_empty()) {
@@ -207,7 +209,7 @@ impl Room {
     async fn hold(
         &mut self,
         order: &Instruments,
-        list: &List,
+        list: &mut List,
         held: &role_of::Holding,
     ) -> Result<(), Failed> {
         let generation = order.generation;
@@ -222,10 +224,12 @@ impl Room {
             .attempt(order, list, TRIAL.min(held.longest_trial))
             .await;
         tried.map_err(|why| failed(why, AGAIN))?;
-        let reread = self.role.hello().await.is_ok_and(|it| it.reread);
+        let now = self.role.hello().await;
+        let now = now.map_err(|why| failed(why, AGAIN))?;
+        list.spare(&now.spared);
         let bounds = Bounds {
-            may_close: held.may_close,
-            may_be_silent: held.force.is_some() && !reread,
+            may_close: now.may_close,
+            may_be_silent: held.force.is_some() && !now.reread,
         };
         let next = match self.controls.compare(before, list, bounds).await {
             Ok(()) => self.role.done(Request::Confirm { generation }).await,
@@ -269,7 +273,7 @@ impl Room {
             generation: held.force.map(|it| it.generation),
             revoked: held.force.map_or(0, |it| it.revoked),
             digest: held.force.map(|it| it.digest).filter(|it| *it != [0; 32]),
-            trouble: said(&held.trouble).or(said(&held.spared)),
+            trouble: said(&held.trouble).or(list::spared(&held.spared)),
             managed: held.opened,
             unmanaged: said(&held.unopened),
         };
