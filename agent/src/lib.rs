@@ -166,8 +166,9 @@ fn answer(
     tasks.start("elsewhere", asking);
     let (known, stop) = (connections.clone(), tasks.stop());
     tasks.start("visits", proof::expect_visits(visits_told, known, stop));
-    let ends = (proof.clone(), keep.clone());
-    revoke(tasks, keys.now().enforcer.clone(), ordered, ends);
+    let ends = (proof.clone(), of_keys.clone(), findings.clone());
+    let revoking = (keys.now().enforcer.clone(), ordered);
+    revoke(tasks, revoking, ends, keep.clone());
     let ends = (certificate, keys_asked);
     tasks.start("keys", keys::run(keys, keep, findings, ends, tasks.stop()));
     let (asking, stop) = (of_keys.clone(), tasks.stop());
@@ -201,19 +202,24 @@ fn identify(
 /// What is ordered of revocations, as it changes.
 type Revocations = watch::Receiver<Option<Arc<Instruments>>>;
 
-/// Starts what has sshd refuse revoked keys, which asks there and in the logs.
+/// Where others of this agent are asked.
+type Asking = mpsc::Sender<uplink::Asked>;
+
+/// Starts what has sshd refuse revoked keys, which asks there, who reads the keys, and in the logs.
 fn revoke(
     tasks: &Tasks,
-    socket: PathBuf,
-    ordered: Revocations,
-    (proof, keeper): (mpsc::Sender<uplink::Asked>, spool::Keeper),
+    (socket, ordered): (PathBuf, Revocations),
+    (proof, reader, findings): (Asking, Asking, findings::Findings),
+    keeper: spool::Keeper,
 ) {
     let (logins, asked) = mpsc::channel(1);
     tasks.start("logins", access::logins(asked, tasks.stop()));
     let means = keys::revocation::Means {
         socket,
         proof,
+        reader,
         logins,
+        findings,
         keeper,
     };
     let revoking = keys::revocation::run(means, ordered, tasks.stop());

@@ -1,5 +1,7 @@
 //! What the collector may ask a host, and what the host answers. Nothing is kept of it on the host.
 
+use crate::text::Foreign;
+use crate::time::Timestamp;
 use crate::{elsewhere, proof, reach};
 
 /// What is asked.
@@ -13,6 +15,17 @@ pub enum Question {
     Elsewhere(elsewhere::Question),
     /// That connections of another host will come: no question, but to be heard before they do.
     Expect(elsewhere::Expected),
+    /// What a session left behind: only from an agent to its reader of keys.
+    Left(Left),
+}
+
+/// What was written for an account since then, by which somebody could come back?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Which account.
+    pub account: Foreign,
+    /// Since when, by the host's clock.
+    pub since: Timestamp,
 }
 
 /// What is answered.
@@ -28,6 +41,8 @@ pub enum Answer {
     Expecting,
     /// Where a key can be asked about: only from a host's reader of keys to its agent.
     Ways(proof::Ways),
+    /// What a session left behind, one sentence each.
+    Left(Vec<String>),
 }
 
 impl Question {
@@ -42,6 +57,7 @@ impl Question {
             Self::Elsewhere(_) | Self::Expect(_) => {
                 Answer::Elsewhere(elsewhere::Answer::of_trouble(why))
             }
+            Self::Left(_) => Answer::Left(vec![why.to_owned()]),
         }
     }
 }

@@ -13,6 +13,7 @@ mod holding;
 mod inventory;
 mod known;
 mod layout;
+mod left;
 mod mounts;
 mod network;
 mod open;

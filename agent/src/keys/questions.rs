@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 use watchward_protocol::question::{Answer, Question};
 
 use super::config::Config;
-use super::{entry, ways};
+use super::{entry, left, ways};
 use crate::uplink::Asked;
 
 /// Answers one question after the other.
@@ -21,6 +21,7 @@ pub(super) async fn answer(config: &Config, question: &Question) -> Answer {
     match question {
         Question::Reach(question) => Answer::Reach(entry::answer(config, question).await),
         Question::Proof(question) => Answer::Ways(ways::look(config, question).await),
+        Question::Left(question) => Answer::Left(left::look(question).await),
         // Nobody asks the reader about other hosts.
         Question::Elsewhere(_) | Question::Expect(_) => {
             question.unanswered("who reads the keys has no network")

@@ -19,13 +19,14 @@ pub struct Answerers {
 }
 
 impl Answerers {
-    fn of(&self, question: &Question) -> &mpsc::Sender<Asked> {
-        match question {
+    fn of(&self, question: &Question) -> Option<&mpsc::Sender<Asked>> {
+        Some(match question {
             Question::Reach(_) => &self.reach,
             Question::Proof(_) => &self.proof,
             Question::Elsewhere(_) => &self.elsewhere,
             Question::Expect(_) => &self.visits,
-        }
+            Question::Left(_) => return None,
+        })
     }
 }
 
@@ -76,7 +77,10 @@ impl<'a> Questions<'a> {
         };
         let busy = question.unanswered("the host is still answering another question");
         let unanswered = question.unanswered("the agent does not answer");
-        let room = self.answerers.of(&question);
+        let Some(room) = self.answerers.of(&question) else {
+            self.ready = Some(wire::reply(id, malformed("that is not asked from afar")));
+            return;
+        };
         let (answer, answered) = oneshot::channel();
         match room.try_send(Asked { question, answer }) {
             Ok(()) => {

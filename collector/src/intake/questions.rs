@@ -179,9 +179,11 @@ mod tests {
         let (answer, ()) = tokio::join!(questions.ask("db", question()), answering);
         let could = answer.map(|it| match it {
             Answer::Reach(it) => it.could,
-            Answer::Proof(_) | Answer::Ways(_) | Answer::Elsewhere(_) | Answer::Expecting => {
-                Could::Unknown
-            }
+            Answer::Proof(_)
+            | Answer::Ways(_)
+            | Answer::Left(_)
+            | Answer::Elsewhere(_)
+            | Answer::Expecting => Could::Unknown,
         });
         assert_eq!(could, Ok(Could::Yes));
         assert_eq!(questions.ask("db", question()).await, Err(Unanswered::Late));

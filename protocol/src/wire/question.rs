@@ -2,8 +2,10 @@
 
 use prost::Message;
 
-use super::{Malformed, elsewhere, proof, reach, v1};
-use crate::question::{Answer, Question};
+use super::{Malformed, cut, elsewhere, proof, reach, text, v1};
+use crate::instruments::Ended;
+use crate::question::{Answer, Left, Question};
+use crate::time::Timestamp;
 
 /// A question as it travels, with its number.
 pub fn ask(id: u64, asked: &Question) -> v1::Ask {
@@ -21,6 +23,13 @@ pub fn ask(id: u64, asked: &Question) -> v1::Ask {
             expect: Some(elsewhere::expect(expected)),
             ..v1::Ask::default()
         },
+        Question::Left(asked) => v1::Ask {
+            left: Some(v1::AskLeft {
+                account: asked.account.as_bytes().to_vec(),
+                since: asked.since.as_micros(),
+            }),
+            ..v1::Ask::default()
+        },
     };
     v1::Ask { id, ..wire }
 }
@@ -35,6 +44,12 @@ pub fn question(mut wire: v1::Ask) -> Result<Question, Malformed> {
     }
     if let Some(asked) = wire.elsewhere.take() {
         return elsewhere::question(asked).map(Question::Elsewhere);
+    }
+    if let Some(asked) = wire.left.take() {
+        return Ok(Question::Left(Left {
+            account: cut(asked.account, reach::ACCOUNT),
+            since: Timestamp::from_micros(asked.since),
+        }));
     }
     match wire.expect.take() {
         Some(expected) => elsewhere::expected(expected).map(Question::Expect),
@@ -62,6 +77,10 @@ pub fn reply(id: u64, given: Answer) -> v1::Answer {
             ways: Some(proof::ways(ways)),
             ..v1::Answer::default()
         },
+        Answer::Left(sentences) => v1::Answer {
+            left: Some(v1::Left { sentences }),
+            ..v1::Answer::default()
+        },
     };
     v1::Answer { id, ..wire }
 }
@@ -79,6 +98,10 @@ pub fn answer(mut wire: v1::Answer) -> Result<Answer, Malformed> {
     }
     if wire.expecting {
         return Ok(Answer::Expecting);
+    }
+    if let Some(left) = wire.left.take() {
+        let sentences = left.sentences.into_iter().take(Ended::MOST_SURVIVORS);
+        return Ok(Answer::Left(sentences.map(text).collect()));
     }
     match wire.ways.take() {
         Some(ways) => proof::told(ways).map(Answer::Ways),

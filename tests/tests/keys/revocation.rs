@@ -36,6 +36,11 @@ fn a_revoked_key_opens_nothing_and_its_session_ends() -> Result<()> {
             || Ok((count(web)? == 2).then_some(())),
         )?;
 
+        // What it leaves behind to come back by.
+        web.sh("runuser -u alice -- sh -c 'echo >> ~/.bashrc'
+            install -m 600 -o alice /dev/null /var/spool/cron/crontabs/alice 2>/dev/null ||
+            install -D -m 600 -o alice /dev/null /var/spool/cron/crontabs/alice")?;
+
         let start = now()?;
         order(web, FIRST, &[old])?;
         until("the old key is refused", SOON, || {
@@ -57,10 +62,12 @@ fn a_revoked_key_opens_nothing_and_its_session_ends() -> Result<()> {
         .with_context(|| log(web))?;
         ensure!(!with_new.ended()?, "{}", log(web));
         until("it is told", SOON, || {
-            Ok(log(web)
-                .contains("a session of a revoked key")
-                .then_some(()))
-        })?;
+            let said = log(web);
+            let left = [".bashrc was changed", "the crontab of alice was changed"];
+            let told = said.contains("a session of a revoked key");
+            Ok((told && left.iter().all(|it| said.contains(it))).then_some(()))
+        })
+        .with_context(|| log(web))?;
 
         comes_back(&ground)?;
 

@@ -23,6 +23,7 @@ use watchward_protocol::instruments::{self, Instruments, Told};
 use watchward_protocol::record::Report;
 
 use super::watch::{Reached, Wanted, Watch};
+use crate::findings::Findings;
 use crate::logins::Logins;
 use crate::spool::{Ended, Entry, Keeper};
 use crate::uplink::Asked;
@@ -50,8 +51,12 @@ pub struct Means {
     pub socket: PathBuf,
     /// Who asks sshd whether it takes a key.
     pub proof: mpsc::Sender<Asked>,
+    /// Who sees what a session left behind.
+    pub reader: mpsc::Sender<Asked>,
     /// Who knows which key opened a session.
     pub logins: Logins,
+    /// Where it is said of how many sessions that is not known.
+    pub findings: Findings,
     /// Where it is told.
     pub keeper: Keeper,
 }
@@ -68,7 +73,7 @@ pub async fn run(
     let mut room = Room {
         role: Role::new(means.socket),
         controls: Controls::new(means.proof),
-        sweep: Sweep::new(means.logins),
+        sweep: Sweep::new(means.logins, means.reader, means.findings),
         keeper: means.keeper,
         told: None,
         failed: None,

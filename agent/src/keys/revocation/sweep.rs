@@ -1,22 +1,33 @@
 //! Ends the sessions that a revoked key opened, and tells of each once.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use watchward_daemon::clock;
 use watchward_enforcer::keys::{Answer, Request, Session};
 use watchward_protocol::access::{AccessEvent, Outcome};
+use watchward_protocol::hosts::{Finding, FindingState};
 use watchward_protocol::instruments::{Ended, Way};
+use watchward_protocol::question::{self, Left, Question};
 
 use super::list::{List, Opener};
 use super::live::{Monitor, monitors};
 use super::role::Role;
 use super::survivors::Survivors;
+use crate::findings::{Findings, taken_back};
 use crate::logins::{self, Logins};
+use crate::uplink::Asked;
 
 /// So much later than it wrote of a login may a process seem to have begun: two clocks are compared.
-const SLACK: std::time::Duration = std::time::Duration::from_secs(2);
+const SLACK: Duration = Duration::from_secs(2);
+/// Whoever has not signed in by then is sent away by sshd (`LoginGraceTime` is two minutes), or somebody
+/// has set it otherwise.
+const GRACE: Duration = Duration::from_secs(150);
+/// How long it may take to see what a session left behind.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether that was the last that a login needed.
 fn is_in(login: &AccessEvent) -> bool {
@@ -26,16 +37,23 @@ fn is_in(login: &AccessEvent) -> bool {
 /// What is known of sessions.
 pub(super) struct Sweep {
     logins: Logins,
+    reader: mpsc::Sender<Asked>,
+    findings: Findings,
     /// What opened each that lives: all that sshd took.
     known: HashMap<Monitor, Vec<AccessEvent>>,
     /// What was told of those that do not end.
     refused: HashMap<Monitor, String>,
+    /// Of how many it was said last that nobody knows what opened them.
+    unknown: usize,
 }
 
 impl Sweep {
-    pub(super) fn new(logins: Logins) -> Self {
+    pub(super) fn new(logins: Logins, reader: mpsc::Sender<Asked>, findings: Findings) -> Self {
         Self {
             logins,
+            reader,
+            findings,
+            unknown: 0,
             known: HashMap::new(),
             refused: HashMap::new(),
         }
@@ -50,6 +68,7 @@ impl Sweep {
         self.known.retain(|monitor, _| live.contains(monitor));
         self.refused.retain(|monitor, _| live.contains(monitor));
         self.learn(&live).await;
+        self.admit(&live);
         let mut ended = Vec::new();
         for (monitor, logins) in self.known.clone() {
             let revoked = |login: AccessEvent| {
@@ -71,15 +90,65 @@ impl Sweep {
                 Ok(Answer::Refused(why)) | Err(why) => Way::Refused(why),
                 Ok(Answer::Holding(_)) => continue,
             };
+            if !self.is_news(monitor, &how) {
+                continue;
+            }
             let survivors = match before {
                 Ok(before) => spawn_blocking(move || before.after()).await,
                 Err(error) => Err(error),
             };
-            if self.is_news(monitor, &how) {
-                ended.extend(told(&login, monitor, how, survivors.unwrap_or_default()));
-            }
+            let mut survivors = survivors.unwrap_or_default();
+            survivors.extend(self.left(&login).await);
+            survivors.truncate(Ended::MOST_SURVIVORS);
+            ended.extend(told(&login, monitor, how, survivors));
         }
         ended
+    }
+
+    /// What it left behind in files.
+    async fn left(&self, login: &AccessEvent) -> Vec<String> {
+        let Some(user) = &login.user else {
+            return Vec::new();
+        };
+        let (answer, said) = oneshot::channel();
+        let question = Question::Left(Left {
+            account: user.name.clone(),
+            since: login.at,
+        });
+        let asked = Asked { question, answer };
+        let asking = async {
+            self.reader.send(asked).await.ok()?;
+            said.await.ok()
+        };
+        match timeout(PATIENCE, asking).await {
+            Ok(Some(question::Answer::Left(left))) => left,
+            Ok(_) | Err(_) => vec!["nobody could see which files it changed".to_owned()],
+        }
+    }
+
+    /// Says of how many sessions nobody knows what opened them: these do not end.
+    fn admit(&mut self, live: &[Monitor]) {
+        let now = clock::now();
+        let settled = |it: &&Monitor| it.began(now).is_some_and(|began| began + GRACE < now);
+        let strange = live.iter().filter(settled);
+        let unknown = strange.filter(|it| !self.known.contains_key(it)).count();
+        if unknown == std::mem::replace(&mut self.unknown, unknown) {
+            return;
+        }
+        let subject = "keys: sessions".to_owned();
+        let finding = match unknown {
+            0 => taken_back(subject),
+            unknown => Finding {
+                subject,
+                state: FindingState::Failing,
+                detail: format!(
+                    "of {unknown} sessions of sshd it is not known what opened them: they do not end \
+                     when a key is revoked"
+                ),
+            },
+        };
+        // Without anybody to hear it the agent is ending.
+        let _ending = self.findings.send(finding);
     }
 
     /// Asks who opened those of which it is not known.
@@ -133,7 +202,7 @@ impl Sweep {
 
 fn told(login: &AccessEvent, monitor: Monitor, how: Way, survivors: Vec<String>) -> Option<Ended> {
     let account = login.user.as_ref()?.name.clone();
-    tracing::info!(account = %account, pid = monitor.pid, ?how, "a session of a revoked key");
+    tracing::info!(account = %account, pid = monitor.pid, ?how, ?survivors, "a session of a revoked key");
     Some(Ended {
         at: clock::now(),
         account,
