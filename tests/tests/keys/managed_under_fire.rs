@@ -171,7 +171,9 @@ fn a_list_of_ten_thousand_costs_a_login_nothing_to_speak_of() -> Result<()> {
         let Ground { web, home, .. } = &ground;
         let digest = |number: u32| {
             let mut digest = [7; 32];
-            digest[..4].copy_from_slice(&number.to_be_bytes());
+            for (to, from) in digest.iter_mut().zip(number.to_be_bytes()) {
+                *to = from;
+            }
             Revoked::Fingerprint(digest)
         };
         let (mut without, mut with, mut number) = (0, 0, 0);
@@ -194,7 +196,9 @@ fn a_list_of_ten_thousand_costs_a_login_nothing_to_speak_of() -> Result<()> {
                 }
             }
         }
-        let each = |ticks: u64| 10.0 * ticks as f64 / f64::from(LOGINS * ROUNDS);
+        let each = |ticks: u64| {
+            10.0 * f64::from(u32::try_from(ticks).unwrap_or(u32::MAX)) / f64::from(LOGINS * ROUNDS)
+        };
         notice(&format!(
             "a login costs sshd {:.1} ms of CPU with one revoked key, {:.1} ms with {MANY}",
             each(without),

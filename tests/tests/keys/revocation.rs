@@ -22,12 +22,7 @@ pub(super) const FIRST: u64 = 1_900_000_000;
 fn a_revoked_key_opens_nothing_and_its_session_ends() -> Result<()> {
     play("a key is revoked", "", |site| {
         let ground = Ground::new(site)?;
-        let Ground {
-            web,
-            home,
-            old,
-            new,
-        } = &ground;
+        let Ground { web, home, old, .. } = &ground;
         let mut with_old = Session::open(home, web, "old")?;
         let mut with_new = Session::open(home, web, "new")?;
         until(
@@ -71,19 +66,24 @@ fn a_revoked_key_opens_nothing_and_its_session_ends() -> Result<()> {
 
         comes_back(&ground)?;
 
-        // What is not revoked any more opens again, and the other does not.
-        order(web, FIRST + 1, &[new])?;
-        until("the old key opens", SOON, || {
-            Ok(opens(home, web, "old")?.then_some(()))
-        })
-        .with_context(|| log(web))?;
-        until("the other session ends", SOON, || {
-            with_new.ended().map(|it| it.then_some(()))
-        })
-        .with_context(|| log(web))?;
-        ensure!(!opens(home, web, "new")?);
-        Ok(())
+        turns(&ground, &mut with_new)
     })
+}
+
+/// What is not revoked any more opens again, and the other does not.
+fn turns(ground: &Ground, with_new: &mut Session) -> Result<()> {
+    let Ground { web, home, new, .. } = ground;
+    order(web, FIRST + 1, &[new])?;
+    until("the old key opens", SOON, || {
+        Ok(opens(home, web, "old")?.then_some(()))
+    })
+    .with_context(|| log(web))?;
+    until("the other session ends", SOON, || {
+        with_new.ended().map(|it| it.then_some(()))
+    })
+    .with_context(|| log(web))?;
+    ensure!(!opens(home, web, "new")?);
+    Ok(())
 }
 
 /// What a third hand takes away is put back, and nobody is locked out meanwhile for long.
@@ -137,37 +137,42 @@ fn what_cannot_be_held_changes_nothing_and_is_said() -> Result<()> {
 
         confirmed(web, FIRST)?;
 
-        // The guard of this host has the last word, and the rest holds nevertheless.
-        let guard = format!("[keys]\nnever_revoke = [\"{}\"]\n", ground.new.fingerprint);
-        web.write("/etc/watchward/guard.toml", guard.as_bytes(), 0o644)?;
-        order(web, FIRST + 1, &[old, &ground.new])?;
-        until("that key is left out", SOON, || {
-            Ok(log(web).contains("is never revoked").then_some(()))
-        })
-        .with_context(|| log(web))?;
-        confirmed(web, FIRST + 1)?;
-        ensure!(opens(home, web, "new")? && !opens(home, web, "old")?);
-
-        // A list after which nobody could come in holds only where the guard lets it.
-        web.write("/etc/watchward/guard.toml", b"", 0o644)?;
-        order(web, FIRST + 2, &[old, &ground.new])?;
-        until("it is given back", SOON, || {
-            let why = "no key would open this host any more";
-            Ok(log(web).contains(why).then_some(()))
-        })
-        .with_context(|| log(web))?;
-        ensure!(opens(home, web, "new")?, "{}", log(web));
-        web.write(
-            "/etc/watchward/guard.toml",
-            b"[keys]\nclose = true\n",
-            0o644,
-        )?;
-        order(web, FIRST + 3, &[old, &ground.new])?;
-        until("it holds", SOON, || {
-            Ok((!opens(home, web, "new")?).then_some(()))
-        })
-        .with_context(|| log(web))
+        guarded(&ground)
     })
+}
+
+/// The guard of a host has the last word, and the rest holds nevertheless.
+fn guarded(ground: &Ground) -> Result<()> {
+    let Ground { web, home, old, .. } = ground;
+    let guard = format!("[keys]\nnever_revoke = [\"{}\"]\n", ground.new.fingerprint);
+    web.write("/etc/watchward/guard.toml", guard.as_bytes(), 0o644)?;
+    order(web, FIRST + 1, &[old, &ground.new])?;
+    until("that key is left out", SOON, || {
+        Ok(log(web).contains("is never revoked").then_some(()))
+    })
+    .with_context(|| log(web))?;
+    confirmed(web, FIRST + 1)?;
+    ensure!(opens(home, web, "new")? && !opens(home, web, "old")?);
+
+    // A list after which nobody could come in holds only where the guard lets it.
+    web.write("/etc/watchward/guard.toml", b"", 0o644)?;
+    order(web, FIRST + 2, &[old, &ground.new])?;
+    until("it is given back", SOON, || {
+        let why = "no key would open this host any more";
+        Ok(log(web).contains(why).then_some(()))
+    })
+    .with_context(|| log(web))?;
+    ensure!(opens(home, web, "new")?, "{}", log(web));
+    web.write(
+        "/etc/watchward/guard.toml",
+        b"[keys]\nclose = true\n",
+        0o644,
+    )?;
+    order(web, FIRST + 3, &[old, &ground.new])?;
+    until("it holds", SOON, || {
+        Ok((!opens(home, web, "new")?).then_some(()))
+    })
+    .with_context(|| log(web))
 }
 
 #[test]
