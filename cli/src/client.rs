@@ -76,6 +76,18 @@ impl Client {
         self.answer(self.send(request).await?).await
     }
 
+    /// The same, about this host: a name that no host has is answered with the nearest.
+    pub(crate) async fn post_about<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        host: Option<&str>,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let query: Vec<_> = host.map(|host| ("host", host)).into_iter().collect();
+        let request = self.request(Method::POST, path).query(&query).json(body);
+        self.answer(self.send(request).await?).await
+    }
+
     /// Whether the collector does its work.
     pub(crate) async fn is_ready(&self) -> bool {
         let answer = self.request(Method::GET, "/v1/hosts").send().await;

@@ -38,6 +38,9 @@ fn list(answer: &Value, all: bool, screen: &mut Screen) -> anyhow::Result<()> {
         screen.line("No hosts yet. Invite one: watchward token create NAME")?;
         return Ok(());
     }
+    if Row::all(answer).next().is_none() {
+        return Ok(screen.line("No host is in this state.")?);
+    }
     let now = clock::now();
     let rows: Vec<_> = Row::all(answer)
         .map(|host| {

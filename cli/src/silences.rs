@@ -75,7 +75,8 @@ async fn add(collector: &Client, wanted: AddSilence, screen: &mut Screen) -> any
         "host": host, "group": group, "room": room, "key": key, "for": span, "reason": reason,
         "also_critical": also_critical,
     });
-    let made: Value = collector.post("/v1/silences", &body).await?;
+    let made = collector.post_about("/v1/silences", host.as_deref(), &body);
+    let made: Value = made.await?;
     if screen.is_for_programs() {
         return Ok(screen.json(&made)?);
     }

@@ -252,6 +252,12 @@ fn watch_keys(tasks: &Tasks, rooms: &Rooms, store: &Store, questions: intake::Qu
         .clone()
         .run(store.clone(), rules, told, tasks.stop());
     tasks.start("rotations", rotating);
+    let rules = rooms.key_rules.clone();
+    let told = (revocations.clone(), bell.clone());
+    tasks.start(
+        "old-keys",
+        keys::retire(store.clone(), rules, told, tasks.stop()),
+    );
     let asking = (questions, hosts::names as _, restriction::places as _);
     let told = (revocations.clone(), bell.clone());
     let asking = keys::ask_daily(store.clone(), asking, told, tasks.stop());

@@ -16,7 +16,8 @@ pub(super) async fn run(
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
     let wanted = json!({"key": read(key)?, "host": host});
-    let answer: Value = collector.post("/v1/keys/prove", &wanted).await?;
+    let answer = collector.post_about("/v1/keys/prove", host.as_deref(), &wanted);
+    let answer: Value = answer.await?;
     judge(&answer, doors, screen)
 }
 

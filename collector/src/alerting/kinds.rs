@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 47] = [
+const KINDS: [Kind; 49] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -74,6 +74,11 @@ const KINDS: [Kind; 47] = [
     ("keys.due", "key due soon", "keys due soon"),
     ("keys.gone", "key gone", "keys gone"),
     ("keys.host-key", "changed host key", "changed host keys"),
+    (
+        "keys.kept",
+        "old key that cannot be revoked",
+        "old keys that cannot be revoked",
+    ),
     ("keys.new", "new key", "new keys"),
     ("keys.new-trust", "new trust", "new trusts"),
     ("keys.overdue", "key overdue", "keys overdue"),
@@ -82,6 +87,7 @@ const KINDS: [Kind; 47] = [
         "revoked key that opens something",
         "revoked keys that open something",
     ),
+    ("keys.shadow", "use of an old key", "uses of old keys"),
     (
         "keys.rotation-missed",
         "key not replaced in time",

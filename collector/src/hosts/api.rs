@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use watchward_daemon::clock;
 use watchward_protocol::span::Span;
+use watchward_protocol::text::escaped;
 
 use super::registry::is_name;
 use super::rows::Which;
@@ -97,6 +98,10 @@ async fn revoke(
 ) -> Result<Json<Value>, Problem> {
     match hosts.revoke(&name, clock::now()).await? {
         true => Ok(Json(json!({ "revoked": name }))),
-        false => Err(Problem::missing("there is no enrolled host of this name")),
+        false => {
+            let why = unknown(&hosts.store, &name).await?;
+            let why = why.unwrap_or_else(|| format!("{} was revoked before", escaped(&name)));
+            Err(Problem::missing(why))
+        }
     }
 }

@@ -17,6 +17,7 @@ mod pages;
 mod policy;
 mod proof;
 mod reading;
+mod retire;
 mod revocation;
 mod rotation;
 mod rows;
@@ -50,6 +51,7 @@ pub use pages::pages;
 pub use policy::{Exception, Fingerprint, Policy, Strength};
 pub use proof::{routes as proof_routes, run as ask_daily};
 pub use reading::{Change, Counts, Listed, State, Wanted, counts, list, places};
+pub use retire::{Retire, run as retire};
 pub use revocation::{
     Desk, Inventory as Watching, Revocations, Signer, absorb as refused, routes as revoke_routes,
     run as watch_refusals,

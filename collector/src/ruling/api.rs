@@ -160,7 +160,7 @@ async fn apply(
 fn problem(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::Wrong(why) => Problem::refused(why),
-        Refusal::Missing(_) => Problem::missing(refusal.to_string()),
+        Refusal::None | Refusal::Missing(_) => Problem::missing(refusal.to_string()),
         Refusal::Own(error) => error.into(),
     }
 }

@@ -80,6 +80,9 @@ pub(super) enum Refusal {
     /// It is not right, or nobody who may has signed it: in words for the operator.
     #[error("{0}")]
     Wrong(String),
+    /// There is none at all.
+    #[error("no policy is in force: there is no version of it yet")]
+    None,
     /// There is no such version.
     #[error("there is no version {0} of the policy")]
     Missing(i64),
@@ -185,7 +188,7 @@ impl Ruling {
     /// The version of this number; the one in force, if none is said.
     pub(super) async fn find(&self, number: Option<i64>) -> Result<versions::Whole, Refusal> {
         let in_force = self.held().standing.version.as_ref().map(|it| it.number);
-        let number = number.or(in_force).unwrap_or(0);
+        let number = number.or(in_force).ok_or(Refusal::None)?;
         let found = versions::find(&self.0.store, number).await?;
         found.ok_or(Refusal::Missing(number))
     }

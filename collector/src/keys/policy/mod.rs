@@ -13,6 +13,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::authority::{Grant, Login, Schedule};
 use super::guarded::Guarded;
+use super::retire::Retire;
 use super::rotation::{self, Machine};
 use crate::policy::{Day, Groups, Members, Networks};
 
@@ -28,6 +29,10 @@ pub struct Policy {
     /// Which types of key are strong enough, each with the bits that it must have at least. The
     /// first that fits a key decides.
     pub allowed: Vec<Strength>,
+    /// What becomes of a key that is older than that.
+    pub retire: Retire,
+    /// For how long such a key still works, and every use of it is told, before it is revoked.
+    pub shadow: Span,
     /// The accounts that a new key opens only with a critical alert.
     pub privileged: Vec<String>,
     /// The keys that may be older or weaker.
@@ -63,6 +68,10 @@ pub struct Rule {
     pub warn_ahead: Option<Span>,
     /// See [`Policy::allowed`].
     pub allowed: Option<Vec<Strength>>,
+    /// See [`Policy::retire`].
+    pub retire: Option<Retire>,
+    /// See [`Policy::shadow`].
+    pub shadow: Option<Span>,
     /// See [`Policy::privileged`].
     pub privileged: Option<Vec<String>>,
 }
@@ -78,6 +87,8 @@ impl Default for Policy {
                 Strength::of("ecdsa-*", 0),
                 Strength::of("ssh-rsa", 3072),
             ],
+            retire: Retire::Warn,
+            shadow: Span::days(14),
             privileged: vec!["root".to_owned()],
             exceptions: Vec::new(),
             rules: Vec::new(),
@@ -136,6 +147,8 @@ impl Policy {
         for rule in self.rules.iter().rev().filter(|rule| rule.groups.has(host)) {
             let policy = policy.to_mut();
             policy.max_age = rule.max_age.unwrap_or(policy.max_age);
+            policy.retire = rule.retire.unwrap_or(policy.retire);
+            policy.shadow = rule.shadow.unwrap_or(policy.shadow);
             policy.warn_ahead = rule.warn_ahead.unwrap_or(policy.warn_ahead);
             if let Some(allowed) = &rule.allowed {
                 policy.allowed.clone_from(allowed);
@@ -145,6 +158,12 @@ impl Policy {
             }
         }
         policy
+    }
+
+    /// Whether old keys become anything anywhere, but that people are warned.
+    pub(super) fn retires(&self) -> bool {
+        let rules = self.rules.iter().filter_map(|rule| rule.retire);
+        rules.chain([self.retire]).any(|one| one > Retire::Warn)
     }
 
     /// What is wrong with a key, in words for people; `None` if it is strong enough.

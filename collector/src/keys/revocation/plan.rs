@@ -39,7 +39,7 @@ impl Way {
     }
 
     /// Whether it is this key.
-    pub(super) fn is(&self, fingerprint: &str) -> bool {
+    pub(in crate::keys) fn is(&self, fingerprint: &str) -> bool {
         self.fingerprint.as_deref() == Some(fingerprint)
     }
 

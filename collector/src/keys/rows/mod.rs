@@ -13,6 +13,7 @@ pub(super) mod listing;
 pub(super) mod managed;
 pub(super) mod opening;
 pub(super) mod reached;
+pub(super) mod retire;
 pub(super) mod revoked;
 pub(super) mod rotation;
 pub(super) mod signer;
@@ -127,6 +128,7 @@ pub const SCHEMA: Schema = Schema {
         identity::TABLES,
         guarded::TABLE,
         "ALTER TABLE keys_proven ADD COLUMN elsewhere TEXT NOT NULL DEFAULT ''",
+        retire::TABLES,
     ],
 };
 
@@ -163,7 +165,11 @@ fn maybe_stamp(row: &AnyRow, column: &str) -> sqlx::Result<Option<Timestamp>> {
 }
 
 /// What waits for hosts to be heard. When keys are due is a day of the calendar, and stays.
-pub const DEADLINES: Deadlines = &[("keys_stray", "due_at"), ("keys_ended", "over_at")];
+pub const DEADLINES: Deadlines = &[
+    ("keys_stray", "due_at"),
+    ("keys_ended", "over_at"),
+    ("keys_retiring", "since"),
+];
 
 /// Forgets some of what has been gone since before `oldest`, and its history.
 pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {

@@ -3,6 +3,7 @@
 mod live;
 mod logins;
 mod pages;
+mod retired;
 mod revoked;
 mod shown;
 mod stands;

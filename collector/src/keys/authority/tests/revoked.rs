@@ -71,38 +71,41 @@ async fn a_certificate_is_revoked_as_one_and_doors_say_nothing_of_it() {
         assert_eq!(receipt["missing"], json!([]), "no door is missing");
         assert_eq!(receipt["counts"]["doors"], 0);
 
-        let both = json!({"what": {"person": "ada"}, "reason": "she has left"});
-        let done = ask(&routes, "/v1/revoke", Some(&both)).await;
-        assert_eq!(
-            (&done["before"], done["revoked"].as_array().unwrap().len()),
-            (&json!([name]), 1)
-        );
-        assert_eq!(revoked(&fresh).await.unwrap(), [(own.clone(), 1), (own, 2)]);
-        let why = ask(&routes, &stand, None).await["revoked"]["why"].clone();
-        let why = why.as_str().unwrap();
-        assert!(
-            why.starts_with("lost; ") && why.ends_with(": she has left"),
-            "{why}"
-        );
-
-        let back = ask(
-            &routes,
-            "/v1/keys/reinstate",
-            Some(&json!({"person": "ada"})),
-        )
-        .await;
-        assert_eq!(back["fingerprints"].as_array().unwrap().len(), 2);
-        assert_eq!(revoked(&fresh).await.unwrap(), []);
-        let receipt = ask(&routes, &stand, None).await;
-        assert_eq!(receipt["is_proven"], false);
-        let missing = receipt["missing"][0].as_str().unwrap();
-        assert!(missing.contains("It was reinstated at"), "{missing}");
-        let none = ask(
-            &routes,
-            "/v1/keys/reinstate",
-            Some(&json!({"person": "ada"})),
-        )
-        .await;
-        assert_eq!(none["error"], "no key of ada is revoked");
+        take_back(&routes, (&fresh, own), &stand).await;
     }
+}
+
+/// The other one is revoked with the person, and then both are reinstated.
+async fn take_back(routes: &Router, (store, own): (&Store, Vec<u8>), stand: &str) {
+    let both = json!({"what": {"person": "ada"}, "reason": "she has left"});
+    let done = ask(routes, "/v1/revoke", Some(&both)).await;
+    let lengths = ["before", "revoked"].map(|it| done[it].as_array().unwrap().len());
+    assert_eq!(lengths, [1, 1]);
+    assert_eq!(revoked(store).await.unwrap(), [(own.clone(), 1), (own, 2)]);
+    let why = ask(routes, stand, None).await["revoked"]["why"].clone();
+    let why = why.as_str().unwrap();
+    assert!(
+        why.starts_with("lost; ") && why.ends_with(": she has left"),
+        "{why}"
+    );
+
+    let back = ask(
+        routes,
+        "/v1/keys/reinstate",
+        Some(&json!({"person": "ada"})),
+    )
+    .await;
+    assert_eq!(back["fingerprints"].as_array().unwrap().len(), 2);
+    assert_eq!(revoked(store).await.unwrap(), []);
+    let receipt = ask(routes, stand, None).await;
+    assert_eq!(receipt["is_proven"], false);
+    let missing = receipt["missing"][0].as_str().unwrap();
+    assert!(missing.contains("It was reinstated at"), "{missing}");
+    let none = ask(
+        routes,
+        "/v1/keys/reinstate",
+        Some(&json!({"person": "ada"})),
+    )
+    .await;
+    assert_eq!(none["error"], "no key of ada is revoked");
 }

@@ -1,0 +1,263 @@
+//! Keys that somebody put there themselves: too old, they are warned about, then shadowed, then revoked,
+//! as the policy says. The files that they stand in are never changed.
+
+mod alerts;
+mod judge;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use watchward_daemon::clock;
+use watchward_daemon::config::Live;
+use watchward_daemon::tasks::Stop;
+use watchward_protocol::text::escaped;
+use watchward_protocol::time::Timestamp;
+
+use super::policy::Policy;
+use super::proof::Revoked;
+use super::revocation::{Revocations, lonely};
+use super::rows::retire::{self as rows, Retiring, Standing};
+use super::rows::{revoked, way, wire};
+use crate::alerting::{self, Alert, Bell};
+use crate::store::{Store, Tx};
+
+use judge::{Place, Stage, stage};
+
+pub use judge::Retire;
+
+/// How often it is looked.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Who revokes what is too old, for receipts and the trail.
+const AUTHOR: &str = "policy";
+
+/// Has keys go that are too old, until told to stop.
+///
+/// # Errors
+/// None.
+pub async fn run(
+    store: Store,
+    policy: Live<Policy>,
+    (revocations, bell): (Revocations, Bell),
+    stop: Stop,
+) -> anyhow::Result<()> {
+    loop {
+        match look(&store, &policy.now(), clock::now()).await {
+            Ok(0) => {}
+            Ok(_) => {
+                revocations.changed();
+                bell.ring();
+            }
+            Err(error) => tracing::error!(%error, "cannot look which keys are too old"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// Does with each key what is to be done now; says of how many people are told something else.
+pub(super) async fn look(store: &Store, policy: &Policy, now: Timestamp) -> sqlx::Result<usize> {
+    let before = rows::retiring(store).await?;
+    if before.is_empty() && !policy.retires() {
+        return Ok(0);
+    }
+    let mut keys: BTreeMap<String, Vec<Standing>> = BTreeMap::new();
+    for one in rows::overdue(store, now).await? {
+        keys.entry(one.fingerprint.clone()).or_default().push(one);
+    }
+    let marks = revoked::marks(store).await?;
+    let mut gone: BTreeSet<String> = marks.into_keys().collect();
+    let mut changed = 0;
+    for (fingerprint, places) in &keys {
+        if gone.contains(fingerprint) {
+            continue;
+        }
+        let known = before.get(fingerprint);
+        let since = known.map(|it| it.since);
+        let judged: Vec<_> = places.iter().map(|one| one.place(policy)).collect();
+        let fate = match stage(&judged, since, now) {
+            Stage::Stay => Fate::Forget,
+            Stage::Shadowed(until) => Fate::Shadow(until, None),
+            Stage::Kept(places) => Fate::Shadow(None, Some(kept(&places))),
+            Stage::Over => match alone(store, fingerprint, &gone, now).await? {
+                None => Fate::Revoke,
+                Some(why) => Fate::Shadow(None, Some(why)),
+            },
+        };
+        let key = Key {
+            store,
+            fingerprint,
+            owner: policy.owner(fingerprint),
+            places,
+            since: since.unwrap_or(now),
+        };
+        let mut tx = store.begin().await?;
+        let news = key.meet(&mut tx, (&fate, known), now).await?;
+        tx.commit().await?;
+        changed += usize::from(news);
+        if fate == Fate::Revoke {
+            gone.insert(fingerprint.clone());
+        }
+    }
+    for (fingerprint, known) in &before {
+        if !keys.contains_key(fingerprint) || gone.contains(fingerprint) {
+            let mut tx = store.begin().await?;
+            end(&mut tx, (fingerprint, known), now).await?;
+            tx.commit().await?;
+            changed += 1;
+        }
+    }
+    Ok(changed)
+}
+
+/// What becomes of a key now.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    Forget,
+    /// Until when, and why it is not revoked although its time is over.
+    Shadow(Option<Timestamp>, Option<String>),
+    Revoke,
+}
+
+/// A key, and everywhere that it stands.
+#[derive(Debug)]
+struct Key<'a> {
+    store: &'a Store,
+    fingerprint: &'a str,
+    owner: &'a str,
+    places: &'a [Standing],
+    since: Timestamp,
+}
+
+impl Key<'_> {
+    /// Does what is to become of it; says whether that was anything.
+    async fn meet(
+        &self,
+        tx: &mut Tx,
+        (fate, known): (&Fate, Option<&Retiring>),
+        now: Timestamp,
+    ) -> sqlx::Result<bool> {
+        let (until, why) = match fate {
+            Fate::Forget | Fate::Revoke => {
+                if let Some(known) = known {
+                    end(tx, (self.fingerprint, known), now).await?;
+                }
+                if *fate == Fate::Revoke {
+                    self.revoke(tx, now).await?;
+                }
+                return Ok(known.is_some() || *fate == Fate::Revoke);
+            }
+            Fate::Shadow(until, why) => (until, why),
+        };
+        let used = alerts::used(self, *until);
+        let held = why.as_ref().map(|why| alerts::held(self, why));
+        let detail = |alert: &Option<Alert>| alert.as_ref().map(|it| it.detail.clone());
+        let now_told = Retiring {
+            since: self.since,
+            used: detail(&used),
+            held: detail(&held),
+        };
+        if known == Some(&now_told) {
+            return Ok(false);
+        }
+        for alert in used.iter().chain(&held) {
+            alerting::raise(tx, alert, now).await?;
+        }
+        if held.is_none() && known.is_some_and(|it| it.held.is_some()) {
+            let key = alerts::held_key(self.fingerprint);
+            alerting::resolve(tx, &key, "It can be revoked.", now).await?;
+        }
+        rows::keep(tx, self.fingerprint, &now_told).await?;
+        Ok(true)
+    }
+
+    async fn revoke(&self, tx: &mut Tx, now: Timestamp) -> sqlx::Result<()> {
+        let (kind, wire) = wire::find(self.store, self.fingerprint)
+            .await?
+            .unwrap_or_default();
+        let generation = revoked::next(tx, now).await?;
+        let comment = self.places.iter().map(|one| one.comment.to_string());
+        let one = Revoked {
+            fingerprint: self.fingerprint.to_owned(),
+            kind,
+            wire,
+            reason: format!("older than the policy allows; told of since {}", self.since),
+            author: AUTHOR.to_owned(),
+            at: now,
+            comment: comment
+                .filter(|it| !it.is_empty())
+                .min()
+                .unwrap_or_default(),
+            person: escaped(self.owner),
+            generation,
+        };
+        revoked::revoke(tx, &one).await?;
+        tracing::warn!(
+            key = self.fingerprint,
+            "revoked: it is older than the policy allows"
+        );
+        Ok(())
+    }
+}
+
+impl Standing {
+    fn place(&self, policy: &Policy) -> Place {
+        let policy = policy.of(&self.host);
+        Place {
+            name: self.name(),
+            retire: policy.retire,
+            shadow: policy.shadow.duration(),
+            due_at: self.due_at,
+        }
+    }
+}
+
+/// Ends what is told of a key.
+async fn end(
+    tx: &mut Tx,
+    (fingerprint, known): (&str, &Retiring),
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let over = "It is revoked, gone, or not too old any more.";
+    for (told, key) in [
+        (&known.used, alerts::used_key(fingerprint)),
+        (&known.held, alerts::held_key(fingerprint)),
+    ] {
+        if told.is_some() {
+            alerting::resolve(tx, &key, over, now).await?;
+        }
+    }
+    rows::forget(tx, fingerprint).await
+}
+
+/// Why it cannot be revoked: an account would have no other way in that somebody ever came by.
+async fn alone(
+    store: &Store,
+    fingerprint: &str,
+    revoked: &BTreeSet<String>,
+    now: Timestamp,
+) -> sqlx::Result<Option<String>> {
+    let mut ways = way::beside(store, fingerprint).await?;
+    ways.retain(|one| one.is(fingerprint) || one.used_at.is_some());
+    let revoking = BTreeSet::from([fingerprint.to_owned()]);
+    let alone = lonely(&ways, (&revoking, revoked), now);
+    let names: Vec<_> = alone
+        .iter()
+        .map(|one| format!("{}@{}", one.account, one.host))
+        .collect();
+    Ok((!names.is_empty()).then(|| {
+        let names = alerts::few(&names);
+        format!(
+            "Nobody ever came into {names} by anything else. Log in there once with another key."
+        )
+    }))
+}
+
+fn kept(places: &[String]) -> String {
+    format!(
+        "What is revoked is revoked everywhere, and the policy lets it open {} for now.",
+        alerts::few(places)
+    )
+}

@@ -1,0 +1,111 @@
+//! Keys that somebody put there, and that are too old.
+
+use super::*;
+use crate::keys::retire::look;
+
+fn policy(text: &str) -> Policy {
+    toml::from_str(&format!("max_age = \"30d\"\nshadow = \"14d\"\n{text}")).unwrap()
+}
+
+/// What is open, but for what is told of every key that is too old.
+async fn said(store: &Store) -> Vec<String> {
+    let all = open(store).await;
+    let about = |text: &String| text.contains("to go") || text.contains("revoked");
+    all.into_iter().filter(about).collect()
+}
+
+/// Judges all, and then what is too old.
+async fn go_on(store: &Store, policy: &Policy, day: i64) {
+    pass_by(store, policy, at(day * DAY)).await;
+    look(store, policy, at(day * DAY)).await.unwrap();
+}
+
+async fn revoked_now(store: &Store) -> Vec<String> {
+    let all = rows::revoked::revoked(store).await.unwrap();
+    all.into_iter().map(|one| one.fingerprint).collect()
+}
+
+/// Root has two keys, and comes by both; `b` is new.
+async fn begun(store: &Store) {
+    begin(store).await;
+    let late = 29 * DAY;
+    hear(store, &[root(3, late, &[key('a'), key('b')])], at(late)).await;
+    log_in(store, &[login(9, late + 60, 'b')], at(late + 60)).await;
+}
+
+#[tokio::test]
+async fn an_old_key_is_shadowed_with_every_use_told_and_then_revoked() {
+    let policy = policy("retire = \"revoke\"\n");
+    for store in stores().await {
+        begun(&store).await;
+        go_on(&store, &policy, 29).await;
+        assert_eq!(said(&store).await, [""; 0]);
+        go_on(&store, &policy, 31).await;
+        assert_eq!(said(&store).await, [""; 0], "nobody used it since");
+        log_in(&store, &[login(10, 32 * DAY, 'a')], at(32 * DAY)).await;
+        go_on(&store, &policy, 33).await;
+        let used = ["warning a key that is to go is used: root@web-1"];
+        assert_eq!(said(&store).await, used);
+        go_on(&store, &policy, 44).await;
+        assert_eq!(revoked_now(&store).await, [""; 0], "a day is left");
+        go_on(&store, &policy, 46).await;
+        assert_eq!(revoked_now(&store).await, [fingerprint('a')]);
+        assert_eq!(said(&store).await, [""; 0]);
+        let one = rows::revoked::find(&store, &fingerprint('a'))
+            .await
+            .unwrap()
+            .unwrap()
+            .1;
+        assert_eq!((&*one.author, &*one.comment), ("policy", "a@laptop"));
+        let stands = all(&store, at(46 * DAY)).await;
+        assert!(
+            stands
+                .iter()
+                .any(|it| it.gone_at.is_none() && it.opening == key('a')),
+            "the file is left"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_only_way_in_that_anybody_came_by_stays() {
+    let policy = policy("retire = \"revoke\"\n");
+    for store in stores().await {
+        begin(&store).await;
+        let late = 29 * DAY;
+        hear(&store, &[root(3, late, &[key('a'), key('b')])], at(late)).await;
+        go_on(&store, &policy, 31).await;
+        go_on(&store, &policy, 60).await;
+        assert_eq!(revoked_now(&store).await, [""; 0]);
+        let [told] = &said(&store).await[..] else {
+            panic!("{:?}", open(&store).await);
+        };
+        assert!(
+            told.starts_with("warning old key SHA256:aaa") && told.ends_with("cannot be revoked")
+        );
+        log_in(&store, &[login(9, 60 * DAY, 'b')], at(60 * DAY)).await;
+        go_on(&store, &policy, 61).await;
+        // What was new on day 29 is too old by then as well, and the last that is left.
+        assert_eq!(revoked_now(&store).await, [fingerprint('a')]);
+    }
+}
+
+#[tokio::test]
+async fn where_the_policy_warns_alone_nothing_becomes_of_an_old_key() {
+    for store in stores().await {
+        begun(&store).await;
+        let stern = policy("retire = \"shadow\"\n");
+        go_on(&store, &stern, 31).await;
+        log_in(&store, &[login(10, 32 * DAY, 'a')], at(32 * DAY)).await;
+        go_on(&store, &stern, 200).await;
+        assert_eq!(said(&store).await.len(), 1);
+        assert_eq!(
+            revoked_now(&store).await,
+            [""; 0],
+            "it is told of and no more"
+        );
+        go_on(&store, &policy(""), 201).await;
+        assert_eq!(said(&store).await, [""; 0], "another policy ends it");
+        assert_eq!(revoked_now(&store).await, [""; 0]);
+    }
+}
