@@ -127,7 +127,6 @@ impl Hand {
             opened: u32::try_from(opened).unwrap_or(u32::MAX),
             unopened: said(self.left_out.lines.as_ref().or(unopened)),
             spared: self.left_out.spared.clone(),
-            reread: self.trial.is_some_and(|trial| trial.reread),
             may_close: self.guarded.guard.keys.close,
         }
     }

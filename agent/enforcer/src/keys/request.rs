@@ -158,8 +158,6 @@ pub struct Holding {
     pub unopened: String,
     /// Keys that are never revoked and were left out, some of them where there are many.
     pub spared: Vec<Digest>,
-    /// Whether sshd had to read its configuration again for what is on trial.
-    pub reread: bool,
     /// Whether the guard lets a list be after which no key opens anything.
     pub may_close: bool,
 }
@@ -243,7 +241,6 @@ fields!(Holding {
     opened,
     unopened,
     spared,
-    reread,
     may_close
 });
 fields!(Force {

@@ -17,8 +17,6 @@ use crate::service::{say, warn};
 pub(super) struct Trial {
     pub(super) generation: u64,
     pub(super) until: Duration,
-    /// Whether sshd had to read its configuration again for it.
-    pub(super) reread: bool,
 }
 
 /// What was asked for and is not in force, though the rest is.
@@ -67,11 +65,7 @@ impl Hand {
         (self.whole, self.known) = (Some(whole), Some(list));
         (self.stamp, self.followed) = (self.folder.stamp(), self.folder.configuration());
         let until = clock::now() + Duration::from_secs(seconds.into());
-        self.trial = Some(Trial {
-            generation,
-            until,
-            reread,
-        });
+        self.trial = Some(Trial { generation, until });
         say(format_args!(
             "list {generation} is on trial for {seconds} s"
         ));

@@ -234,7 +234,6 @@ impl Room {
         list.spare(&now.spared);
         let bounds = Bounds {
             may_close: now.may_close,
-            may_be_silent: held.force.is_some() && !now.reread,
         };
         let next = match self.controls.compare(before, list, bounds).await {
             Ok(()) => self.role.done(Request::Confirm { generation }).await,
