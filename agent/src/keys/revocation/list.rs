@@ -70,23 +70,26 @@ impl List {
     /// Leaves out what the guard of this host never has revoked, itself or by what it signed.
     pub(super) fn spare(&mut self, keys: &[Digest]) {
         self.spared = keys.iter().copied().collect();
-        self.keys.retain(|it| !self.spared.contains(it));
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
+    fn has(&self, key: &Digest) -> bool {
+        self.keys.contains(key) && !self.spared.contains(key)
+    }
+
     /// Whether it names this key.
     pub(super) fn names(&self, fingerprint: &str) -> bool {
-        digest_of(fingerprint).is_some_and(|it| self.keys.contains(&it))
+        digest_of(fingerprint).is_some_and(|it| self.has(&it))
     }
 
     /// Whether it revokes what opened a session.
     pub(super) fn revokes(&self, opener: &Opener) -> bool {
         let certificate = opener.certificate.as_ref();
         let certificate = certificate.filter(|it| !self.spared.contains(&it.authority));
-        let signed = certificate.is_some_and(|it| self.keys.contains(&it.authority));
+        let signed = certificate.is_some_and(|it| self.has(&it.authority));
         let by = |one: &Revoked| match (one, certificate) {
             (
                 Revoked::Serials {
@@ -101,7 +104,7 @@ impl List {
             }
             (Revoked::Key(_), _) | (_, None) => false,
         };
-        self.keys.contains(&opener.key) || signed || self.all.iter().any(by)
+        self.has(&opener.key) || signed || self.all.iter().any(by)
     }
 }
 

@@ -223,6 +223,8 @@ impl Room {
             why,
             until: Instant::now() + again,
         };
+        // The guard may spare others now.
+        list.spare(&[]);
         let before = self.controls.ask(list).await;
         let before = before.map_err(|why| failed(why, AGAIN_SOON))?;
         let tried = self
