@@ -94,8 +94,8 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
     let (followed, hands) = reload::follow(config, beginning.policy());
     let signer = keys::Signer::open(&store, &sealing, now).await?;
     let (revocations, refusing) = keys::Revocations::open(&store).await?;
-    let parts = (sealing, revocations.clone());
-    let (people, authority) = everybody(&store, parts, &followed, now).await?;
+    let told = (sealing, revocations.clone());
+    let (people, authority) = everybody(&store, told, &followed, now).await?;
     let hosts = Hosts::open(store.clone(), followed.hosts.clone(), now)?
         .on_revoke(|tx, host, now| Box::pin(forget(tx, host, now)))
         .reached_at(intake.doors());
@@ -106,11 +106,8 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
     let rooms = Rooms::of(&followed, &hosts, (&spread, &revocations, &rotations));
     let ruled = (store.clone(), rooms.bell.clone());
     let ruling = Ruling::new(ruled, file, beginning, hands, now);
-    let parts = (
-        store.clone(),
-        Arc::new(hosts.clone()) as _,
-        Arc::clone(&rooms) as _,
-    );
+    let joined = (Arc::new(hosts.clone()) as _, Arc::clone(&rooms) as _);
+    let parts = (store.clone(), joined.0, joined.1);
     let (errands_changes, errands) = Live::new(intake::Errands::default());
     let wanted = intake::Wanted {
         orders: followed.orders,

@@ -55,7 +55,7 @@ pub use rows::listing::IS_OUTSIDE;
 pub use rows::{DEADLINES, SCHEMA, ban::SCHEMA as BANS, held::SCHEMA as HELD};
 pub use sites::sites;
 pub use sshd::behind_gates;
-pub use vantage::{places, run as run_probes};
+pub use vantage::{Sites, places, run as run_probes};
 
 /// The table `[restriction]` of `collector.toml`. Who may come from where is in the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

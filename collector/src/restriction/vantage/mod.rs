@@ -134,11 +134,14 @@ pub(super) async fn activate(
     Ok((Errands::new(plan.collect()), told))
 }
 
+/// Hosts, each with its name and where it is.
+pub type Sites = Vec<(String, Vec<IpAddr>)>;
+
 /// Where hosts are, by their names: what two say is theirs is nobody's.
 ///
 /// # Errors
 /// The database's.
-pub fn places(store: &Store) -> BoxFuture<'_, sqlx::Result<Vec<(String, Vec<IpAddr>)>>> {
+pub fn places(store: &Store) -> BoxFuture<'_, sqlx::Result<Sites>> {
     Box::pin(async move {
         let (known, _) = claims::weigh(rows::claims(store.read()).await?, |_| false);
         let site = |claim: Claim| Site {
