@@ -25,15 +25,18 @@ fn phase() -> Phase {
     }
 }
 
-fn receipt(pair: &Ed25519KeyPair, why: &str) -> Receipt {
-    let at = Moment::from(Timestamp::from_micros(1_800_000_000_000_000));
-    let door = Door {
+fn door() -> Door {
+    Door {
         account: "zoe".into(),
         at: "127.0.0.1:22".into(),
         said: Said::Refused,
         control: "root".into(),
         note: "revoked by file /etc/ssh/watchward/revoked_keys".into(),
-    };
+    }
+}
+
+fn receipt(pair: &Ed25519KeyPair, why: &str) -> Receipt {
+    let at = Moment::from(Timestamp::from_micros(1_800_000_000_000_000));
     let session = Session {
         account: "zoe".into(),
         address: "192.0.2.7".into(),
@@ -54,7 +57,7 @@ fn receipt(pair: &Ed25519KeyPair, why: &str) -> Receipt {
         sessions: vec![session],
         proof: Some(Proof {
             at: at.clone(),
-            doors: vec![door],
+            doors: vec![door()],
             omitted: 0,
             trouble: String::new(),
             elsewhere: "1 door was asked from db, too".into(),
