@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 49] = [
+const KINDS: [Kind; 50] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -88,6 +88,11 @@ const KINDS: [Kind; 49] = [
         "revoked keys that open something",
     ),
     ("keys.shadow", "use of an old key", "uses of old keys"),
+    (
+        "keys.rotation-claim",
+        "machine that claims somebody else's key",
+        "machines that claim somebody else's keys",
+    ),
     (
         "keys.rotation-missed",
         "key not replaced in time",

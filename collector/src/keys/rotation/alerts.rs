@@ -10,6 +10,7 @@ use super::policy::Missed;
 use super::state::Phase;
 use super::turn::Stands;
 use crate::alerting::{self, Alert, Severity};
+use crate::keys::proof::fingerprint;
 use crate::keys::rows::rotation as rows;
 use crate::store::{Store, Tx};
 
@@ -18,11 +19,12 @@ const GRACE: Duration = Duration::from_secs(600);
 /// How many hosts are named.
 const NAMED: usize = 20;
 /// Every kind of incident that is about one rotation.
-const KINDS: [&str; 4] = [
+const KINDS: [&str; 5] = [
     "keys.rotation-soon",
     "keys.rotation-stuck",
     "keys.rotation-missed",
     "keys.rotation-shadow",
+    "keys.rotation-claim",
 ];
 
 /// Tells what is new, and ends what is over.
@@ -64,7 +66,13 @@ pub(super) async fn forget(tx: &mut Tx, name: &str, now: Timestamp) -> sqlx::Res
 
 /// What should be open about one.
 fn alerts(one: &Stands, now: Timestamp) -> Vec<Alert> {
-    let alerts = [soon(one, now), stuck(one, now), missed(one, now), used(one)];
+    let alerts = [
+        soon(one, now),
+        stuck(one, now),
+        missed(one, now),
+        used(one),
+        claimed(one, now),
+    ];
     alerts.into_iter().flatten().collect()
 }
 
@@ -137,27 +145,59 @@ fn missed(one: &Stands, now: Timestamp) -> Option<Alert> {
     let (rotation, machine) = (&one.rotation, &one.machine);
     let deadline = rotation.deadline(machine);
     let has_old = rotation.old.is_some() && rotation.phase < Phase::Revoking;
+    let key = match &rotation.old {
+        Some(key) => format!("It is {}.", fingerprint(&key.wire)),
+        None => String::new(),
+    };
+    let unrevoked = format!(
+        "The old key is not revoked yet: `watchward rotation show {}` says why.",
+        rotation.name
+    );
     (has_old && now >= deadline).then(|| Alert {
         key: format!("{} {}", KINDS[2], rotation.name),
         severity: Severity::Critical,
         host: Some(rotation.client.clone()),
         title: format!("the key {} was to be replaced by {}", rotation.name, day(deadline)),
         detail: format!(
-            "{}\n{}\n{}",
+            "{}\n{}\n{} {}",
             stands(one),
             reasons(one),
             match (machine.missed, rotation.revoked) {
                 (_, true) => "The old key is revoked, as the policy says: it opens nothing any more.",
                 (Missed::Page, false) => "The old key works on, as the policy says.",
-                (Missed::Revoke, false) =>
-                    "The old key is not revoked: it is the only way into an account.",
-            }
+                (Missed::Revoke, false) => &unrevoked,
+            },
+            key,
         ),
         advice: format!(
             "`watchward rotation show {}` says what holds it up; `watchward revoke` ends the old key.",
             rotation.name
         ),
         since: deadline,
+    })
+}
+
+/// The client says that a key is its own which is somebody else's.
+fn claimed(one: &Stands, now: Timestamp) -> Option<Alert> {
+    let rotation = &one.rotation;
+    let why = one.claim.as_ref()?;
+    let (name, client) = (&rotation.name, &rotation.client);
+    Some(Alert {
+        key: format!("{} {name}", KINDS[4]),
+        severity: Severity::Critical,
+        host: Some(client.clone()),
+        title: format!("the key {name} of {} is not its own", short(client)),
+        detail: format!(
+            "{}\n{client}: {why}.\nThe rotation waits: it has no host take this key, and does not \
+             revoke it.",
+            stands(one)
+        ),
+        advice: format!(
+            "Unless somebody copied it, {client} is broken into: look at it before anything else. \
+             `watchward keys` says where the key stands. The rotation goes on when it is {client}'s \
+             alone."
+        ),
+        since: now,
     })
 }
 

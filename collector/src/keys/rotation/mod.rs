@@ -3,6 +3,7 @@
 mod alerts;
 mod api;
 mod ask;
+mod claim;
 mod days;
 mod lines;
 mod look;

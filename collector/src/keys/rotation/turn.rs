@@ -7,6 +7,7 @@ use watchward_daemon::clock;
 use watchward_protocol::identities::{Identities, Identity};
 use watchward_protocol::time::Timestamp;
 
+use super::claim;
 use super::look::{Facts, alone};
 use super::next::{Observed, next, pending};
 use super::policy::{Machine, Missed};
@@ -45,6 +46,8 @@ pub(super) struct Stands {
     pub(super) machine: Machine,
     pub(super) rotation: Rotation,
     pub(super) pending: Vec<Pending>,
+    /// Why a key that the client says is its own is not taken for it.
+    pub(super) claim: Option<String>,
     /// Where the old key was used since the client uses the new.
     pub(super) used: Vec<Used>,
 }
@@ -75,7 +78,7 @@ pub(super) async fn look(
         looked.tries.clear();
         let mut changed = forget(store, (policy, &facts), now).await?;
         for machine in &policy.machines {
-            changed |= one(store, (machine, &facts), &mut looked, now).await?;
+            changed |= one(store, (policy, machine, &facts), &mut looked, now).await?;
         }
         looked.owned = owned(policy, &facts, now);
         looked.facts = Some(facts);
@@ -95,21 +98,24 @@ pub(super) async fn stands(
     now: Timestamp,
 ) -> sqlx::Result<Vec<Stands>> {
     let facts = Facts::read(store, rooms, !policy.machines.is_empty()).await?;
-    let one = |machine: &Machine| {
+    let mut all = Vec::new();
+    for machine in &policy.machines {
         let known = facts.rotations.get(machine.name());
         let rotation = known
             .cloned()
             .unwrap_or_else(|| Rotation::new(machine, now));
         let seen = facts.observe(machine, &rotation, &BTreeSet::new());
         let step = next(&rotation, (machine, &seen), now);
-        Stands {
+        let (step, claim) = claim::judge(store, (policy, &facts), &rotation, step).await?;
+        all.push(Stands {
             pending: waits(&step, (&rotation, &seen)),
+            claim,
             used: Vec::new(),
             machine: machine.clone(),
             rotation,
-        }
-    };
-    Ok(policy.machines.iter().map(one).collect())
+        });
+    }
+    Ok(all)
 }
 
 /// Who is waited for, and why.
@@ -134,7 +140,7 @@ fn waits(step: &Step, (rotation, seen): (&Rotation, &Observed)) -> Vec<Pending> 
 /// What is next of one; says whether something was kept.
 async fn one(
     store: &Store,
-    (machine, facts): (&Machine, &Facts),
+    (policy, machine, facts): (&Policy, &Machine, &Facts),
     looked: &mut Looked,
     now: Timestamp,
 ) -> sqlx::Result<bool> {
@@ -156,6 +162,7 @@ async fn one(
     };
     let seen = facts.observe(machine, &rotation, &only);
     let step = next(&rotation, (machine, &seen), now);
+    let (step, claim) = claim::judge(store, (policy, facts), &rotation, step).await?;
     let tried = tries(&rotation, &step, facts, now);
     let asks = matches!(step, Step::Prove(_) | Step::Refuse(_));
     let is_new = known.is_none() || moved || is_back;
@@ -171,6 +178,7 @@ async fn one(
     looked.stands.push(Stands {
         machine: machine.clone(),
         pending: waits(&step, (&rotation, &seen)),
+        claim,
         used: used(store, &rotation).await?,
         rotation,
     });

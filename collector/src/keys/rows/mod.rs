@@ -3,6 +3,7 @@
 pub(super) mod authority;
 pub(super) mod certificate;
 pub(super) mod change;
+pub(super) mod claim;
 pub(super) mod deed;
 pub(super) mod door;
 pub(super) mod ended;

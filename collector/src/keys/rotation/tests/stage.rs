@@ -1,7 +1,7 @@
 //! Hosts that say what they would say, and what comes of it.
 
 use watchward_protocol::hosts::HostId;
-use watchward_protocol::identities::Made;
+use watchward_protocol::identities::{Identity, Made};
 use watchward_protocol::instruments::{self, Managed, Told};
 use watchward_protocol::record::{Epoch, Lane};
 
@@ -116,9 +116,15 @@ impl Stage<'_> {
             panic!("{:?}", self.looked.owned);
         };
         assert_eq!(identity.account, "store");
+        self.client_says(identity, |serial| wire(u8::try_from(serial).unwrap()))
+            .await;
+    }
+
+    /// The client says that these keys are the ones that it was told to have.
+    pub(super) async fn client_says(&self, identity: &Identity, key: impl Fn(u32) -> Vec<u8>) {
         let made = |serial: &u32| Made {
             serial: *serial,
-            key: wire(u8::try_from(*serial).unwrap()),
+            key: key(*serial),
         };
         let holding = Holding {
             at: clock::now(),
