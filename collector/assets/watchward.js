@@ -154,3 +154,12 @@ if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
     if (form.dataset.new === undefined) form.querySelector("button").focus();
   }
 }
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) break;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).value);
+    button.textContent = "Copied";
+  });
+}

@@ -1,7 +1,7 @@
 //! `watchward login` on somebody's machine: a certificate comes into a real ssh-agent, and opens a real
 //! sshd from where the policy says, and from nowhere else.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -51,6 +51,11 @@ fn a_certificate_opens_hosts_from_where_the_policy_says() -> Result<()> {
         host.sh("journalctl -u ssh | grep 'certificate but not from a permitted source address'")
             .context("sshd does not say why")?;
 
+        permit(site, &["127.0.0.1", &site.network.outside().to_string()])?;
+        desk.by_browser()?;
+        ensure!(desk.opens(&host)?, "a browser's certificate opens nothing");
+        desk.ask("ssh-add -q -D")?;
+
         permit(site, &["203.0.113.0/24"])?;
         wrong = desk.typed(&[PASSWORD, &desk.recovery[1]])?;
         let said = String::from_utf8_lossy(&wrong.stderr);
@@ -64,7 +69,7 @@ fn a_certificate_opens_hosts_from_where_the_policy_says() -> Result<()> {
             ensure!(trail.contains(deed), "no word of \"{deed}\": {trail}");
         }
         let listed = site.collector.list(&["authority", "certificates"])?;
-        assert_eq!(listed.len(), 3, "{listed:#?}");
+        assert_eq!(listed.len(), 4, "{listed:#?}");
         Ok(())
     })
 }
@@ -101,6 +106,17 @@ struct Desk {
     _agent: Undo,
 }
 
+/// What the page says to a browser that keeps its cookies.
+fn browse(folder: &Folder, page: &str, (path, fields): (&str, &[&str])) -> Result<String> {
+    let mut curl = Command::new("curl");
+    curl.args(["-sSL", "--noproxy", "*", "-c", "jar", "-b", "jar"]);
+    curl.current_dir(folder.path());
+    for field in fields {
+        curl.args(["--data-urlencode", field]);
+    }
+    run(curl.arg(format!("{page}{path}")))
+}
+
 impl Desk {
     /// Has ada invited; she chooses a password and sets up a second factor.
     fn new(site: &Site) -> Result<Self> {
@@ -111,15 +127,7 @@ impl Desk {
         let (_, token) = link.split_once("/welcome").context("a strange link")?;
         let page = site.collector.page()?;
         let folder = Folder::new("watchward-desk-")?;
-        let browse = |path: &str, fields: &[&str]| -> Result<String> {
-            let mut curl = Command::new("curl");
-            curl.args(["-sSL", "--noproxy", "*", "-c", "jar", "-b", "jar"]);
-            curl.current_dir(folder.path());
-            for field in fields {
-                curl.args(["--data-urlencode", field]);
-            }
-            run(curl.arg(format!("{page}{path}")))
-        };
+        let browse = |path: &str, fields: &[&str]| browse(&folder, &page, (path, fields));
         browse(&format!("/welcome{token}"), &[])?;
         let (new, again) = (format!("new={PASSWORD}"), format!("again={PASSWORD}"));
         let shown = browse("/welcome", &["name=ada", &new, &again])?;
@@ -151,6 +159,35 @@ impl Desk {
         })
     }
 
+    /// `watchward login --browser`, where the browser has signed in a moment ago.
+    fn by_browser(&self) -> Result<()> {
+        let mut child = self
+            .command_for(&["--browser", &self.page])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut said = BufReader::new(child.stderr.take().context("no words")?);
+        let mut place = String::new();
+        while !place.contains("/login?key=") {
+            place.clear();
+            ensure!(said.read_line(&mut place)? > 0, "it says no page");
+        }
+        let path = place.trim().strip_prefix(&self.page).context("elsewhere")?;
+        let shown = browse(&self.folder, &self.page, (path, &[]))?;
+        let key = between(&shown, "name=\"key\" value=\"", "\"").context(shown.clone())?;
+        let key = format!("key={}", key.replace("&#43;", "+"));
+        let given = browse(&self.folder, &self.page, ("/login/certificate", &[&key]))?;
+        let text = between(&given, "readonly>", "<").context(given.clone())?;
+        let mut input = child.stdin.take().context("no input")?;
+        writeln!(input, "{text}")?;
+        drop(input);
+        let ended = child.wait_with_output()?;
+        let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+        ensure!(said.starts_with("Welcome, ada."), "{said}");
+        Ok(())
+    }
+
     /// The next code of the phone.
     fn next_code(&self) -> Result<String> {
         let step = now_step().max(self.step + 1);
@@ -174,8 +211,12 @@ impl Desk {
     }
 
     fn login(&self) -> Command {
+        self.command_for(&[&self.page, "--as", "ada"])
+    }
+
+    fn command_for(&self, words: &[&str]) -> Command {
         let mut login = Command::new(&self.command);
-        login.args(["login", &self.page, "--as", "ada"]);
+        login.arg("login").args(words);
         login.env("SSH_AUTH_SOCK", self.folder.path().join("agent"));
         login.env("XDG_CONFIG_HOME", self.folder.path());
         login

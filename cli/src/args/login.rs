@@ -13,6 +13,9 @@ pub(crate) struct Login {
     /// Your name there; remembered from the last time, else as you are called here
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Sign in with a browser, on this machine or another: with a security key, for example
+    #[arg(long, conflicts_with_all = ["name", "ca"])]
+    pub(crate) browser: bool,
     /// Also trust the certificates in this file for the page
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,

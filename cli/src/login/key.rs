@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use zeroize::Zeroizing;
 
 /// Its type (RFC 8709).
@@ -27,8 +27,17 @@ impl Key {
 
     /// Its public half, as in a file `.pub`.
     pub(super) fn line(&self) -> String {
-        let wire = [string(KIND.as_bytes()), string(&self.point)].concat();
-        format!("{KIND} {}", STANDARD.encode(wire))
+        format!("{KIND} {}", STANDARD.encode(self.wire()))
+    }
+
+    /// Its public half's fingerprint, as ssh-keygen writes it.
+    pub(super) fn fingerprint(&self) -> String {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.wire());
+        format!("SHA256:{}", STANDARD_NO_PAD.encode(digest))
+    }
+
+    fn wire(&self) -> Vec<u8> {
+        [string(KIND.as_bytes()), string(&self.point)].concat()
     }
 
     /// Both halves as an ssh-agent takes them beside a certificate: the point, and the seed with it.

@@ -2,6 +2,7 @@
 //! comes of it to the ssh-agent. Nothing is kept in a file but where and as whom.
 
 mod agent;
+mod browser;
 mod key;
 mod prompt;
 mod remembered;
@@ -36,6 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Deserialize)]
 struct Issued {
     certificate: String,
+    name: String,
     until: Timestamp,
     from: Vec<String>,
 }
@@ -56,19 +58,25 @@ pub(crate) async fn run(asked: Login, screen: &mut Screen) -> anyhow::Result<()>
     let url =
         url.context("where? Give the page of the collector, such as https://watch.example.org")?;
     let url = page(&url)?;
-    let name = asked.name.or_else(|| remembered.map(|it| it.name));
-    let name = name.or_else(|| std::env::var("USER").ok());
-    let name = name.context("as whom? Give --as NAME")?;
     // Before anybody types anything: without it there is nowhere to put what would come of it.
     let agent = Agent::find()?;
     let key = Key::new()?;
-    let http = client(asked.ca.as_deref())?;
-    let given = ask(&http, (&url, &name, &key)).await?;
+    let given = if asked.browser {
+        browser::ask(&url, &key)?
+    } else {
+        let name = asked.name.or_else(|| remembered.map(|it| it.name));
+        let name = name.or_else(|| std::env::var("USER").ok());
+        let name = name.context("as whom? Give --as NAME")?;
+        let http = client(asked.ca.as_deref())?;
+        ask(&http, (&url, &name, &key)).await?
+    };
     let issued: Issued = serde_json::from_value(given.clone())
         .context("the answer is not what this version of watchward expects")?;
     let left = u32::try_from(issued.until.since(clock::now()).as_secs()).ok();
     let left = left.filter(|left| *left > 0);
     let left = left.context("the certificate is over already: is this machine's clock right?")?;
+    // The certificate's name begins with its owner's.
+    let name = issued.name.split(' ').next().unwrap_or_default().to_owned();
     let comment = format!("watchward {name}@{}", url.host_str().unwrap_or_default());
     agent.keep(&key, &issued.certificate, &comment, left)?;
     if let Err(error) = (Remembered {

@@ -33,6 +33,14 @@ impl Prompt {
         })
     }
 
+    /// Says what has to be seen, also where a program types.
+    pub(super) fn tell(&mut self, text: &str) -> anyhow::Result<()> {
+        match self.is_terminal {
+            true => self.say(text),
+            false => Ok(writeln!(io::stderr(), "{text}")?),
+        }
+    }
+
     /// Says something to whoever types.
     pub(super) fn say(&mut self, text: &str) -> anyhow::Result<()> {
         self.show(&format!("{text}\n"))
@@ -50,7 +58,22 @@ impl Prompt {
         if !self.is_terminal {
             return self.line();
         }
-        let _hidden = Hidden::new(self.from.get_ref().try_clone()?)?;
+        self.hidden(LocalModes::ECHO)
+    }
+
+    /// Asks for something long, which is not shown: a terminal takes no more than 4,095 bytes of a
+    /// line that it lets one edit.
+    pub(super) fn pasted(&mut self, text: &str) -> anyhow::Result<Zeroizing<String>> {
+        self.show(text)?;
+        if !self.is_terminal {
+            return self.line();
+        }
+        self.hidden(LocalModes::ECHO | LocalModes::ICANON)
+    }
+
+    /// A line that is typed while the terminal does without these.
+    fn hidden(&mut self, without: LocalModes) -> anyhow::Result<Zeroizing<String>> {
+        let _hidden = Hidden::new(self.from.get_ref().try_clone()?, without)?;
         let line = self.line()?;
         self.show("\n")?;
         Ok(line)
@@ -81,10 +104,10 @@ struct Hidden {
 }
 
 impl Hidden {
-    fn new(terminal: File) -> anyhow::Result<Self> {
+    fn new(terminal: File, without: LocalModes) -> anyhow::Result<Self> {
         let before = tcgetattr(&terminal).context("cannot hide what you type")?;
         let mut hidden = before.clone();
-        hidden.local_modes.remove(LocalModes::ECHO);
+        hidden.local_modes.remove(without);
         tcsetattr(&terminal, OptionalActions::Flush, &hidden)
             .context("cannot hide what you type")?;
         Ok(Self { terminal, before })

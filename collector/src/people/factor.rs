@@ -20,7 +20,8 @@ use crate::store::Tx;
 /// How many recovery codes there are.
 const RECOVERY: usize = 10;
 
-/// How long after somebody showed a second factor they may add or remove security keys.
+/// How long after somebody showed a second factor they may change their security keys, and take a
+/// certificate from the page.
 const FRESH: Duration = Duration::from_secs(600);
 
 /// Whether everybody has to have a second factor.
@@ -79,13 +80,22 @@ impl People {
         let account = session.account;
         let found = factor::factor(self.store.read(), account).await?;
         let keys = security_key::of(self.store.read(), account).await?;
-        let open = found.is_none() && (keys.is_empty() || is_fresh(session, now));
+        let open = found.is_none() && (keys.is_empty() || session.is_fresh(now));
         Ok(Having {
             phone: found.map(|found| found.made_at),
             keys,
             recovery: factor::recovery(&self.store, account).await?,
             offer: self.offer(session, open).await?,
         })
+    }
+
+    /// Whether codes from a phone are among the second factors of who has given the password.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn takes_codes(&self, half: &Session) -> sqlx::Result<bool> {
+        let found = factor::factor(self.store.read(), half.account).await?;
+        Ok(found.is_some())
     }
 
     /// What this session is offered; a new one is made only where that is `open`.
@@ -340,9 +350,12 @@ pub(super) async fn recovery_codes(tx: &mut Tx, account: i64) -> sqlx::Result<Ve
     Ok(codes)
 }
 
-/// Whether a second factor was shown a moment ago: a session that somebody left open changes none.
-pub(super) fn is_fresh(session: &Session, now: Timestamp) -> bool {
-    session.proved && now.since(session.began) <= FRESH
+impl Session {
+    /// Whether it showed a second factor a moment ago, and not only once: a page that somebody left open
+    /// did not.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.proved && now.since(self.began) <= FRESH
+    }
 }
 
 /// What a secret is sealed for.

@@ -19,7 +19,7 @@ use webauthn_rs::{Webauthn, WebauthnBuilder};
 
 use super::People;
 use super::door::Answer;
-use super::factor::{Checked, enter, is_fresh, recovery_codes};
+use super::factor::{Checked, enter, recovery_codes};
 use super::rows::event::{Event, Note};
 use super::rows::security_key::{self, SecurityKey};
 use super::rows::session::{self, Session};
@@ -88,7 +88,7 @@ impl People {
         };
         let keys = security_key::of(self.store.read(), session.account).await?;
         let first = !session.proved;
-        if keys.len() >= MOST || !first && !is_fresh(session, now) {
+        if keys.len() >= MOST || !first && !session.is_fresh(now) {
             return Ok(None);
         }
         let known = credentials(&keys)?;
@@ -123,7 +123,7 @@ impl People {
         let mut tx = self.store.begin().await?;
         account::lock(&mut tx, session.account).await?;
         let first = !factor::exists(&mut tx, session.account).await?;
-        if !first && !is_fresh(session, now) {
+        if !first && !session.is_fresh(now) {
             return Ok(Checked::Wrong);
         }
         let Some(state) = asked::<SecurityKeyRegistration>(&mut tx, session).await? else {
@@ -161,7 +161,7 @@ impl People {
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> anyhow::Result<Removed> {
-        if !is_fresh(session, now) {
+        if !session.is_fresh(now) {
             return Ok(Removed::Stale);
         }
         let mut tx = self.store.begin().await?;

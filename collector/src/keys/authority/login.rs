@@ -8,17 +8,19 @@ use serde::Deserialize;
 use serde_json::json;
 use watchward_daemon::clock;
 
-use super::Authority;
 use super::issue::Person;
+use super::{Authority, page};
 use crate::keys::proof::Offered;
 use crate::people::{Answer, People, Session, Stranger};
 use crate::web::{Body, Guest, Pages, Problem, patience};
 
 /// The path, which needs nobody who has signed in.
 pub fn pages(authority: Authority, people: People) -> Pages {
+    let by_browser = page::pages(authority.clone());
     Pages::new()
         .open_post("/login", login)
         .with_state((authority, people))
+        .and(by_browser)
 }
 
 #[derive(Deserialize)]
@@ -72,6 +74,12 @@ async fn enter(
     let mut answer = people.sign_in(&stranger, now).await?;
     if let Answer::Code(half) = &answer {
         let Some(code) = &typed.code else {
+            let half = people.half(half.reveal(), now).await?;
+            if let Some(half) = half
+                && !people.takes_codes(&half).await?
+            {
+                return Ok(Err(no(StatusCode::FORBIDDEN, BY_BROWSER)));
+            }
             let said = json!({ "error": "a code is needed too", "needs": "code" });
             return Ok(Err((StatusCode::UNAUTHORIZED, Json(said)).into_response()));
         };
@@ -95,8 +103,11 @@ async fn enter(
     Ok(session.ok_or_else(|| no(StatusCode::UNAUTHORIZED, wrong)))
 }
 
+const BY_BROWSER: &str =
+    "your second factor is a security key, which a browser asks for: `watchward login --browser`";
+
 /// What somebody has to do on the page first.
-fn unfinished(session: &Session) -> Option<&'static str> {
+pub(super) fn unfinished(session: &Session) -> Option<&'static str> {
     if session.must_change {
         return Some(
             "this is a one-time password: please sign in to the page first, and choose your own",

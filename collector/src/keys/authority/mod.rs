@@ -7,6 +7,7 @@ mod grant;
 mod issue;
 mod login;
 mod logins;
+mod page;
 mod rotate;
 mod schedule;
 mod step;
