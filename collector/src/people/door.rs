@@ -238,7 +238,7 @@ impl People {
         let session_hash = password::session_hash(secret.reveal());
         session::begin(&mut tx, &session_hash, session.account, now).await?;
         if session.proved {
-            session::prove(&mut tx, &session_hash).await?;
+            session::prove(&mut tx, &session_hash, session.proved_at).await?;
         }
         let who = (session.account, session.name.as_str());
         let changed = Note::of(Event::Changed).about(who).from(address);

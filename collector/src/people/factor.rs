@@ -80,12 +80,15 @@ impl People {
         let account = session.account;
         let found = factor::factor(self.store.read(), account).await?;
         let keys = security_key::of(self.store.read(), account).await?;
-        let open = found.is_none() && (keys.is_empty() || session.is_fresh(now));
+        let open = found.is_none() && session.may_enrol(now);
         Ok(Having {
             phone: found.map(|found| found.made_at),
             keys,
             recovery: factor::recovery(&self.store, account).await?,
-            offer: self.offer(session, open).await?,
+            offer: match session.may_enrol(now) {
+                true => self.offer(session, open).await?,
+                false => None,
+            },
         })
     }
 
@@ -140,6 +143,9 @@ impl People {
         if let Err(wait) = self.limits().ask_code(session.account, now) {
             return Ok(Checked::Later(wait));
         }
+        if !session.may_enrol(now) {
+            return Ok(Checked::Wrong);
+        }
         let account = session.account;
         let mut tx = self.store.begin().await?;
         account::lock(&mut tx, account).await?;
@@ -154,7 +160,7 @@ impl People {
             factor::forget(&mut tx, account).await?;
         }
         if !factor::confirm(&mut tx, account, offered, (step, now)).await?
-            || !session::prove(&mut tx, &session.hash).await?
+            || !session::prove(&mut tx, &session.hash, Some(now)).await?
         {
             return Ok(Checked::Wrong);
         }
@@ -191,6 +197,7 @@ impl People {
                 let before = session::offered(&mut *tx, &session.hash).await?;
                 session::offer(&mut tx, &session.hash, (before, sealed)).await?;
                 session::end_others(&mut tx, session.account, &session.hash).await?;
+                session::show(&mut tx, &session.hash, now).await?;
                 let note = Note::of(Event::Unenrolled).about(whose).from(address);
                 note.keep(&mut tx, now).await?;
                 tx.commit().await?;
@@ -331,7 +338,7 @@ pub(super) async fn enter(
     let secret = password::secret();
     let hash = password::session_hash(secret.reveal());
     session::begin(&mut tx, &hash, whose.0, now).await?;
-    session::prove(&mut tx, &hash).await?;
+    session::prove(&mut tx, &hash, Some(now)).await?;
     let note = Note::of(Event::SignedIn).about(whose).from(address);
     note.keep(&mut tx, now).await?;
     tx.commit().await?;
@@ -351,10 +358,16 @@ pub(super) async fn recovery_codes(tx: &mut Tx, account: i64) -> sqlx::Result<Ve
 }
 
 impl Session {
+    /// Whether it may set up a second factor: the first, or another a moment after one was shown.
+    fn may_enrol(&self, now: Timestamp) -> bool {
+        !self.proved || self.is_fresh(now)
+    }
+
     /// Whether it showed a second factor a moment ago, and not only once: a page that somebody left open
     /// did not.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
-        self.proved && now.since(self.began) <= FRESH
+        let proved = self.proved_at.filter(|_| self.proved);
+        proved.is_some_and(|at| now.since(at) <= FRESH)
     }
 }
 

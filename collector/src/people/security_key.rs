@@ -87,8 +87,7 @@ impl People {
             return Ok(None);
         };
         let keys = security_key::of(self.store.read(), session.account).await?;
-        let first = !session.proved;
-        if keys.len() >= MOST || !first && !session.is_fresh(now) {
+        if keys.len() >= MOST || session.proved && !session.is_fresh(now) {
             return Ok(None);
         }
         let known = credentials(&keys)?;
@@ -137,7 +136,7 @@ impl People {
         security_key::add(&mut tx, session.account, (&name, credential), now).await?;
         let mut codes = Vec::new();
         if first {
-            if !session::prove(&mut tx, &session.hash).await? {
+            if !session::prove(&mut tx, &session.hash, Some(now)).await? {
                 return Ok(Checked::Wrong);
             }
             session::end_others(&mut tx, session.account, &session.hash).await?;
@@ -150,7 +149,7 @@ impl People {
         Ok(Checked::Right(codes))
     }
 
-    /// Removes a key, unless it is the last second factor that there is.
+    /// Removes a key, unless it is the last second factor that there is; every other session ends.
     ///
     /// # Errors
     /// The database's.
@@ -172,6 +171,8 @@ impl People {
         if !factor::exists(&mut tx, session.account).await? {
             return Ok(Removed::Last);
         }
+        // Whoever signed in with that key has to again.
+        session::end_others(&mut tx, session.account, &session.hash).await?;
         let note = Note::of(Event::Unkeyed).about((session.account, session.name.as_str()));
         note.from(address).saying(name).keep(&mut tx, now).await?;
         tx.commit().await?;

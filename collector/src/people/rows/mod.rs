@@ -54,6 +54,7 @@ pub const SCHEMA: Schema = Schema {
         ALTER TABLE people_session ADD COLUMN proved BIGINT NOT NULL DEFAULT 0;
         CREATE INDEX people_event_time ON people_event (event, at)",
         "ALTER TABLE people_session ADD COLUMN challenge TEXT;
+        ALTER TABLE people_session ADD COLUMN proved_at BIGINT;
         CREATE TABLE people_security_key (
             id {id}, account BIGINT NOT NULL, name TEXT NOT NULL, credential TEXT NOT NULL,
             made_at BIGINT NOT NULL, used_at BIGINT);

@@ -23,7 +23,8 @@ pub struct Session {
     pub must_enrol: bool,
     /// Whether it has shown a second factor.
     pub(in crate::people) proved: bool,
-    pub(in crate::people) began: Timestamp,
+    /// When it did, or the session that it took the place of.
+    pub(in crate::people) proved_at: Option<Timestamp>,
     pub(in crate::people) hash: [u8; 32],
 }
 
@@ -53,12 +54,32 @@ pub(in crate::people) async fn begin(
 }
 
 /// Notes that a session has shown a second factor; `false` if it has ended.
-pub(in crate::people) async fn prove(tx: &mut Tx, hash: &[u8; 32]) -> sqlx::Result<bool> {
-    let done = sqlx::query("UPDATE people_session SET proved = 1, offer = NULL WHERE hash = $1")
+pub(in crate::people) async fn prove(
+    tx: &mut Tx,
+    hash: &[u8; 32],
+    at: Option<Timestamp>,
+) -> sqlx::Result<bool> {
+    let sql = "UPDATE people_session SET proved = 1, proved_at = $2, offer = NULL WHERE hash = $1";
+    let done = sqlx::query(sql)
         .bind(hash.to_vec())
+        .bind(at.map(Timestamp::as_micros))
         .execute(&mut **tx)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Notes that a session has shown a second factor once more.
+pub(in crate::people) async fn show(
+    tx: &mut Tx,
+    hash: &[u8; 32],
+    at: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE people_session SET proved_at = $2 WHERE hash = $1 AND proved = 1")
+        .bind(hash.to_vec())
+        .bind(at.as_micros())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 /// The secret of a second factor that this session was offered.
@@ -135,7 +156,7 @@ pub(in crate::people) async fn session(
     (began, used): (Timestamp, Timestamp),
 ) -> sqlx::Result<Option<(Session, Timestamp)>> {
     let row = sqlx::query(
-        "SELECT a.id, a.name, a.must_change, a.roles, s.seen_at, s.created_at, s.proved, \
+        "SELECT a.id, a.name, a.must_change, a.roles, s.seen_at, s.proved, s.proved_at, \
          CASE WHEN EXISTS (SELECT 1 FROM people_factor f WHERE f.account = a.id) \
          OR EXISTS (SELECT 1 FROM people_security_key k WHERE k.account = a.id) \
          THEN 0 ELSE 1 END AS single \
@@ -156,7 +177,9 @@ pub(in crate::people) async fn session(
             must_enrol: row.try_get::<i64, _>("single")? != 0,
             roles: Roles::kept(&row.try_get::<String, _>(3)?),
             proved: row.try_get::<i64, _>("proved")? != 0,
-            began: time(&row, "created_at")?,
+            proved_at: row
+                .try_get::<Option<i64>, _>("proved_at")?
+                .map(Timestamp::from_micros),
             hash,
         };
         let counts = half || session.proved || session.must_enrol;

@@ -29,7 +29,7 @@ async fn newcomer(people: &People) -> Secret {
 }
 
 async fn offered(people: &People, session: &Session) -> Vec<u8> {
-    let having = people.factor(session, session.began).await.unwrap();
+    let having = people.factor(session, at(3000)).await.unwrap();
     bytes(having.offer.expect("there is one already").words.reveal())
 }
 
