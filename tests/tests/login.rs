@@ -169,7 +169,7 @@ impl Desk {
             .spawn()?;
         let mut said = BufReader::new(child.stderr.take().context("no words")?);
         let mut place = String::new();
-        while !place.contains("/login?key=") {
+        while !place.contains("/certificate?key=") {
             place.clear();
             ensure!(said.read_line(&mut place)? > 0, "it says no page");
         }
@@ -177,7 +177,7 @@ impl Desk {
         let shown = browse(&self.folder, &self.page, (path, &[]))?;
         let key = between(&shown, "name=\"key\" value=\"", "\"").context(shown.clone())?;
         let key = format!("key={}", key.replace("&#43;", "+"));
-        let given = browse(&self.folder, &self.page, ("/login/certificate", &[&key]))?;
+        let given = browse(&self.folder, &self.page, ("/certificate", &[&key]))?;
         let text = between(&given, "readonly>", "<").context(given.clone())?;
         let mut input = child.stdin.take().context("no input")?;
         writeln!(input, "{text}")?;

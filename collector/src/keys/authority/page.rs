@@ -20,13 +20,13 @@ use crate::web::{Answer, Frame, Pages, Visitor, page};
 /// The page. Whoever may sign in may ask; the policy says who is given one.
 pub(super) fn pages(authority: Authority) -> Pages {
     Pages::new()
-        .get("/login", Needs::Own, show)
-        .post("/login/certificate", Needs::Own, give)
+        .get("/certificate", Needs::Own, show)
+        .post("/certificate", Needs::Own, give)
         .with_state(authority)
 }
 
 #[derive(Template)]
-#[template(path = "keys/login.html")]
+#[template(path = "keys/certificate.html")]
 struct Login {
     frame: Frame,
     trouble: String,

@@ -40,8 +40,8 @@ const TABLE: &str = "
     GET  /keys/revoked                  yes yes yes yes no
     GET  /keys/rotation/{name}          yes yes yes yes no
     POST /login                         open
-    GET  /login                         yes yes yes yes yes
-    POST /login/certificate             yes yes yes yes yes
+    GET  /certificate                   yes yes yes yes yes
+    POST /certificate                   yes yes yes yes yes
     GET  /metrics                       open
     GET  /networks                      yes yes yes yes no
     GET  /people                        yes no  no  yes no
