@@ -12,7 +12,7 @@ use super::prompt::Prompt;
 /// Asks whoever sits here to sign in on the page, and takes what it gives.
 pub(super) fn ask(url: &Url, key: &Key) -> anyhow::Result<Value> {
     let mut page = url
-        .join("login")
+        .join("certificate")
         .context("this is no page of a collector")?;
     page.query_pairs_mut().append_pair("key", &key.line());
     let mut prompt = Prompt::open()?;
