@@ -67,15 +67,21 @@ fn line(one: Row<'_>) -> [String; 7] {
             false => one.cell("phase"),
         },
         one.moment("since"),
-        match one.cell("phase").as_str() {
-            "idle" => one.moment("due_at"),
-            _ => "now".to_owned(),
-        },
+        next(one),
         match hosts.is_empty() {
             true => "-".to_owned(),
             false => hosts.join(" "),
         },
     ]
+}
+
+/// When it begins: what goes on, or should have begun, is no day to come.
+fn next(one: Row<'_>) -> String {
+    let overdue = one.value()["is_overdue"].as_bool() == Some(true);
+    match one.cell("phase").as_str() {
+        "idle" if !overdue => one.moment("due_at"),
+        _ => "now".to_owned(),
+    }
 }
 
 fn opens(one: Row<'_>) -> String {
@@ -106,7 +112,7 @@ fn show(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
             "phase",
             format!("{}, since {} UTC", one.cell("words"), one.moment("since")),
         ),
-        ("next", format!("{} UTC", one.moment("due_at"))),
+        ("next", next(one)),
         ("deadline", format!("{} UTC", one.moment("deadline_at"))),
     ];
     for (name, value) in facts {

@@ -145,10 +145,8 @@ fn missed(one: &Stands, now: Timestamp) -> Option<Alert> {
     let (rotation, machine) = (&one.rotation, &one.machine);
     let deadline = rotation.deadline(machine);
     let has_old = rotation.old.is_some() && rotation.phase < Phase::Revoking;
-    let key = match &rotation.old {
-        Some(key) => format!("It is {}.", fingerprint(&key.wire)),
-        None => String::new(),
-    };
+    let old = rotation.old.as_ref();
+    let old = old.map(|key| fingerprint(&key.wire)).unwrap_or_default();
     let unrevoked = format!(
         "The old key is not revoked yet: `watchward rotation show {}` says why.",
         rotation.name
@@ -159,18 +157,18 @@ fn missed(one: &Stands, now: Timestamp) -> Option<Alert> {
         host: Some(rotation.client.clone()),
         title: format!("the key {} was to be replaced by {}", rotation.name, day(deadline)),
         detail: format!(
-            "{}\n{}\n{} {}",
+            "{}\n{}\n{}",
             stands(one),
             reasons(one),
             match (machine.missed, rotation.revoked) {
                 (_, true) => "The old key is revoked, as the policy says: it opens nothing any more.",
                 (Missed::Page, false) => "The old key works on, as the policy says.",
                 (Missed::Revoke, false) => &unrevoked,
-            },
-            key,
+            }
         ),
         advice: format!(
-            "`watchward rotation show {}` says what holds it up; `watchward revoke` ends the old key.",
+            "`watchward rotation show {}` says what holds it up; `watchward revoke {old}` ends the old \
+             key.",
             rotation.name
         ),
         since: deadline,

@@ -47,7 +47,7 @@ impl Line {
 async fn all(Shared(calendar): Shared<Calendar>, visitor: Visitor) -> Answer {
     let now = visitor.now;
     let machines = calendar.all(now).await?;
-    let mut entries: Vec<_> = machines.iter().map(entry).collect();
+    let mut entries: Vec<_> = machines.iter().filter_map(|key| entry(key, now)).collect();
     for due in opening::due(&calendar.store, now + AHEAD).await? {
         let mut query = Serializer::new(String::new());
         query.append_pair("fingerprint", &due.fingerprint);
@@ -69,14 +69,16 @@ async fn all(Shared(calendar): Shared<Calendar>, visitor: Visitor) -> Answer {
     })
 }
 
-fn entry(key: &Shown) -> Entry {
-    Entry {
+/// What runs has its day behind it, and is late only past its deadline.
+fn entry(key: &Shown, now: Timestamp) -> Option<Entry> {
+    let runs = key.phase != "idle" && now < key.deadline_at;
+    (!runs).then(|| Entry {
         due_at: key.due_at,
         what: format!("machine key {}", key.name),
         whose: key.client.clone(),
         by_itself: true,
         path: path(&key.name),
-    }
+    })
 }
 
 #[derive(Template)]

@@ -152,6 +152,11 @@ impl Machine {
                 "overlap and shadow together must be shorter than every: it would never end",
             );
         }
+        if self.deadline.duration() <= busy {
+            return wrong(
+                "deadline must be longer than overlap and shadow together, or each rotation is missed",
+            );
+        }
         if self.groups.is_nobody() {
             return Err(self
                 .groups
@@ -306,6 +311,11 @@ mod tests {
                 with("overlap = \"29d\"\nshadow = \"1d\""),
                 "line 4",
                 "would never end",
+            ),
+            (
+                with("deadline = \"25h\""),
+                "line 4",
+                "or each rotation is missed",
             ),
             (
                 with("from = [\"moon\"]"),
