@@ -372,7 +372,7 @@ impl intake::Rooms for Rooms {
                 }
             }
             Told::Identities(heard) => {
-                keys::own_keys(tx, heard, now).await?;
+                keys::own_keys(tx, heard, &self.key_rules.now(), now).await?;
                 self.rotations.touch();
             }
             Told::Health(heard) => health::absorb(tx, heard, &self.health.now(), now).await?,

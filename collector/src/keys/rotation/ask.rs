@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use watchward_protocol::elsewhere::{Answer, ElsewhereDoor, Expected, Login, Question};
-use watchward_protocol::identities;
 use watchward_protocol::proof::{Control, Said};
 use watchward_protocol::question;
 use watchward_protocol::text::{Foreign, escaped};
@@ -166,9 +165,16 @@ fn path(sites: &[Site], one: &Try) -> Result<(Vec<SocketAddr>, IpAddr), String> 
     let unknown = |name: &str| format!("where {name} is, is not known yet");
     let client = site(&one.client).ok_or_else(|| unknown(&one.client))?;
     let server = site(&one.at.host).ok_or_else(|| unknown(&one.at.host))?;
+    // The key opens from elsewhere as little as the line says.
+    let permitted = |it: &&IpAddr| one.from.iter().any(|net| net.contains(&it.to_canonical()));
+    let mut own: Vec<_> = client.addresses.iter().filter(permitted).collect();
+    if own.is_empty() {
+        own = client.addresses.iter().collect();
+    }
+    let own = &own;
     let pairs = server.addresses.iter().flat_map(|at| {
-        let own = client.addresses.iter();
-        own.filter_map(move |from| Some((common(*at, *from)?, *at, *from)))
+        own.iter()
+            .filter_map(move |from| Some((common(*at, **from)?, *at, **from)))
     });
     let outside = pairs.filter(|(_, at, _)| !at.is_loopback());
     let (_, at, from) = outside.max_by_key(|(bits, ..)| *bits).ok_or_else(|| {
@@ -207,9 +213,4 @@ fn calls(from: IpAddr) -> Vec<SocketAddr> {
         .into_iter()
         .map(|port| SocketAddr::new(from, port))
         .collect()
-}
-
-/// Whether a host says something of its own keys that can be kept.
-pub(super) fn is_sound(held: &identities::Holding) -> bool {
-    identities::is_name(&held.name)
 }

@@ -34,7 +34,7 @@ use super::authority;
 use super::order::{Renewal, Stands};
 use super::policy::Policy;
 use super::revocation::{Inventory, Revocations};
-use super::rows::{identity, opening};
+use super::rows::{identity, opening, rotation as kept};
 use crate::alerting::Bell;
 use crate::intake::{Heard, Owned, Questions, Site};
 use crate::store::{Store, Tx};
@@ -233,24 +233,37 @@ async fn try_one(store: &Store, with: (&Questions, &[Site]), one: &Try) -> sqlx:
     ask::attempt(store, with, host_keys, one, clock::now).await
 }
 
-/// Keeps what hosts told of keys of their own.
+/// Keeps what hosts told of keys of their own, as far as these are machines' keys that there should be:
+/// nobody else fills the database with names.
 ///
 /// # Errors
 /// The database's.
-pub async fn hear(tx: &mut Tx, heard: &[Heard<Holding>], now: Timestamp) -> sqlx::Result<()> {
+pub async fn hear(
+    tx: &mut Tx,
+    heard: &[Heard<Holding>],
+    policy: &Policy,
+    now: Timestamp,
+) -> sqlx::Result<()> {
     for Heard { host, report, .. } in heard {
-        if ask::is_sound(report) {
-            identity::keep(tx, host, report, now).await?;
+        let is_it = |it: &Machine| it.name() == report.name && it.client == host.name;
+        let is_named = policy.machines.iter().any(is_it);
+        if !is_named && !kept::is_of(tx, (&report.name, &host.name)).await? {
+            continue;
         }
+        let keys = report.keys.iter().filter(|it| claim::is_plain(&it.key));
+        let plain = Holding {
+            keys: keys.cloned().collect(),
+            ..report.clone()
+        };
+        identity::keep(tx, host, &plain, now).await?;
     }
     Ok(())
 }
 
-/// The addresses of each host.
+/// The addresses from which each host was seen to come: what it says of itself binds nothing.
 fn addresses(sites: &[Site]) -> HashMap<String, Vec<IpAddr>> {
     let each = sites.iter().map(|site| {
-        let mut all = site.addresses.clone();
-        all.extend(&site.seen);
+        let mut all = site.seen.clone();
         all.sort_unstable();
         all.dedup();
         (site.name.clone(), all)

@@ -12,6 +12,9 @@ use super::policy::Machine;
 /// whatever it is not told to have, it destroys.
 const FIRST: Duration = Duration::from_secs(15);
 
+/// So long a key stays bound to where its client was seen.
+const RESTS: Duration = Duration::from_secs(600);
+
 /// What is kept of a machine's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::keys) struct Rotation {
@@ -39,6 +42,8 @@ pub(in crate::keys) struct Rotation {
     pub(in crate::keys) wished_by: Option<String>,
     /// From where alone it opens something: as it was known last.
     pub(in crate::keys) from: Vec<IpNet>,
+    /// Since when it is that.
+    pub(in crate::keys) from_at: Option<Timestamp>,
     /// Since when the policy does not speak of it any more.
     pub(in crate::keys) gone_at: Option<Timestamp>,
 }
@@ -158,8 +163,29 @@ impl Rotation {
             last: 0,
             wished_by: None,
             from: Vec::new(),
+            from_at: None,
             gone_at: None,
         }
+    }
+
+    /// Has it be from there and for whom the policy says; says whether that is something else. Where the
+    /// policy does not say from where, a client that comes from ever new places moves it only so often:
+    /// each time all hosts are told.
+    pub(in crate::keys) fn move_to(
+        &mut self,
+        from: Vec<IpNet>,
+        machine: &Machine,
+        now: Timestamp,
+    ) -> bool {
+        let rests = |at: Timestamp| now < at + RESTS;
+        let may = machine.from.is_some() || !self.from_at.is_some_and(rests);
+        let goes = may && !from.is_empty() && from != self.from;
+        if goes {
+            (self.from, self.from_at) = (from, Some(now));
+        }
+        let passes = self.user != machine.user();
+        machine.user().clone_into(&mut self.user);
+        goes || passes
     }
 
     /// When the next one begins, or should have begun.

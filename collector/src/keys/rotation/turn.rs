@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use watchward_daemon::clock;
 use watchward_protocol::identities::{Identities, Identity};
 use watchward_protocol::time::Timestamp;
@@ -62,6 +63,8 @@ pub(super) struct Try {
     pub(super) refusal: bool,
     pub(super) old: Option<(u32, Vec<u8>)>,
     pub(super) new: (u32, Vec<u8>),
+    /// From where the keys open.
+    pub(super) from: Vec<IpNet>,
     pub(super) known: Known,
 }
 
@@ -148,12 +151,7 @@ async fn one(
     let mut rotation = known
         .cloned()
         .unwrap_or_else(|| Rotation::new(machine, now));
-    let from = facts.from(machine);
-    let moved = !from.is_empty() && from != rotation.from || rotation.user != machine.user();
-    if !from.is_empty() {
-        rotation.from = from;
-    }
-    machine.user().clone_into(&mut rotation.user);
+    let moved = rotation.move_to(facts.from(machine), machine, now);
     let is_back = rotation.gone_at.take().is_some();
     let overdue = machine.missed == Missed::Revoke && now >= rotation.deadline(machine);
     let only = match overdue && rotation.phase < Phase::Shadow {
@@ -229,6 +227,7 @@ fn tries(rotation: &Rotation, step: &Step, facts: &Facts, now: Timestamp) -> Vec
             refusal,
             old: old.clone(),
             new: key(new),
+            from: rotation.from.clone(),
             known,
         })
     });

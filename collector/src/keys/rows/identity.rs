@@ -62,9 +62,10 @@ pub(in crate::keys) async fn keep(
     Ok(())
 }
 
-/// What every host said last, by its name and that of the key.
+/// What every client said last of a key that rotates, by its name and that of the key.
 pub(in crate::keys) async fn all(store: &Store) -> sqlx::Result<BTreeMap<(String, String), Held>> {
-    let sql = "SELECT host_name, name, keys, used, trouble FROM keys_identity ORDER BY at";
+    let sql = "SELECT host_name, name, keys, used, trouble FROM keys_identity i WHERE EXISTS \
+        (SELECT 1 FROM keys_rotation r WHERE r.name = i.name AND r.client = i.host_name) ORDER BY at";
     let rows = sqlx::query(sql).fetch_all(store.read()).await?;
     let one = |row: &AnyRow| {
         let keys: String = row.try_get("keys")?;

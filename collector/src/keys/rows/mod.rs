@@ -130,6 +130,7 @@ pub const SCHEMA: Schema = Schema {
         guarded::TABLE,
         "ALTER TABLE keys_proven ADD COLUMN elsewhere TEXT NOT NULL DEFAULT ''",
         retire::TABLES,
+        rotation::MOVED,
     ],
 };
 
@@ -186,6 +187,8 @@ pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
         wire::prune(tx).await?;
     }
     certificate::prune(tx, oldest).await?;
+    rotation::prune(tx, oldest).await?;
+    reached::prune(tx, oldest).await?;
     change::forget(tx, &gone).await
 }
 

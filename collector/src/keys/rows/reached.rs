@@ -182,6 +182,25 @@ pub(in crate::keys) async fn since(store: &Store, generation: u64) -> sqlx::Resu
     rows.iter().map(one).collect()
 }
 
+/// Forgets generations from before this, but for the last that each host held, and the first with which
+/// it held that a key is revoked. They are counted in microseconds of UTC.
+pub(super) async fn prune(tx: &mut Tx, before: Timestamp) -> sqlx::Result<()> {
+    sqlx::query(
+        "DELETE FROM keys_reached WHERE (host, generation) IN (SELECT r.host, r.generation \
+         FROM keys_reached r WHERE r.generation < $1 AND EXISTS \
+         (SELECT 1 FROM keys_reached l WHERE l.host = r.host AND l.generation > r.generation \
+          AND l.held_at IS NOT NULL) \
+         AND NOT EXISTS (SELECT 1 FROM keys_revoked k WHERE k.generation <= r.generation \
+          AND k.generation > COALESCE((SELECT MAX(b.generation) FROM keys_reached b \
+           WHERE b.host = r.host AND b.generation < r.generation AND b.held_at IS NOT NULL), -1)) \
+         ORDER BY r.generation LIMIT 500)",
+    )
+    .bind(before.as_micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Forgets what a host held.
 pub(super) async fn forget(tx: &mut Tx, host: HostId) -> sqlx::Result<()> {
     for sql in [

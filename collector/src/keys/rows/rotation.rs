@@ -9,6 +9,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::maybe_stamp;
 use crate::keys::rotation::{At, Key, PHASES, Rotation};
+use crate::store::bulk::without_nul;
 use crate::store::value::{code, stamp, variant};
 use crate::store::{Store, Tx};
 
@@ -34,6 +35,9 @@ pub(super) const TABLES: &str = "CREATE TABLE keys_rotation (
             what TEXT NOT NULL, old TEXT NOT NULL);
         CREATE INDEX keys_rotation_phase_name ON keys_rotation_phase (name, begun_at);
         CREATE INDEX keys_rotation_phase_old ON keys_rotation_phase (old)";
+
+/// Since when it opens from where it does now.
+pub(super) const MOVED: &str = "ALTER TABLE keys_rotation ADD COLUMN nets_at BIGINT";
 
 /// What is known of a key at an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,6 +87,7 @@ fn rotation(row: &AnyRow) -> sqlx::Result<Rotation> {
         last: serial(row.try_get("last")?),
         wished_by: row.try_get("wished_by")?,
         from: serde_json::from_str::<Vec<IpNet>>(&nets).map_err(wrong)?,
+        from_at: maybe_stamp(row, "nets_at")?,
         gone_at: maybe_stamp(row, "gone_at")?,
     })
 }
@@ -113,15 +118,16 @@ pub(in crate::keys) async fn keep(tx: &mut Tx, one: &Rotation) -> sqlx::Result<b
     let kept = sqlx::query(
         "INSERT INTO keys_rotation (name, client, version, phase, since, begun_at, old_serial, \
          old_key, old_at, new_serial, new_key, new_at, revoked, last, wished_by, nets, gone_at, \
-         account) \
-         VALUES ($1, $2, $3 + 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+         account, nets_at) \
+         VALUES ($1, $2, $3 + 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+         $19) \
          ON CONFLICT (name) DO UPDATE SET client = excluded.client, version = excluded.version, \
          phase = excluded.phase, since = excluded.since, begun_at = excluded.begun_at, \
          old_serial = excluded.old_serial, old_key = excluded.old_key, old_at = excluded.old_at, \
          new_serial = excluded.new_serial, new_key = excluded.new_key, new_at = excluded.new_at, \
          revoked = excluded.revoked, last = excluded.last, wished_by = excluded.wished_by, \
          nets = excluded.nets, gone_at = excluded.gone_at, \
-         account = excluded.account WHERE keys_rotation.version = $3",
+         account = excluded.account, nets_at = excluded.nets_at WHERE keys_rotation.version = $3",
     )
     .bind(one.name.clone())
     .bind(one.client.clone())
@@ -141,9 +147,33 @@ pub(in crate::keys) async fn keep(tx: &mut Tx, one: &Rotation) -> sqlx::Result<b
     .bind(nets)
     .bind(one.gone_at.map(Timestamp::as_micros))
     .bind(one.user.clone())
+    .bind(one.from_at.map(Timestamp::as_micros))
     .execute(&mut **tx)
     .await?;
     Ok(kept.rows_affected() > 0)
+}
+
+/// Whether there is a rotation of this name with this client.
+pub(in crate::keys) async fn is_of(
+    tx: &mut Tx,
+    (name, client): (&str, &str),
+) -> sqlx::Result<bool> {
+    let sql = "SELECT COUNT(*) FROM keys_rotation WHERE name = $1 AND client = $2";
+    let count: i64 = sqlx::query_scalar(sql)
+        .bind(without_nul(name).into_owned())
+        .bind(client.to_owned())
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(count > 0)
+}
+
+/// Forgets what happened before this.
+pub(super) async fn prune(tx: &mut Tx, before: Timestamp) -> sqlx::Result<()> {
+    let sql = "DELETE FROM keys_rotation_phase WHERE id IN \
+        (SELECT id FROM keys_rotation_phase WHERE at < $1 ORDER BY id LIMIT 500)";
+    let forgotten = sqlx::query(sql).bind(before.as_micros());
+    forgotten.execute(&mut **tx).await?;
+    Ok(())
 }
 
 /// Forgets a rotation that the policy does not speak of any more.
@@ -151,6 +181,7 @@ pub(in crate::keys) async fn forget(tx: &mut Tx, name: &str) -> sqlx::Result<()>
     for sql in [
         "DELETE FROM keys_rotation WHERE name = $1",
         "DELETE FROM keys_rotation_place WHERE name = $1",
+        "DELETE FROM keys_identity WHERE name = $1",
     ] {
         sqlx::query(sql)
             .bind(name.to_owned())

@@ -1,6 +1,7 @@
 //! A rotation from the policy to the seal, on both databases: what hosts would say is said by the test.
 
 mod claim;
+mod kept;
 mod stage;
 
 use std::sync::{Mutex, PoisonError};

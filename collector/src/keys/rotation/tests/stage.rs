@@ -37,8 +37,9 @@ pub(super) fn sites(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Site>>> {
     Box::pin(async {
         let site = |number: u8| Site {
             name: host(number).name,
-            addresses: vec![IpAddr::from([192, 0, 2, number])],
-            seen: Vec::new(),
+            // It says of itself what it likes.
+            addresses: vec![[198, 51, 100, 1].into(), [192, 0, 2, number].into()],
+            seen: vec![IpAddr::from([192, 0, 2, number])],
             ssh: vec![22],
         };
         Ok((1..=3).map(site).collect())
@@ -134,7 +135,7 @@ impl Stage<'_> {
             trouble: None,
         };
         let mut tx = self.store.begin().await.unwrap();
-        hear(&mut tx, &[heard(1, holding)], clock::now())
+        hear(&mut tx, &[heard(1, holding)], &self.policy, clock::now())
             .await
             .unwrap();
         tx.commit().await.unwrap();
