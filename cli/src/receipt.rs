@@ -128,6 +128,20 @@ fn show(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
     for (name, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
         screen.line(&format!("{name:<9} {}", safe(fact)))?;
     }
+    course(receipt, screen)?;
+    sessions(receipt, screen)?;
+    if receipt.missing.is_empty() {
+        return Ok(screen.line("Nothing was missing when it was written.")?);
+    }
+    screen.line("Missing when it was written:")?;
+    for one in &receipt.missing {
+        screen.line(&safe(&format!("  {one}")))?;
+    }
+    Ok(())
+}
+
+/// What happened while it was replaced, and what was seen from elsewhere.
+fn course(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
     for phase in &receipt.phases {
         screen.line(&format!("          {} {}", phase.at.0, safe(&phase.what)))?;
     }
@@ -140,14 +154,6 @@ fn show(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
                 safe(&format!("{}: {seen}", host.host))
             ))?;
         }
-    }
-    sessions(receipt, screen)?;
-    if receipt.missing.is_empty() {
-        return Ok(screen.line("Nothing was missing when it was written.")?);
-    }
-    screen.line("Missing when it was written:")?;
-    for one in &receipt.missing {
-        screen.line(&safe(&format!("  {one}")))?;
     }
     Ok(())
 }
