@@ -61,5 +61,8 @@ fn elsewhere(proven: &Value) -> Option<&Value> {
 }
 
 fn seen(proven: &Value) -> String {
-    proven["elsewhere"][0]["why"].to_string()
+    proven
+        .pointer("/elsewhere/0/why")
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }
