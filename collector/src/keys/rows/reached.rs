@@ -127,10 +127,13 @@ pub(in crate::keys) async fn holdings(store: &Store) -> sqlx::Result<HashMap<Str
         let generation: Option<i64> = row.try_get("generation")?;
         let trouble: Option<String> = row.try_get("trouble")?;
         let held = row.try_get::<i64, _>("times")? > 0;
+        let unmanaged: Option<String> = row.try_get("unmanaged")?;
         let nobody = instruments::Holding::NOBODY;
+        let mut said = trouble.iter().chain(&unmanaged);
+        let nobody_there = said.any(|it| it.starts_with(nobody));
         let holding = Holding {
             // What held once can hold again.
-            has_role: held || !trouble.as_ref().is_some_and(|it| it.starts_with(nobody)),
+            has_role: held || !nobody_there,
             host: host_id(row)?,
             name: name.clone(),
             at: stamp(row.try_get("at")?),
@@ -138,7 +141,7 @@ pub(in crate::keys) async fn holdings(store: &Store) -> sqlx::Result<HashMap<Str
             revoked: row.try_get("revoked")?,
             trouble,
             managed: row.try_get("managed")?,
-            unmanaged: row.try_get("unmanaged")?,
+            unmanaged,
             told: row.try_get("told")?,
         };
         Ok((name, holding))

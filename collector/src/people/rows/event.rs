@@ -256,9 +256,9 @@ pub(in crate::people) async fn deeds(
 
 /// The events that [`Event::kind`] counts to the door, and all others.
 const DOOR: &str = "event IN ('signed in', 'failed to sign in', 'signed out', 'gave a wrong code', \
-     'used a recovery code', 'refused')";
+     'used a recovery code', 'refused', 'wrong codes')";
 const ACCOUNT: &str = "event NOT IN ('signed in', 'failed to sign in', 'signed out', \
-     'gave a wrong code', 'used a recovery code', 'refused')";
+     'gave a wrong code', 'used a recovery code', 'refused', 'wrong codes')";
 
 fn deed(row: &AnyRow) -> sqlx::Result<Deed> {
     let address: Option<Vec<u8>> = row.try_get("address")?;
