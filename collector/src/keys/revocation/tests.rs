@@ -244,9 +244,11 @@ async fn a_host_that_takes_revoked_keys_is_told_of_after_a_minute() {
         let nobody = format!("{}: there is no socket", Holding::NOBODY);
         hear(store, &[heard(1, holding(None, Some(&nobody)))], at(0)).await;
         assert!(!look(0).await && !look(61).await, "nor who could not");
-        let mut unable = holding(None, None);
+        let Told::Holding(mut unable) = holding(None, None) else {
+            panic!("no holding");
+        };
         unable.unmanaged = Some(nobody);
-        hear(store, &[heard(1, unable)], at(0)).await;
+        hear(store, &[heard(1, Told::Holding(unable))], at(0)).await;
         assert!(!look(0).await && !look(61).await, "nor of lines alone");
         hear(
             store,
