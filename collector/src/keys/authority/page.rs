@@ -51,7 +51,7 @@ impl Login {
             trouble: trouble.into(),
             ..self
         })?;
-        Ok((StatusCode::FORBIDDEN, page).into_response())
+        Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
     }
 }
 
