@@ -29,20 +29,13 @@ impl Programs {
         Ok(value(&said, "revokedkeys").unwrap_or("none").to_owned())
     }
 
-    /// In which files sshd would look for everybody's keys if it were not told by this drop-in, as it
-    /// writes them. What `Match` blocks say for some goes on overriding that.
+    /// In which files sshd would look for keys if it were not told by this drop-in, as it writes them.
     pub(super) fn files_without(&self, drop_in: &Path) -> Result<String, String> {
         let folder = drop_in.parent().unwrap_or(Path::new("/"));
         let main = folder.with_file_name("sshd_config");
         let text = fs::read_to_string(&main);
         let text = text.map_err(|error| format!("{}: {error}", main.display()))?;
-        let parts = parts(folder).into_iter().filter(|it| it != drop_in);
-        let texts = parts.map(|part| match fs::read_to_string(&part) {
-            Ok(text) => Ok(text),
-            Err(error) => Err(format!("{}: {error}", part.display())),
-        });
-        let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
-        self.write("sshd_config", &without(&text, drop_in, &texts)?)?;
+        self.write("sshd_config", &without(&text, drop_in, &parts(folder))?)?;
         let place = self.folder.join("sshd_config");
         let words = ["-T", "-C", &connection(NOBODY), "-f"];
         let place = place.to_str().ok_or("a path is no text")?;
@@ -151,19 +144,14 @@ fn has_match(text: &str) -> bool {
     text.lines().any(|line| keyword(line).0 == "match")
 }
 
-/// What a configuration says for everybody: a `Match` block ends with its file.
-fn for_all(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().take_while(|line| keyword(line).0 != "match")
-}
-
-/// What sshd's configuration says for everybody, with what lies beside this drop-in. Pure.
+/// sshd's configuration with everything that it includes but this drop-in. Pure.
 ///
 /// # Errors
 /// It cannot be told what that would be.
-fn without(text: &str, drop_in: &Path, parts: &[String]) -> Result<String, String> {
+fn without(text: &str, drop_in: &Path, parts: &BTreeSet<PathBuf>) -> Result<String, String> {
     let pattern = drop_in.with_file_name("*.conf");
     let mut left = String::new();
-    for line in for_all(text) {
+    for line in text.lines() {
         let (word, rest) = keyword(line);
         if word != "include" {
             left += &format!("{line}\n");
@@ -178,8 +166,9 @@ fn without(text: &str, drop_in: &Path, parts: &[String]) -> Result<String, Strin
             let whole = pattern.with_file_name("").join("..").join(path);
             let is_ours = Path::new(path) == pattern || path == "sshd_config.d/*.conf";
             if is_ours {
-                let lines = parts.iter().flat_map(|part| for_all(part));
-                left.extend(lines.flat_map(|line| [line, "\n"]));
+                for part in parts.iter().filter(|it| *it != drop_in) {
+                    left += &format!("Include \"{}\"\n", part.display());
+                }
             } else if whole.parent() == drop_in.parent() {
                 return Err(format!(
                     "`Include {path}` is not understood: write {}",
@@ -201,15 +190,14 @@ mod tests {
     fn what_sshd_would_say_without_this_role_is_told_by_everybody_else() {
         let drop_in = Path::new("/etc/ssh/sshd_config.d/10-watchward.conf");
         let parts = [
-            "UseDNS no\nmatch User ada\nAuthorizedKeysFile hers",
-            "Port 23",
+            "/etc/ssh/sshd_config.d/10-watchward.conf",
+            "/etc/ssh/sshd_config.d/z.conf",
         ];
-        let parts = parts.map(str::to_owned);
-        let text = "# a comment\n  include /etc/ssh/sshd_config.d/*.conf\nPort 22\n\
-            Include=/etc/x/*.conf y\n Match all\nAuthorizedKeysFile theirs\n";
+        let parts = parts.map(PathBuf::from).into();
+        let text = "# a comment\n  include /etc/ssh/sshd_config.d/*.conf\nPort 22\nInclude=/etc/x/*.conf y\n";
         assert_eq!(
             without(text, drop_in, &parts).unwrap(),
-            "# a comment\nUseDNS no\nPort 23\nPort 22\n\
+            "# a comment\nInclude \"/etc/ssh/sshd_config.d/z.conf\"\nPort 22\n\
              Include \"/etc/x/*.conf\"\nInclude \"y\"\n"
         );
         let other = "Include \"/etc/ssh/sshd_config.d/1*\"";
