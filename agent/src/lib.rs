@@ -9,6 +9,7 @@ pub mod identities;
 pub mod keys;
 pub mod logins;
 pub mod own;
+pub mod peers;
 pub mod proof;
 pub mod reach;
 pub mod restriction;
@@ -24,6 +25,8 @@ use tokio::sync::{mpsc, watch};
 use watchward_daemon::config::Live;
 use watchward_daemon::service::{self, Signals};
 use watchward_daemon::tasks::{Tasks, tasks};
+use watchward_protocol::access::Service;
+use watchward_protocol::host_keys::HostKeys;
 use watchward_protocol::identities::Identities;
 use watchward_protocol::instruments::Instruments;
 use watchward_protocol::record::PerLane;
@@ -112,10 +115,13 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let (wishes, renewals) = mpsc::channel(1);
     let tables = (uplink, access, health, keys, restriction);
     let (reload, (uplink, access, health, keys, restriction)) = Reload::of(tables);
+    let enforcer = restriction.now().socket.clone();
     let gatekeeper = restriction::Gatekeeper::new(restriction, &directory)?;
     let (redial, redials) = uplink::redial();
 
     let positions = spool.positions()?;
+    let ends = (enforcer, peers::known(&positions), keeper.clone());
+    follow_peers(tasks, ordered.instruments.clone(), access.clone(), ends);
     let (keep, find, stop) = (keeper.clone(), findings.clone(), tasks.stop());
     let connections = own::Own::default();
     let ends = (keep, gatekeeper.witness(), connections.clone());
@@ -132,7 +138,7 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let private: proof::Private = Arc::new(move |name, serial| kept.private(name, serial));
     identify(tasks, (identities, directory), ordered.identities, keep);
     let ends = (keeper.clone(), findings);
-    let keys = (keys, ordered.instruments);
+    let keys = (keys, (ordered.instruments, ordered.host_keys));
     let answerers = answer(tasks, keys, (own, private, connections), ends);
     let ends = (tasks.stop(), tasks.pulse());
     let writing = spool::run(spool.clone(), entries, growing, ends);
@@ -150,10 +156,32 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     Ok(reload)
 }
 
+/// Starts what tells of peers of WireGuard, as far as it is told who comes by that.
+fn follow_peers(
+    tasks: &Tasks,
+    ordered: Revocations,
+    access: Live<access::Config>,
+    (enforcer, known, keeper): (PathBuf, Option<Vec<u8>>, spool::Keeper),
+) {
+    let means = peers::Means {
+        enforcer,
+        ordered,
+        watched: Arc::new(move || access.now().services.contains(&Service::WireGuard)),
+        known,
+        keeper,
+    };
+    tasks.start("peers", peers::run(means, tasks.stop()));
+}
+
+/// What is ordered of revocations, as it changes.
+type Revocations = watch::Receiver<Option<Arc<Instruments>>>;
+/// What sshd is to show of itself, as it changes.
+type Showing = watch::Receiver<Option<Arc<HostKeys>>>;
+
 /// Starts what tells of keys, what answers questions, which asks there too, and what revokes.
 fn answer(
     tasks: &Tasks,
-    (keys, ordered): (Live<keys::Config>, Revocations),
+    (keys, ordered): (Live<keys::Config>, (Revocations, Showing)),
     (certificate, private, connections): (keys::Certificate, proof::Private, own::Own),
     (keep, findings): (spool::Keeper, findings::Findings),
 ) -> uplink::Answerers {
@@ -166,9 +194,10 @@ fn answer(
     tasks.start("elsewhere", asking);
     let (known, stop) = (connections.clone(), tasks.stop());
     tasks.start("visits", proof::expect_visits(visits_told, known, stop));
+    let presents = proof::presents(of_keys.clone(), connections.clone());
     let ends = (proof.clone(), of_keys.clone(), findings.clone());
     let revoking = (keys.now().enforcer.clone(), ordered);
-    revoke(tasks, revoking, ends, keep.clone());
+    revoke(tasks, revoking, ends, (keep.clone(), presents));
     let ends = (certificate, keys_asked);
     tasks.start("keys", keys::run(keys, keep, findings, ends, tasks.stop()));
     let (asking, stop) = (of_keys.clone(), tasks.stop());
@@ -199,18 +228,15 @@ fn identify(
     tasks.start("identities told", telling);
 }
 
-/// What is ordered of revocations, as it changes.
-type Revocations = watch::Receiver<Option<Arc<Instruments>>>;
-
 /// Where others of this agent are asked.
 type Asking = mpsc::Sender<uplink::Asked>;
 
 /// Starts what has sshd refuse revoked keys, which asks there, who reads the keys, and in the logs.
 fn revoke(
     tasks: &Tasks,
-    (socket, ordered): (PathBuf, Revocations),
+    (socket, (instruments, host_keys)): (PathBuf, (Revocations, Showing)),
     (proof, reader, findings): (Asking, Asking, findings::Findings),
-    keeper: spool::Keeper,
+    (keeper, presents): (spool::Keeper, proof::Presents),
 ) {
     let (logins, asked) = mpsc::channel(1);
     tasks.start("logins", access::logins(asked, tasks.stop()));
@@ -221,6 +247,11 @@ fn revoke(
         logins,
         findings,
         keeper,
+        presents,
+    };
+    let ordered = keys::revocation::Ordered {
+        instruments,
+        host_keys,
     };
     let revoking = keys::revocation::run(means, ordered, tasks.stop());
     tasks.start("revocation", revoking);

@@ -19,6 +19,7 @@ use watchward_agent::uplink::{Address, Token};
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
+    watchward_daemon::secret::keep_out_of_dumps();
     let done = match Arguments::parse().command {
         Command::Run { config } => {
             watchward_daemon::logging::start().and_then(|()| run(watchward_agent::run(&config)))

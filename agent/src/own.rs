@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use watchward_daemon::clock;
 use watchward_protocol::access::{AccessEvent, Service};
+use watchward_protocol::elsewhere::Expected;
+use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 /// How long after a connection its lines may still be read: a log is read with some delay.
@@ -24,10 +26,20 @@ const ROUNDED: Duration = Duration::from_secs(1);
 pub struct Own(Arc<Mutex<HashMap<SocketAddr, Span>>>);
 
 /// From when to when a connection was the agent's.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Span {
     begun: Timestamp,
     ended: Option<Timestamp>,
+    whose: Whose,
+}
+
+/// Who asks in a connection, and what.
+#[derive(Clone, Debug)]
+enum Whose {
+    /// The agent itself.
+    Own,
+    /// Another host of ours, which asks whether keys open these accounts; none: any account.
+    Visitor(Arc<[Foreign]>),
 }
 
 /// A connection of the agent's, until this is dropped.
@@ -47,6 +59,7 @@ impl Own {
         let span = Span {
             begun: now,
             ended: None,
+            whose: Whose::Own,
         };
         all.insert(from, span);
         drop(all);
@@ -56,18 +69,21 @@ impl Own {
         }
     }
 
-    /// Another host of ours will come from there, and from nowhere else, within so long: it asks for
-    /// the collector. Whoever comes from another port is a stranger.
-    pub fn foretell(&self, from: &[SocketAddr], within: Duration) {
+    /// Another host of ours will come from there, and from nowhere else: it asks for the collector
+    /// whether keys open accounts. Whoever comes from another port, or tries something else, is a
+    /// stranger.
+    pub fn foretell(&self, expected: Expected) {
         let now = clock::now();
         let mut all = self.all();
         all.retain(|_, span| span.ended.is_none_or(|at| now.since(at) < REMEMBERED));
         let span = Span {
             begun: now,
-            ended: Some(now + within),
+            ended: Some(now + expected.within),
+            whose: Whose::Visitor(expected.accounts.into()),
         };
         let room = MOST_FORETOLD.saturating_sub(all.len());
-        all.extend(from.iter().take(room).map(|from| (*from, span)));
+        let from = expected.from.into_iter().take(room);
+        all.extend(from.map(|from| (from, span.clone())));
     }
 
     /// What came of a connection of the agent's own is told like all else, but is nobody's try.
@@ -76,8 +92,9 @@ impl Own {
             return;
         };
         if event.attempt && event.service == Service::Sshd {
-            let span = self.all().get(&from.into()).copied();
-            event.attempt = !span.is_some_and(|span| span.has(event.at));
+            let span = self.all().get(&from.into()).cloned();
+            event.attempt =
+                !span.is_some_and(|span| span.has(event.at) && span.whose.causes(event));
         }
     }
 
@@ -92,6 +109,19 @@ impl Span {
     }
 }
 
+impl Whose {
+    /// Whether what they ask may lead to such a line.
+    fn causes(&self, event: &AccessEvent) -> bool {
+        let Self::Visitor(accounts) = self else {
+            return true;
+        };
+        let mut method = event.method.iter();
+        let mut user = event.user.iter();
+        method.all(|it| it == "publickey")
+            && (accounts.is_empty() || user.all(|it| accounts.contains(&it.name)))
+    }
+}
+
 impl Drop for Call {
     fn drop(&mut self) {
         if let Some(span) = self.own.all().get_mut(&self.from) {
@@ -102,12 +132,21 @@ impl Drop for Call {
 
 #[cfg(test)]
 mod tests {
-    use watchward_protocol::access::{Action, Outcome, Peer, Trust, Tunnel};
+    use watchward_protocol::access::{Action, Outcome, Peer, Trust, Tunnel, User};
 
     use super::*;
 
     fn is_try(own: &Own, at: Timestamp, service: Service, from: (&str, u16)) -> bool {
-        let mut event = AccessEvent {
+        marked(own, failure(at, service, from))
+    }
+
+    fn marked(own: &Own, mut event: AccessEvent) -> bool {
+        own.mark(&mut event);
+        event.attempt
+    }
+
+    fn failure(at: Timestamp, service: Service, from: (&str, u16)) -> AccessEvent {
+        AccessEvent {
             at,
             service,
             action: Action::Authentication,
@@ -127,10 +166,8 @@ mod tests {
             command: None,
             pid: None,
             trust: Trust::Server,
-            line: "Failed password".into(),
-        };
-        own.mark(&mut event);
-        event.attempt
+            line: "Connection closed".into(),
+        }
     }
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -157,8 +194,11 @@ mod tests {
     #[test]
     fn another_host_is_known_by_its_port_and_for_a_while() {
         let own = Own::default();
-        let from = "192.0.2.7:40000".parse().unwrap();
-        own.foretell(&[from], SECOND * 30);
+        own.foretell(Expected {
+            from: vec!["192.0.2.7:40000".parse().unwrap()],
+            within: SECOND * 30,
+            accounts: vec!["ada".into()],
+        });
         let now = clock::now();
         let is_try = |at, host, port| is_try(&own, at, Service::Sshd, (host, port));
         assert!(!is_try(now + SECOND * 30, "192.0.2.7", 40_000));
@@ -167,5 +207,30 @@ mod tests {
         assert!(is_try(now - SECOND * 2, "192.0.2.7", 40_000));
         let late = now + SECOND * 32 + WRITTEN;
         assert!(is_try(late, "192.0.2.7", 40_000));
+    }
+    #[test]
+    fn another_host_tries_keys_of_the_accounts_it_said_and_nothing_else() {
+        let own = Own::default();
+        own.foretell(Expected {
+            from: vec!["192.0.2.7:40000".parse().unwrap()],
+            within: SECOND * 30,
+            accounts: vec!["ada".into()],
+        });
+        let is_try = |method: &str, name: &str| {
+            let user = User {
+                name: name.into(),
+                known: true,
+            };
+            let event = AccessEvent {
+                method: Some(method.to_owned()),
+                user: Some(user),
+                ..failure(clock::now(), Service::Sshd, ("192.0.2.7", 40_000))
+            };
+            marked(&own, event)
+        };
+        assert!(!is_try("publickey", "ada"));
+        assert!(is_try("password", "ada"));
+        assert!(is_try("keyboard-interactive/pam", "ada"));
+        assert!(is_try("publickey", "root"));
     }
 }

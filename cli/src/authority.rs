@@ -1,10 +1,13 @@
 //! `watchward authority`: the keys that hosts trust, which of them signs, and what they signed.
 
+use std::io::IsTerminal as _;
+
 use anyhow::bail;
 use serde_json::{Value, json};
 
 use crate::args::{Authority, AuthorityCommand};
 use crate::client::Client;
+use crate::revoke::line;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
 
@@ -15,16 +18,16 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     match asked.command.unwrap_or(AuthorityCommand::Key) {
         AuthorityCommand::Key => key(&collector.fetch("/v1/authority", &[]).await?, screen),
+        AuthorityCommand::Hosts => {
+            hosts(&collector.fetch("/v1/authority/hosts", &[]).await?, screen)
+        }
         AuthorityCommand::Show => {
             let standing: Value = collector.fetch("/v1/authority/standing", &[]).await?;
             show(&standing, screen)
         }
         AuthorityCommand::Rotate { now, reason, yes } => {
             if now && !yes {
-                bail!(
-                    "with --now every certificate is void at once, and whoever is logged in with one is \
-                     thrown out; --yes is needed, and nothing was changed"
-                );
+                meant(screen)?;
             }
             let wanted = json!({ "now": reason.filter(|_| now) });
             rotated(
@@ -41,6 +44,24 @@ pub(crate) async fn run(
     }
 }
 
+/// Asks whether it is meant that everybody's certificate is void; an error, unless it is.
+fn meant(screen: &mut Screen) -> anyhow::Result<()> {
+    let what = "with --now every certificate is void at once, and whoever is logged in with one is thrown \
+                out";
+    if screen.is_for_programs() || !std::io::stdin().is_terminal() {
+        bail!("{what}; --yes is needed, and nothing was changed");
+    }
+    screen.line(&format!(
+        "Beware: {what}. Hosts without watchward-enforcer take no new one either, until \
+        what `watchward authority` prints then stands in the file that TrustedUserCAKeys names."
+    ))?;
+    let answer = line("Replace it? [y/N] ", screen)?.to_lowercase();
+    if !matches!(answer.as_str(), "y" | "yes") {
+        bail!("nothing was changed");
+    }
+    Ok(())
+}
+
 fn key(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
     if screen.is_for_programs() {
         return Ok(screen.json(answer)?);
@@ -49,6 +70,18 @@ fn key(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
         screen.line(&key)?;
     }
     Ok(())
+}
+
+fn hosts(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+    if screen.is_for_programs() {
+        return Ok(screen.json(answer)?);
+    }
+    let lines = Row::of(answer).texts("known_hosts");
+    if lines.is_empty() {
+        let none = "No host has a certificate yet: [[keys.hosts]] in the policy says which do.";
+        return Ok(screen.line(none)?);
+    }
+    lines.iter().try_for_each(|line| Ok(screen.line(line)?))
 }
 
 fn show(standing: &Value, screen: &mut Screen) -> anyhow::Result<()> {
@@ -134,10 +167,18 @@ fn certificates(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
                 one.cell("person"),
                 one.cell("address"),
                 one.cell("serial"),
+                one.cell("authority"),
                 one.moment("until"),
-                match refused.is_empty() {
-                    true => one.cell("principals"),
-                    false => format!("refused: {}", safe(&refused)),
+                match (refused.is_empty(), one.text("void_at").is_empty()) {
+                    (false, _) => format!("refused: {}", safe(&refused)),
+                    (true, true) => one.cell("principals"),
+                    (true, false) => {
+                        format!(
+                            "void since {}: {}",
+                            one.moment("void_at"),
+                            one.cell("principals")
+                        )
+                    }
                 },
             ]
         })
@@ -145,6 +186,14 @@ fn certificates(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
     if rows.is_empty() {
         return Ok(screen.line("No certificate was asked for.")?);
     }
-    let titles = ["WHEN (UTC)", "WHO", "FROM", "SERIAL", "UNTIL (UTC)", "FOR"];
+    let titles = [
+        "WHEN (UTC)",
+        "WHO",
+        "FROM",
+        "SERIAL",
+        "AUTHORITY",
+        "UNTIL (UTC)",
+        "FOR",
+    ];
     Ok(screen.table(titles, &rows)?)
 }

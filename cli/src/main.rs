@@ -19,6 +19,7 @@ mod people;
 mod policy;
 mod reach;
 mod receipt;
+mod report;
 mod revoke;
 mod rotation;
 mod row;
@@ -99,6 +100,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Keys(asked) => keys::run(&collector, asked, &mut screen).await,
         Command::Revoke(asked) => revoke::run(&collector, asked, &mut screen).await,
         Command::Receipt(asked) => receipt::run(&collector, asked, &mut screen).await,
+        Command::Report => report::run(&collector, &mut screen).await,
         Command::Verify(asked) => receipt::verify(&asked, &mut screen),
         Command::Backup { file } => backup::run(&collector, &file, &mut screen).await,
         Command::Live => live::run(&collector, &mut screen).await,

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
-use watchward_protocol::receipt::{How, Public, Receipt, verify as genuine};
+use watchward_protocol::receipt::{How, Public, Receipt, Untrusted, verify as genuine};
+use watchward_protocol::report;
 
 use crate::args;
 use crate::client::Client;
@@ -32,20 +33,32 @@ pub(crate) async fn run(
     };
     ensure!(
         key.bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+/:".contains(&byte)),
-        "a key is named by its fingerprint, SHA256:..."
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+/:=".contains(&byte)),
+        "a key is named by its fingerprint, SHA256:..., and a peer of WireGuard by its public key"
     );
-    let key = key.replace('+', "%2B").replace('/', "%2F");
-    let path = format!("/v1/receipt?fingerprint={key}");
-    let mut download = collector.download(&path).await?;
+    let path = match key.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => format!("/v1/receipt?number={key}"),
+        false => {
+            let key = key.replace('+', "%2B");
+            let key = key.replace('/', "%2F").replace('=', "%3D");
+            format!("/v1/receipt?fingerprint={key}")
+        }
+    };
+    Ok(screen.line(&signed(collector, &path).await?)?)
+}
+
+/// What the collector signed, byte by byte, without the end of its last line.
+pub(crate) async fn signed(collector: &Client, path: &str) -> anyhow::Result<String> {
+    let mut download = collector.download(path).await?;
     let mut text = Vec::new();
     while let Some(piece) = download.next().await? {
         text.extend(piece);
     }
     let text = String::from_utf8(text).context("the collector sends no text")?;
-    // Byte by byte as it was signed, with one end of line, which `line` adds.
-    let text = text.strip_suffix('\n').context("the receipt is cut off")?;
-    Ok(screen.line(text)?)
+    let text = text
+        .strip_suffix('\n')
+        .context("what was signed is cut off")?;
+    Ok(text.to_owned())
 }
 
 /// Looks whether a receipt is as it was signed; an error, unless it is.
@@ -57,9 +70,10 @@ pub(crate) fn verify(asked: &args::Verify, screen: &mut Screen) -> anyhow::Resul
         format!("{place} is no public key: `watchward receipt --public-key` prints the right one")
     })?;
     let text = read(&asked.receipt, LARGEST)?;
-    let receipt = match genuine(&text, &key) {
-        Ok(receipt) => receipt,
-        Err(why) => bail!("REFUSED: {why}"),
+    let receipt = match (genuine(&text, &key), report::verify(&text, &key)) {
+        (Ok(receipt), _) => receipt,
+        (_, Ok(report)) => return crate::report::verified(&report, screen),
+        (Err(Untrusted::NotOne), Err(why)) | (Err(why), _) => bail!("REFUSED: {why}"),
     };
     if screen.is_for_programs() {
         return Ok(screen.json(&serde_json::to_value(&receipt)?)?);
@@ -92,6 +106,7 @@ fn show(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
                 true if key.is_certificate() => {
                     "every host's sshd refuses it; of a certificate no door is asked".to_owned()
                 }
+                true if key.is_peer() => "it stands on no interface of any host".to_owned(),
                 true => "every door of every host refuses the key".to_owned(),
                 false => "not yet: see what is missing".to_owned(),
             },
@@ -129,6 +144,7 @@ fn show(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
         screen.line(&format!("{name:<9} {}", safe(fact)))?;
     }
     course(receipt, screen)?;
+    tunnels(receipt, screen)?;
     sessions(receipt, screen)?;
     if receipt.missing.is_empty() {
         return Ok(screen.line("Nothing was missing when it was written.")?);
@@ -154,6 +170,31 @@ fn course(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
                 safe(&format!("{}: {seen}", host.host))
             ))?;
         }
+    }
+    Ok(())
+}
+
+/// What became of a peer of WireGuard.
+fn tunnels(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
+    for host in &receipt.hosts {
+        let Some(tunnel) = &host.tunnel else { continue };
+        let mut said: Vec<_> = tunnel
+            .taken
+            .iter()
+            .map(|one| match one.times {
+                1 => format!("taken away from {} at {}", one.interface, one.first_at.0),
+                times => format!(
+                    "taken away from {} {times} times, first at {}, last at {}",
+                    one.interface, one.first_at.0, one.last_at.0
+                ),
+            })
+            .collect();
+        said.push(match tunnel.standing.as_slice() {
+            [] => format!("not standing at {}", tunnel.looked_at.0),
+            some => format!("standing on {} at {}", some.join(", "), tunnel.looked_at.0),
+        });
+        let line = format!("          {}: {}", host.host, said.join("; "));
+        screen.line(&safe(&line))?;
     }
     Ok(())
 }

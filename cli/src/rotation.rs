@@ -14,6 +14,10 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     match asked.command.unwrap_or(RotationCommand::List) {
         RotationCommand::List => list(&collector.fetch("/v1/rotations", &[]).await?, screen),
+        RotationCommand::Calendar => calendar(
+            &collector.fetch("/v1/rotations/calendar", &[]).await?,
+            screen,
+        ),
         RotationCommand::Show { name } => {
             let query = [("name", name)];
             let answer: Value = collector.fetch("/v1/rotations/one", &query).await?;
@@ -52,6 +56,47 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
         "WAITS FOR",
     ];
     Ok(screen.table(titles, &rows)?)
+}
+
+fn calendar(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+    if screen.is_for_programs() {
+        return Ok(screen.json(answer)?);
+    }
+    let rows: Vec<_> = Row::all(answer).map(entry).collect();
+    let heads = [
+        "DUE (UTC)",
+        "WHAT",
+        "WHOSE",
+        "EVERY",
+        "WARN (UTC)",
+        "DEADLINE (UTC)",
+        "THEN",
+        "STATE",
+    ];
+    Ok(screen.list(
+        heads,
+        &rows,
+        "Nothing is to be replaced within ninety days.",
+    )?)
+}
+
+fn entry(one: Row<'_>) -> [String; 8] {
+    let waits = one.text("waits");
+    [
+        one.moment("due_at"),
+        one.cell("what"),
+        one.cell("whose"),
+        one.cell("every"),
+        one.moment("warn_at"),
+        one.moment("deadline_at"),
+        one.cell("missed"),
+        match (one.text("is_late") == "true", waits.is_empty()) {
+            (true, true) => "late".to_owned(),
+            (true, false) => format!("late: {waits}"),
+            (false, _) if one.text("by_itself") == "true" => "by itself".to_owned(),
+            (false, _) => "by hand".to_owned(),
+        },
+    ]
 }
 
 fn line(one: Row<'_>) -> [String; 7] {

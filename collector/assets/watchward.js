@@ -1,5 +1,5 @@
-// What the pages do by themselves: hints of time, the live tail, single keys, security keys. All but
-// the last works without it.
+// What the pages do by themselves: hints of time, the live tail, single keys, security keys, copying.
+// Everything but the live tail and security keys works without it.
 
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
@@ -154,6 +154,8 @@ if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
     if (form.dataset.new === undefined) form.querySelector("button").focus();
   }
 }
+
+// Copying: a button beside a text that is long to mark.
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) break;

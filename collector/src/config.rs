@@ -8,7 +8,8 @@ use watchward_daemon::config::Invalid;
 use watchward_daemon::place::Misplaced;
 
 use crate::{
-    access, alerting, health, hosts, intake, keys, people, policy, restriction, sealing, store, web,
+    access, alerting, health, hosts, intake, keys, people, policy, report, restriction, sealing,
+    store, web,
 };
 
 /// The whole of the collector's configuration.
@@ -42,6 +43,8 @@ pub struct Config {
     pub restriction: restriction::Config,
     /// How long keys are remembered. What they have to be like is in the policy.
     pub keys: keys::Config,
+    /// Who gets the weekly report.
+    pub report: report::Config,
 }
 
 /// The whole of `policy.toml`: what should hold, by groups of hosts.

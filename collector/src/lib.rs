@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod people;
 pub mod policy;
 mod reload;
+pub mod report;
 pub mod restriction;
 mod ruling;
 pub mod sealing;
@@ -62,6 +63,7 @@ const SCHEMAS: &[Schema] = &[
     restriction::BANS,
     restriction::HELD,
     keys::SCHEMA,
+    report::SCHEMA,
 ];
 
 /// What the room of keys knows of where hosts are.
@@ -109,20 +111,22 @@ async fn start(tasks: &Tasks, file: &Path) -> anyhow::Result<Ruling> {
     let joined = (Arc::new(hosts.clone()) as _, Arc::clone(&rooms) as _);
     let parts = (store.clone(), joined.0, joined.1);
     let (errands_changes, errands) = Live::new(intake::Errands::default());
-    let wanted = intake::Wanted {
+    let shown = keys::show_hosts(tasks, &authority, hosts::watched, &rooms.bell);
+    let all = intake::Wanted {
         orders: followed.orders,
         bans,
         errands,
         refusing,
         owned,
+        shown,
     };
-    let trust = hosts.trust();
-    let (committing, questions) = intake::start(tasks, &intake, &trust, wanted, parts).await?;
+    let (committing, questions) = intake::start(tasks, &intake, &hosts.trust(), all, parts).await?;
     let rules = (followed.key_rules.clone(), signer);
     let told = (revocations, rooms.bell.clone());
     let revoking = keys::Desk::new((store.clone(), hosts::watched), rules, told);
     let shown = Shown {
         rotations: rooms.calendar(&store),
+        report: followed.report,
         store,
         people,
         hosts,
@@ -170,6 +174,7 @@ async fn everybody(
 
 /// Has every room do what time alone brings about.
 fn go_on(tasks: &Tasks, rooms: &Rooms, shown: Shown, errands: watch::Sender<Arc<intake::Errands>>) {
+    tasks.start("report", shown.send_reports(tasks.stop()));
     let (store, bell) = (shown.store, &rooms.bell);
     tasks.start(
         "alerting",
@@ -240,6 +245,8 @@ fn watch_keys(tasks: &Tasks, rooms: &Rooms, store: &Store, questions: intake::Qu
     let spreading = revocations.clone().run(store.clone(), tasks.stop());
     tasks.start("revocations", spreading);
     let watched = (store.clone(), hosts::watched as _);
+    let lines = keys::watch_lines(watched.clone(), bell.clone(), tasks.stop());
+    tasks.start("lines", lines);
     let refusals = keys::watch_refusals(watched, bell.clone(), tasks.stop());
     tasks.start("refusals", refusals);
     let told = (questions.clone(), revocations.clone(), bell.clone());
@@ -256,6 +263,9 @@ fn watch_keys(tasks: &Tasks, rooms: &Rooms, store: &Store, questions: intake::Qu
         keys::retire(store.clone(), rules, told, tasks.stop()),
     );
     let asking = (questions, hosts::names as _, restriction::places as _);
+    let rules = (rooms.key_rules.clone(), bell.clone());
+    let proving = keys::prove_glass(store.clone(), asking.clone(), rules, tasks.stop());
+    tasks.start("break-glass", proving);
     let told = (revocations.clone(), bell.clone());
     let asking = keys::ask_daily(store.clone(), asking, told, tasks.stop());
     tasks.start("proof", asking);
@@ -350,6 +360,7 @@ impl intake::Rooms for Rooms {
                 health::doctors(tx, heard, now).await?;
             }
             Told::Access(heard) => {
+                let heard = &keys::named(heard, &self.key_rules.now());
                 let shut_out: access::IsShutOut =
                     |tx, whom, now| Box::pin(restriction::shut_out(tx, whom, now));
                 access::absorb(tx, heard, (&self.access.now(), shut_out), now).await?;
@@ -375,6 +386,7 @@ impl intake::Rooms for Rooms {
                 keys::own_keys(tx, heard, &self.key_rules.now(), now).await?;
                 self.rotations.touch();
             }
+            Told::Peers(heard) => keys::hear_peers(tx, heard, &self.key_rules.now(), now).await?,
             Told::Health(heard) => health::absorb(tx, heard, &self.health.now(), now).await?,
         }
         Ok(())

@@ -10,6 +10,7 @@ use watchward_collector::config::{Config, Policy};
 use arguments::Arguments;
 
 fn main() -> ExitCode {
+    watchward_daemon::secret::keep_out_of_dumps();
     let Arguments {
         config,
         check,

@@ -9,7 +9,7 @@ use watchward_protocol::order::Order;
 use watchward_protocol::time::Timestamp;
 
 use crate::config::{Config, Policy};
-use crate::{access, alerting, health, hosts, intake, keys, people, restriction, web};
+use crate::{access, alerting, health, hosts, intake, keys, people, report, restriction, web};
 
 /// The parts of the configuration that follow reloads.
 pub(crate) struct Followed {
@@ -23,6 +23,7 @@ pub(crate) struct Followed {
     pub(crate) rules: Live<restriction::Policy>,
     pub(crate) orders: Live<intake::Orders>,
     pub(crate) keys: Live<keys::Config>,
+    pub(crate) report: Live<report::Config>,
     pub(crate) key_rules: Live<keys::Policy>,
 }
 
@@ -48,6 +49,7 @@ pub(crate) fn follow(config: Config, (policy, since): (Policy, Timestamp)) -> (F
     let (rules_changes, rules) = Live::new(restriction::Policy::of(networks, rules).since(since));
     let (orders_changes, orders) = Live::new(orders(checks, gates, since));
     let (keys_changes, keys) = Live::new(config.keys);
+    let (report_changes, report) = Live::new(config.report);
     let (key_rules_changes, key_rules) = Live::new(key_rules);
     let followed = Followed {
         web,
@@ -60,6 +62,7 @@ pub(crate) fn follow(config: Config, (policy, since): (Policy, Timestamp)) -> (F
         rules,
         orders,
         keys,
+        report,
         key_rules,
     };
     let reload = Reload {
@@ -73,6 +76,7 @@ pub(crate) fn follow(config: Config, (policy, since): (Policy, Timestamp)) -> (F
         rules: rules_changes,
         orders: orders_changes,
         keys: keys_changes,
+        report: report_changes,
         key_rules: key_rules_changes,
     };
     (followed, reload)
@@ -90,6 +94,7 @@ pub(crate) struct Reload {
     rules: watch::Sender<Arc<restriction::Policy>>,
     orders: watch::Sender<Arc<intake::Orders>>,
     keys: watch::Sender<Arc<keys::Config>>,
+    report: watch::Sender<Arc<report::Config>>,
     key_rules: watch::Sender<Arc<keys::Policy>>,
 }
 
@@ -124,6 +129,7 @@ impl Reload {
             health,
             restriction,
             keys,
+            report,
         } = config;
         self.web.send_replace(Arc::new(web));
         self.people.send_replace(Arc::new(people));
@@ -133,6 +139,7 @@ impl Reload {
         self.health.send_replace(Arc::new(health));
         self.restriction.send_replace(Arc::new(restriction));
         self.keys.send_replace(Arc::new(keys));
+        self.report.send_replace(Arc::new(report));
     }
 
     /// From now on this policy is in force, which came `since` then. Hosts hear their orders again.

@@ -7,6 +7,14 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+/// Has the kernel make no core dump of this program, and let no other program of the same user look into
+/// its memory: secrets are there in the clear while they are used.
+pub fn keep_out_of_dumps() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    // Only a value that it does not know is refused.
+    let _always = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 /// Bytes that must not be seen. `Debug` says nothing, and memory is wiped when it is dropped.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);

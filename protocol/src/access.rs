@@ -61,11 +61,19 @@ pub enum Service {
     Su,
     /// A server of OpenVPN.
     OpenVpn,
+    /// WireGuard, of which the agent tells what it sees: it writes no lines itself.
+    WireGuard,
 }
 
 impl Service {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::Sshd, Self::Sudo, Self::Su, Self::OpenVpn];
+    pub const ALL: [Self; 5] = [
+        Self::Sshd,
+        Self::Sudo,
+        Self::Su,
+        Self::OpenVpn,
+        Self::WireGuard,
+    ];
 
     /// What it is called in configuration, JSON and on the command line.
     pub const fn name(self) -> &'static str {
@@ -74,6 +82,7 @@ impl Service {
             Self::Sudo => "sudo",
             Self::Su => "su",
             Self::OpenVpn => "openvpn",
+            Self::WireGuard => "wireguard",
         }
     }
 }

@@ -16,7 +16,8 @@ pub struct Question {
     pub host_keys: Vec<Vec<u8>>,
     /// What to ask; at most [`MOST_DOORS`].
     pub doors: Vec<ElsewhereDoor>,
-    /// Really log in, and leave at once.
+    /// Really log in, and leave at once: in the connection that asks the first door of this account, if
+    /// there is one.
     pub login: Option<Login>,
     /// From where each connection has to come, one after the other: the other host was told them,
     /// and knows its visitor by that. Without any left, none is made.
@@ -73,12 +74,16 @@ pub struct Expected {
     pub from: Vec<SocketAddr>,
     /// For how long; at most [`LONGEST`].
     pub within: Duration,
+    /// Which accounts will be asked about keys, and nothing else; none: any, as of an older collector.
+    pub accounts: Vec<Foreign>,
 }
 
 /// How many places of one sshd are tried.
 pub const MOST_PLACES: usize = 16;
 /// How many doors are asked at once.
 pub const MOST_DOORS: usize = 64;
+/// How many accounts are told of at once: of all doors, and of a login.
+pub const MOST_ASKED: usize = MOST_DOORS + 1;
 /// How many connections are told of at once.
 pub const MOST_CALLS: usize = 16;
 /// How long they are expected at most: no port is anybody's for ever.

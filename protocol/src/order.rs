@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::checks::Ordered;
+use crate::host_keys::HostKeys;
 use crate::identities::Identities;
 use crate::instruments::Instruments;
 use crate::restriction::{Bans, Gates, Probes};
@@ -22,6 +23,8 @@ pub enum Order {
     Instruments(Arc<Instruments>),
     /// Keys that programs of this host log in elsewhere with.
     Identities(Arc<Identities>),
+    /// What sshd shows of itself.
+    HostKeys(Arc<HostKeys>),
 }
 
 /// What an order is about: the next about the same takes its place.
@@ -39,6 +42,8 @@ pub enum Subject {
     Instruments,
     /// Keys that programs of this host log in elsewhere with.
     Identities,
+    /// What sshd shows of itself.
+    HostKeys,
 }
 
 impl Order {
@@ -51,6 +56,7 @@ impl Order {
             Self::Probes(_) => Subject::Probes,
             Self::Instruments(_) => Subject::Instruments,
             Self::Identities(_) => Subject::Identities,
+            Self::HostKeys(_) => Subject::HostKeys,
         }
     }
 }

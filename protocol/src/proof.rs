@@ -54,6 +54,12 @@ pub struct Door {
     pub note: String,
 }
 
+impl Door {
+    /// The note of a door where sshd sent away whoever asked, before it said a word of SSH
+    /// (`MaxStartups`, and `PerSourcePenalties` from OpenSSH 9.8 on): strangers can bring that about.
+    pub const FULL: &str = "sshd had no room for one more connection";
+}
+
 /// What a door says to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -8,6 +8,7 @@ use crate::access::AccessEvent;
 use crate::health::HealthReport;
 use crate::hosts::Doctor;
 use crate::keys::Keys;
+use crate::peers::Peers;
 use crate::restriction::Restriction;
 use crate::time::Timestamp;
 use crate::{identities, instruments};
@@ -31,6 +32,8 @@ pub enum Report {
     Instruments(instruments::Told),
     /// Which keys programs of the host log in elsewhere with.
     Identities(identities::Holding),
+    /// Who may come into its VPN.
+    Peers(Peers),
 }
 
 impl Report {
@@ -44,7 +47,8 @@ impl Report {
             | Self::Keys(_)
             | Self::Restriction(_)
             | Self::Instruments(_)
-            | Self::Identities(_) => Lane::Access,
+            | Self::Identities(_)
+            | Self::Peers(_) => Lane::Access,
         }
     }
 }
@@ -68,7 +72,7 @@ pub struct Gap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
-    /// Access events, gaps, keys, restrictions, revocations, identities and what the agent says of itself.
+    /// Access events, gaps, keys, restrictions, revocations, identities, peers and what the agent says of itself.
     Access,
     /// Results of checks.
     Health,

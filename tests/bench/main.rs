@@ -1,8 +1,10 @@
 //! `make bench`: what Watchward costs, in CPU time, beside what nobody can do with less, and how soon it
-//! acts. `FIGURES=ban` measures one of `parse`, `pipeline` and `ban` alone.
+//! acts. `FIGURES=ban` measures one of `parse`, `pipeline`, `ban`, `certificates` and `list` alone.
 
 mod ban;
+mod certificates;
 mod cpu;
+mod list;
 mod log;
 mod pipeline;
 
@@ -42,6 +44,12 @@ fn main() -> Result<()> {
     }
     if wants("ban") {
         ban::measure(&programs)?;
+    }
+    if wants("certificates") {
+        certificates::measure(folder.path())?;
+    }
+    if wants("list") {
+        list::measure()?;
     }
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 
 use crate::network::Network;
@@ -88,6 +88,16 @@ impl Collector {
         drop(process.undo.take());
         process.child.wait()?;
         Ok(())
+    }
+
+    /// Has it abort where programs leave core dumps: how it ended.
+    pub fn abort(&self) -> Result<ExitStatus> {
+        let mut process = self.lock().take().context("the collector does not run")?;
+        let pid = Pid::from_child(&process.child);
+        let (current, maximum) = (None, None);
+        prlimit(Some(pid), Resource::Core, Rlimit { current, maximum })?;
+        kill_process(pid, Signal::ABORT)?;
+        Ok(process.child.wait()?)
     }
 
     /// Starts it on what it had kept, and waits until it answers.

@@ -1,4 +1,4 @@
-//! A Debian 12 host that really boots: systemd, journald, logind, D-Bus, sshd, a network card.
+//! A Debian host that really boots: systemd, journald, logind, D-Bus, sshd, a network card.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cgroup::Groups;
 use crate::network::{self, Network};
-use crate::root;
+use crate::root::{self, Release};
 use crate::run::{complaint, output, program, run};
 use crate::undo::{Folder, Undo};
 use crate::wait::{SOON, until};
@@ -52,9 +52,14 @@ struct Power {
 impl Host {
     /// Boots a host of this name, with an address on the network.
     pub fn boot(network: &Network, name: &str) -> Result<Self> {
+        Self::boot_as(network, name, Release::Usual)
+    }
+
+    /// The same, of this Debian.
+    pub fn boot_as(network: &Network, name: &str, release: Release) -> Result<Self> {
         let (address, machine) = network.claim_address();
         let folder = Folder::new(&format!("{machine}-"))?;
-        let disk = disk(folder.path(), name)?;
+        let disk = disk(folder.path(), name, release)?;
         let groups = Groups::new(&machine)?;
         let power = Mutex::new(None);
         let bridge = network.bridge();
@@ -292,8 +297,8 @@ fn leader_of(nspawn: u32) -> Option<u32> {
     })
 }
 
-fn disk(folder: &Path, name: &str) -> Result<Child> {
-    let base = root::base()?;
+fn disk(folder: &Path, name: &str, release: Release) -> Result<Child> {
+    let base = root::base(release)?;
     let mut disk = Command::new("unshare")
         .args([
             "--mount",

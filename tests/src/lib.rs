@@ -9,6 +9,7 @@ pub mod cgroup;
 pub mod collector;
 pub mod enforcer;
 pub mod host;
+pub mod logins;
 pub mod mail;
 pub mod mime;
 pub mod network;

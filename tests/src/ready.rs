@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, ensure};
 
 use crate::network::Network;
-use crate::root;
+use crate::root::{self, Release};
 use crate::run::run;
 
 /// Runs a scenario that needs booted hosts, or says that it was skipped and why.
@@ -80,7 +80,7 @@ fn try_out() -> Result<()> {
     }
     run(Command::new("unshare").args(["-muinpf", "true"])).context("no namespaces")?;
     Network::new().context("no bridge")?;
-    root::base()?;
+    root::base(Release::Usual)?;
     Ok(())
 }
 

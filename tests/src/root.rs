@@ -1,4 +1,4 @@
-//! The Debian root that every host is an overlay of: made once by debootstrap, kept under `target/`.
+//! The Debian roots that every host is an overlay of: each made once by debootstrap, kept under `target/`.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,15 +11,39 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::run::run;
 
-/// Debian 12, unless `WATCHWARD_SUITE` names another one.
-fn suite() -> String {
-    std::env::var("WATCHWARD_SUITE").unwrap_or_else(|_| "bookworm".to_owned())
+/// Which Debian a host is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Release {
+    /// Debian 12 with OpenSSH 9.2, unless `WATCHWARD_SUITE` names another one, and all that tests use.
+    #[default]
+    Usual,
+    /// Debian 13 with OpenSSH 10.0, in which whoever serves a connection is a program of its own; and
+    /// little else.
+    Thirteen,
 }
 
-/// What is in the root; another list makes another root.
+impl Release {
+    fn suite(self) -> String {
+        match self {
+            Self::Usual => {
+                std::env::var("WATCHWARD_SUITE").unwrap_or_else(|_| "bookworm".to_owned())
+            }
+            Self::Thirteen => "trixie".to_owned(),
+        }
+    }
+
+    /// What is in its root, and what is done to it when it is fresh; another text makes another root.
+    fn recipe(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Usual => (PACKAGES, SETTLE),
+            Self::Thirteen => (FEW_PACKAGES, SETTLE_FEW),
+        }
+    }
+}
+
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,\
     sshpass,nftables,iproute2,rsyslog,logrotate,sudo,procps,postfix,ca-certificates,\
-    openvpn,postgresql,\
+    openvpn,wireguard-go,wireguard-tools,postgresql,\
     monitoring-plugins-basic";
 
 /// Done to a fresh root: what every host of a test wants otherwise than Debian has it. A wrong
@@ -37,8 +61,20 @@ const SETTLE: &str = "
     ssh-keygen -q -A -f .
 ";
 
+const FEW_PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,\
+    iproute2,nftables,procps";
+
+/// The same, of what is there.
+const SETTLE_FEW: &str = "
+    mkdir -p etc/systemd/journald.conf.d
+    printf '[Journal]\\nRateLimitIntervalSec=0\\n' > etc/systemd/journald.conf.d/tests.conf
+    chroot . systemctl -q mask systemd-networkd-wait-online apt-daily.timer apt-daily-upgrade.timer
+    rm -rf var/cache/apt/archives/*.deb var/lib/apt/lists/* etc/ssh/ssh_host_*_key*
+    ssh-keygen -q -A -f .
+";
+
 /// The folder with the root; the first call on a checkout makes it, which takes about a minute.
-pub fn base() -> Result<PathBuf> {
+pub fn base(release: Release) -> Result<PathBuf> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock();
     let folder = target().join("test-hosts");
@@ -46,10 +82,11 @@ pub fn base() -> Result<PathBuf> {
     let lock = fs::File::create(folder.join("lock"))?;
     flock(&lock, FlockOperation::LockExclusive)?;
 
-    let root = folder.join(format!("{}-{:016x}", suite(), fingerprint()));
+    let name = format!("{}-{:016x}", release.suite(), fingerprint(release));
+    let root = folder.join(name);
     if !root.exists() {
         let unfinished = folder.join("unfinished");
-        build(&unfinished)?;
+        build(release, &unfinished)?;
         fs::rename(&unfinished, &root)?;
     }
     Ok(root)
@@ -66,13 +103,14 @@ pub fn target() -> PathBuf {
         .to_path_buf()
 }
 
-fn fingerprint() -> u64 {
+fn fingerprint(release: Release) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (PACKAGES, SETTLE).hash(&mut hasher);
+    release.recipe().hash(&mut hasher);
     hasher.finish()
 }
 
-fn build(folder: &Path) -> Result<()> {
+fn build(release: Release, folder: &Path) -> Result<()> {
+    let (packages, settle) = release.recipe();
     crate::ready::notice(&format!(
         "making a Debian root in {}, once",
         folder.display()
@@ -80,15 +118,15 @@ fn build(folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).context("cannot remove an unfinished Debian root")?;
     }
-    let include = format!("--include={}", PACKAGES.replace(' ', ""));
+    let include = format!("--include={}", packages.replace(' ', ""));
     let mut debootstrap = Command::new("debootstrap");
     debootstrap
-        .args(["--variant=minbase", &include, &suite()])
+        .args(["--variant=minbase", &include, &release.suite()])
         .arg(folder)
         .args(mirror());
     run(&mut debootstrap).context("debootstrap could not make a Debian root")?;
     run(Command::new("bash")
-        .args(["-euc", SETTLE])
+        .args(["-euc", settle])
         .current_dir(folder))?;
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::mail::MailServer;
 use crate::network::Network;
 use crate::postgres::Postgres;
 use crate::ready;
+use crate::root::Release;
 use crate::sms::{self, Gateway};
 use crate::undo::Folder;
 use crate::wait::{SOON, until_seen};
@@ -95,6 +96,11 @@ impl Site {
     /// Boots a host that is not watched.
     pub fn boot(&self, name: &str) -> Result<Host> {
         Host::boot(&self.network, name)
+    }
+
+    /// The same, of this Debian.
+    pub fn boot_as(&self, name: &str, release: Release) -> Result<Host> {
+        Host::boot_as(&self.network, name, release)
     }
 
     /// Boots a host with an agent, and waits until the collector has heard of it.

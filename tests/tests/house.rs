@@ -20,6 +20,7 @@ const COLLECTOR: &[&[&str]] = &[
         "letters",
         "live",
         "reload",
+        "report",
         "ruling",
         "shown",
     ],
@@ -39,6 +40,7 @@ const AGENT: &[&[&str]] = &[
         "hosts",
         "identities",
         "keys",
+        "peers",
         "proof",
         "reach",
         "restriction",
@@ -58,7 +60,7 @@ const SPEAK_THE_WIRE: &[&str] = &[
 const LONGEST_FILE: usize = 400;
 
 const ENFORCER: &str = "agent/enforcer/src";
-const LARGEST_ENFORCER: usize = 3_250;
+const LARGEST_ENFORCER: usize = 3_400;
 
 #[test]
 fn imports_point_down_and_siblings_never_meet() -> Result<()> {

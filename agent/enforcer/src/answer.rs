@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use crate::frame::{LARGEST, fields, kinds};
 use crate::gates::MOST_GATES;
-use crate::request::{Ban, MOST_BANS};
+use crate::request::{Ban, MOST_BANS, PeerKey};
 
-/// How much of the ruleset comes in one part, in bytes.
+/// How much of a long text comes in one part, in bytes.
 pub const LARGEST_PART: usize = LARGEST / 4;
 
 /// How many addresses are told of those that a gate turned away.
@@ -26,12 +26,14 @@ pub enum Answer {
     Verdicts(Vec<Verdict>),
     /// The bans that stand, with what is left of their time.
     Held(Vec<Ban>),
-    /// Some of the ruleset, and whether it is the last of it.
-    Ruleset(Vec<u8>, bool),
+    /// Some of a long text, and whether it is the last of it.
+    Text(Vec<u8>, bool),
     /// Whom the gates that hold turned away, in their order.
     Turned(Vec<Turned>),
     /// Something changed that nobody here asked for.
     Changed(Change),
+    /// What became of peers that should go: of those that stood.
+    Expelled(Vec<Expelled>),
 }
 
 /// What is held.
@@ -75,6 +77,17 @@ pub struct Turned {
     pub packets: u64,
     /// Some of those they came from within the last day; who sent most comes first.
     pub from: Vec<IpAddr>,
+}
+
+/// A peer of WireGuard that should go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expelled {
+    /// The interface that it stood on.
+    pub interface: String,
+    /// Which.
+    pub key: PeerKey,
+    /// Why it still stands; empty: it does not.
+    pub kept: String,
 }
 
 /// The guard's limits that whoever asks has to know.
@@ -165,9 +178,10 @@ kinds!(Answer {
     3 => Holding(holding),
     4 => Verdicts(verdicts),
     5 => Held(bans),
-    6 => Ruleset(part, last),
+    6 => Text(part, last),
     7 => Changed(change),
     8 => Turned(gates),
+    9 => Expelled(peers),
 });
 fields!(Holding {
     version,
@@ -185,6 +199,7 @@ fields!(Trial {
     seconds
 });
 fields!(Turned { name, packets, from } most MOST_GATES;);
+fields!(Expelled { interface, key, kept } most 128;);
 fields!(Limits {
     longest_ban,
     longest_trial

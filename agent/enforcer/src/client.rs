@@ -76,15 +76,30 @@ impl Client {
     /// # Errors
     /// It was not said, or too much of it.
     pub fn ruleset(&mut self) -> Result<Vec<u8>, Error> {
-        let mut answer = self.ask(&Request::Ruleset)?;
+        self.text(&Request::Ruleset)?.map_err(|_| Error::Strange)
+    }
+
+    /// The peers of WireGuard that stand, as [`Request::Peers`] says them; or why it does not know.
+    ///
+    /// # Errors
+    /// They were not said, or too many of them.
+    pub fn peers(&mut self) -> Result<Result<Vec<u8>, String>, Error> {
+        self.text(&Request::Peers)
+    }
+
+    fn text(&mut self, request: &Request) -> Result<Result<Vec<u8>, String>, Error> {
+        let mut answer = self.ask(request)?;
         let mut whole = Vec::new();
         for _ in 0..MOST_PARTS {
-            let Answer::Ruleset(part, last) = answer else {
+            if let Answer::Refused(why) = answer {
+                return Ok(Err(why));
+            }
+            let Answer::Text(part, last) = answer else {
                 return Err(Error::Strange);
             };
             whole.extend(part);
             if last {
-                return Ok(whole);
+                return Ok(Ok(whole));
             }
             answer = self.answer()?;
         }

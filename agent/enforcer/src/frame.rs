@@ -155,7 +155,7 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(u8 most LARGEST / 4; u16; u32; u64;);
+numbers!(u8 most LARGEST / 4; u16; u32 most 16; u64;);
 
 impl Framed for [u8; 32] {
     const MOST: usize = 64;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use crate::answer::Limits;
 use crate::gates::{Ports, Protocol};
 use crate::keys::{Digest, read_fingerprint};
+pub use crate::peers::{Peer, Vpn};
 
 /// Where the guard file is, unless told otherwise.
 pub const FILE: &str = "/etc/watchward/guard.toml";
@@ -30,6 +31,8 @@ pub struct Guard {
     pub gates: Gates,
     /// How far revocations may go.
     pub keys: Keys,
+    /// How far those of a VPN's peers may.
+    pub vpn: Vpn,
 }
 
 /// How far revocations may go.
@@ -44,6 +47,8 @@ pub struct Keys {
     pub close: bool,
     /// Accounts that may be opened by lines beside their own files; `*`: every one that is not root's.
     pub accounts: Vec<String>,
+    /// Whether sshd may be told what it shows of itself: certificates of its keys, and keys besides.
+    pub host: bool,
     /// How long a list may be tried before it is confirmed.
     pub longest_trial: Span,
 }
@@ -127,6 +132,7 @@ impl Default for Keys {
             never_revoke: Vec::new(),
             close: false,
             accounts: Vec::new(),
+            host: false,
             longest_trial: Span(Duration::from_secs(2 * 60)),
         }
     }
@@ -200,7 +206,11 @@ impl Guard {
 impl fmt::Display for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            bans, gates, keys, ..
+            bans,
+            gates,
+            keys,
+            vpn,
+            ..
         } = self;
         let listed = |nets: &[IpNet]| match nets {
             [] => "nobody that this file names".to_owned(),
@@ -244,7 +254,12 @@ impl fmt::Display for Guard {
             accounts => accounts.join(", "),
         };
         writeln!(f, "Accounts to be opened:  {accounts}")?;
-        writeln!(f, "A list, tried at most:  {}", keys.longest_trial)
+        let host = if keys.host { "yes" } else { "no" };
+        writeln!(f, "What sshd shows itself: {host}")?;
+        writeln!(f, "A list, tried at most:  {}", keys.longest_trial)?;
+        let revoke = if vpn.revoke { "yes" } else { "no" };
+        writeln!(f, "Peers may be revoked:   {revoke}")?;
+        writeln!(f, "Peers never revoked:    {}", vpn.never_revoke.len())
     }
 }
 

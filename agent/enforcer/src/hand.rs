@@ -19,7 +19,7 @@ use crate::protected::Protected;
 use crate::request::{Ban, MOST_BANS, Request};
 use crate::service::{say, warn};
 use crate::table::{self, Slot};
-use crate::{clock, judge};
+use crate::{clock, judge, peers};
 
 /// Whoever acts. What it does with time is in `upkeep`.
 pub(crate) struct Hand {
@@ -66,7 +66,12 @@ impl Hand {
                 Ok(turned) => Answer::Turned(turned),
                 Err(error) => Answer::Refused(unable(error)),
             },
-            Request::Ruleset => return self.ruleset(),
+            Request::Ruleset => return in_parts(self.kernel.ruleset().map_err(unable)),
+            Request::Peers => return in_parts(peers::standing()),
+            Request::Expel(keys) => match self.expel(&keys) {
+                Ok(expelled) => Answer::Expelled(expelled),
+                Err(why) => Answer::Refused(short(&why)),
+            },
         };
         vec![answer]
     }
@@ -84,6 +89,8 @@ impl Hand {
             | Request::Confirm { .. }
             | Request::Back
             | Request::Turned
+            | Request::Peers
+            | Request::Expel(_)
             | Request::Ruleset => Answer::Refused(short(trouble)),
         }
     }
@@ -303,21 +310,6 @@ impl Hand {
             ));
         }
     }
-
-    fn ruleset(&mut self) -> Vec<Answer> {
-        let whole = match self.kernel.ruleset() {
-            Ok(whole) if whole.len() <= LARGEST_RULESET => whole,
-            Ok(_) => return vec![Answer::Refused("there are too many rules".to_owned())],
-            Err(error) => return vec![Answer::Refused(unable(error))],
-        };
-        let parts: Vec<&[u8]> = whole.as_bytes().chunks(LARGEST_PART).collect();
-        let last = parts.len().saturating_sub(1);
-        let part = |(at, part): (usize, &[u8])| Answer::Ruleset(part.to_vec(), at == last);
-        match parts.is_empty() {
-            true => vec![Answer::Ruleset(Vec::new(), true)],
-            false => parts.into_iter().enumerate().map(part).collect(),
-        }
-    }
 }
 
 /// One of so many bans is for this host's own alone: those of others never keep out of the kernel
@@ -327,8 +319,8 @@ const RESERVED: u32 = 16;
 /// How much of a trial must be left to confirm it: the old slot is written meanwhile.
 const WRITTEN: Duration = Duration::from_secs(1);
 
-/// How much of a ruleset is told, in bytes.
-const LARGEST_RULESET: usize = 16 * 1024 * 1024;
+/// How much of a text is told, in bytes.
+const LARGEST_TOLD: usize = 16 * 1024 * 1024;
 
 /// Bans as changes of the sets that they belong to.
 pub(crate) fn by_set(bans: &[(IpNet, Duration)]) -> Vec<kernel::Change> {
@@ -343,6 +335,22 @@ pub(crate) fn by_set(bans: &[(IpNet, Duration)]) -> Vec<kernel::Change> {
         }
     };
     shapes.into_iter().map(change).collect()
+}
+
+/// A text as answers.
+fn in_parts(text: Result<String, String>) -> Vec<Answer> {
+    let text = match text {
+        Ok(text) if text.len() <= LARGEST_TOLD => text,
+        Ok(_) => return vec![Answer::Refused("there is too much of it".to_owned())],
+        Err(why) => return vec![Answer::Refused(short(&why))],
+    };
+    let parts: Vec<&[u8]> = text.as_bytes().chunks(LARGEST_PART).collect();
+    let last = parts.len().saturating_sub(1);
+    let part = |(at, part): (usize, &[u8])| Answer::Text(part.to_vec(), at == last);
+    match parts.is_empty() {
+        true => vec![Answer::Text(Vec::new(), true)],
+        false => parts.into_iter().enumerate().map(part).collect(),
+    }
 }
 
 fn done(what: Result<(), String>) -> Answer {

@@ -20,6 +20,8 @@ mod keep;
 mod kernel;
 pub mod keys;
 mod netlink;
+mod peers;
+mod program;
 mod protected;
 pub mod request;
 mod serve;
@@ -32,11 +34,11 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-pub use answer::{Answer, Change, Holding, Limits, Trial, Turned, Verdict, Veto};
+pub use answer::{Answer, Change, Expelled, Holding, Limits, Trial, Turned, Verdict, Veto};
 pub use client::Client;
 pub use frame::{Framed, Malformed};
 pub use gates::{Exception, Gate, Gates, Mode, Ports, Protocol};
-pub use request::{Ban, Request};
+pub use request::{Ban, PeerKey, Request};
 
 /// Runs the enforcer, for ever: it leaves the kernel as it is when it is ended.
 ///

@@ -145,17 +145,25 @@ impl Protected {
     pub(crate) fn veto(&self, net: &IpNet, now: Duration) -> Option<Veto> {
         let touches = |it: &IpNet| it.contains(net) || net.contains(it);
         let found = self.nets.iter().find(|(it, _)| touches(it));
-        let speaks = || {
-            let seen = self.seen.iter().map(|(_, peer)| peer);
-            let mut all = self.collectors.iter().chain(&self.peers).chain(seen);
-            all.any(|it| net.contains(it))
-        };
         // Who is vouched for passes before bans are looked at: their neighbours go without that.
         let vouched = || self.vouched(now).any(|(it, _)| *net == IpNet::from(it));
         found
             .map(|(_, why)| *why)
-            .or_else(|| speaks().then_some(Veto::Collector))
+            .or_else(|| self.speaks(net).then_some(Veto::Collector))
             .or_else(|| vouched().then_some(Veto::Vouched))
+    }
+
+    /// Whether the collector is in a network.
+    pub(crate) fn is_collector(&self, net: &IpNet) -> bool {
+        let mut named = self.nets.iter().filter(|(_, why)| *why == Veto::Collector);
+        self.speaks(net) || named.any(|(it, _)| net.contains(it))
+    }
+
+    /// Whether the agent speaks to somebody there.
+    fn speaks(&self, net: &IpNet) -> bool {
+        let seen = self.seen.iter().map(|(_, peer)| peer);
+        let mut all = self.collectors.iter().chain(&self.peers).chain(seen);
+        all.any(|it| net.contains(it))
     }
 
     /// The networks that pass every gate and every ban. Own addresses come from elsewhere only

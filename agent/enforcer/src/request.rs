@@ -10,7 +10,7 @@ use crate::gates::Gates;
 /// How many bans one request or answer may have.
 pub const MOST_BANS: usize = 512;
 
-/// One request. Each has one answer, but for [`Request::Ruleset`], whose answer comes in parts.
+/// One request. Each has one answer, but for [`Request::Ruleset`] and [`Request::Peers`], whose answers come in parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// What is held? Answered with `Holding`.
@@ -49,7 +49,7 @@ pub enum Request {
     },
     /// Have those gates hold again that held before the trial. Answered with `Done`.
     Back,
-    /// Everything that the kernel filters, of all tables. Answered with `Ruleset`, in parts, which
+    /// Everything that the kernel filters, of all tables. Answered with `Text`, in parts, which
     /// together are lines, each a whole text of JSON as `nft -j` has it: one for each table of
     /// others; one for ours, whose sets are empty there; and one for each set of ours but the bans
     /// (`never4`, `vouched4`, `turned4`, and of IPv6). A gate's chain is named `old_0`, or
@@ -58,7 +58,17 @@ pub enum Request {
     Ruleset,
     /// Whom has each of the gates that hold turned away, or would have? Answered with `Turned`.
     Turned,
+    /// Which peers of WireGuard stand? Answered with `Text`, in parts, which together are lines: a
+    /// peer's interface, its key, where it was heard last, what it may send from, when it last proved
+    /// who it is (in seconds since 1970), how many bytes came from it and went there, and how often it
+    /// is called, as wg(8) writes them. Or with `Refused`.
+    Peers,
+    /// Take these peers of WireGuard away, wherever they stand. Answered with `Expelled` or `Refused`.
+    Expel(Vec<PeerKey>),
 }
+
+/// The public key of a peer of WireGuard.
+pub type PeerKey = [u8; 32];
 
 /// A network that is shut out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,5 +94,7 @@ kinds!(Request {
     8 => Back,
     9 => Ruleset,
     10 => Turned,
+    11 => Peers,
+    12 => Expel(keys),
 });
 fields!(Ban { net, seconds, own } most MOST_BANS;);

@@ -9,7 +9,8 @@ use watchward_protocol::access::Service;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Whose lines are read: `sshd`, `sudo`, `su`, `openvpn`.
+    /// Whose lines are read: `sshd`, `sudo`, `su`, `openvpn`; of `wireguard`, which
+    /// writes none, it is looked who is there.
     pub services: Vec<Service>,
     /// Where: `auto` takes the journal where there is one and the files where there is none;
     /// `journal`, `files` and `off` are what they say.

@@ -100,7 +100,8 @@ impl Bench {
             | Report::Keys(_)
             | Report::Restriction(_)
             | Report::Instruments(_)
-            | Report::Identities(_) => {
+            | Report::Identities(_)
+            | Report::Peers(_) => {
                 panic!("{report:?}")
             }
         });
@@ -270,7 +271,8 @@ async fn folded_lines_of_a_log_are_counted_within_bounds_and_the_rest_is_told() 
                 | Report::Keys(_)
                 | Report::Restriction(_)
                 | Report::Instruments(_)
-                | Report::Identities(_) => panic!("{report:?}"),
+                | Report::Identities(_)
+                | Report::Peers(_) => panic!("{report:?}"),
             }
         }
     }

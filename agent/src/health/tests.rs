@@ -27,7 +27,8 @@ async fn next(entries: &mut mpsc::Receiver<Entry>) -> Vec<HealthReport> {
         | Report::Keys(_)
         | Report::Restriction(_)
         | Report::Instruments(_)
-        | Report::Identities(_) => {
+        | Report::Identities(_)
+        | Report::Peers(_) => {
             panic!("not of health")
         }
     });

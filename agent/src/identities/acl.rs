@@ -1,7 +1,8 @@
 //! Who besides its owner may read a file: its access control list, as the kernel keeps it (acl(5)).
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
@@ -17,15 +18,17 @@ const NOBODY: u32 = u32::MAX;
 /// # Errors
 /// The file system has no such lists, or the account is not known to this program's namespace.
 pub(super) fn hold(file: &File, reader: Option<u32>) -> io::Result<()> {
-    let Some(reader) = reader else {
-        return match rustix::fs::fremovexattr(file, NAME) {
-            Err(Errno::NODATA | Errno::OPNOTSUPP) | Ok(()) => Ok(()),
-            Err(error) => Err(error.into()),
-        };
-    };
-    let wanted = list(reader);
     let mut held = [0; 64];
     let size = rustix::fs::fgetxattr(file, NAME, &mut held[..]);
+    let Some(reader) = reader else {
+        if matches!(size, Err(Errno::NODATA | Errno::OPNOTSUPP)) {
+            return Ok(());
+        }
+        // Beware: what the list let a reader do is in the group's bits, and would stay there.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        return Ok(rustix::fs::fremovexattr(file, NAME)?);
+    };
+    let wanted = list(reader);
     if size.is_ok_and(|size| held.get(..size) == Some(&wanted[..])) {
         return Ok(());
     }
@@ -60,4 +63,24 @@ fn list(reader: u32) -> Vec<u8> {
         list.extend(number.to_le_bytes());
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_may_read_it_no_more_leaves_nothing_to_the_group() {
+        let file = tempfile::tempfile().unwrap();
+        let mode = || file.metadata().unwrap().permissions().mode() & 0o777;
+        // Some file systems have no such lists, and nobody else can read there.
+        let has_lists = hold(&file, Some(65_534)).is_ok();
+        assert_eq!(
+            mode() & 0o040 != 0,
+            has_lists,
+            "the reader, as the mode shows it"
+        );
+        hold(&file, None).unwrap();
+        assert_eq!(mode(), 0o600);
+    }
 }

@@ -3,7 +3,8 @@
 //!
 //! `NAME/SERIAL` is the folder of a key, with `id` and `id.pub` in it. It gets its name only when all of
 //! it is on the disk, and loses it before anything of it is taken away. `NAME/id` and `NAME/id.pub` lead
-//! through `NAME/current`, the one link that a switch replaces. What begins with a dot is unfinished.
+//! through `NAME/current`, the one link that a switch replaces; `NAME/newest` leads to the key that was
+//! made last. What begins with a dot is unfinished.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -19,6 +20,9 @@ use super::acl;
 
 /// The link that says which key programs use.
 const CURRENT: &str = "current";
+/// The link for whoever reads `id` at the very moment of a switch: a client of OpenSSH reads the public
+/// half first and the private one later, and refuses to use halves of two keys.
+const NEWEST: &str = "newest";
 /// Others pass through, and see nothing.
 const PASSAGE: u32 = 0o711;
 const OWN: u32 = 0o600;
@@ -118,6 +122,8 @@ impl<'a, F: Fn(&str) -> Result<u32, String>> Keeping<'a, F> {
             let what = format!("key {serial} cannot be made for {}", identity.account);
             made = made.and(done.map_err(failed(&what)));
         }
+        self.newest(&home, &identity.serials)
+            .map_err(failed("the newest key cannot be named"))?;
         let switched = self.switch(&home, identity.using);
         switched.map_err(failed("the key that programs use cannot be changed"))?;
         self.tidy(&home, &identity.serials)
@@ -189,17 +195,30 @@ impl<'a, F: Fn(&str) -> Result<u32, String>> Keeping<'a, F> {
             ("id", format!("{CURRENT}/id")),
             ("id.pub", format!("{CURRENT}/id.pub")),
         ] {
-            let link = home.join(name);
-            if fs::read_link(&link).is_ok_and(|it| it == Path::new(&target)) {
-                continue;
-            }
-            let next = home.join(format!(".{name}.next"));
-            self.remove(&next)?;
-            self.step()?;
-            symlink(&target, &next)?;
-            self.rename(&next, &link)?;
+            self.link(home, name, &target)?;
         }
         sync(home)
+    }
+
+    /// Has programs find the newest of these keys, before they use it and after.
+    fn newest(&self, home: &Path, wanted: &[u32]) -> io::Result<()> {
+        let there = wanted.iter().filter(|it| private(home, **it).exists());
+        match there.max() {
+            Some(newest) => self.link(home, NEWEST, &format!("{newest}/id")),
+            None => Ok(()),
+        }
+    }
+
+    fn link(&self, home: &Path, name: &str, target: &str) -> io::Result<()> {
+        let link = home.join(name);
+        if fs::read_link(&link).is_ok_and(|it| it == Path::new(target)) {
+            return Ok(());
+        }
+        let next = home.join(format!(".{name}.next"));
+        self.remove(&next)?;
+        self.step()?;
+        symlink(target, &next)?;
+        self.rename(&next, &link)
     }
 
     /// Destroys what is not named, but never what programs use.

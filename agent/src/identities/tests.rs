@@ -121,7 +121,10 @@ fn whoever_is_killed_at_any_step_leaves_one_key_that_works() {
                 "killed at {killed} on the way to {to:?}"
             );
             let entries = fs::read_dir(folder.join("backup")).unwrap();
-            assert_eq!(entries.count(), 3 + to.identities[0].serials.len());
+            assert_eq!(entries.count(), 4 + to.identities[0].serials.len());
+            let newest = fs::read_link(folder.join("backup/newest")).unwrap();
+            let made_last = to.identities[0].serials.iter().max().unwrap();
+            assert_eq!(newest, Path::new(&format!("{made_last}/id")));
             if is_done {
                 break;
             }

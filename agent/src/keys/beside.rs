@@ -187,7 +187,8 @@ async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<Word> 
         | Report::Gap(_)
         | Report::Restriction(_)
         | Report::Instruments(_)
-        | Report::Identities(_) => {
+        | Report::Identities(_)
+        | Report::Peers(_) => {
             bail!("it speaks of something else than keys")
         }
     }

@@ -15,13 +15,13 @@ use russh::keys::{
 use russh::{Disconnect, SendError, SshId};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
-use watchward_protocol::proof::Said;
+use watchward_protocol::proof::{Door, Said};
 use watchward_protocol::text::Foreign;
 
 use crate::own::{Call, Own};
 
 /// How long each step of a connection may take.
-const PATIENCE: Duration = Duration::from_secs(4);
+pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What is asked about.
 #[derive(Debug)]
@@ -69,6 +69,8 @@ pub(super) struct Heard {
     pub(super) control: Option<String>,
     /// Nobody was there to be asked.
     pub(super) is_silent: bool,
+    /// Whether the login at its end worked, or why not; none: there was none.
+    pub(super) opened: Option<Result<(), String>>,
 }
 
 /// Why there is no way to ask.
@@ -94,8 +96,14 @@ pub(super) struct Asking<'a> {
 
 impl Asking<'_> {
     /// Asks first about keys that should open the account, and then, in the same connection, about
-    /// the one in question.
-    pub(super) async fn ask(self, account: &Foreign, controls: &[Vec<u8>], key: &Key) -> Heard {
+    /// the one in question. Whoever has a key to leave by logs in with it at the end, and is not
+    /// penalised by sshd as one who only asks (`PerSourcePenalties`, `noauth`).
+    pub(super) async fn ask(
+        self,
+        account: &Foreign,
+        (controls, key): (&[Vec<u8>], &Key),
+        leaves_by: Option<PrivateKey>,
+    ) -> Heard {
         let Ok(account) = std::str::from_utf8(account.as_bytes()) else {
             return unknown("its name cannot be told to sshd");
         };
@@ -117,12 +125,17 @@ impl Asking<'_> {
             }
         }
         let said = accepts(&mut line, account, key).await;
+        let opened = match leaves_by {
+            Some(key) => Some(enter(&mut line, account, key).await),
+            None => None,
+        };
         // The server may have gone already.
         let _ = line.disconnect(Disconnect::ByApplication, "", "en").await;
         Heard {
             said,
             control,
             is_silent: false,
+            opened,
         }
     }
 
@@ -138,20 +151,10 @@ impl Asking<'_> {
         let account = std::str::from_utf8(account.as_bytes());
         let account = account.map_err(|_| no("its name cannot be told to sshd"))?;
         let (mut line, _call) = self.line().await?;
-        let key = PrivateKeyWithHashAlg::new(Arc::new(key), Some(HashAlg::Sha512));
-        let said = timeout(PATIENCE, line.authenticate_publickey(account, key)).await;
+        let entered = enter(&mut line, account, key).await;
         // The server may have gone already.
         let _ = line.disconnect(Disconnect::ByApplication, "", "en").await;
-        match said {
-            Ok(Ok(AuthResult::Success)) => Ok(()),
-            Ok(Ok(AuthResult::Failure {
-                partial_success: true,
-                ..
-            })) => Err(no("sshd took the key, and asks for more")),
-            Ok(Ok(AuthResult::Failure { .. })) => Err(no("sshd refused the key")),
-            Ok(Err(error)) => Err(no(&format!("sshd ended the connection: {error}"))),
-            Err(_) => Err(no("sshd does not answer in time")),
-        }
+        entered.map_err(|why| no(&why))
     }
 
     /// A connection to sshd, which has proved that it is the right one.
@@ -163,6 +166,9 @@ impl Asking<'_> {
             Err(_) => return Err(closed("sshd does not answer in time".to_owned(), true)),
         };
         let (stream, call) = connected;
+        if is_sent_away(&stream).await {
+            return Err(closed(Door::FULL.to_owned(), false));
+        }
         let sshd = Sshd::of(self.host_keys, self.whose);
         let stranger = Arc::clone(&sshd.stranger);
         let line = connect_stream(Arc::new(config()), stream, sshd);
@@ -178,7 +184,7 @@ impl Asking<'_> {
     }
 
     /// The connection is known as the agent's own before it is made.
-    async fn connect(self) -> anyhow::Result<(TcpStream, Call)> {
+    pub(super) async fn connect(self) -> anyhow::Result<(TcpStream, Call)> {
         let (socket, any): (_, IpAddr) = match self.at {
             SocketAddr::V4(_) => (TcpSocket::new_v4()?, Ipv4Addr::UNSPECIFIED.into()),
             SocketAddr::V6(_) => (TcpSocket::new_v6()?, Ipv6Addr::UNSPECIFIED.into()),
@@ -194,6 +200,15 @@ impl Asking<'_> {
     }
 }
 
+/// Whether sshd says instead of its name that it has no room: so it does from OpenSSH 8.2 on, and in
+/// other words from 9.8 on. Whoever is only slow is waited for elsewhere.
+async fn is_sent_away(stream: &TcpStream) -> bool {
+    const WORDS: [&[u8]; 2] = [b"Exceeded MaxStartups", b"Not allowed at this time"];
+    let mut first = [0; 24];
+    let peeked = timeout(PATIENCE, stream.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(1..))) && WORDS.iter().any(|it| first.starts_with(it))
+}
+
 impl Key {
     fn fingerprint(&self) -> Option<String> {
         match self {
@@ -203,20 +218,37 @@ impl Key {
     }
 }
 
-fn unknown(why: &str) -> Heard {
+/// That it cannot be told.
+pub(super) fn unknown(why: &str) -> Heard {
     Heard {
         said: Err(why.to_owned()),
         control: None,
         is_silent: false,
+        opened: None,
     }
 }
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     let name = concat!("SSH-2.0-Watchward_", env!("CARGO_PKG_VERSION"));
     Config {
         client_id: SshId::Standard(Cow::Borrowed(name)),
         inactivity_timeout: Some(PATIENCE),
         ..Config::default()
+    }
+}
+
+/// Logs in with a key; why it cannot, in one sentence.
+async fn enter(line: &mut Handle<Sshd>, account: &str, key: PrivateKey) -> Result<(), String> {
+    let key = PrivateKeyWithHashAlg::new(Arc::new(key), Some(HashAlg::Sha512));
+    match timeout(PATIENCE, line.authenticate_publickey(account, key)).await {
+        Ok(Ok(AuthResult::Success)) => Ok(()),
+        Ok(Ok(AuthResult::Failure {
+            partial_success: true,
+            ..
+        })) => Err("sshd took the key, and asks for more".to_owned()),
+        Ok(Ok(AuthResult::Failure { .. })) => Err("sshd refused the key".to_owned()),
+        Ok(Err(error)) => Err(format!("sshd ended the connection: {error}")),
+        Err(_) => Err("sshd does not answer in time".to_owned()),
     }
 }
 

@@ -10,11 +10,12 @@ use russh::keys::PrivateKey;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 use watchward_daemon::tasks::Stop;
-use watchward_protocol::elsewhere::{Answer, ElsewhereDoor, Login, Question};
+use watchward_protocol::elsewhere::{Answer, ElsewhereDoor, Question};
 use watchward_protocol::proof::{Door, Way};
 use watchward_protocol::question;
+use watchward_protocol::text::Foreign;
 
-use super::door::{Asking, Heard, Key};
+use super::door::{Asking, Key, unknown};
 use super::{LONGEST, PACE, judge, lend};
 use crate::own::Own;
 use crate::uplink::Asked;
@@ -24,6 +25,9 @@ pub type Private = Arc<dyn Fn(&str, u32) -> Result<PrivateKey, String> + Send + 
 
 /// When each other host was asked last, by its address: it penalises who asks often.
 type Last = HashMap<IpAddr, Instant>;
+
+/// Whether a login worked, or why not; none: none was tried.
+type Opened = Option<Result<(), String>>;
 
 /// Answers one question after the other until asked to stop.
 ///
@@ -35,14 +39,9 @@ pub async fn run(
     stop: Stop,
 ) -> anyhow::Result<()> {
     let (mut last, own) = (Last::new(), Own::default());
-    loop {
-        let asked = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            asked = questions.recv() => asked,
-        };
-        let Some(Asked { question, answer }) = asked else {
-            return Ok(());
-        };
+    while let Some(Some(Asked { question, answer })) =
+        stop.run_until_cancelled(questions.recv()).await
+    {
         let question::Question::Elsewhere(question) = question else {
             continue;
         };
@@ -52,6 +51,7 @@ pub async fn run(
         // Whoever asked may have gone.
         let _ = answer.send(question::Answer::Elsewhere(seen));
     }
+    Ok(())
 }
 
 /// A question while it is answered.
@@ -82,27 +82,40 @@ impl<'a> Visit<'a> {
     async fn all(&mut self, private: &Private) -> Answer {
         let mut answer = Answer::default();
         let question = self.question;
-        if let Some(login) = &question.login {
-            answer.opened = Some(match private(&login.identity, login.serial) {
-                Ok(key) => self.open(login, key).await,
-                Err(why) => Err(why),
-            });
+        let mut login = None;
+        if let Some(wanted) = &question.login {
+            match private(&wanted.identity, wanted.serial) {
+                Ok(key) => login = Some((&wanted.account, key)),
+                Err(why) => answer.opened = Some(Err(why)),
+            }
         }
         for door in &question.doors {
-            match self.door(door).await {
-                Ok(door) => answer.doors.push(door),
+            let leaves_by = login.take_if(|(account, _)| **account == door.account);
+            match self.door(door, leaves_by.map(|(_, key)| key)).await {
+                Ok((door, opened)) => {
+                    answer.doors.push(door);
+                    answer.opened = opened.or(answer.opened);
+                }
                 Err(why) => {
                     answer.trouble = why;
                     break;
                 }
             }
         }
+        if let Some((account, key)) = login {
+            answer.opened = Some(self.open(account, key).await);
+        }
         lend(&mut answer.doors);
         answer
     }
 
-    /// What one door says; else why none can be asked, if it is not only for now.
-    async fn door(&mut self, door: &ElsewhereDoor) -> Result<Door, Option<String>> {
+    /// What one door says, and whether the login at the end of it worked; else why none can be asked, if
+    /// it is not only for now.
+    async fn door(
+        &mut self,
+        door: &ElsewhereDoor,
+        leaves_by: Option<PrivateKey>,
+    ) -> Result<(Door, Opened), Option<String>> {
         let way = Way {
             account: door.account.clone(),
             controls: door.controls.clone(),
@@ -113,18 +126,17 @@ impl<'a> Visit<'a> {
             let heard = match Key::read(&door.key) {
                 Ok(key) => {
                     let asking = self.asking(*at).await.ok_or_else(|| why.clone())?;
-                    let asked = asking.ask(&door.account, &door.controls, &key);
+                    let keys = (&door.controls[..], &key);
+                    let asked = asking.ask(&door.account, keys, leaves_by.clone());
                     timeout_at(self.until, asked).await.map_err(|_| None)?
                 }
-                Err(why) => Heard {
-                    said: Err(why),
-                    control: None,
-                    is_silent: false,
-                },
+                Err(why) => unknown(&why),
             };
+            self.forget_if(&heard.opened, *at);
             if !heard.is_silent {
                 self.places = std::slice::from_ref(at);
-                return Ok(judge(&way, *at, heard));
+                let opened = heard.opened.clone();
+                return Ok((judge(&way, *at, heard), opened));
             }
             why = heard.said.err().map(|why| format!("{at}: {why}"));
             self.places = self.places.get(1..).unwrap_or_default();
@@ -132,23 +144,32 @@ impl<'a> Visit<'a> {
         Err(why.or_else(|| Some("nobody said where that host's sshd listens".to_owned())))
     }
 
-    async fn open(&mut self, login: &Login, key: PrivateKey) -> Result<(), String> {
+    async fn open(&mut self, account: &Foreign, key: PrivateKey) -> Result<(), String> {
         let mut why = "nobody said where that host's sshd listens".to_owned();
         while let Some(at) = self.places.first() {
             let asking = self.asking(*at).await;
             let asking = asking.ok_or("there was no time for it, or no port")?;
-            let opening = asking.log_in(&login.account, key.clone());
+            let opening = asking.log_in(account, key.clone());
             let opened = timeout_at(self.until, opening).await;
             match opened.map_err(|_| "there was no time for it")? {
                 Err(closed) if closed.is_silent => why = format!("{at}: {}", closed.why),
                 opened => {
                     self.places = std::slice::from_ref(at);
-                    return opened.map_err(|closed| closed.why);
+                    let opened = opened.map_err(|closed| closed.why);
+                    self.forget_if(&Some(opened.clone()), *at);
+                    return opened;
                 }
             }
             self.places = self.places.get(1..).unwrap_or_default();
         }
         Err(why)
+    }
+
+    /// Whoever logged in is not penalised, and may come again at once.
+    fn forget_if(&mut self, opened: &Opened, at: SocketAddr) {
+        if matches!(opened, Some(Ok(()))) {
+            self.last.remove(&at.ip());
+        }
     }
 
     /// The next connection, once that host may be asked again; none: there is no time, or none is

@@ -2,6 +2,7 @@
 
 mod door;
 mod elsewhere;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod visits;
@@ -24,6 +25,7 @@ use crate::uplink::Asked;
 use door::{Asking, Heard};
 
 pub use elsewhere::{Private, run as ask_elsewhere};
+pub use shown::{Presents, presents};
 pub use visits::run as expect_visits;
 
 /// How long the reader of keys may take to say where a key can be tried.
@@ -45,14 +47,9 @@ pub async fn run(
     own: Own,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    loop {
-        let asked = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            asked = questions.recv() => asked,
-        };
-        let Some(Asked { question, answer }) = asked else {
-            return Ok(());
-        };
+    while let Some(Some(Asked { question, answer })) =
+        stop.run_until_cancelled(questions.recv()).await
+    {
         let question::Question::Proof(question) = question else {
             continue;
         };
@@ -60,6 +57,7 @@ pub async fn run(
         // Whoever asked may have gone.
         let _ = answer.send(question::Answer::Proof(proven));
     }
+    Ok(())
 }
 
 async fn prove(question: &Question, keys: &mpsc::Sender<Asked>, own: &Own) -> Answer {
@@ -135,7 +133,7 @@ async fn ask(ways: &Ways, key: &door::Key, (own, until): (&Own, Instant)) -> Ans
                     host_keys: &ways.host_keys,
                     whose: "this host's",
                 };
-                asking.ask(&way.account, &way.controls, key).await
+                asking.ask(&way.account, (&way.controls, key), None).await
             };
             let Ok(heard) = timeout_at(until, asking).await else {
                 break;

@@ -48,6 +48,7 @@ fn asked(stands: Option<(&str, bool)>, taken: Option<bool>, said: Result<Said, S
             said,
             control,
             is_silent: false,
+            opened: None,
         },
     )
 }

@@ -21,7 +21,7 @@ pub async fn run(mut told: mpsc::Receiver<Asked>, own: Own, stop: Stop) -> anyho
             return Ok(());
         };
         if let Question::Expect(expected) = question {
-            own.foretell(&expected.from, expected.within);
+            own.foretell(expected);
             // Whoever told it may have gone.
             let _ = answer.send(Answer::Expecting);
         }

@@ -31,14 +31,9 @@ pub async fn run(
     keys: mpsc::Sender<Asked>,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    loop {
-        let asked = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            asked = questions.recv() => asked,
-        };
-        let Some(Asked { question, answer }) = asked else {
-            return Ok(());
-        };
+    while let Some(Some(Asked { question, answer })) =
+        stop.run_until_cancelled(questions.recv()).await
+    {
         let Question::Reach(mut question) = question else {
             continue;
         };
@@ -61,6 +56,7 @@ pub async fn run(
         // Whoever asked may have gone.
         let _ = answer.send(question::Answer::Reach(Answer::of(steps)));
     }
+    Ok(())
 }
 
 fn late(subject: &str, who: &str) -> Step {

@@ -59,7 +59,8 @@ impl Room {
             Answer::Holding(_)
             | Answer::Verdicts(_)
             | Answer::Held(_)
-            | Answer::Ruleset(..)
+            | Answer::Text(..)
+            | Answer::Expelled(_)
             | Answer::Turned(_)
             | Answer::Changed(_) => return Err(Gone),
         }

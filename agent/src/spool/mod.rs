@@ -182,6 +182,7 @@ fn hurries(entry: &Entry) -> bool {
                 | Report::Restriction(_)
                 | Report::Instruments(_)
                 | Report::Identities(_)
+                | Report::Peers(_)
         )
     })
 }

@@ -11,6 +11,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 use watchward_daemon::clock;
 use watchward_protocol::checks;
+use watchward_protocol::host_keys::HostKeys;
 use watchward_protocol::identities::Identities;
 use watchward_protocol::instruments::Instruments;
 use watchward_protocol::order::Order;
@@ -27,6 +28,7 @@ pub struct Orders {
     probes: watch::Sender<Option<Arc<Probes>>>,
     instruments: watch::Sender<Option<Arc<Instruments>>>,
     identities: watch::Sender<Option<Arc<Identities>>>,
+    host_keys: watch::Sender<Option<Arc<HostKeys>>>,
 }
 
 /// What the collector ordered last, as it changes.
@@ -44,6 +46,8 @@ pub struct Ordered {
     pub instruments: watch::Receiver<Option<Arc<Instruments>>>,
     /// Keys that programs of this host log in elsewhere with; none: nothing was ever ordered.
     pub identities: watch::Receiver<Option<Arc<Identities>>>,
+    /// What sshd shows of itself; none: nothing was ever ordered.
+    pub host_keys: watch::Receiver<Option<Arc<HostKeys>>>,
 }
 
 /// The bans of each bucket that was spoken of since the agent started. Of another nothing is known:
@@ -56,8 +60,8 @@ impl Orders {
     /// the collector says them again.
     pub fn open(directory: &Path) -> (Self, Ordered) {
         let (mut kept_checks, mut kept_gates, mut kept_probes) = (Vec::new(), None, None);
-        let (mut kept_instruments, mut kept_identities) = (None, None);
-        for name in [CHECKS, GATES, PROBES, INSTRUMENTS, IDENTITIES] {
+        let (mut kept_instruments, mut kept_identities, mut kept_host_keys) = (None, None, None);
+        for name in [CHECKS, GATES, PROBES, INSTRUMENTS, IDENTITIES, HOST_KEYS] {
             let file = directory.join(name);
             match read(&file) {
                 Ok(Some(Order::Checks(checks))) => kept_checks = checks,
@@ -65,6 +69,7 @@ impl Orders {
                 Ok(Some(Order::Probes(probes))) => kept_probes = Some(probes),
                 Ok(Some(Order::Instruments(told))) => kept_instruments = Some(told),
                 Ok(Some(Order::Identities(all))) => kept_identities = Some(all),
+                Ok(Some(Order::HostKeys(all))) => kept_host_keys = Some(all),
                 Ok(Some(Order::Bans(_)) | None) => {}
                 Err(error) => {
                     let (file, error) = (file.display(), format!("{error:#}"));
@@ -78,6 +83,7 @@ impl Orders {
         let (probes, ordered_probes) = watch::channel(kept_probes);
         let (instruments, ordered_instruments) = watch::channel(kept_instruments);
         let (identities, ordered_identities) = watch::channel(kept_identities);
+        let (host_keys, ordered_host_keys) = watch::channel(kept_host_keys);
         let orders = Self {
             directory: directory.to_owned(),
             checks,
@@ -86,6 +92,7 @@ impl Orders {
             probes,
             instruments,
             identities,
+            host_keys,
         };
         let ordered = Ordered {
             checks: ordered_checks,
@@ -94,6 +101,7 @@ impl Orders {
             probes: ordered_probes,
             instruments: ordered_instruments,
             identities: ordered_identities,
+            host_keys: ordered_host_keys,
         };
         (orders, ordered)
     }
@@ -140,13 +148,23 @@ impl Orders {
                 // Also the same again, after a connection: then what there is is told again.
                 self.identities.send_replace(Some(all));
             }
+            Order::HostKeys(all) if self.host_keys.borrow().as_ref() != Some(&all) => {
+                self.keep(HOST_KEYS, order);
+                let (certificates, keys) = (all.certificates.len(), all.serials.len());
+                tracing::info!(certificates, keys, "the collector ordered what sshd shows");
+                self.host_keys.send_replace(Some(all));
+            }
             Order::Bans(bans) => {
                 self.bans.send_if_modified(|all| {
                     let before = all.insert(bans.bucket, bans.clone());
                     before.as_ref() != Some(&bans)
                 });
             }
-            Order::Checks(_) | Order::Gates(_) | Order::Probes(_) | Order::Instruments(_) => {}
+            Order::Checks(_)
+            | Order::Gates(_)
+            | Order::Probes(_)
+            | Order::Instruments(_)
+            | Order::HostKeys(_) => {}
         }
     }
 
@@ -179,6 +197,7 @@ const GATES: &str = "gates.order";
 const PROBES: &str = "probes.order";
 const INSTRUMENTS: &str = "instruments.order";
 const IDENTITIES: &str = "identities.order";
+const HOST_KEYS: &str = "host_keys.order";
 
 fn read(file: &Path) -> anyhow::Result<Option<Order>> {
     let bytes = match fs::read(file) {
@@ -275,6 +294,7 @@ mod tests {
                 generation,
                 revoked,
                 managed: Vec::new(),
+                peers: Vec::new(),
             })
         };
         orders.hear(Order::Instruments(told(7)).into());

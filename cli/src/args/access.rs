@@ -52,6 +52,7 @@ pub(crate) enum Service {
     Sudo,
     Su,
     Openvpn,
+    Wireguard,
 }
 
 impl Service {
@@ -61,6 +62,7 @@ impl Service {
             Self::Sudo => "sudo",
             Self::Su => "su",
             Self::Openvpn => "openvpn",
+            Self::Wireguard => "wireguard",
         }
     }
 }

@@ -50,8 +50,12 @@ pub(crate) enum KeyCommand {
         #[arg(long)]
         doors: bool,
     },
+    /// Who may come into hosts' networks by WireGuard, and who does
+    Peers,
     /// The keys that should open nothing any more, and whether they do
     Revoked,
+    /// The keys for emergencies, and whether every host would still take them
+    BreakGlass,
     /// Say that a revoked key may open something again: hosts take it where it still stands
     Reinstate {
         /// A key, such as SHA256:... or the file with its public half (- reads it from the input); or a

@@ -33,6 +33,8 @@ pub(crate) struct Authority {
 pub(crate) enum AuthorityCommand {
     /// The keys that hosts are to trust, each as a line for the file that TrustedUserCAKeys names
     Key,
+    /// How clients know hosts: lines for known_hosts, which OpenSSH then asks nobody about
+    Hosts,
     /// Which authorities there are, which of them signs, and when the next one will
     Show,
     /// Put another in the place of the one that signs: as soon as every host trusts it

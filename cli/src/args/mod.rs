@@ -71,8 +71,12 @@ pub(crate) enum Command {
     Revoke(Revoke),
     /// What was done about a revoked key, signed
     Receipt(Receipt),
-    /// Whether a receipt is as it was signed; no collector is needed for that
+    /// Whether a receipt or a report is as it was signed; no collector is needed for that
     Verify(Verify),
+    /// The last seven days in one screen: who came, what was replaced and revoked, what is proven and what not
+    ///
+    /// With --json it is signed, and `watchward verify` takes it.
+    Report,
     /// Sign in, and have your ssh-agent keep a certificate that opens hosts for some hours
     ///
     /// Runs on your own machine. What you type goes to the page of the collector, encrypted; the key is

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Revoke {
     /// A key, such as SHA256:... or the file with its public half, such as laptop.pub (- reads it from
-    /// the input); or a person of the policy, with all their keys and certificates
+    /// the input); a peer of WireGuard, by its public key; or a person of the policy, with all their
+    /// keys, certificates and peers
     #[arg(value_name = "KEY|PERSON", required_unless_present = "serial")]
     pub(crate) what: Option<String>,
     /// The certificate with this serial, as `watchward authority certificates` lists it
@@ -27,7 +28,7 @@ pub(crate) struct Revoke {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Receipt {
-    /// The key that was revoked, such as SHA256:...
+    /// The key that was revoked, such as SHA256:...; or the number of its receipt
     #[arg(value_name = "KEY", required_unless_present = "public_key")]
     pub(crate) key: Option<String>,
     /// Print what receipts of this collector are verified with, to be kept elsewhere
@@ -37,7 +38,7 @@ pub(crate) struct Receipt {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// The receipt's file; - reads it from the input
+    /// The file of the receipt or the report; - reads it from the input
     pub(crate) receipt: PathBuf,
     /// The file with the collector's public key: `watchward receipt --public-key` prints it
     #[arg(long, value_name = "FILE")]

@@ -14,6 +14,8 @@ pub(crate) struct Rotation {
 pub(crate) enum RotationCommand {
     /// Every one of them, and how far it is
     List,
+    /// Whatever is to be replaced within ninety days, or should have been: keys, authorities, certificates
+    Calendar,
     /// All about one: its keys, who is waited for, and what happened when
     Show {
         /// Its name in the policy

@@ -1,5 +1,7 @@
 //! `watchward keys`: what opens each account, since when, and who used it last.
 
+mod glass;
+mod peers;
 mod proof;
 
 use serde_json::{Value, json};
@@ -23,7 +25,9 @@ pub(crate) async fn run(
         Some(KeyCommand::Prove { key, host, doors }) => {
             proof::run(collector, (&key, host, doors), screen).await
         }
+        Some(KeyCommand::Peers) => peers::list(collector, screen).await,
         Some(KeyCommand::Revoked) => proof::revoked(collector, screen).await,
+        Some(KeyCommand::BreakGlass) => glass::run(collector, screen).await,
         Some(KeyCommand::Reinstate { what, serial }) => {
             let what = crate::revoke::what(what.as_deref(), serial)?;
             proof::reinstate(collector, &what, screen).await

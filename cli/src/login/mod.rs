@@ -4,9 +4,11 @@
 mod agent;
 mod browser;
 mod key;
+mod known_hosts;
 mod prompt;
 mod remembered;
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
@@ -40,6 +42,8 @@ struct Issued {
     name: String,
     until: Timestamp,
     from: Vec<String>,
+    #[serde(default)]
+    known_hosts: Vec<String>,
 }
 
 /// What comes of one try.
@@ -51,6 +55,7 @@ enum Tried {
 }
 
 pub(crate) async fn run(asked: Login, screen: &mut Screen) -> anyhow::Result<()> {
+    watchward_daemon::secret::keep_out_of_dumps();
     let remembered = Remembered::read();
     let url = asked
         .url
@@ -87,6 +92,9 @@ pub(crate) async fn run(asked: Login, screen: &mut Screen) -> anyhow::Result<()>
     {
         screen.line(&format!("(The next time, say it all again: {error:#})"))?;
     }
+    let told = known_hosts::keep(&issued.known_hosts, |difference| {
+        !screen.is_for_programs() && takes(difference).unwrap_or(false)
+    });
     if screen.is_for_programs() {
         return Ok(screen.json(&given)?);
     }
@@ -97,10 +105,15 @@ pub(crate) async fn run(asked: Login, screen: &mut Screen) -> anyhow::Result<()>
         row.moment("until"),
         safe(&row.texts("principals").join(", ")),
     ))?;
-    Ok(screen.line(&format!(
+    screen.line(&format!(
         "It opens hosts only from {}.",
         safe(&issued.from.join(", "))
-    ))?)
+    ))?;
+    match told {
+        Ok(None) => Ok(()),
+        Ok(Some(told)) => Ok(screen.line(&told)?),
+        Err(error) => Ok(screen.line(&format!("(How hosts are known is not kept: {error:#})"))?),
+    }
 }
 
 /// Asks for what is needed until a certificate is given.
@@ -150,6 +163,17 @@ async fn login(http: &reqwest::Client, url: &Url, typed: &Value) -> anyhow::Resu
         StatusCode::UNAUTHORIZED => Ok(Tried::Wrong(why)),
         _ => bail!("{url} refuses: {}", safe(&why)),
     }
+}
+
+/// Whether somebody at a terminal takes what ssh would trust from now on.
+fn takes(difference: &str) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    let mut prompt = Prompt::open()?;
+    prompt.say(&format!("How hosts are known has changed:\n{difference}"))?;
+    let answer = prompt.plain("Was that meant? [y/N] ")?.to_lowercase();
+    Ok(matches!(answer.trim(), "y" | "yes"))
 }
 
 /// A password goes only where nobody between can read it.

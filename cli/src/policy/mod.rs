@@ -4,6 +4,7 @@
 mod bring;
 mod diff;
 mod follow;
+mod keys;
 mod operator;
 mod outlook;
 mod sign;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::keys;
 use crate::row::Row;
 use crate::screen::{Screen, Tone, safe, safe_lines};
 
@@ -33,6 +34,7 @@ pub(super) fn show(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
     }
     screen.line("")?;
     changes(all, screen)?;
+    keys::show(all, screen)?;
     losing(all, screen)?;
     words(all, screen)
 }
@@ -96,7 +98,7 @@ fn change(change: Row<'_>) -> [String; 4] {
 }
 
 /// The first of many; all of them are in the JSON.
-fn few(all: &[String]) -> String {
+pub(super) fn few(all: &[String]) -> String {
     const SHOWN: usize = 4;
     match all.get(..SHOWN) {
         Some(first) if all.len() > SHOWN => {
@@ -225,6 +227,7 @@ pub(super) fn applied(answer: &Value, is_known: bool, screen: &mut Screen) -> an
     }
     if !is_known {
         changes(outlook, screen)?;
+        keys::show(outlook, screen)?;
         losing(outlook, screen)?;
         unready(outlook, screen)?;
         notices(outlook, screen)?;

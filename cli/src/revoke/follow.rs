@@ -70,9 +70,10 @@ fn is_settled(receipt: &Receipt, past: Duration) -> bool {
     })
 }
 
-/// Whether the key itself is known: sshd cannot be asked about a fingerprint, nor about a certificate.
+/// Whether the key itself is known: sshd cannot be asked about a fingerprint, a certificate, or a peer.
 fn can_be_asked(receipt: &Receipt) -> bool {
-    !receipt.key.kind.is_empty() && !receipt.key.is_certificate()
+    let key = &receipt.key;
+    !key.kind.is_empty() && !key.is_certificate() && !key.is_peer()
 }
 
 /// What is not as it should be, of hosts that are heard.
@@ -152,6 +153,12 @@ fn words(host: &Host) -> String {
     for one in &host.sessions {
         words.push(format!("session of {} {}", one.account, one.how.words()));
         words.extend(one.survivors.iter().cloned());
+    }
+    for one in host.tunnel.iter().flat_map(|it| &it.taken) {
+        words.push(format!(
+            "taken away from {} at {}",
+            one.interface, one.last_at.0
+        ));
     }
     if let Some(proof) = &host.proof {
         let said = |what| proof.doors.iter().filter(|it| it.said == what).count();

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
+use watchward_protocol::peers::PeerKey;
 
 use crate::args::Revoke;
 use crate::client::Client;
@@ -73,12 +74,15 @@ pub(crate) async fn run(
     }
 }
 
-/// What is meant: a certificate by its serial, a fingerprint, a file, or a person.
+/// What is meant: a certificate by its serial, a peer of WireGuard, a fingerprint, a file, or a person.
 pub(crate) fn what(text: Option<&str>, serial: Option<u32>) -> anyhow::Result<Value> {
     if let Some(serial) = serial {
         return Ok(json!({ "serial": serial }));
     }
     let text = text.context("say what: a key, a person, or --serial")?;
+    if text.parse::<PeerKey>().is_ok() {
+        return Ok(json!({"peer": text}));
+    }
     if text.starts_with("SHA256:") {
         return Ok(json!({"fingerprint": text}));
     }
@@ -113,7 +117,8 @@ fn why(screen: &mut Screen) -> anyhow::Result<String> {
     bail!("a reason is needed: it stands in the receipt; nothing was changed")
 }
 
-fn line(question: &str, screen: &mut Screen) -> anyhow::Result<String> {
+/// What somebody types after a question.
+pub(crate) fn line(question: &str, screen: &mut Screen) -> anyhow::Result<String> {
     screen.ask(question)?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
@@ -195,6 +200,8 @@ mod tests {
             what(Some("SHA256:abc"), None).unwrap(),
             json!({"fingerprint": "SHA256:abc"})
         );
+        let peer = "hs6kOFvVqRnrDGLTYBQPGl9tYbmoTxvXS/pIKzCwUVg=";
+        assert_eq!(what(Some(peer), None).unwrap(), json!({"peer": peer}));
         assert_eq!(what(Some("ada"), None).unwrap(), json!({"person": "ada"}));
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("old.pub");

@@ -35,7 +35,7 @@ use crate::store::{Store, Tx, timer};
 
 pub use api::{Shown, after, last, routes};
 pub use pages::pages;
-pub use rows::{DEADLINES, SCHEMA};
+pub use rows::{DEADLINES, SCHEMA, week};
 
 /// The table `[access]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 50] = [
+const KINDS: [Kind; 59] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -66,22 +66,58 @@ const KINDS: [Kind; 50] = [
         "authorities that hosts do not trust yet",
     ),
     (
+        "keys.authority-missed",
+        "authority not replaced in time",
+        "authorities not replaced in time",
+    ),
+    (
+        "keys.authority-soon",
+        "authority replaced soon",
+        "authorities replaced soon",
+    ),
+    (
         "keys.break-glass",
         "break-glass key used",
         "break-glass keys used",
+    ),
+    (
+        "keys.break-glass-shut",
+        "host that a break-glass key does not open",
+        "hosts that break-glass keys do not open",
     ),
     ("keys.canary", "canary key used", "canary keys used"),
     ("keys.due", "key due soon", "keys due soon"),
     ("keys.gone", "key gone", "keys gone"),
     ("keys.host-key", "changed host key", "changed host keys"),
     (
+        "keys.host-certificate",
+        "host certificate that ends",
+        "host certificates that end",
+    ),
+    (
         "keys.kept",
         "old key that cannot be revoked",
         "old keys that cannot be revoked",
     ),
+    (
+        "keys.missed",
+        "old key not replaced in time",
+        "old keys not replaced in time",
+    ),
     ("keys.new", "new key", "new keys"),
     ("keys.new-trust", "new trust", "new trusts"),
     ("keys.overdue", "key overdue", "keys overdue"),
+    ("keys.peer", "new VPN peer", "new VPN peers"),
+    (
+        "keys.peer-back",
+        "revoked VPN peer put back",
+        "revoked VPN peers put back",
+    ),
+    (
+        "keys.peer-kept",
+        "revoked VPN peer that stands",
+        "revoked VPN peers that stand",
+    ),
     (
         "keys.revoked",
         "revoked key that opens something",
@@ -127,6 +163,11 @@ const KINDS: [Kind; 50] = [
         "keys.unlisted",
         "login by unlisted key",
         "logins by unlisted keys",
+    ),
+    (
+        "keys.unopened",
+        "host that certificates do not open",
+        "hosts that certificates do not open",
     ),
     (
         "keys.unread",

@@ -130,6 +130,26 @@ pub async fn raise(tx: &mut Tx, alert: &Alert, now: Timestamp) -> sqlx::Result<(
     rows::announce(tx, incident, Kind::Opened, alert.severity).await
 }
 
+/// Has an incident stand for this alert with what it says now: opens it, or renews its texts where they
+/// differ. Of one that stands so, nothing changes.
+///
+/// # Errors
+/// The database's.
+pub async fn hold(tx: &mut Tx, alert: &Alert, now: Timestamp) -> sqlx::Result<()> {
+    match rows::says(&mut **tx, &wording::storable(alert)).await? {
+        true => Ok(()),
+        false => raise(tx, alert, now).await,
+    }
+}
+
+/// Whether an incident stands for this alert with what it says now.
+///
+/// # Errors
+/// The database's.
+pub async fn is_held(store: &Store, alert: &Alert) -> sqlx::Result<bool> {
+    rows::says(store.read(), &wording::storable(alert)).await
+}
+
 /// How many letters a code has; and how many at most, where nobody looks any more whether it is used.
 const LETTERS: (usize, usize) = (4, 8);
 

@@ -31,6 +31,7 @@ use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
 use watchward_protocol::keys::Keys;
 use watchward_protocol::order::Order;
+use watchward_protocol::peers::Peers;
 use watchward_protocol::record::{Backlog, Epoch, Gap, Lane, Report};
 use watchward_protocol::restriction::Restriction;
 use watchward_protocol::time::Timestamp;
@@ -40,7 +41,7 @@ use crate::store::{Store, Tx};
 
 pub use buckets::Buckets;
 pub use errands::Errands;
-pub use owned::Owned;
+pub use owned::{Owned, Shown};
 pub use position::Position;
 pub use questions::{Questions, Unanswered};
 pub use refuse::{Refuse, Refusing, Said};
@@ -224,6 +225,8 @@ pub enum Told<'a> {
     Instruments(&'a [Heard<instruments::Told>]),
     /// Which keys programs of hosts log in elsewhere with.
     Identities(&'a [Heard<identities::Holding>]),
+    /// Who may come into their VPNs.
+    Peers(&'a [Heard<Peers>]),
 }
 
 /// How much waits on a host.

@@ -1,11 +1,13 @@
-//! Questions to hosts that are connected: one at a time for each, answered within 15 seconds or not at all.
+//! Questions to hosts that are connected: one at a time for each, in the order in which they came, and
+//! answered within 15 seconds or not at all.
 
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{self, mpsc, oneshot};
+use tokio::time::timeout;
 use watchward_protocol::question::{Answer, Question};
 use watchward_protocol::wire::{self, v1};
 
@@ -13,13 +15,22 @@ use super::gather::Reply;
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long somebody stands in line for a host that answers others.
+const LINE: Duration = Duration::from_secs(20);
 
 /// Asks hosts. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Questions(Arc<Mutex<Rooms>>);
 
 /// The hosts that are connected, by name.
-type Rooms = HashMap<String, mpsc::Sender<Asked>>;
+type Rooms = HashMap<String, Room>;
+
+/// Where a host is asked, by whoever has the turn.
+#[derive(Clone, Debug)]
+struct Room {
+    inbox: mpsc::Sender<Asked>,
+    turn: Arc<sync::Mutex<()>>,
+}
 
 /// A question, and where its answer goes.
 type Asked = (Question, oneshot::Sender<Answer>);
@@ -30,7 +41,7 @@ pub enum Unanswered {
     /// Nobody of this name is there.
     #[error("is not connected to this collector")]
     Away,
-    /// Somebody else asks it.
+    /// Others ask it.
     #[error("is answering another question: ask again in a moment")]
     Busy,
     /// It said nothing: its agent may be older.
@@ -46,13 +57,15 @@ impl Questions {
     pub async fn ask(&self, host: &str, question: Question) -> Result<Answer, Unanswered> {
         let room = self.rooms().get(host).cloned();
         let room = room.ok_or(Unanswered::Away)?;
+        let turn = timeout(LINE, room.turn.lock()).await;
+        let _turn = turn.map_err(|_| Unanswered::Busy)?;
         let (answer, answered) = oneshot::channel();
-        room.try_send((question, answer))
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => Unanswered::Busy,
-                mpsc::error::TrySendError::Closed(_) => Unanswered::Away,
-            })?;
-        match tokio::time::timeout(PATIENCE, answered).await {
+        let sent = room.inbox.try_send((question, answer));
+        sent.map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Unanswered::Busy,
+            mpsc::error::TrySendError::Closed(_) => Unanswered::Away,
+        })?;
+        match timeout(PATIENCE, answered).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(Unanswered::Away),
             Err(_) => Err(Unanswered::Late),
@@ -66,7 +79,11 @@ impl Questions {
 
     /// A host has come: what is asked of it from now on.
     pub(super) fn attend(&self, host: &str) -> Attending {
-        let (room, inbox) = mpsc::channel(1);
+        let (asks, inbox) = mpsc::channel(1);
+        let room = Room {
+            inbox: asks,
+            turn: Arc::default(),
+        };
         self.rooms().insert(host.to_owned(), room.clone());
         Attending {
             questions: self.clone(),
@@ -88,7 +105,7 @@ impl Questions {
 pub(super) struct Attending {
     questions: Questions,
     host: String,
-    room: mpsc::Sender<Asked>,
+    room: Room,
     inbox: mpsc::Receiver<Asked>,
     waiting: Option<oneshot::Sender<Answer>>,
     last: u64,
@@ -137,7 +154,7 @@ impl Drop for Attending {
         let mut rooms = self.questions.rooms();
         if rooms
             .get(&self.host)
-            .is_some_and(|room| room.same_channel(&self.room))
+            .is_some_and(|room| room.inbox.same_channel(&self.room.inbox))
         {
             rooms.remove(&self.host);
         }
@@ -196,5 +213,29 @@ mod tests {
         );
         drop(newer);
         assert_eq!(questions.ask("db", question()).await, Err(Unanswered::Away));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_asks_a_host_that_answers_others_waits_for_their_turn() {
+        let questions = Questions::default();
+        let mut db = questions.attend("db");
+        let answering = async {
+            for _ in 0..3 {
+                let v1::from_collector::Message::Ask(ask) = db.next().await else {
+                    panic!("another message");
+                };
+                tokio::time::sleep(PATIENCE / 2).await;
+                let answer = wire::reply(ask.id, Answer::Expecting);
+                db.hear(&v1::from_agent::Message::Answer(answer));
+            }
+        };
+        let ask = || questions.ask("db", question());
+        let (first, second, third, ()) = tokio::join!(ask(), ask(), ask(), answering);
+        for said in [first, second, third] {
+            assert_eq!(said, Ok(Answer::Expecting));
+        }
+        let (waits, late) = tokio::join!(ask(), ask());
+        assert_eq!(waits, Err(Unanswered::Late));
+        assert_eq!(late, Err(Unanswered::Busy), "nobody takes the first away");
     }
 }

@@ -11,7 +11,7 @@ use watchward_protocol::order::{Order, Subject};
 use watchward_protocol::wire::v1;
 
 use super::gather::Reply;
-use super::{Buckets, Errands, Host, Orders, Owned, Refusing, Said};
+use super::{Buckets, Errands, Host, Orders, Owned, Refusing, Said, Shown};
 
 /// After this long an agent that takes no orders is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -29,6 +29,8 @@ pub struct Wanted {
     pub refusing: Refusing,
     /// Which keys each is to have of its own.
     pub owned: Live<Owned>,
+    /// What sshd on each is to show of itself.
+    pub shown: Live<Shown>,
 }
 
 /// What should hold, and what of that was said.
@@ -59,6 +61,7 @@ impl Saying {
             errands,
             refusing,
             owned,
+            shown,
         } = &mut self.wanted;
         tokio::select! {
             () = orders.changed() => {}
@@ -66,6 +69,7 @@ impl Saying {
             () = errands.changed() => {}
             () = refusing.refuse.changed() => {}
             () = owned.changed() => {}
+            () = shown.changed() => {}
         }
     }
 
@@ -75,6 +79,7 @@ impl Saying {
         let mut wanted = self.wanted.orders.now().of(host);
         wanted.push(Order::Probes(self.wanted.errands.now().of(host.id)));
         wanted.extend(self.wanted.owned.now().order(&host.name));
+        wanted.extend(self.wanted.shown.now().order(&host.name));
         for order in wanted {
             let subject = order.subject();
             if self.said.get(&subject) == Some(&order) {

@@ -13,7 +13,7 @@ use super::judge::{self, About, Fate, Judged, Stray, Trouble};
 use super::kept::Kept;
 use super::policy::Policy;
 use super::rows::told::Told;
-use super::rows::{change, host, managed, stray, told};
+use super::rows::{change, host, host_key, managed, stray, told};
 use super::{authority, ordered};
 use crate::alerting;
 use crate::store::Tx;
@@ -40,7 +40,8 @@ pub(super) async fn settle(
     lines.extend(authority::managed(name, &policy.logins, &authorities));
     lines.sort_unstable();
     lines.dedup();
-    ordered::recognise(inventory, &lines);
+    let serials = host_key::serials(tx, name).await?;
+    ordered::recognise(inventory, &lines, &serials);
     judge::mark(inventory, policy, now);
     host::save(tx, inventory, now).await?;
     let strays = strays(tx, inventory, now).await?;

@@ -212,6 +212,8 @@ fn due(kept: &Kept, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
             let old = (!excepted(kept, policy, now)).then_some(old);
             [old, opening.not_after].into_iter().flatten().min()
         }
+        // It is renewed by itself, and told of otherwise.
+        Means::HostCertificate if kept.ordered => None,
         Means::HostCertificate => opening.not_after,
         // The agent renews it at two thirds of its life; half of what is left then is slack.
         Means::AgentCertificate => {

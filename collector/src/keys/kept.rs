@@ -9,7 +9,7 @@ use watchward_protocol::time::Timestamp;
 /// A key that is back after no longer than this was never really gone: editors write files anew.
 const BLINK: Duration = Duration::from_secs(3600);
 /// Where the lines stand that hosts are ordered to hold: nobody but root can write there.
-const OURS: &str = "/etc/ssh/watchward/";
+pub(super) const OURS: &str = "/etc/ssh/watchward/";
 
 /// An opening as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

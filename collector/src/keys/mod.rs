@@ -5,6 +5,7 @@ mod api;
 mod authority;
 mod follow;
 mod guarded;
+mod host_keys;
 mod inventory;
 mod judge;
 mod kept;
@@ -13,7 +14,9 @@ mod logins;
 mod options;
 mod order;
 mod ordered;
+mod outlook;
 mod pages;
+mod peers;
 mod policy;
 mod proof;
 mod reading;
@@ -23,6 +26,8 @@ mod rotation;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod visit;
+mod week;
 
 use std::collections::BTreeMap;
 
@@ -45,11 +50,15 @@ pub use authority::{
     Authority, Grant, Life, Login, Schedule, pages as login_pages, routes as authority_routes,
     run as follow_authority,
 };
-pub use guarded::{Guarded, watch as watch_guarded};
+pub use guarded::{BreakGlass, Guarded, watch as watch_guarded};
+pub use host_keys::{HostLife, HostName, Shown as HostShown, start as show_hosts};
 pub use live::{Seen, after, last};
+pub use order::watch_lines;
+pub use outlook::{Outlook, Way, outlook};
 pub use pages::pages;
+pub use peers::{Peering, absorb as hear_peers, named, pages as peer_pages, routes as peer_routes};
 pub use policy::{Exception, Fingerprint, Policy, Strength};
-pub use proof::{routes as proof_routes, run as ask_daily};
+pub use proof::{prove_glass, routes as proof_routes, run as ask_daily};
 pub use reading::{Change, Counts, Listed, State, Wanted, counts, list, places};
 pub use retire::{Retire, run as retire};
 pub use revocation::{
@@ -62,6 +71,7 @@ pub use rotation::{
 };
 pub use rows::deed::deeds;
 pub use rows::{DEADLINES, SCHEMA};
+pub use week::week;
 
 /// The table `[keys]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +196,7 @@ pub async fn accept(
         }
         follow::settle(tx, &mut inventory, policy, now).await?;
     }
+    count += peers::accept(tx, accept, now).await?;
     Ok(count)
 }
 
@@ -208,6 +219,7 @@ pub async fn activate(
     }
     changed += revocation::activate(tx, now).await?;
     changed += guarded::activate(tx, now).await?;
+    changed += peers::activate(tx, now).await?;
     rows::prune(tx, now - config.keep.duration()).await?;
     Ok(changed)
 }
@@ -219,6 +231,7 @@ pub async fn activate(
 pub async fn forget(tx: &mut Tx, host: HostId, now: Timestamp) -> sqlx::Result<()> {
     follow::end(tx, host, "the host was revoked", now).await?;
     revocation::forget(tx, host, now).await?;
+    peers::forget(tx, host, now).await?;
     rows::forget(tx, host).await
 }
 

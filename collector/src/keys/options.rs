@@ -44,10 +44,11 @@ pub(super) fn widened(before: &[u8], after: &[u8]) -> Option<String> {
     (!all.is_empty()).then(|| all.join(", "))
 }
 
-/// The names that a line is limited to, if it is to any (sshd(8), `principals=`).
-pub(super) fn principals(line: &[u8]) -> Option<Vec<String>> {
+/// The names in the value of an option, if the line has it: those that it is limited to by
+/// `principals=` (sshd(8)).
+pub(super) fn names(line: &[u8], option: &str) -> Option<Vec<String>> {
     let options = parse(line);
-    let value = String::from_utf8(options.get("principals")?.clone()).ok()?;
+    let value = String::from_utf8(options.get(option)?.clone()).ok()?;
     let inner = value
         .trim_end_matches('\n')
         .strip_prefix('"')?

@@ -80,15 +80,15 @@ impl People {
         let account = session.account;
         let found = factor::factor(self.store.read(), account).await?;
         let keys = security_key::of(self.store.read(), account).await?;
-        let open = found.is_none() && session.may_enrol(now);
+        let offer = match session.may_enrol(now) {
+            true => self.offer(session, found.is_none()).await?,
+            false => None,
+        };
         Ok(Having {
             phone: found.map(|found| found.made_at),
             keys,
             recovery: factor::recovery(&self.store, account).await?,
-            offer: match session.may_enrol(now) {
-                true => self.offer(session, open).await?,
-                false => None,
-            },
+            offer,
         })
     }
 
@@ -127,9 +127,9 @@ impl People {
         }))
     }
 
-    /// Confirms the second factor that this session was offered, by one of its codes: from now on
-    /// it counts, in the place of the one before, every other session of the account has ended, and these are the recovery codes,
-    /// which are kept only as hashes.
+    /// Confirms the second factor that this session was offered, by one of its codes: from now on it
+    /// counts, in the place of the one before, every other session of the account has ended, and these
+    /// are the recovery codes, which are kept only as hashes.
     ///
     /// # Errors
     /// The database's, or the secret cannot be unsealed.

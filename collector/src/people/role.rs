@@ -87,7 +87,8 @@ impl Role {
         }
     }
 
-    fn of(word: &str) -> Option<Self> {
+    /// The role of this name.
+    pub(crate) fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.word() == word)
     }
 }

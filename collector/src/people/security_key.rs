@@ -26,9 +26,6 @@ use super::rows::session::{self, Session};
 use super::rows::{account, factor};
 use crate::store::Tx;
 
-/// How many an account may have.
-const MOST: usize = 8;
-
 /// How many characters a name may have.
 const LONGEST_NAME: usize = 40;
 
@@ -87,7 +84,7 @@ impl People {
             return Ok(None);
         };
         let keys = security_key::of(self.store.read(), session.account).await?;
-        if keys.len() >= MOST || session.proved && !session.is_fresh(now) {
+        if keys.len() >= SecurityKey::MOST || session.proved && !session.is_fresh(now) {
             return Ok(None);
         }
         let known = credentials(&keys)?;

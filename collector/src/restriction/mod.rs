@@ -52,7 +52,7 @@ pub use policy::{Policy, Table};
 pub use reach::routes as reach;
 pub use rows::deed::deeds;
 pub use rows::listing::IS_OUTSIDE;
-pub use rows::{DEADLINES, SCHEMA, ban::SCHEMA as BANS, held::SCHEMA as HELD};
+pub use rows::{DEADLINES, SCHEMA, ban::SCHEMA as BANS, held::SCHEMA as HELD, week};
 pub use sites::sites;
 pub use sshd::behind_gates;
 pub use vantage::{Sites, places, run as run_probes};

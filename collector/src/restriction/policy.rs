@@ -21,7 +21,7 @@ pub struct Table {
     /// Whether hosts put back by themselves what a third hand took away of their gates; else it is
     /// only told.
     pub put_back: bool,
-    /// What is reached on hosts, by name: ports. "ssh" and "openvpn" are there unless it says
+    /// What is reached on hosts, by name: ports. "ssh", "openvpn" and "wireguard" are there unless it says
     /// otherwise.
     pub services: Services,
     /// The rules, each as `[[restriction.rules]]`.

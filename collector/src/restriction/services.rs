@@ -14,11 +14,13 @@ use crate::policy::networks::Name;
 const TABLE: [&str; 2] = ["restriction", "services"];
 
 /// The services that there are without a word about them: the ports are those that IANA has for
-/// them.
-const BUILT_IN: [(&str, &[(Transport, u16)]); 2] = [
+/// them, and the one that everybody has WireGuard on.
+const BUILT_IN: [(&str, &[(Transport, u16)]); 3] = [
     ("ssh", &[(Transport::Tcp, 22)]),
     ("openvpn", &[(Transport::Udp, 1194), (Transport::Tcp, 1194)]),
+    (WIREGUARD, &[(Transport::Udp, 51_820)]),
 ];
+const WIREGUARD: &str = "wireguard";
 
 /// What people log in to: the services whose logins are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub(super) enum Service {
     Ssh,
     /// A server of OpenVPN.
     OpenVpn,
+    /// WireGuard.
+    WireGuard,
 }
 
 /// The table `[restriction.services]`: each a list of ports.
@@ -107,9 +111,14 @@ impl From<BTreeMap<Name, Doors>> for Services {
                     last: *port,
                 })
             };
+            let usual: Vec<Door> = doors.iter().map(one).collect();
+            let mut others = said.values().flat_map(|it| &it.0);
+            // Whoever has a name of their own for its port had it before this was built in.
+            if name == WIREGUARD && others.any(|it| usual.iter().any(|one| meet(&it.0, &one.0))) {
+                continue;
+            }
             if let Ok(name) = Name::try_from(name.to_owned()) {
-                let usual = || Doors(doors.iter().map(one).collect());
-                said.entry(name).or_insert_with(usual);
+                said.entry(name).or_insert(Doors(usual));
             }
         }
         Self(said)
@@ -266,6 +275,7 @@ impl Service {
         match service {
             access::Service::Sshd => Some(Self::Ssh),
             access::Service::OpenVpn => Some(Self::OpenVpn),
+            access::Service::WireGuard => Some(Self::WireGuard),
             access::Service::Sudo | access::Service::Su => None,
         }
     }
@@ -275,6 +285,7 @@ impl Service {
         match self {
             Self::Ssh => "ssh",
             Self::OpenVpn => "openvpn",
+            Self::WireGuard => WIREGUARD,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::session::{Session, ending};
 use super::standing::{named, words};
 use crate::config::Policy;
 use crate::policy::versions::{self, New, Version};
-use crate::restriction;
+use crate::{keys, restriction};
 
 /// How long a note is at most, in characters.
 const NOTE: usize = 500;
@@ -62,6 +62,8 @@ pub(super) struct Outlook {
     shut_to_you: Vec<String>,
     /// Sessions that would end, as far as the access log knows.
     sessions: Vec<Session>,
+    /// What would be another about keys.
+    keys: keys::Outlook,
     #[serde(flatten)]
     plan: restriction::Plan,
 }
@@ -141,6 +143,7 @@ impl Ruling {
             objection: (!objections.is_empty()).then(|| objections.join("\n")),
             shut_to_you: shut_to_you.unwrap_or_default(),
             sessions,
+            keys: prospect.keys,
             plan: prospect.plan,
         })
     }

@@ -6,13 +6,15 @@ use super::basis::{Basis, Brought};
 use super::standing::words;
 use crate::config::Policy;
 use crate::store::Store;
-use crate::{hosts, restriction};
+use crate::{hosts, keys, restriction};
 use watchward_daemon::config::Invalid;
 
 /// What another policy would bring about.
 #[derive(Debug)]
 pub(super) struct Prospect {
     pub(super) plan: restriction::Plan,
+    /// What would be another about keys.
+    pub(super) keys: keys::Outlook,
     /// The hosts that are watched, by name.
     pub(super) hosts: Vec<String>,
     /// Why it should not come into force, each with its place.
@@ -41,8 +43,10 @@ pub(super) async fn prospect(
     let locks = after.restriction.locking(&plan.locked);
     let locks = locks.map(|place| Invalid::misplaced(&brought.named, &brought.text, &place));
     let objections = cuts.iter().chain(&locks).map(words);
+    let names: Vec<_> = watched.into_iter().map(|one| one.host.name).collect();
     Ok(Prospect {
-        hosts: watched.into_iter().map(|one| one.host.name).collect(),
+        keys: keys::outlook(store, (&before.keys, &after.keys), &names, now).await?,
+        hosts: names,
         objections: objections.collect(),
         plan,
     })

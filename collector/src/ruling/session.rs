@@ -72,6 +72,7 @@ fn reached(server: Service) -> Option<&'static str> {
     match server {
         Service::Sshd => Some("ssh"),
         Service::OpenVpn => Some("openvpn"),
+        Service::WireGuard => Some("wireguard"),
         Service::Sudo | Service::Su => None,
     }
 }

@@ -17,7 +17,8 @@ use crate::ruling::Ruling;
 use crate::store::Store;
 use crate::web::{self, Site};
 use crate::{
-    access, alerting, audit, backup, health, hosts, keys, live, metrics, restriction, ruling,
+    access, alerting, audit, backup, health, hosts, keys, live, metrics, report, restriction,
+    ruling,
 };
 
 /// What rooms show, to the operator's command and to people.
@@ -32,11 +33,32 @@ pub(crate) struct Shown {
     pub(crate) revoking: keys::Desk,
     pub(crate) bell: Bell,
     pub(crate) web: Live<web::Config>,
+    pub(crate) report: Live<report::Config>,
     pub(crate) committing: watch::Receiver<Option<Timestamp>>,
     pub(crate) ruling: Ruling,
     pub(crate) questions: Questions,
     pub(crate) authority: keys::Authority,
     pub(crate) rotations: keys::Calendar,
+}
+
+impl Shown {
+    /// Where reports come from.
+    pub(crate) fn reports(&self) -> report::Sources {
+        report::Sources {
+            store: self.store.clone(),
+            calendar: self.rotations.clone(),
+            desk: self.revoking.clone(),
+        }
+    }
+
+    /// Sends them, until told to stop.
+    pub(crate) fn send_reports(
+        &self,
+        stop: Stop,
+    ) -> impl Future<Output = anyhow::Result<()>> + use<> {
+        let with = (self.report.clone(), self.alerting.config.clone());
+        report::run(self.reports(), with, stop)
+    }
 }
 
 /// What the operator's command can ask.
@@ -51,12 +73,11 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         spread,
         revoking,
         bell,
-        web: _,
-        committing: _,
         ruling,
         questions,
         authority,
         rotations,
+        ..
     } = shown;
     let rooms = access::routes()
         .merge(health::routes())
@@ -82,7 +103,7 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
         .merge(restriction::reach(questions.clone(), rules.clone()))
         .merge(keys::routes(store.clone(), key_rules.clone(), bell.clone()))
         .merge(keys::proof_routes(
-            store.clone(),
+            (store.clone(), key_rules.clone()),
             (questions.clone(), hosts::names, restriction::places),
             bell.clone(),
         ))
@@ -93,6 +114,8 @@ pub(crate) fn routes(shown: &Shown, stop: Stop) -> Router {
             bell.clone(),
         ))
         .merge(keys::rotation_routes(rotations.clone()))
+        .merge(keys::peer_routes(store.clone(), key_rules.clone()))
+        .merge(report::routes(shown.reports()))
         .merge(ruling::routes(ruling.clone()))
         .merge(live::routes(store.clone(), stop))
         .merge(backup::routes(store.clone()))
@@ -163,6 +186,11 @@ pub(crate) fn site(shown: &Shown, stop: Stop) -> Site {
             shown.people.clone(),
         ))
         .with(keys::rotation_pages(shown.rotations.clone()))
+        .with(keys::peer_pages(
+            shown.store.clone(),
+            shown.key_rules.clone(),
+        ))
+        .with(report::pages(shown.reports()))
         .with(audit::pages(store.clone(), shown.people.clone()))
 }
 

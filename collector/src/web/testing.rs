@@ -5,6 +5,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::header::{CONTENT_TYPE, COOKIE, HOST};
 use axum::http::{Request, Response, StatusCode};
+use serde_json::Value;
 use tower::ServiceExt;
 use watchward_daemon::config::Live;
 use watchward_protocol::admin::SUDO_USER;
@@ -64,7 +65,7 @@ pub(crate) async fn cookie(people: &People, name: &str, roles: &Roles) -> String
 }
 
 /// A request of the command that this person called by `sudo`.
-pub(crate) fn by_sudo(person: &str, path: &str, json: &serde_json::Value) -> Request<Body> {
+pub(crate) fn by_sudo(person: &str, path: &str, json: &Value) -> Request<Body> {
     let root = ConnectInfo(Caller { uid: Some(0) });
     Request::post(path)
         .extension(root)
@@ -72,6 +73,24 @@ pub(crate) fn by_sudo(person: &str, path: &str, json: &serde_json::Value) -> Req
         .header(CONTENT_TYPE, "application/json")
         .body(Body::from(json.to_string()))
         .unwrap()
+}
+
+/// What the operator's command is answered; with a body, it is posted.
+pub(crate) async fn command(
+    routes: &Router,
+    path: &str,
+    body: Option<&Value>,
+) -> (StatusCode, String) {
+    let asked = Request::builder().uri(path);
+    let asked = match body {
+        Some(body) => asked
+            .method("POST")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_string())),
+        None => asked.body(Body::empty()),
+    };
+    let answer = routes.clone().oneshot(asked.unwrap()).await.unwrap();
+    (answer.status(), text(answer).await)
 }
 
 /// What an answer says.

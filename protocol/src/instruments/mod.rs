@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 pub use managed::{Managed, Opens};
 
+use crate::peers::PeerKey;
 use crate::text::Foreign;
 use crate::time::Timestamp;
 
@@ -22,6 +23,9 @@ pub struct Instruments {
     /// [`LARGEST_MANAGED`](Self::LARGEST_MANAGED). One that cannot be held is left out, and what is
     /// revoked holds all the same.
     pub managed: Vec<Managed>,
+    /// Peers of WireGuard that are revoked, at most [`MOST_PEERS`](Self::MOST_PEERS): they are taken
+    /// away, whatever becomes of the rest.
+    pub peers: Vec<PeerKey>,
 }
 
 impl Instruments {
@@ -34,6 +38,8 @@ impl Instruments {
     /// How many bytes all of it may have, as [`Revoked::size`] counts them: what has more room as a
     /// key is said by its fingerprint.
     pub const LARGEST: usize = 2 << 20;
+    /// How many peers of WireGuard can be.
+    pub const MOST_PEERS: usize = 5_000;
     /// How many authorities may have certificates revoked by serial or by id.
     pub const MOST_AUTHORITIES: usize = 16;
 }
@@ -118,7 +124,7 @@ pub enum Told {
 
 /// What a host holds of it now. Said after each change, after each connect, and when a third hand
 /// changed it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holding {
     /// Since when, by the host's clock.
     pub at: Timestamp,
@@ -135,6 +141,8 @@ pub struct Holding {
     /// Why those do not hold as they were ordered, in one sentence; what is revoked does not wait for
     /// them.
     pub unmanaged: Option<String>,
+    /// Why sshd does not show what it was ordered to show of itself, in one sentence.
+    pub unshown: Option<String>,
 }
 
 impl Holding {

@@ -11,10 +11,12 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use crate::peers::PeerKey;
 use crate::proof::Said;
 use crate::time::Timestamp;
 
-pub use signature::{Public, TAIL, Untrusted, verify};
+pub(crate) use signature::genuine;
+pub use signature::{Public, TAIL, Untrusted, signed, verify};
 
 /// What a receipt begins with.
 pub const FORMAT: &str = "watchward-receipt";
@@ -72,6 +74,11 @@ impl Key {
     /// has what it is for, and it opens only from some networks.
     pub fn is_certificate(&self) -> bool {
         self.kind.ends_with(Self::CERTIFICATE)
+    }
+
+    /// Whether it is a peer of WireGuard: it is taken away, and sshd knows nothing of it.
+    pub fn is_peer(&self) -> bool {
+        self.kind == PeerKey::KIND
     }
 }
 
@@ -140,6 +147,33 @@ pub struct Host {
     pub sessions: Vec<Session>,
     /// What its sshd said last when it was asked about the key; none: it was not asked yet.
     pub proof: Option<Proof>,
+    /// Of a peer of WireGuard, what became of it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Tunnel>,
+}
+
+/// What became of a peer of WireGuard on a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tunnel {
+    /// When the host was last heard to say which peers stand.
+    pub looked_at: Moment,
+    /// On which interfaces it stood then.
+    pub standing: Vec<String>,
+    /// From which it was taken away.
+    pub taken: Vec<Taken>,
+}
+
+/// That a peer was taken away from an interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// From which.
+    pub interface: String,
+    /// When first, by the host's clock.
+    pub first_at: Moment,
+    /// When last: whatever is put back is taken away again.
+    pub last_at: Moment,
+    /// How often.
+    pub times: usize,
 }
 
 impl Host {
@@ -262,18 +296,5 @@ pub struct Moment(pub String);
 impl From<Timestamp> for Moment {
     fn from(at: Timestamp) -> Self {
         Self(at.to_string())
-    }
-}
-
-impl Receipt {
-    /// Its text, signed by whoever has `sign`: Ed25519, by the key that [`signer`](Self::signer) names.
-    ///
-    /// # Errors
-    /// None that is known of.
-    pub fn signed(&self, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> serde_json::Result<String> {
-        let text = serde_json::to_string_pretty(self)?;
-        // Without the end of the object, after which the signature stands.
-        let body = text.strip_suffix("\n}").unwrap_or(&text);
-        Ok(signature::with(body, &sign(body.as_bytes())))
     }
 }

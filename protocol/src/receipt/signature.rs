@@ -6,7 +6,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{FORMAT, Receipt, VERSION};
@@ -27,13 +28,13 @@ const SPKI: [u8; 12] = [
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Untrusted {
     /// It is none, or not as one is written.
-    #[error("this is no receipt, or it was changed: it does not end with a signature")]
+    #[error("this is nothing that was signed, or it was changed: it does not end with a signature")]
     NotOne,
     /// The signature does not fit to it.
-    #[error("this receipt was CHANGED after it was signed, or was never signed by {0}")]
+    #[error("this was CHANGED after it was signed, or was never signed by {0}")]
     Changed(Public),
     /// It says itself that somebody else signed it.
-    #[error("this receipt says that {said} signed it, and the key given is {given}")]
+    #[error("this says that {said} signed it, and the key given is {given}")]
     Stranger {
         /// What it says.
         said: String,
@@ -41,8 +42,8 @@ pub enum Untrusted {
         given: Public,
     },
     /// It is genuine, and of a newer form.
-    #[error("this receipt is of form {0}, and this program reads up to form {VERSION}")]
-    Newer(u32),
+    #[error("this is of form {0}, and this program reads up to form {1}")]
+    Newer(u32, u32),
 }
 
 /// A collector's public key: what receipts are looked at with.
@@ -85,8 +86,22 @@ impl fmt::Debug for Public {
     }
 }
 
+/// The text of what is to be signed, with its signature: Ed25519, by the key that it names.
+///
+/// # Errors
+/// None that is known of.
+pub fn signed(
+    what: &impl Serialize,
+    sign: impl FnOnce(&[u8]) -> [u8; 64],
+) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(what)?;
+    // Without the end of the object, after which the signature stands.
+    let body = text.strip_suffix("\n}").unwrap_or(&text);
+    Ok(with(body, &sign(body.as_bytes())))
+}
+
 /// A text and its signature.
-pub(super) fn with(body: &str, signature: &[u8; 64]) -> String {
+fn with(body: &str, signature: &[u8; 64]) -> String {
     format!("{body}{BEFORE}{}{AFTER}", STANDARD.encode(signature))
 }
 
@@ -95,6 +110,18 @@ pub(super) fn with(body: &str, signature: &[u8; 64]) -> String {
 /// # Errors
 /// Why it counts for nothing.
 pub fn verify(text: &[u8], key: &Public) -> Result<Receipt, Untrusted> {
+    genuine(text, key, (FORMAT, VERSION))
+}
+
+/// The same of whatever is signed in this way, with the format and the newest form that are read.
+///
+/// # Errors
+/// Why it counts for nothing.
+pub(crate) fn genuine<T: DeserializeOwned>(
+    text: &[u8],
+    key: &Public,
+    (wanted, newest): (&str, u32),
+) -> Result<T, Untrusted> {
     let (body, signature) = parts(text).ok_or(Untrusted::NotOne)?;
     let public = UnparsedPublicKey::new(&ED25519, key.0);
     if public.verify(body, &signature).is_err() {
@@ -110,8 +137,8 @@ pub fn verify(text: &[u8], key: &Public) -> Result<Receipt, Untrusted> {
     }
     let form: Form = serde_json::from_slice(text).map_err(|_| Untrusted::NotOne)?;
     match form {
-        Form { format, .. } if format != FORMAT => Err(Untrusted::NotOne),
-        Form { version, .. } if version > VERSION => Err(Untrusted::Newer(version)),
+        Form { format, .. } if format != wanted => Err(Untrusted::NotOne),
+        Form { version, .. } if version > newest => Err(Untrusted::Newer(version, newest)),
         Form { .. } => serde_json::from_slice(text).map_err(|_| Untrusted::NotOne),
     }
 }

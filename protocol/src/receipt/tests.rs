@@ -15,7 +15,7 @@ fn public(pair: &Ed25519KeyPair) -> Public {
 
 fn signed_by(pair: &Ed25519KeyPair, receipt: &Receipt) -> String {
     let sign = |body: &[u8]| pair.sign(body).as_ref().try_into().unwrap();
-    receipt.signed(sign).unwrap()
+    signed(receipt, sign).unwrap()
 }
 
 fn phase() -> Phase {
@@ -62,6 +62,7 @@ fn receipt(pair: &Ed25519KeyPair, why: &str) -> Receipt {
             trouble: String::new(),
             elsewhere: "1 door was asked from db, too".into(),
         }),
+        tunnel: None,
     };
     Receipt {
         format: FORMAT.into(),
@@ -151,7 +152,7 @@ fn another_key_and_a_newer_form_are_called_so() {
     };
     let text = signed_by(&ours, &newer);
     let said = verify(text.as_bytes(), &public(&ours));
-    assert_eq!(said, Err(Untrusted::Newer(VERSION + 1)));
+    assert_eq!(said, Err(Untrusted::Newer(VERSION + 1, VERSION)));
 }
 
 proptest! {

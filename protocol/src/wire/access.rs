@@ -58,6 +58,7 @@ fn service(service: Service) -> wire::Service {
         Service::Sudo => wire::Service::Sudo,
         Service::Su => wire::Service::Su,
         Service::OpenVpn => wire::Service::Openvpn,
+        Service::WireGuard => wire::Service::Wireguard,
     }
 }
 
@@ -140,6 +141,7 @@ impl TryFrom<wire::Service> for Service {
             wire::Service::Sudo => Self::Sudo,
             wire::Service::Su => Self::Su,
             wire::Service::Openvpn => Self::OpenVpn,
+            wire::Service::Wireguard => Self::WireGuard,
             wire::Service::Unspecified => return Err(Malformed("service of an access event")),
         })
     }

@@ -7,7 +7,8 @@ use super::proof::{asked, at, door, place};
 use super::reach::ACCOUNT;
 use super::{Malformed, cut, text, v1};
 use crate::elsewhere::{
-    Answer, ElsewhereDoor, Expected, LONGEST, Login, MOST_CALLS, MOST_DOORS, MOST_PLACES, Question,
+    Answer, ElsewhereDoor, Expected, LONGEST, Login, MOST_ASKED, MOST_CALLS, MOST_DOORS,
+    MOST_PLACES, Question,
 };
 use crate::identities::is_name;
 use crate::proof::{CONTROLS, HOST_KEYS, LONGEST_KEY};
@@ -87,13 +88,20 @@ pub(super) fn expect(expected: &Expected) -> v1::Expect {
     v1::Expect {
         from: places(&expected.from),
         within: u64::try_from(expected.within.as_micros()).unwrap_or(u64::MAX),
+        accounts: expected
+            .accounts
+            .iter()
+            .map(|it| it.as_bytes().to_vec())
+            .collect(),
     }
 }
 
 pub(super) fn expected(wire: v1::Expect) -> Result<Expected, Malformed> {
+    let accounts = wire.accounts.into_iter().take(MOST_ASKED);
     Ok(Expected {
         from: at_most(wire.from, MOST_CALLS)?,
         within: Duration::from_micros(wire.within).min(LONGEST),
+        accounts: accounts.map(|it| cut(it, ACCOUNT)).collect(),
     })
 }
 
@@ -113,6 +121,7 @@ mod tests {
     use super::*;
     use crate::proof::{Control, Door, Said};
     use crate::question;
+    use crate::text::Foreign;
     use crate::wire::{decode_answer, decode_question, encode_answer, encode_question};
 
     fn at() -> impl Strategy<Value = SocketAddr> {
@@ -160,9 +169,14 @@ mod tests {
         fn who_is_expected_arrives_as_it_was_said(
             from in vec(at(), 0..=MOST_CALLS),
             within in 0..=60_000_000u64,
+            accounts in vec(vec(any::<u8>(), 0..40), 0..3),
         ) {
             let within = Duration::from_micros(within);
-            let given = question::Question::Expect(Expected { from, within });
+            let given = question::Question::Expect(Expected {
+                from,
+                within,
+                accounts: accounts.into_iter().map(Foreign::from).collect(),
+            });
             prop_assert_eq!(decode_question(&encode_question(&given)).unwrap(), given);
         }
 
@@ -207,8 +221,8 @@ mod tests {
             assert!(asked(wrong).is_err());
         }
         let for_ever = expected(v1::Expect {
-            from: Vec::new(),
             within: u64::MAX,
+            ..v1::Expect::default()
         });
         assert_eq!(for_ever.unwrap().within, LONGEST);
         let said = encode_answer(question::Answer::Expecting);

@@ -3,11 +3,13 @@
 mod access;
 mod elsewhere;
 mod health;
+mod host_keys;
 mod hosts;
 mod identities;
 mod instruments;
 mod keys;
 mod order;
+mod peers;
 mod proof;
 mod question;
 mod reach;

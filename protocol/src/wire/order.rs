@@ -38,6 +38,7 @@ pub fn order(wire: v1::Order) -> Result<Option<Order>, Malformed> {
         Wire::Probes(probes) => Order::Probes(Arc::new(probes.try_into()?)),
         Wire::Instruments(told) => Order::Instruments(Arc::new(told.try_into()?)),
         Wire::Identities(all) => Order::Identities(Arc::new(all.try_into()?)),
+        Wire::HostKeys(all) => Order::HostKeys(Arc::new(all.try_into()?)),
     }))
 }
 
@@ -60,6 +61,7 @@ impl From<Order> for v1::Order {
             Order::Probes(probes) => Wire::Probes((&*probes).into()),
             Order::Instruments(told) => Wire::Instruments((&*told).into()),
             Order::Identities(all) => Wire::Identities((&*all).into()),
+            Order::HostKeys(all) => Wire::HostKeys((&*all).into()),
         };
         Self { order: Some(order) }
     }

@@ -40,6 +40,7 @@ impl From<Record> for v1::Record {
                 Report::Restriction(told) => Wire::Restriction(told.into()),
                 Report::Instruments(told) => Wire::Instruments(told.into()),
                 Report::Identities(held) => Wire::Identity(held.into()),
+                Report::Peers(told) => Wire::Peers(told.into()),
             }),
         }
     }
@@ -64,6 +65,7 @@ impl TryFrom<v1::Record> for Record {
                 Wire::Restriction(told) => Report::Restriction(told.try_into()?),
                 Wire::Instruments(told) => Report::Instruments(told.try_into()?),
                 Wire::Identity(held) => Report::Identities(held.try_into()?),
+                Wire::Peers(told) => Report::Peers(told.try_into()?),
             },
         })
     }

@@ -88,6 +88,7 @@ impl intake::Rooms for Notes {
             | Told::Access(_)
             | Told::Health(_)
             | Told::Doctors(_)
+            | Told::Peers(_)
             | Told::Instruments(_)
             | Told::Identities(_)
             | Told::Keys(_) => {}
@@ -160,6 +161,7 @@ impl Collector {
                 told: mpsc::channel(1).0,
             },
             owned: Live::fixed(intake::Owned::default()),
+            shown: Live::fixed(Default::default()),
         };
         intake::start(&tasks, &config, &hosts.trust(), wanted, parts).await?;
         let spreading = spread.clone().run(store.clone(), tasks.stop());

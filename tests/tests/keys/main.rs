@@ -1,13 +1,16 @@
 //! What opens each account of a host: an agent without any privilege and its reader tell it as it changes.
 
 mod client;
+mod hostkeys;
 mod identities;
 mod managed;
 mod managed_under_fire;
 mod origin;
 mod proof;
+mod releases;
 mod revocation;
 mod revoke;
+mod rotation;
 mod silent;
 mod vantage;
 
@@ -17,6 +20,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watchward_tests::host::Host;
 use watchward_tests::ready::notice;
+use watchward_tests::root::Release;
 use watchward_tests::site::{Site, play};
 use watchward_tests::wait::{SOON, until, until_seen};
 use watchward_tests::{agent, ssh};
@@ -203,7 +207,17 @@ fn a_reader_that_dies_is_missed_and_comes_back() -> Result<()> {
 
 /// A host with an agent and a reader as they are shipped, once the reader has told what it watches.
 fn watched(site: &Site) -> Result<Host> {
-    let web = site.boot("web")?;
+    watched_as(site, Release::Usual)
+}
+
+/// The same, of this Debian.
+fn watched_as(site: &Site, release: Release) -> Result<Host> {
+    let web = site.boot_as("web", release)?;
+    let apart = web.try_sh("test -x /usr/lib/openssh/sshd-session")?;
+    ensure!(
+        apart || release == Release::Usual,
+        "another OpenSSH than was meant"
+    );
     agent::start_unprivileged(&web, &site.network, &site.collector, "")?;
     finding(site, "watched", "accounts").with_context(|| agent::log(&web))?;
     Ok(web)

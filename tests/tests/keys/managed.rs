@@ -5,12 +5,13 @@ use watchward_protocol::instruments::{Instruments, Managed, Opens, Revoked};
 use watchward_protocol::time::Timestamp;
 use watchward_tests::enforcer;
 use watchward_tests::host::Host;
+use watchward_tests::root::Release;
 use watchward_tests::site::{Site, play};
 use watchward_tests::wait::{SOON, until};
 
 use super::client::{opens, opens_for};
 use super::revocation::{FIRST, confirmed, log, order_all, wire};
-use super::{Key, append, new_key, watched};
+use super::{Key, append, new_key, watched_as};
 
 /// Lets every account be opened but root's.
 pub(super) const GUARD: &str = "[keys]\naccounts = [\"*\"]\n";
@@ -18,8 +19,12 @@ pub(super) const GUARD: &str = "[keys]\naccounts = [\"*\"]\n";
 #[test]
 fn a_managed_key_opens_from_where_and_until_when_it_should_and_the_users_own_file_stays()
 -> Result<()> {
+    key_on(Release::Usual)
+}
+
+pub(super) fn key_on(release: Release) -> Result<()> {
     play("a managed key", "", |site| {
-        let ground = Ground::new(site, GUARD)?;
+        let ground = Ground::new_as(site, GUARD, release)?;
         let Ground { web, home, .. } = &ground;
         let files = "stat -c '%i %z' ~alice/.ssh/authorized_keys /etc/shadow; sshd -T | grep -i authorizedkeysfile";
         let before = web.sh(files)?;
@@ -61,8 +66,12 @@ fn a_managed_key_opens_from_where_and_until_when_it_should_and_the_users_own_fil
 
 #[test]
 fn a_managed_authority_opens_for_its_principals_and_that_account_alone() -> Result<()> {
+    authority_on(Release::Usual)
+}
+
+pub(super) fn authority_on(release: Release) -> Result<()> {
     play("a managed authority", "", |site| {
-        let ground = Ground::new(site, GUARD)?;
+        let ground = Ground::new_as(site, GUARD, release)?;
         let Ground { web, home, .. } = &ground;
         web.sh("useradd -m -s /bin/bash bob")?;
         let authority = new_key(home, "authority")?;
@@ -107,6 +116,7 @@ fn a_managed_authority_opens_for_its_principals_and_that_account_alone() -> Resu
                 generation: FIRST + 1,
                 revoked: vec![revoked],
                 managed: vec![line(&key)],
+                peers: Vec::new(),
             },
         )?;
         confirmed(web, FIRST + 1)?;
@@ -132,6 +142,7 @@ fn what_may_not_be_opened_is_said_and_what_is_revoked_does_not_wait_for_it() -> 
             generation,
             revoked: revoked.clone(),
             managed: vec![line.clone()],
+            peers: Vec::new(),
         };
         order_all(web, ordered(FIRST, &root))?;
         said(web, "does not let root be opened")?;
@@ -176,6 +187,38 @@ fn what_may_not_be_opened_is_said_and_what_is_revoked_does_not_wait_for_it() -> 
     })
 }
 
+#[test]
+fn a_file_that_a_match_block_keeps_for_some_opens_nobody_else() -> Result<()> {
+    match_block_on(Release::Usual)
+}
+
+pub(super) fn match_block_on(release: Release) -> Result<()> {
+    play("lines beside a Match block", "", |site| {
+        let ground = Ground::new_as(site, GUARD, release)?;
+        let Ground { web, home, .. } = &ground;
+        let theirs = new_key(home, "theirs")?;
+        web.sh(&format!(
+            "useradd -m -s /bin/bash zoe; mkdir /etc/ssh/theirs
+             for it in alice zoe; do echo '{}' > /etc/ssh/theirs/$it; done",
+            theirs.text
+        ))?;
+        // For zoe and whoever is nobody in particular. Of a port sshd says nothing unless it is told one.
+        let kept = b"Match User *,!alice\nAuthorizedKeysFile /etc/ssh/theirs/%u\n\
+            Match LocalPort 2222\nMaxAuthTries 3\n";
+        web.write("/etc/ssh/sshd_config.d/z.conf", kept, 0o644)?;
+        web.sh("systemctl reload ssh")?;
+        let only_zoe = || -> Result<bool> {
+            Ok(opens_for(home, web, "theirs", "zoe")? && !opens(home, web, "theirs")?)
+        };
+        until("sshd hears of it", SOON, || Ok(only_zoe()?.then_some(())))?;
+        hold(web, 0, vec![ground.fresh()?])?;
+        ensure!(opens(home, web, "fresh")?, "{}", log(web));
+        ensure!(opens(home, web, "own")?, "{}", log(web));
+        ensure!(only_zoe()?, "{}", log(web));
+        Ok(())
+    })
+}
+
 fn said(web: &Host, words: &str) -> Result<()> {
     until(words, SOON, || Ok(log(web).contains(words).then_some(()))).with_context(|| log(web))
 }
@@ -186,6 +229,7 @@ pub(super) fn hold(web: &Host, number: u64, managed: Vec<Managed>) -> Result<()>
         generation: FIRST + number,
         revoked: Vec::new(),
         managed,
+        peers: Vec::new(),
     };
     order_all(web, instruments)?;
     confirmed(web, FIRST + number)
@@ -200,7 +244,11 @@ pub(super) struct Ground {
 
 impl Ground {
     pub(super) fn new(site: &mut Site, guard: &str) -> Result<Self> {
-        let (web, home) = (watched(site)?, site.boot("home")?);
+        Self::new_as(site, guard, Release::Usual)
+    }
+
+    fn new_as(site: &mut Site, guard: &str, release: Release) -> Result<Self> {
+        let (web, home) = (watched_as(site, release)?, site.boot("home")?);
         enforcer::start_keys(&web, guard)?;
         web.sh("useradd -m -s /bin/bash alice")?;
         let own = new_key(&home, "own")?;

@@ -3,16 +3,21 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watchward_tests::host::Host;
+use watchward_tests::root::Release;
 use watchward_tests::run::run;
 use watchward_tests::site::{Site, play};
 use watchward_tests::wait::{SOON, until_seen};
 
-use super::{append, new_key, openings, watched};
+use super::{append, new_key, openings, watched_as};
 
 #[test]
 fn a_key_opens_until_it_is_revoked_and_nobody_is_accused_of_asking() -> Result<()> {
+    proven_on(Release::Usual)
+}
+
+pub(super) fn proven_on(release: Release) -> Result<()> {
     play("the negative proof", "", |site| {
-        let web = watched(site)?;
+        let web = watched_as(site, release)?;
         web.sh("useradd -m alice; useradd -m bob; useradd -m carol")?;
         let (old, new) = (new_key(&web, "old")?, new_key(&web, "new")?);
         append(&web, "alice", &old.text)?;

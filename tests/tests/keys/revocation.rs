@@ -8,20 +8,25 @@ use watchward_protocol::order::Order;
 use watchward_protocol::wire::encode_order;
 use watchward_tests::host::Host;
 use watchward_tests::ready::notice;
+use watchward_tests::root::Release;
 use watchward_tests::site::play;
 use watchward_tests::wait::{SOON, until};
 use watchward_tests::{agent, enforcer};
 
 use super::client::{Session, opens};
-use super::{Key, append, new_key, now, watched};
+use super::{Key, append, new_key, now, watched_as};
 
 /// Newer than whatever a collector of today orders.
 pub(super) const FIRST: u64 = 1_900_000_000;
 
 #[test]
 fn a_revoked_key_opens_nothing_and_its_session_ends() -> Result<()> {
+    revoked_on(Release::Usual)
+}
+
+pub(super) fn revoked_on(release: Release) -> Result<()> {
     play("a key is revoked", "", |site| {
-        let ground = Ground::new(site)?;
+        let ground = Ground::new(site, release)?;
         let Ground { web, home, old, .. } = &ground;
         let mut with_old = Session::open(home, web, "old")?;
         let mut with_new = Session::open(home, web, "new")?;
@@ -108,7 +113,7 @@ fn comes_back(ground: &Ground) -> Result<()> {
 #[test]
 fn what_cannot_be_held_changes_nothing_and_is_said() -> Result<()> {
     play("revocations that cannot be held", "", |site| {
-        let ground = Ground::new(site)?;
+        let ground = Ground::new(site, Release::Usual)?;
         let Ground { web, home, old, .. } = &ground;
         let refused = |why: &str, mend: &str| -> Result<()> {
             until(why, SOON, || Ok(log(web).contains(why).then_some(())))
@@ -178,7 +183,7 @@ fn guarded(ground: &Ground) -> Result<()> {
 #[test]
 fn whoever_is_killed_at_whatever_moment_nobody_is_locked_out() -> Result<()> {
     play("revocations while programs are killed", "", |site| {
-        let ground = Ground::new(site)?;
+        let ground = Ground::new(site, Release::Usual)?;
         let Ground { web, home, old, .. } = &ground;
         let other = new_key(home, "other")?;
         for round in 0..12_u64 {
@@ -208,6 +213,57 @@ fn whoever_is_killed_at_whatever_moment_nobody_is_locked_out() -> Result<()> {
     })
 }
 
+#[test]
+fn whoever_fills_sshd_up_neither_holds_up_a_revocation_nor_has_a_host_closed() -> Result<()> {
+    play("revocations while sshd is full", "", |site| {
+        let ground = Ground::new(site, Release::Usual)?;
+        let Ground {
+            web,
+            home,
+            old,
+            new,
+        } = &ground;
+        order(web, FIRST, &[&new_key(home, "other")?])?;
+        confirmed(web, FIRST)?;
+        web.sh("echo MaxStartups 1 > /etc/ssh/sshd_config.d/z.conf; systemctl reload ssh")?;
+        let fill = format!(
+            "exec 3<>/dev/tcp/{}/22; read -r line <&3; sleep 250",
+            web.address()
+        );
+        let mut strangers = Vec::new();
+        let full = "test \"$(timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/22; head -c 8 <&3')\" = Exceeded";
+        // Whoever came before sshd read its configuration again does not count.
+        until("sshd is full", SOON, || {
+            strangers.push(home.command(&["bash", "-c", &fill])?.spawn()?);
+            Ok(web.try_sh(full)?.then_some(()))
+        })?;
+
+        order(web, FIRST + 1, &[old])?;
+        confirmed(web, FIRST + 1)?;
+        order(web, FIRST + 2, &[old, new])?;
+        until("it is given back", SOON, || {
+            let why = "no key would open this host any more";
+            Ok(log(web).contains(why).then_some(()))
+        })
+        .with_context(|| log(web))?;
+        home.sh("pkill -x sleep")?;
+        for stranger in &mut strangers {
+            // One may wait still for the sshd that was there before.
+            stranger.kill()?;
+            stranger.wait()?;
+        }
+        until("there is room", SOON, || {
+            Ok((!web.try_sh(full)?).then_some(()))
+        })?;
+        ensure!(
+            !opens(home, web, "old")? && opens(home, web, "new")?,
+            "{}",
+            log(web)
+        );
+        Ok(())
+    })
+}
+
 /// Waits until this list holds, and not for a trial only.
 pub(super) fn confirmed(web: &Host, generation: u64) -> Result<()> {
     let line = format!("list {generation} is confirmed");
@@ -226,8 +282,8 @@ struct Ground {
 }
 
 impl Ground {
-    fn new(site: &mut watchward_tests::site::Site) -> Result<Self> {
-        let (web, home) = (watched(site)?, site.boot("home")?);
+    fn new(site: &mut watchward_tests::site::Site, release: Release) -> Result<Self> {
+        let (web, home) = (watched_as(site, release)?, site.boot("home")?);
         enforcer::start_keys(&web, "")?;
         web.sh("useradd -m -s /bin/bash alice")?;
         let (old, new) = (new_key(&home, "old")?, new_key(&home, "new")?);
@@ -255,6 +311,7 @@ fn order(web: &Host, generation: u64, keys: &[&Key]) -> Result<()> {
         generation,
         revoked: revoked.collect::<Result<_>>()?,
         managed: Vec::new(),
+        peers: Vec::new(),
     };
     order_all(web, instruments)
 }

@@ -3,19 +3,24 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watchward_tests::collector::Collector;
+use watchward_tests::root::Release;
 use watchward_tests::run::run;
 use watchward_tests::site::play;
 use watchward_tests::wait::{SOON, until};
 use watchward_tests::{agent, enforcer};
 
 use super::client::{Session, opens};
-use super::{append, new_key, seen, watched};
+use super::{append, new_key, seen, watched_as};
 
 #[test]
 fn a_key_that_is_revoked_by_its_fingerprint_opens_nothing_and_the_receipt_proves_it() -> Result<()>
 {
+    lost_laptop(Release::Usual)
+}
+
+pub(super) fn lost_laptop(release: Release) -> Result<()> {
     play("a lost laptop", "", |site| {
-        let (web, home) = (watched(site)?, site.boot("home")?);
+        let (web, home) = (watched_as(site, release)?, site.boot("home")?);
         enforcer::start_keys(&web, "")?;
         web.sh("useradd -m -s /bin/bash alice")?;
         let (old, new) = (new_key(&home, "old")?, new_key(&home, "new")?);

@@ -22,7 +22,9 @@ pub(super) struct Whole {
     pub(super) revoked: Vec<u8>,
     /// The lines that open each account, beside its own files.
     pub(super) keys: Keys,
-    /// The drop-in by which sshd is told of both; empty: there is none.
+    /// The certificates that sshd shows, by the names of their files.
+    pub(super) certificates: BTreeMap<String, String>,
+    /// The drop-in by which sshd is told of all; empty: there is none.
     pub(super) told: String,
 }
 
@@ -32,8 +34,20 @@ impl Whole {
         Self {
             revoked: krl::empty(),
             keys: Keys::new(),
+            certificates: BTreeMap::new(),
             told,
         }
+    }
+
+    /// What sshd is told of what it shows of itself.
+    pub(super) fn shown(&self) -> &str {
+        let at = self.told.find(SHOWN);
+        at.and_then(|at| self.told.get(at..)).unwrap_or_default()
+    }
+
+    /// What sshd is told besides.
+    pub(super) fn plain(&self) -> &str {
+        self.told.strip_suffix(self.shown()).unwrap_or(&self.told)
     }
 }
 
@@ -41,8 +55,8 @@ impl Whole {
 #[derive(Debug)]
 pub(super) struct Folder {
     pub(super) drop_in: PathBuf,
-    own: PathBuf,
-    now: PathBuf,
+    pub(super) own: PathBuf,
+    pub(super) now: PathBuf,
     before: PathBuf,
 }
 
@@ -51,6 +65,8 @@ pub(super) type Stamp = Vec<(PathBuf, u64, i64, i64)>;
 
 /// How a drop-in of this role begins.
 const HEAD: &str = "# Of watchward-enforcer-keys.service: what sshd is told of keys.\n";
+/// With what that part of it begins which says what sshd shows of itself; what was ordered follows.
+pub(super) const SHOWN: &str = "# What sshd shows of itself, as ordered: ";
 /// How each whole is called, before its number.
 const WHOLE: &str = "whole-";
 
@@ -99,25 +115,26 @@ impl Folder {
 
     /// What is in force.
     pub(super) fn read(&self) -> io::Result<Whole> {
-        let mut keys = Keys::new();
-        for entry in fs::read_dir(self.now.join("keys"))? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            keys.insert(name, fs::read_to_string(entry.path())?);
-        }
+        let host = self.now.join("host");
         Ok(Whole {
             revoked: fs::read(self.now.join("revoked_keys"))?,
-            keys,
+            keys: texts(&self.now.join("keys"))?,
+            // Who was here before made none.
+            certificates: match host.exists() {
+                true => texts(&host)?,
+                false => BTreeMap::new(),
+            },
             told: fs::read_to_string(self.now.join("told"))?,
         })
     }
 
     /// What shows that something was changed, without reading all of it.
     pub(super) fn stamp(&self) -> Stamp {
-        let keys = fs::read_dir(self.now.join("keys")).into_iter().flatten();
-        let keys = keys.flatten().map(|it| it.path());
-        let own = ["", "keys", "revoked_keys", "told"].map(|name| self.now.join(name));
-        own.into_iter().chain(keys).filter_map(stamp).collect()
+        let folders = ["keys", "host"].map(|name| self.now.join(name));
+        let files = folders.iter().filter_map(|it| fs::read_dir(it).ok());
+        let files = files.flatten().flatten().map(|it| it.path());
+        let own = ["", "keys", "host", "revoked_keys", "told"].map(|name| self.now.join(name));
+        own.into_iter().chain(files).filter_map(stamp).collect()
     }
 
     /// Writes a whole aside; it is on the disk then.
@@ -134,17 +151,21 @@ impl Folder {
     }
 
     fn write(&self, whole: &Whole, made: &Path) -> io::Result<()> {
-        let keys = made.join("keys");
+        let (keys, host) = (made.join("keys"), made.join("host"));
         fs::create_dir(made)?;
         fs::create_dir(&keys)?;
+        fs::create_dir(&host)?;
         // sshd looks for keys as the user whom they open, and the names of others are none of theirs.
-        for folder in [&self.own, made, &keys] {
+        for folder in [&self.own, made, &keys, &host] {
             fs::set_permissions(folder, Permissions::from_mode(0o711))?;
         }
         write(&made.join("revoked_keys"), &whole.revoked, 0o600)?;
         write(&made.join("told"), whole.told.as_bytes(), 0o600)?;
         for (account, text) in &whole.keys {
             write(&keys.join(account), text.as_bytes(), 0o644)?;
+        }
+        for (name, text) in &whole.certificates {
+            write(&host.join(name), text.as_bytes(), 0o644)?;
         }
         rustix::fs::syncfs(File::open(made)?)?;
         Ok(())
@@ -194,9 +215,11 @@ impl Folder {
         sync(&self.drop_in)
     }
 
-    /// Takes away every whole that is neither in force nor the way back.
+    /// Takes away every whole that is neither in force nor the way back, and every key that neither
+    /// names.
     pub(super) fn clear(&self) {
         let kept = [&self.now, &self.before].map(|it| fs::read_link(it).unwrap_or_default());
+        self.clear_host_keys(&kept);
         let entries = fs::read_dir(&self.own).into_iter().flatten().flatten();
         for entry in entries {
             let is_one = entry.file_name().to_string_lossy().starts_with(WHOLE);
@@ -229,6 +252,16 @@ impl Folder {
     }
 }
 
+/// What each file of a folder says.
+fn texts(folder: &Path) -> io::Result<BTreeMap<String, String>> {
+    let one = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        Ok((name, fs::read_to_string(entry.path())?))
+    };
+    fs::read_dir(folder)?.map(one).collect()
+}
+
 fn stamp(path: PathBuf) -> Option<(PathBuf, u64, i64, i64)> {
     let it = fs::metadata(&path).ok()?;
     Some((path, it.ino(), it.ctime(), it.ctime_nsec()))
@@ -243,11 +276,11 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 }
 
 /// What a folder has is so after a loss of power, too.
-fn sync(path: &Path) -> io::Result<()> {
+pub(super) fn sync(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
-fn absent(removed: io::Result<()>) -> io::Result<()> {
+pub(super) fn absent(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,

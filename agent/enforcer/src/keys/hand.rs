@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::folder::{Folder, Stamp, Whole};
+use super::host;
 use super::krl::Header;
 use super::lines::Lines;
 use super::list::{self, List};
@@ -92,6 +93,7 @@ impl Hand {
                 generation,
                 seconds,
             } => done(self.attempt(generation, seconds)),
+            Request::Show { shown, seconds } => done(self.show(&shown, seconds)),
             Request::Confirm { generation } => done(self.confirm(generation)),
             Request::Back => done(self.back()),
             Request::End(session) => self.end(session),
@@ -126,6 +128,8 @@ impl Hand {
             longest_trial: self.guarded.guard.keys.longest_trial.seconds(),
             opened: u32::try_from(opened).unwrap_or(u32::MAX),
             unopened: said(self.left_out.lines.as_ref().or(unopened)),
+            shown: self.whole.as_ref().and_then(host::ordered),
+            unshown: said(self.left_out.shown.as_ref()),
             spared: self.left_out.spared.clone(),
             may_close: self.guarded.guard.keys.close,
         }

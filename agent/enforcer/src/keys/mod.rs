@@ -7,6 +7,7 @@
 mod client;
 mod folder;
 mod hand;
+mod host;
 mod judge;
 mod key;
 mod krl;
@@ -34,8 +35,8 @@ use hand::Hand;
 pub use list::TRACER;
 pub(crate) use list::read_fingerprint;
 pub use request::{
-    Answer, Certificate, Digest, Force, Holding, LARGEST, Line, MOST_AUTHORITIES, MOST_LINES,
-    MOST_REVOKED, MOST_STAGED, Request, Revoked, Session,
+    Answer, Certificate, Digest, Force, Holding, HostCertificate, LARGEST, Line, MOST_AUTHORITIES,
+    MOST_LINES, MOST_REVOKED, MOST_STAGED, Request, Revoked, Session, Shown,
 };
 
 use crate::clients::{self, Client as Conversation, MOST_CLIENTS};

@@ -1,18 +1,18 @@
-//! The programs that this role runs: at fixed places, without a shell, with nothing in their environment, and not for long.
+//! The programs that this role runs.
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use super::key;
 use super::list::{List, TRACER, other};
+use crate::program;
 
 pub(super) const SSHD: &str = "/usr/sbin/sshd";
 const SSH_KEYGEN: &str = "/usr/bin/ssh-keygen";
 const SYSTEMCTL: &str = "/bin/systemctl";
-/// Runs another and ends it after so many seconds.
-const TIMEOUT: &str = "/usr/bin/timeout";
+/// How many seconds each may take.
 const LONGEST: &str = "20";
 
 /// What is run, and where its input is written: a folder of this role's alone.
@@ -53,6 +53,22 @@ impl Programs {
         fs::read(file).map_err(|error| format!("{}: {error}", file.display()))
     }
 
+    /// Makes a key that sshd can show, and its public half beside it.
+    pub(super) fn make_key(&self, file: &Path, comment: &str) -> Result<(), String> {
+        let words = [
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            comment,
+            "-f",
+            shown(file)?,
+        ];
+        run(SSH_KEYGEN, &words).map(drop)
+    }
+
     /// A file that revokes the key which every list names, and not the one that none does.
     fn prove(&self, file: &Path) -> Result<(), String> {
         let other = other().map_err(|error| format!("/dev/urandom: {error}"))?;
@@ -88,20 +104,10 @@ fn shown(path: &Path) -> Result<&str, String> {
 
 /// What a program wrote, if it did what it was asked.
 pub(super) fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
-    let done = output(program, arguments)?;
-    if done.status.success() {
-        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
-    }
-    let said = String::from_utf8_lossy(&done.stderr);
-    let last = said.lines().rfind(|line| !line.trim().is_empty());
-    let why = last.map_or_else(|| done.status.to_string(), |line| line.trim().to_owned());
-    Err(format!("{program}: {why}"))
+    program::run(program, LONGEST, arguments)
 }
 
+/// All that came of it.
 pub(super) fn output(program: &str, arguments: &[&str]) -> Result<Output, String> {
-    let mut command = Command::new(TIMEOUT);
-    command.args(["--signal=KILL", LONGEST, program]);
-    let command = command.args(arguments).env_clear().env("LC_ALL", "C");
-    let done = command.output();
-    done.map_err(|error| format!("{program} cannot be run: {error}"))
+    program::output(program, LONGEST, arguments)
 }

@@ -22,6 +22,9 @@ pub(super) const MOST_NETS: usize = 64;
 /// For how many principals.
 pub(super) const MOST_PRINCIPALS: usize = 64;
 
+/// How many certificates sshd may show.
+const MOST_CERTIFICATES: usize = 16;
+
 /// SHA-256 of a public key as SSH writes it on the wire.
 pub type Digest = [u8; 32];
 
@@ -45,6 +48,15 @@ pub enum Request {
     Try {
         /// Which it is: not older than the one that holds.
         generation: u64,
+        /// For how long; not longer than the guard lets it.
+        seconds: u32,
+    },
+    /// Have sshd show this of itself, and nothing else; after so many seconds what it showed before
+    /// again, unless the list that holds is confirmed. A certificate that it could not show is left out.
+    /// Answered with `Done` or `Refused`.
+    Show {
+        /// All of it.
+        shown: Shown,
         /// For how long; not longer than the guard lets it.
         seconds: u32,
     },
@@ -101,6 +113,24 @@ pub struct Line {
     pub forwarding: bool,
 }
 
+/// What sshd shows of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Certificates of its keys.
+    pub certificates: Vec<HostCertificate>,
+    /// Keys of ours: one that is missing is made, one that is not named is destroyed.
+    pub serials: Vec<u32>,
+    /// Whether sshd shows the keys of its own configuration, too, and before those.
+    pub own: bool,
+}
+
+/// A certificate that sshd shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostCertificate {
+    /// As on the wire.
+    pub wire: Vec<u8>,
+}
+
 /// A session of sshd. What opened it the role finds out by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -123,6 +153,7 @@ pub struct Certificate {
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Answer {
     /// It is so.
     Done,
@@ -156,6 +187,10 @@ pub struct Holding {
     pub opened: u32,
     /// Why not all of those that were said are, in a sentence; empty where they are.
     pub unopened: String,
+    /// Which order of what sshd shows of itself is in force; none: sshd shows what it would by itself.
+    pub shown: Option<Digest>,
+    /// Why not all of that is, in a sentence; empty where it is.
+    pub unshown: String,
     /// Keys that are never revoked and were left out, some of them where there are many.
     pub spared: Vec<Digest>,
     /// Whether the guard lets a list be after which no key opens anything.
@@ -209,6 +244,7 @@ kinds!(Request {
     5 => Back,
     6 => End(session),
     7 => Open(lines),
+    8 => Show { shown, seconds },
 });
 kinds!(Revoked {
     1 => Key(digest),
@@ -223,6 +259,12 @@ fields!(Line {
     until,
     forwarding
 } most MOST_LINES;);
+fields!(Shown {
+    certificates,
+    serials,
+    own
+});
+fields!(HostCertificate { wire } most MOST_CERTIFICATES;);
 fields!(Session { pid, started });
 kinds!(Answer {
     1 => Done,
@@ -240,6 +282,8 @@ fields!(Holding {
     longest_trial,
     opened,
     unopened,
+    shown,
+    unshown,
     spared,
     may_close
 });

@@ -14,6 +14,10 @@ const GETENT: &str = "/usr/bin/getent";
 /// An account that no host has: what applies to it applies where nothing is said of anybody.
 const NOBODY: &str = "watchward-nobody";
 
+/// A connection of which sshd is told no more than this port, which nobody serves: no `Match` block is
+/// about it, not even one for everybody but some. Without a port sshd gives up where a block names one.
+const NONE: &str = "lport=1";
+
 /// For so long accounts are asked about, where sshd's configuration tells them apart.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -29,25 +33,44 @@ impl Programs {
         Ok(value(&said, "revokedkeys").unwrap_or("none").to_owned())
     }
 
-    /// In which files sshd would look for keys if it were not told by this drop-in, as it writes them.
+    /// In which files sshd would look for everybody's keys if it were not told by this drop-in, as it
+    /// writes them. What `Match` blocks say for some goes on overriding that.
     pub(super) fn files_without(&self, drop_in: &Path) -> Result<String, String> {
-        let folder = drop_in.parent().unwrap_or(Path::new("/"));
-        let main = folder.with_file_name("sshd_config");
-        let text = fs::read_to_string(&main);
-        let text = text.map_err(|error| format!("{}: {error}", main.display()))?;
-        self.write("sshd_config", &without(&text, drop_in, &parts(folder))?)?;
-        let place = self.folder.join("sshd_config");
-        let words = ["-T", "-C", &connection(NOBODY), "-f"];
-        let place = place.to_str().ok_or("a path is no text")?;
-        let said = run(SSHD, &[&words[..], &[place]].concat())?;
+        let said = self.said_without(drop_in, "")?;
         let files = value(&said, "authorizedkeysfile").unwrap_or("none");
-        let plain = |it: char| it.is_ascii_alphanumeric() || "/._%@+:,- ".contains(it);
-        match files.chars().all(plain) {
+        match files.chars().all(|it| is_plain(it) || it == ' ') {
             true => Ok(files.to_owned()),
             false => Err(format!(
                 "a path in `AuthorizedKeysFile {files}` cannot be written again"
             )),
         }
+    }
+
+    /// The files of the host keys that sshd would show if it were told this and not what this drop-in
+    /// says, as it writes them.
+    pub(super) fn host_keys(&self, drop_in: &Path, more: &str) -> Result<Vec<String>, String> {
+        let said = self.said_without(drop_in, more)?;
+        let named = values(&said, "hostkey").map(|file| match file.chars().all(is_plain) {
+            true => Ok(file.to_owned()),
+            false => Err(format!(
+                "the path in `HostKey {file}` cannot be written again"
+            )),
+        });
+        named.collect()
+    }
+
+    /// What sshd says for everybody of its configuration with this before it, and without this drop-in.
+    fn said_without(&self, drop_in: &Path, more: &str) -> Result<String, String> {
+        let folder = drop_in.parent().unwrap_or(Path::new("/"));
+        let main = folder.with_file_name("sshd_config");
+        let text = fs::read_to_string(&main);
+        let text = text.map_err(|error| format!("{}: {error}", main.display()))?;
+        let text = more.to_owned() + &without(&text, drop_in, &parts(folder))?;
+        self.write("sshd_config", &text)?;
+        let place = self.folder.join("sshd_config");
+        let words = ["-T", "-C", NONE, "-f"];
+        let place = place.to_str().ok_or("a path is no text")?;
+        run(SSHD, &[&words[..], &[place]].concat())
     }
 
     /// Who of these accounts is not opened by these files, as sshd's configuration says of each. Only
@@ -107,13 +130,23 @@ impl Programs {
 }
 
 fn connection(account: &str) -> String {
-    format!("user={account},host=localhost,addr=127.0.0.1")
+    format!("user={account},host=localhost,addr=127.0.0.1,lport=22")
 }
 
 /// What `sshd -T` says of something.
-fn value<'a>(said: &'a str, keyword: &str) -> Option<&'a str> {
-    let mut lines = said.lines().filter_map(|line| line.split_once(' '));
-    lines.find_map(|(word, value)| (word == keyword).then_some(value.trim()))
+fn value<'a>(said: &'a str, keyword: &'a str) -> Option<&'a str> {
+    values(said, keyword).next()
+}
+
+/// The same of what it may say several times.
+fn values<'a>(said: &'a str, keyword: &'a str) -> impl Iterator<Item = &'a str> {
+    let lines = said.lines().filter_map(|line| line.split_once(' '));
+    lines.filter_map(move |(word, value)| (word == keyword).then_some(value.trim()))
+}
+
+/// Whether a path with this can be written again as it is.
+fn is_plain(it: char) -> bool {
+    it.is_ascii_alphanumeric() || "/._%@+:,-".contains(it)
 }
 
 /// The files of a folder that an `Include` with `*.conf` names, in its order.

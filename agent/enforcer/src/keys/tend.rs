@@ -45,6 +45,8 @@ impl Hand {
         let undone = self.folder.restore().map_err(unable);
         (self.trial, self.known) = (None, None);
         (self.whole, self.stamp) = (self.folder.read().ok(), Stamp::new());
+        // What the trial followed is not followed any more.
+        self.followed = Stamp::new();
         self.note(undone.clone());
         self.settle();
         self.whole = self.whole.take().filter(|it| !it.told.is_empty());
@@ -117,7 +119,7 @@ impl Hand {
         }
         let files = self.programs.files_without(&self.folder.drop_in);
         let told = match files {
-            Ok(files) => self.folder.text(Some(&files)),
+            Ok(files) => self.folder.text(Some(&files)) + whole.shown(),
             Err(why) => return self.left_out.accounts = Some(why),
         };
         if told != whole.told {

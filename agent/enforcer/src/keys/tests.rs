@@ -73,6 +73,10 @@ fn a_request_arrives_as_it_was_said() {
         Request::Back,
         Request::End(session),
         Request::Open(vec![line]),
+        Request::Show {
+            shown: certificates(vec![vec![1, 2]]),
+            seconds: 60,
+        },
     ] {
         assert_eq!(Request::decode(&request.encode().unwrap()), Ok(request));
     }
@@ -192,6 +196,15 @@ fn a_list_revokes_what_it_names_and_nothing_else() {
     assert!(asked("old.pub") && !asked("tracer.pub"));
 }
 
+fn certificates(all: Vec<Vec<u8>>) -> Shown {
+    let all = all.into_iter().map(|wire| HostCertificate { wire });
+    Shown {
+        certificates: all.collect(),
+        serials: Vec::new(),
+        own: true,
+    }
+}
+
 /// A host whose sshd is told of this list, or of nothing.
 fn ground(armed: bool) -> (tempfile::TempDir, Folder) {
     let folder = tempfile::tempdir().unwrap();
@@ -224,6 +237,7 @@ fn of(files: &Folder, generation: u8) -> Whole {
     Whole {
         revoked,
         keys,
+        certificates: [("ada-cert.pub".to_owned(), "certificate\n".to_owned())].into(),
         told,
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct LeftOut {
     pub(super) lines: Option<String>,
     /// Accounts for which sshd does not look at these lines.
     pub(super) accounts: Option<String>,
+    /// What sshd shows of itself.
+    pub(super) shown: Option<String>,
 }
 
 impl Hand {
@@ -44,15 +46,33 @@ impl Hand {
         self.folder.clear();
         let mut left_out = LeftOut {
             spared: list.spare(&self.guarded.guard.keys.never()),
+            shown: self.left_out.shown.clone(),
             ..LeftOut::default()
         };
         let revoked = self.programs.make(&list, generation)?;
+        // As it was before it is read: what is changed from here on is followed afterwards.
+        let followed = self.folder.configuration();
         let (keys, told) = self.compose(&lines, &mut left_out);
+        let before = self.whole.as_ref();
         let whole = Whole {
             revoked,
             keys,
-            told,
+            certificates: before.map(|it| it.certificates.clone()).unwrap_or_default(),
+            told: told + before.map_or("", Whole::shown),
         };
+        self.try_whole(whole, (generation, seconds))?;
+        left_out.accounts = self.whole.as_ref().and_then(|it| self.unopened(it));
+        self.left_out = left_out;
+        (self.known, self.followed) = (Some(list), followed);
+        Ok(())
+    }
+
+    /// Puts a whole in force for so long. What holds then is the list of this generation.
+    pub(super) fn try_whole(
+        &mut self,
+        whole: Whole,
+        (generation, seconds): (u64, u32),
+    ) -> Result<(), String> {
         let made = self.folder.make(&whole).map_err(unable)?;
         let reread = self.folder.told().as_ref() != Some(&whole.told);
         self.start(&made)?;
@@ -60,10 +80,8 @@ impl Hand {
             self.undo()?;
             return Err(why);
         }
-        left_out.accounts = self.unopened(&whole);
-        self.left_out = left_out;
-        (self.whole, self.known) = (Some(whole), Some(list));
-        (self.stamp, self.followed) = (self.folder.stamp(), self.folder.configuration());
+        self.whole = Some(whole);
+        self.stamp = self.folder.stamp();
         let until = clock::now() + Duration::from_secs(seconds.into());
         self.trial = Some(Trial { generation, until });
         say(format_args!(
@@ -98,7 +116,7 @@ impl Hand {
         let told = files.map(|files| self.folder.text(Some(&files)));
         // What was found out before is better than to open nobody.
         let before = || self.whole.as_ref().filter(|it| !it.keys.is_empty());
-        match told.or_else(|why| before().map(|it| it.told.clone()).ok_or(why)) {
+        match told.or_else(|why| before().map(|it| it.plain().to_owned()).ok_or(why)) {
             Ok(told) => (written.files, told),
             Err(why) => {
                 left_out.lines = Some(format!("no account is opened, for {why}"));

@@ -82,6 +82,8 @@ fn request() -> impl Strategy<Value = Request> {
         Just(Request::Back),
         Just(Request::Ruleset),
         Just(Request::Turned),
+        Just(Request::Peers),
+        vec(any::<[u8; 32]>(), 0..=64).prop_map(Request::Expel),
     ]
 }
 
@@ -122,6 +124,15 @@ fn turned() -> impl Strategy<Value = Turned> {
     })
 }
 
+fn expelled() -> impl Strategy<Value = Expelled> {
+    let parts = ("[a-z0-9]{1,15}", any::<[u8; 32]>(), ".{0,80}");
+    parts.prop_map(|(interface, key, kept)| Expelled {
+        interface,
+        key,
+        kept,
+    })
+}
+
 fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
         Just(Answer::Done),
@@ -129,14 +140,24 @@ fn answer() -> impl Strategy<Value = Answer> {
         holding().prop_map(Answer::Holding),
         vec(verdict(), 0..40).prop_map(Answer::Verdicts),
         bans().prop_map(Answer::Held),
-        (vec(any::<u8>(), 0..500), any::<bool>())
-            .prop_map(|(part, last)| Answer::Ruleset(part, last)),
+        (vec(any::<u8>(), 0..500), any::<bool>()).prop_map(|(part, last)| Answer::Text(part, last)),
         vec(turned(), 0..4).prop_map(Answer::Turned),
+        vec(expelled(), 0..9).prop_map(Answer::Expelled),
         (".{0,80}", any::<bool>())
             .prop_map(|(what, put_back)| Answer::Changed(Change::Meddled { what, put_back })),
         any::<u64>().prop_map(|generation| Answer::Changed(Change::RolledBack { generation })),
         ".{0,80}".prop_map(|trouble| Answer::Changed(Change::Guard(trouble))),
     ]
+}
+
+#[test]
+fn more_peers_than_may_be_at_once_are_no_request() {
+    let request = Request::Expel(vec![[7; 32]; 10_000]);
+    assert!(request.encode().is_err());
+    let mut frame = Request::Expel(vec![[7; 32]; 64]).encode().unwrap();
+    frame[2..6].copy_from_slice(&10_000_u32.to_be_bytes());
+    frame.resize(6 + 32 * 10_000, 7);
+    assert!(Request::decode(&frame).is_err());
 }
 
 /// A frame with some of its bytes changed, which is nearer to what decoders get wrong than noise is.

@@ -109,7 +109,9 @@ fn understand(line: &[u8]) -> Option<Found<'_>> {
     };
     match syslog::service(program)? {
         Service::Sshd => of_sshd(read.message),
-        other @ (Service::Sudo | Service::Su | Service::OpenVpn) => of_another(other, read.message),
+        other @ (Service::Sudo | Service::Su | Service::OpenVpn | Service::WireGuard) => {
+            of_another(other, read.message)
+        }
     }
 }
 
@@ -125,7 +127,7 @@ fn of_sshd(message: &[u8]) -> Option<Found<'_>> {
 fn of_another(service: Service, message: &[u8]) -> Option<Found<'_>> {
     let (repeated, message) = sshd::repeated(message);
     let said = match service {
-        Service::Sshd => None,
+        Service::Sshd | Service::WireGuard => None,
         Service::Sudo => elevation::sudo(message),
         Service::Su => elevation::su(message),
         Service::OpenVpn => match openvpn::parse(message) {

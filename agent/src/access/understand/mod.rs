@@ -107,6 +107,7 @@ impl Understand {
                 let line = openvpn::parse(message);
                 times.filter_map(|_| self.of_vpn(written, &line)).collect()
             }
+            Service::WireGuard => Vec::new(),
         }
     }
 

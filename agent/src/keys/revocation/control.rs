@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use watchward_enforcer::keys::TRACER;
-use watchward_protocol::proof::{self, Control, Said};
+use watchward_protocol::proof::{self, Control, Door, Said, Ways};
 use watchward_protocol::question::{Answer, Question};
 use watchward_protocol::text::Foreign;
 
@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// So many accounts are asked again.
 const MOST: usize = 4;
 /// An sshd that reads its configuration again does not answer for a moment.
-const TRIES: usize = 5;
-const PAUSE: Duration = Duration::from_secs(1);
+pub(super) const TRIES: usize = 5;
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 /// How sshd on this host answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(super) enum Way {
     Takes(Vec<Foreign>),
     /// It answers, and takes no key that could be tried.
     Answers,
+    /// It has no room for anybody who asks.
+    Full,
     /// It does not answer.
     Silent,
 }
@@ -47,20 +49,27 @@ impl Before {
             (_, Way::Takes(_)) | (Way::Silent, _) => Ok(()),
             // Beware: a door that refuses every key of an account looks like one that is silent.
             (_, Way::Silent) => Err("sshd did not answer any more".to_owned()),
+            (_, Way::Full) => Err(Door::FULL.to_owned()),
+            (Way::Full, Way::Answers) if !bounds.may_close => {
+                Err("sshd took no key, and nobody could ask it before".to_owned())
+            }
             (Way::Takes(accounts), Way::Answers) => {
                 let account = accounts.first().map(Foreign::to_string);
                 let account = account.unwrap_or_default();
-                Err(format!("sshd took no key of {account} any more, and took one before"))
+                Err(format!(
+                    "sshd took no key of {account} any more, and took one before"
+                ))
             }
-            (Way::Answers, Way::Answers) if self.open && !bounds.may_close => Err(
-                "no key would open this host any more: it is held only where the guard file of the \
-                 host says `close = true`"
-                    .to_owned(),
-            ),
-            (Way::Answers, Way::Answers) => Ok(()),
+            (Way::Answers, Way::Answers) if self.open && !bounds.may_close => {
+                Err(CLOSED.to_owned())
+            }
+            (Way::Answers | Way::Full, Way::Answers) => Ok(()),
         }
     }
 }
+
+const CLOSED: &str = "no key would open this host any more: it is held only where the guard file of the \
+    host says `close = true`";
 
 /// What may be otherwise with the new list.
 #[derive(Clone, Copy, Debug)]
@@ -72,14 +81,17 @@ pub(super) struct Bounds {
 /// Who is asked.
 pub(super) struct Controls {
     proof: mpsc::Sender<Asked>,
+    /// Who reads which keys there are.
+    reader: mpsc::Sender<Asked>,
     /// Accounts of which sshd took a key before.
     known: Vec<Foreign>,
 }
 
 impl Controls {
-    pub(super) fn new(proof: mpsc::Sender<Asked>) -> Self {
+    pub(super) fn new(proof: mpsc::Sender<Asked>, reader: mpsc::Sender<Asked>) -> Self {
         Self {
             proof,
+            reader,
             known: Vec::new(),
         }
     }
@@ -116,11 +128,13 @@ impl Controls {
         }
         let accounts = match &before.way {
             Way::Takes(accounts) => accounts.clone(),
-            Way::Answers | Way::Silent => Vec::new(),
+            Way::Answers | Way::Full | Way::Silent => Vec::new(),
         };
         let mut why = Ok(());
-        for _ in 0..TRIES {
+        for tried in 1..=TRIES {
             why = match self.ask_of(accounts.clone(), list).await {
+                // A stranger could keep it so for ever.
+                Ok(Way::Full) if tried == TRIES => self.read(&before, list, bounds).await,
                 Ok(now) => before.bears(&now, bounds),
                 Err(why) => Err(format!("nobody could see whether sshd answers: {why}")),
             };
@@ -136,25 +150,59 @@ impl Controls {
         judge(&self.answer(accounts).await?, list)
     }
 
-    async fn answer(&self, accounts: Vec<Foreign>) -> Result<proof::Answer, String> {
-        let (answer, said) = oneshot::channel();
-        let question = proof::Question {
-            key: TRACER.to_vec(),
-            accounts,
+    /// Whether the list leaves a key that should open something, as the files say that sshd reads; why
+    /// not. That sshd can read the list, ssh-keygen has shown.
+    async fn read(&self, before: &Before, list: &List, bounds: Bounds) -> Result<(), String> {
+        let was_closed = before.way == Way::Answers && !before.open;
+        if bounds.may_close || was_closed {
+            return Ok(());
+        }
+        // Of other accounts nobody saw that sshd lets them in.
+        let answer = match self.known.is_empty() {
+            false => ask(&self.reader, self.known.clone()).await,
+            true => None,
         };
-        let asked = Asked {
-            question: Question::Proof(question),
-            answer,
+        let Some(Answer::Ways(ways)) = answer else {
+            return Err(format!(
+                "{}, and nobody could say which keys open it",
+                Door::FULL
+            ));
         };
-        let asking = async {
-            self.proof.send(asked).await.ok()?;
-            said.await.ok()
-        };
-        match timeout(PATIENCE, asking).await {
-            Ok(Some(Answer::Proof(answer))) => Ok(answer),
-            Ok(_) | Err(_) => Err("sshd could not be asked in time".to_owned()),
+        match leaves(&ways, &self.known, list) {
+            true => Ok(()),
+            false => Err(CLOSED.to_owned()),
         }
     }
+
+    async fn answer(&self, accounts: Vec<Foreign>) -> Result<proof::Answer, String> {
+        match ask(&self.proof, accounts).await {
+            Some(Answer::Proof(answer)) => Ok(answer),
+            Some(_) | None => Err("sshd could not be asked in time".to_owned()),
+        }
+    }
+}
+
+/// Whether a key of one of these accounts is not on the list.
+pub(super) fn leaves(ways: &Ways, accounts: &[Foreign], list: &List) -> bool {
+    let known = ways.accounts.iter();
+    let known = known.filter(|it| accounts.contains(&it.account));
+    known
+        .flat_map(|it| &it.controls)
+        .any(|key| !list.names_key(key))
+}
+
+/// Asks about a key that nobody has; none: there was no answer in time.
+async fn ask(whom: &mpsc::Sender<Asked>, accounts: Vec<Foreign>) -> Option<Answer> {
+    let (answer, said) = oneshot::channel();
+    let question = Question::Proof(proof::Question {
+        key: TRACER.to_vec(),
+        accounts,
+    });
+    let asking = async {
+        whom.send(Asked { question, answer }).await.ok()?;
+        said.await.ok()
+    };
+    timeout(PATIENCE, asking).await.ok().flatten()
 }
 
 /// What an answer says of sshd.
@@ -169,9 +217,11 @@ pub(super) fn judge(answer: &proof::Answer, list: &List) -> Result<Way, String> 
     if !accounts.is_empty() {
         return Ok(Way::Takes(accounts));
     }
-    let answers = |door: &proof::Door| door.said != Said::Unknown || door.control != Control::None;
+    let answers = |door: &Door| door.said != Said::Unknown || door.control != Control::None;
+    let is_full = answer.doors.iter().any(|it| it.note == Door::FULL);
     match (answer.doors.iter().any(answers), &answer.trouble) {
         (true, _) => Ok(Way::Answers),
+        (false, _) if is_full => Ok(Way::Full),
         (false, Some(why)) if answer.doors.is_empty() => Err(why.clone()),
         (false, _) => Ok(Way::Silent),
     }

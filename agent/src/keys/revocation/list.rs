@@ -85,6 +85,11 @@ impl List {
         digest_of(fingerprint).is_some_and(|it| self.has(&it))
     }
 
+    /// Whether it names this key, as on the wire.
+    pub(super) fn names_key(&self, key: &[u8]) -> bool {
+        self.has(&digest(key))
+    }
+
     /// Whether it revokes what opened a session.
     pub(super) fn revokes(&self, opener: &Opener) -> bool {
         let certificate = opener.certificate.as_ref();

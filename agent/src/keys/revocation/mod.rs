@@ -4,6 +4,7 @@ mod control;
 mod list;
 mod live;
 mod role;
+mod shown;
 mod survivors;
 mod sweep;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use tokio::time::{Instant, sleep};
 use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
 use watchward_enforcer::keys::{self as role_of, Answer, Request};
+use watchward_protocol::host_keys::HostKeys;
 use watchward_protocol::instruments::{self, Instruments, Told};
 use watchward_protocol::record::Report;
 
@@ -30,6 +32,8 @@ use crate::uplink::Asked;
 use control::{Bounds, Controls};
 use list::List;
 use role::Role;
+use shown::Hidden;
+pub use shown::Presents;
 use sweep::Sweep;
 
 /// How often it is looked whether all is as it should be, and whether somebody came in meanwhile.
@@ -45,7 +49,6 @@ const AGAIN_SOON: Duration = Duration::from_secs(3);
 const TRIAL: u32 = 60;
 
 /// What an order is put into effect by.
-#[derive(Debug)]
 pub struct Means {
     /// Where the role listens that tells sshd.
     pub socket: PathBuf,
@@ -59,23 +62,33 @@ pub struct Means {
     pub findings: Findings,
     /// Where it is told.
     pub keeper: Keeper,
+    /// Who sees which certificates sshd shows.
+    pub presents: Presents,
+}
+
+/// What is ordered of sshd, as it changes.
+#[derive(Debug)]
+pub struct Ordered {
+    /// What it is told of keys.
+    pub instruments: watch::Receiver<Option<Arc<Instruments>>>,
+    /// What it shows of itself.
+    pub host_keys: watch::Receiver<Option<Arc<HostKeys>>>,
 }
 
 /// Has sshd refuse what is ordered, until asked to stop.
 ///
 /// # Errors
 /// The spool has ended.
-pub async fn run(
-    means: Means,
-    mut ordered: watch::Receiver<Option<Arc<Instruments>>>,
-    stop: Stop,
-) -> anyhow::Result<()> {
+pub async fn run(means: Means, mut ordered: Ordered, stop: Stop) -> anyhow::Result<()> {
     let mut room = Room {
         role: Role::new(means.socket),
-        controls: Controls::new(means.proof),
+        controls: Controls::new(means.proof, means.reader.clone()),
         sweep: Sweep::new(means.logins, means.reader, means.findings),
         keeper: means.keeper,
+        presents: means.presents,
         told: None,
+        unshown: None,
+        hidden: None,
         failed: None,
         soon: 0,
         stale: false,
@@ -83,22 +96,23 @@ pub async fn run(
     let watch = Watch::new()?;
     loop {
         cover(&watch).await;
-        let order = ordered.borrow_and_update().clone();
-        let pause = match order {
-            Some(order) => tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                pass = room.pass(&order, &watch) => pass?,
-            },
-            None => ROUND,
+        let order = ordered.instruments.borrow_and_update().clone();
+        let shown = ordered.host_keys.borrow_and_update().clone();
+        let pause = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            pass = room.pass((order.as_deref(), shown.as_deref()), &watch) => pass?,
         };
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            another = ordered.changed() => match another {
+            Ok(()) = ordered.host_keys.changed() => {}
+            another = ordered.instruments.changed() => match another {
                 // Said again after each connection: then what holds is told again.
                 Ok(()) => (room.told, room.failed) = (None, None),
                 Err(_) => return Ok(()),
             },
-            _ = watch.changed() => (room.failed, room.stale) = (None, true),
+            _ = watch.changed() => {
+                (room.failed, room.hidden, room.stale) = (None, None, true);
+            },
             () = sleep(pause) => {}
         }
     }
@@ -129,9 +143,13 @@ struct Room {
     controls: Controls,
     sweep: Sweep,
     keeper: Keeper,
+    presents: Presents,
     /// What was told last, but for the time.
     told: Option<instruments::Holding>,
     failed: Option<Failed>,
+    /// Why sshd does not show what it should, as it was told last.
+    unshown: Option<String>,
+    hidden: Option<Hidden>,
     /// How often it is looked again soon.
     soon: u32,
     /// Whether something changed since it was tried last: a line that was left out may be held now.
@@ -147,8 +165,28 @@ struct Failed {
 }
 
 impl Room {
-    /// Does what is missing, and says when to look again.
-    async fn pass(&mut self, order: &Instruments, watch: &Watch) -> Result<Duration, Ended> {
+    /// Does what is missing, and says when to look again. What is revoked comes first.
+    async fn pass(
+        &mut self,
+        (order, shown): (Option<&Instruments>, Option<&HostKeys>),
+        watch: &Watch,
+    ) -> Result<Duration, Ended> {
+        let pause = match order {
+            Some(order) => self.refuse(order, watch).await?,
+            None => ROUND,
+        };
+        let Some(shown) = shown else {
+            return Ok(pause);
+        };
+        let unshown = self.show(shown).await;
+        // Its own changes are no news.
+        let _own = watch.drain();
+        self.tell_unshown(unshown).await?;
+        Ok(pause)
+    }
+
+    /// Has sshd refuse and take what it should.
+    async fn refuse(&mut self, order: &Instruments, watch: &Watch) -> Result<Duration, Ended> {
         let mut held = match self.role.hello().await {
             Ok(held) => held,
             Err(why) => {
@@ -282,6 +320,7 @@ impl Room {
             trouble: said(&held.trouble).or(list::spared(&held.spared)),
             managed: held.opened,
             unmanaged: said(&held.unopened),
+            unshown: self.unshown.clone(),
         };
         let same = |told: &instruments::Holding| {
             let at = holding.at;

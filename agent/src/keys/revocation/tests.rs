@@ -7,7 +7,7 @@ use watchward_enforcer::keys::{Certificate, Request};
 use watchward_protocol::instruments::Revoked;
 use watchward_protocol::proof::{self, Control, Door, Said};
 
-use super::control::{Before, Bounds, Way, judge};
+use super::control::{Before, Bounds, Way, judge, leaves};
 use super::list::Opener;
 use super::*;
 
@@ -16,6 +16,7 @@ fn order(revoked: Vec<Revoked>) -> Instruments {
         generation: 1,
         revoked,
         managed: Vec::new(),
+        peers: Vec::new(),
     }
 }
 
@@ -107,9 +108,38 @@ fn a_key_that_is_revoked_shows_nothing_and_a_dead_sshd_answers_nothing() {
     );
     assert_eq!(way(vec![old]), Ok(Way::Answers));
     let dead = door("ada", Said::Unknown, Control::None);
-    assert_eq!(way(vec![dead]), Ok(Way::Silent));
+    assert_eq!(way(vec![dead.clone()]), Ok(Way::Silent));
+    let full = Door {
+        note: Door::FULL.to_owned(),
+        ..dead.clone()
+    };
+    assert_eq!(way(vec![dead.clone(), full.clone()]), Ok(Way::Full));
+    let refused = door("ada", Said::Refused, Control::None);
+    assert_eq!(way(vec![full, refused]), Ok(Way::Answers));
     let nobody = proof::Answer::of_trouble("there is no reader");
     assert!(judge(&nobody, &list).is_err());
+}
+
+#[test]
+fn who_fills_sshd_up_has_no_list_confirmed_by_a_key_of_an_account_that_it_lets_nobody_into() {
+    let (key, other) = (vec![1; 40], vec![2; 40]);
+    let list = List::of(&order(vec![Revoked::Key(key.clone())]));
+    let way = |account: &str, controls: &[&Vec<u8>]| proof::Way {
+        account: account.into(),
+        controls: controls.iter().map(|&it| it.clone()).collect(),
+        stands: None,
+    };
+    let ways = |accounts| proof::Ways {
+        accounts,
+        ..proof::Ways::default()
+    };
+    let known = ["ada".into()];
+    let stranger = || way("mallory", &[&other]);
+    let closed = ways(vec![way("ada", &[&key]), stranger()]);
+    assert!(!leaves(&closed, &known, &list));
+    let open = ways(vec![way("ada", &[&key, &other]), stranger()]);
+    assert!(leaves(&open, &known, &list));
+    assert!(!leaves(&ways(vec![stranger()]), &known, &list));
 }
 
 #[test]
@@ -129,4 +159,9 @@ fn a_list_is_given_back_that_closes_a_host() {
     let open = before(takes(), true);
     assert!(open.bears(&Way::Answers, may_close).is_err());
     assert!(open.bears(&Way::Silent, may_close).is_err());
+    // Whoever could not be asked before shows nothing by taking no key now.
+    let full = before(Way::Full, false);
+    assert!(full.bears(&takes(), strict).is_ok());
+    assert!(full.bears(&Way::Answers, strict).is_err());
+    assert!(full.bears(&Way::Answers, may_close).is_ok());
 }

@@ -78,6 +78,7 @@ impl Bench {
             probes: watch::channel(None).1,
             instruments: watch::channel(None).1,
             identities: watch::channel(None).1,
+            host_keys: watch::channel(None).1,
         };
         let (keeper, entries) = Keeper::new();
         let (findings, found) = mpsc::unbounded_channel();

@@ -96,7 +96,9 @@ impl StandIn {
                 Answer::Refused("not now".to_owned())
             }
             Request::Turned => Answer::Turned(Vec::new()),
-            Request::Vouch { .. } | Request::Ruleset => Answer::Done,
+            Request::Vouch { .. } | Request::Ruleset | Request::Peers | Request::Expel(_) => {
+                Answer::Done
+            }
         }
     }
 

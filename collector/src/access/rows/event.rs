@@ -13,8 +13,13 @@ use crate::store::bulk::{Bulk, Values};
 use crate::store::value::{code, fixed, sixteen};
 
 // What the database has for a variant is its place in these lists: only ever append.
-pub(super) const SERVICES: [Service; 4] =
-    [Service::Sshd, Service::Sudo, Service::Su, Service::OpenVpn];
+pub(super) const SERVICES: [Service; 5] = [
+    Service::Sshd,
+    Service::Sudo,
+    Service::Su,
+    Service::OpenVpn,
+    Service::WireGuard,
+];
 pub(super) const ACTIONS: [Action; 6] = [
     Action::Authentication,
     Action::Refusal,

@@ -8,12 +8,15 @@ pub(super) mod gap;
 pub(super) mod listing;
 pub(super) mod open;
 pub(super) mod standing;
+mod week;
 
 use sqlx::AssertSqlSafe;
 use watchward_protocol::time::Timestamp;
 
 use crate::store::turn::Turn;
 use crate::store::{Deadlines, Schema, Tx};
+
+pub use week::week;
 
 /// The room's tables.
 ///

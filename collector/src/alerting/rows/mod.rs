@@ -137,6 +137,25 @@ pub(super) async fn join(
         .transpose()
 }
 
+/// Whether an incident is open that says what this alert does.
+pub(super) async fn says<'a, E>(executor: E, alert: &Alert) -> sqlx::Result<bool>
+where
+    E: sqlx::Executor<'a, Database = sqlx::Any>,
+{
+    let found: Option<i64> = sqlx::query_scalar(
+        "SELECT id FROM alerting_incident WHERE key = $1 AND resolved_at IS NULL \
+         AND title = $2 AND detail = $3 AND advice = $4 AND severity >= $5",
+    )
+    .bind(alert.key.clone())
+    .bind(alert.title.clone())
+    .bind(alert.detail.clone())
+    .bind(alert.advice.clone())
+    .bind(alert.severity.rank())
+    .fetch_optional(executor)
+    .await?;
+    Ok(found.is_some())
+}
+
 /// Whether an incident has this code that is open, or was so after `recent`.
 pub(super) async fn is_taken(tx: &mut Tx, code: &Code, recent: Timestamp) -> sqlx::Result<bool> {
     let found: Option<i64> = sqlx::query_scalar(

@@ -15,6 +15,7 @@ use watchward_protocol::access::AccessEvent;
 use watchward_protocol::health::HealthReport;
 use watchward_protocol::hosts::{Doctor, HostId};
 use watchward_protocol::keys::Keys;
+use watchward_protocol::peers::Peers;
 use watchward_protocol::record::{Backlog, Epoch, Gap, Lane, Record, Report};
 use watchward_protocol::restriction::Restriction;
 use watchward_protocol::time::Timestamp;
@@ -248,11 +249,12 @@ struct Kinds {
     restriction: Vec<Heard<Restriction>>,
     instruments: Vec<Heard<instruments::Told>>,
     identities: Vec<Heard<identities::Holding>>,
+    peers: Vec<Heard<Peers>>,
 }
 
 impl Kinds {
     /// In the order in which rooms hear it.
-    fn told(&self) -> [Told<'_>; 10] {
+    fn told(&self) -> [Told<'_>; 11] {
         [
             Told::Behind(&self.behind),
             Told::From(&self.from),
@@ -262,6 +264,7 @@ impl Kinds {
             Told::Restriction(&self.restriction),
             Told::Instruments(&self.instruments),
             Told::Identities(&self.identities),
+            Told::Peers(&self.peers),
             Told::Access(&self.access),
             Told::Health(&self.health),
         ]
@@ -311,6 +314,7 @@ impl Kinds {
             Report::Restriction(told) => self.restriction.push(heard!(told)),
             Report::Instruments(told) => self.instruments.push(heard!(told)),
             Report::Identities(held) => self.identities.push(heard!(held)),
+            Report::Peers(told) => self.peers.push(heard!(told)),
         }
     }
 }

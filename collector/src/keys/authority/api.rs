@@ -34,6 +34,7 @@ struct Sources {
 pub fn routes(authority: Authority, inventory: Inventory, bell: Bell) -> Router {
     Router::new()
         .route("/v1/authority", routing::get(lines))
+        .route("/v1/authority/hosts", routing::get(hosts))
         .route("/v1/authority/standing", routing::get(standing))
         .route("/v1/authority/rotate", routing::post(rotate))
         .route("/v1/authority/certificates", routing::get(certificates))
@@ -47,6 +48,11 @@ pub fn routes(authority: Authority, inventory: Inventory, bell: Bell) -> Router 
 async fn lines(State(sources): State<Sources>) -> Result<Json<Value>, Problem> {
     let lines = sources.authority.lines(clock::now()).await?;
     Ok(Json(json!({ "keys": lines })))
+}
+
+async fn hosts(State(sources): State<Sources>) -> Result<Json<Value>, Problem> {
+    let lines = sources.authority.known_hosts().await?;
+    Ok(Json(json!({ "known_hosts": lines })))
 }
 
 async fn standing(State(sources): State<Sources>) -> Result<Json<Standing>, Problem> {

@@ -1,4 +1,4 @@
-//! Certificates of people as OpenSSH has them (PROTOCOL.certkeys, `-cert-v01@openssh.com`), for those
+//! Certificates of people and of hosts as OpenSSH has them (PROTOCOL.certkeys, `-cert-v01@openssh.com`), for those
 //! types of key that are strong enough. Pure.
 
 use ipnet::IpNet;
@@ -30,10 +30,19 @@ pub(super) struct Terms<'a> {
     pub(super) principals: &'a [String],
     /// From when and until when, in seconds of UTC.
     pub(super) valid: (u64, u64),
-    /// From where alone it opens anything; from everywhere, if there is none.
-    pub(super) from: &'a [IpNet],
-    /// Whether ports may be forwarded through a connection.
-    pub(super) forwarding: bool,
+    pub(super) whom: Whom<'a>,
+}
+
+/// Whose key it is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whom<'a> {
+    Person {
+        /// From where alone it opens anything; from everywhere, if there is none.
+        from: &'a [IpNet],
+        /// Whether ports may be forwarded through a connection.
+        forwarding: bool,
+    },
+    Host,
 }
 
 impl<'a> Certifiable<'a> {
@@ -76,13 +85,16 @@ pub(super) fn body(
     terms: &Terms<'_>,
     (authority, nonce): (&[u8], [u8; 32]),
 ) -> Vec<u8> {
-    const USER: u32 = 1;
+    let (kind, critical, extensions): (u32, _, _) = match terms.whom {
+        Whom::Person { from, forwarding } => (1, critical(from), extensions(forwarding)),
+        Whom::Host => (2, Vec::new(), Vec::new()),
+    };
     let mut body = Vec::new();
     string(&mut body, key.kind().as_bytes());
     string(&mut body, &nonce);
     body.extend(key.fields);
     body.extend(terms.serial.to_be_bytes());
-    body.extend(USER.to_be_bytes());
+    body.extend(kind.to_be_bytes());
     let id = terms.id.get(..LONGEST_ID).unwrap_or(&terms.id);
     string(&mut body, id.as_bytes());
     let mut principals = Vec::new();
@@ -92,8 +104,8 @@ pub(super) fn body(
     string(&mut body, &principals);
     body.extend(terms.valid.0.to_be_bytes());
     body.extend(terms.valid.1.to_be_bytes());
-    string(&mut body, &critical(terms.from));
-    string(&mut body, &extensions(terms.forwarding));
+    string(&mut body, &critical);
+    string(&mut body, &extensions);
     string(&mut body, b"");
     string(&mut body, authority);
     body

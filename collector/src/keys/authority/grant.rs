@@ -56,7 +56,7 @@ impl Grant {
     }
 
     /// Whether it is for this person.
-    pub(super) fn is_for(&self, name: &str, roles: &Roles) -> bool {
+    pub(in crate::keys) fn is_for(&self, name: &str, roles: &Roles) -> bool {
         self.people.iter().any(|one| one == name) || self.roles.iter().any(|role| roles.has(role))
     }
 

@@ -4,15 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use thiserror::Error;
 use watchward_protocol::time::Timestamp;
 
-use super::certificate::{self, Certifiable, Terms};
-use super::{Authority, Grant, own, what};
+use super::certificate::{Certifiable, Terms, Whom};
+use super::{Authority, Grant, Whose, own};
 use crate::keys::Policy;
 use crate::keys::proof::Offered;
 use crate::keys::rows::authority as rows;
@@ -22,7 +21,7 @@ use crate::people::Roles;
 use crate::store::Tx;
 
 /// How far a host's clock may be behind.
-const SLACK: Duration = Duration::from_secs(300);
+pub(super) const SLACK: Duration = Duration::from_secs(300);
 
 /// Somebody who has proved who they are.
 #[derive(Debug)]
@@ -49,6 +48,8 @@ pub(super) struct Issued {
     /// From where alone it opens anything.
     pub(super) from: Vec<String>,
     pub(super) until: Timestamp,
+    /// How hosts are known, each a line of `known_hosts`.
+    pub(super) known_hosts: Vec<String>,
 }
 
 /// Why somebody is given no certificate.
@@ -98,6 +99,27 @@ impl Authority {
         Ok(issued)
     }
 
+    /// Gives a certificate to somebody with these roles, of whom the caller has made sure that it is
+    /// they: for a key as it stands in a file `.pub`, and as it stands in a file `-cert.pub`.
+    ///
+    /// # Errors
+    /// It is refused; the database's; or the authority's key cannot be unsealed.
+    pub async fn certify(
+        &self,
+        (name, roles): (&str, &Roles),
+        key: &str,
+        now: Timestamp,
+    ) -> anyhow::Result<String> {
+        let key = Offered::read(key).map_err(|why| anyhow!(why))?;
+        let person = Person {
+            name,
+            roles,
+            address: None,
+            unfinished: None,
+        };
+        Ok(self.issue(&person, &key, now).await??.certificate)
+    }
+
     async fn sign(
         &self,
         tx: &mut Tx,
@@ -105,7 +127,7 @@ impl Authority {
         key: Certifiable<'_>,
         now: Timestamp,
     ) -> anyhow::Result<Issued> {
-        let kept = self.signing(tx, now).await?;
+        let kept = self.signing(tx, Whose::People, now).await?;
         let serial = rows::next_serial(tx, kept.id).await?;
         let from: Vec<_> = grant.from.nets().collect();
         let until = now + grant.life().duration();
@@ -114,16 +136,12 @@ impl Authority {
             id: format!("{} watchward-{}-{serial}", person.name, kept.id),
             principals: &principals(person, grant),
             valid: (seconds(now - SLACK), seconds(until)),
-            from: &from,
-            forwarding: grant.forwarding,
+            whom: Whom::Person {
+                from: &from,
+                forwarding: grant.forwarding,
+            },
         };
-        let authority = kept.wire();
-        let body = certificate::body(key, &terms, (&authority, rand::random()));
-        let secret = self.sealing.unseal(&what(kept.id), &kept.sealed)?;
-        let pair = Ed25519KeyPair::from_seed_and_public_key(&secret, &kept.public)
-            .map_err(|_| anyhow!("the authority's key is broken"))?;
-        let signature = pair.sign(&body);
-        let whole = certificate::signed(body, signature.as_ref());
+        let whole = self.signed(&kept, key, &terms)?;
         Ok(Issued {
             certificate: format!("{} {}", key.kind(), STANDARD.encode(whole)),
             authority: kept.id,
@@ -132,11 +150,12 @@ impl Authority {
             principals: terms.principals.to_vec(),
             from: from.iter().map(ToString::to_string).collect(),
             until,
+            known_hosts: self.known_hosts().await?,
         })
     }
 
     async fn is_void(&self, tx: &mut Tx) -> sqlx::Result<bool> {
-        match rows::signing(rows::live(&mut **tx).await?) {
+        match rows::signing(rows::live(&mut **tx, Whose::People).await?) {
             Some(own) => rows::is_revoked(tx, &own.fingerprint()).await,
             None => Ok(false),
         }
@@ -206,10 +225,11 @@ fn noted(
         principals: given.map_or_else(String::new, |given| given.principals.join(" ")),
         until: given.map(|given| given.until),
         refused: issued.as_ref().err().map(ToString::to_string),
+        void_at: None,
     }
 }
 
 /// Seconds of UTC; never before 1970.
-fn seconds(at: Timestamp) -> u64 {
+pub(super) fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.as_micros() / 1_000_000).unwrap_or(0)
 }

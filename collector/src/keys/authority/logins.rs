@@ -86,13 +86,23 @@ impl Login {
         Ok(())
     }
 
+    /// The accounts.
+    pub(in crate::keys) fn accounts(&self) -> impl Iterator<Item = &str> {
+        self.accounts.iter().map(|it| it.0.as_str())
+    }
+
     /// The names that a certificate bears for it.
-    fn principals(&self) -> impl Iterator<Item = String> {
+    pub(in crate::keys) fn principals(&self) -> impl Iterator<Item = String> {
         let roles = self.roles.iter();
         let roles = roles.map(|role| format!("role:{}", role.word()));
         let people = self.people.iter();
         roles.chain(people.map(|name| format!("person:{}", name.0)))
     }
+}
+
+/// The role that a certificate bears as this name, if it is one.
+pub(in crate::keys) fn principal_role(name: &str) -> Option<Role> {
+    name.strip_prefix("role:").and_then(Role::of)
 }
 
 /// The lines of a host by which certificates of these authorities, keys as on the wire, open accounts.

@@ -1,9 +1,11 @@
 //! The authority of people's certificates: whoever signs in with password and code is given one that
 //! opens hosts for some hours. Its key is sealed, and signs nothing else.
 
+mod alerts;
 mod api;
 mod certificate;
 mod grant;
+mod hosts;
 mod issue;
 mod login;
 mod logins;
@@ -13,6 +15,8 @@ mod schedule;
 mod step;
 #[cfg(test)]
 mod tests;
+
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -25,19 +29,26 @@ use zeroize::Zeroizing;
 use super::Policy;
 use super::proof::fingerprint;
 use super::revocation::Revocations;
+pub(super) use super::rows::authority::Whose;
 use super::rows::authority::{self as rows, Kept};
 use super::rows::certificate as given;
 use crate::sealing::Sealing;
 use crate::store::{Store, Tx};
+use certificate::{Certifiable, Terms};
 
+pub(super) use alerts::entries;
 pub use api::routes;
 pub use grant::{Grant, Life};
+pub(super) use hosts::{HostTerms, certifiable};
 pub use login::pages;
 pub use logins::Login;
-pub(super) use logins::managed;
+pub(super) use logins::{managed, principal_role};
 pub use rotate::run;
 pub use schedule::Schedule;
 pub(super) use step::Seen;
+
+/// So far no host's clock is behind.
+const BEHIND: Duration = Duration::from_secs(86_400);
 
 /// Gives certificates.
 #[derive(Clone, Debug)]
@@ -69,7 +80,9 @@ impl Authority {
     /// # Errors
     /// The database's. A key that cannot be unsealed is logged, and signs nothing.
     pub async fn reseal(&self) -> anyhow::Result<()> {
-        for kept in rows::live(self.store.read()).await? {
+        let mut all = rows::live(self.store.read(), Whose::People).await?;
+        all.extend(rows::live(self.store.read(), Whose::Hosts).await?);
+        for kept in all {
             if self.sealing.is_current(&kept.sealed) {
                 continue;
             }
@@ -94,8 +107,8 @@ impl Authority {
     /// The database's.
     pub(super) async fn lines(&self, now: Timestamp) -> anyhow::Result<Vec<String>> {
         let mut tx = self.store.begin().await?;
-        self.signing(&mut tx, now).await?;
-        let live = rows::live(&mut *tx).await?;
+        self.signing(&mut tx, Whose::People, now).await?;
+        let live = rows::live(&mut *tx, Whose::People).await?;
         tx.commit().await?;
         let line = |kept: &Kept| {
             let key = STANDARD.encode(kept.wire());
@@ -105,12 +118,12 @@ impl Authority {
     }
 
     /// The authority that signs; of several collectors that make the first, all take the same.
-    async fn signing(&self, tx: &mut Tx, now: Timestamp) -> anyhow::Result<Kept> {
-        if let Some(kept) = rows::signing(rows::live(&mut **tx).await?) {
+    async fn signing(&self, tx: &mut Tx, whose: Whose, now: Timestamp) -> anyhow::Result<Kept> {
+        if let Some(kept) = rows::signing(rows::live(&mut **tx, whose).await?) {
             return Ok(kept);
         }
-        self.make(tx, (Some(now), ""), now).await?;
-        let kept = rows::signing(rows::live(&mut **tx).await?);
+        self.make(tx, whose, (Some(now), ""), now).await?;
+        let kept = rows::signing(rows::live(&mut **tx, whose).await?);
         kept.context("the authority is gone that was kept just now")
     }
 
@@ -119,6 +132,7 @@ impl Authority {
     async fn make(
         &self,
         tx: &mut Tx,
+        whose: Whose,
         (signs_at, author): (Option<Timestamp>, &str),
         now: Timestamp,
     ) -> anyhow::Result<bool> {
@@ -134,7 +148,22 @@ impl Authority {
             signs_at,
             author: author.to_owned(),
         };
-        Ok(rows::add(tx, new).await?)
+        Ok(rows::add(tx, new, whose).await?)
+    }
+
+    /// The certificate that an authority gives for a key.
+    fn signed(
+        &self,
+        kept: &Kept,
+        key: Certifiable<'_>,
+        terms: &Terms<'_>,
+    ) -> anyhow::Result<Vec<u8>> {
+        let body = certificate::body(key, terms, (&kept.wire(), rand::random()));
+        let secret = self.sealing.unseal(&what(kept.id), &kept.sealed)?;
+        let pair = Ed25519KeyPair::from_seed_and_public_key(&secret, &kept.public)
+            .map_err(|_| anyhow!("the authority's key is broken"))?;
+        let signature = pair.sign(&body);
+        Ok(certificate::signed(body, signature.as_ref()))
     }
 }
 
@@ -155,7 +184,7 @@ pub(super) async fn own<'a, E>(executor: E) -> sqlx::Result<Vec<String>>
 where
     E: sqlx::Executor<'a, Database = sqlx::Any>,
 {
-    let live = rows::live(executor).await?;
+    let live = rows::live(executor, Whose::People).await?;
     Ok(live.iter().map(Kept::fingerprint).collect())
 }
 
@@ -164,14 +193,14 @@ pub(super) async fn trusted<'a, E>(executor: E) -> sqlx::Result<Vec<Vec<u8>>>
 where
     E: sqlx::Executor<'a, Database = sqlx::Any>,
 {
-    let live = rows::live(executor).await?;
+    let live = rows::live(executor, Whose::People).await?;
     Ok(live.iter().map(Kept::wire).collect())
 }
 
-/// The certificates of keys that are revoked: each with its authority's key as on the wire, and its
-/// serial.
-pub(super) async fn revoked(store: &Store) -> sqlx::Result<Vec<(Vec<u8>, u64)>> {
-    let all = given::revoked(store).await?.into_iter();
+/// The certificates of keys that are revoked, but for those that count nowhere any more: each with its
+/// authority's key as on the wire, and its serial.
+pub(super) async fn revoked(store: &Store, now: Timestamp) -> sqlx::Result<Vec<(Vec<u8>, u64)>> {
+    let all = given::revoked(store, now - BEHIND).await?.into_iter();
     let wire = |(point, serial): (Vec<u8>, u64)| (certificate::ed25519(&point), serial);
     Ok(all.map(wire).collect())
 }

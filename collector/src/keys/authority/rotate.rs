@@ -5,14 +5,14 @@ use std::time::Duration;
 use serde::Serialize;
 use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
-use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::step::{self, Observed, Spans, Stand, Step};
-use super::{Authority, certificate};
-use crate::alerting::{self, Alert, Bell, Severity};
+use super::{Authority, Whose, alerts, certificate};
+use crate::alerting::Bell;
 use crate::keys::proof::{Revoked, fingerprint};
 use crate::keys::revocation::Inventory;
+use crate::keys::rotation::Missed;
 use crate::keys::rows::authority::{self as rows, Kept};
 use crate::keys::rows::revoked;
 use crate::store::Tx;
@@ -21,9 +21,6 @@ use crate::store::Tx;
 const LOOK: Duration = Duration::from_secs(5);
 /// So many steps are taken at a time.
 const MOST_STEPS: usize = 8;
-/// The incident of an authority whose turn does not come.
-const LATE: &str = "keys.authority next";
-
 /// How the authorities stand.
 #[derive(Debug, Serialize)]
 pub(super) struct Standing {
@@ -76,20 +73,24 @@ pub async fn run(
 impl Authority {
     /// Does what is to be done now; says whether that was anything.
     pub(super) async fn go_on(&self, inventory: Inventory, now: Timestamp) -> anyhow::Result<bool> {
-        let mut changed = self.begin(now).await?;
+        let mut changed = self.begin(now).await? || self.expire(now).await?;
         for _ in 0..MOST_STEPS {
-            let (live, observed) = (rows::live(self.store.read()).await?, inventory);
+            let (live, observed) = (
+                rows::live(self.store.read(), Whose::People).await?,
+                inventory,
+            );
             let observed = self.observed(&live, observed).await?;
             let mut tx = self.store.begin().await?;
             let stands = stands(&mut tx, &live).await?;
             let step = step::next(&stands, &observed, self.spans(), now);
             let done = match &step {
                 Step::Rest | Step::Wait(_) => {
-                    self.tell(&mut tx, (&live, &step), now).await?;
+                    let schedule = self.policy.now().authority.clone();
+                    alerts::tell(&mut tx, (&live, &step), &schedule, now).await?;
                     tx.commit().await?;
                     break;
                 }
-                Step::Make => self.make(&mut tx, (None, ""), now).await?,
+                Step::Make => self.make(&mut tx, Whose::People, (None, ""), now).await?,
                 Step::Sign(id) => rows::sign(&mut tx, *id, now).await?,
                 Step::End(id) => rows::end(&mut tx, *id, now).await?,
             };
@@ -106,11 +107,15 @@ impl Authority {
 
     /// Makes the first where the policy says what its certificates open; says whether it did.
     async fn begin(&self, now: Timestamp) -> anyhow::Result<bool> {
-        if self.policy.now().logins.is_empty() || !rows::live(self.store.read()).await?.is_empty() {
+        if self.policy.now().logins.is_empty()
+            || !rows::live(self.store.read(), Whose::People)
+                .await?
+                .is_empty()
+        {
             return Ok(false);
         }
         let mut tx = self.store.begin().await?;
-        self.signing(&mut tx, now).await?;
+        self.signing(&mut tx, Whose::People, now).await?;
         revoked::next(&mut tx, now).await?;
         tx.commit().await?;
         self.revocations.changed();
@@ -133,10 +138,13 @@ impl Authority {
         for (id, public) in rows::ever(&self.store).await? {
             let fingerprint = fingerprint(&certificate::ed25519(&public));
             let seen = rows::seen(&self.store, &fingerprint).await?;
-            match id == next.id {
-                true => observed.next.extend(seen),
-                false => observed.trusting.extend(seen),
+            if id != next.id {
+                observed.trusting.extend(seen);
+                continue;
             }
+            let unheld = rows::unheld(&self.store, &fingerprint).await?;
+            let held = seen.into_iter().filter(|one| !unheld.contains(one));
+            observed.next.extend(held);
         }
         let hosts = inventory(&self.store).await?.into_iter();
         let hosts = hosts.map(|one| (one.host.name, one.is_silent));
@@ -144,33 +152,28 @@ impl Authority {
         Ok(observed)
     }
 
-    /// Tells of hosts that the next authority waits for longer than it should.
-    async fn tell(
-        &self,
-        tx: &mut Tx,
-        (live, step): (&[Kept], &Step),
-        now: Timestamp,
-    ) -> sqlx::Result<()> {
-        let next = live.iter().find(|one| one.signs_at.is_none());
-        let late = match (next, step) {
-            (Some(next), Step::Wait(hosts)) if now >= next.made_at + self.spans().overlap => {
-                Some(late(next, hosts))
-            }
-            _ => None,
-        };
-        match late {
-            Some(alert) => alerting::raise(tx, &alert, now).await,
-            None => alerting::resolve(tx, LATE, "Every host trusts it.", now).await,
+    /// Revokes what should have been replaced by now, if the policy says so; whether it did.
+    async fn expire(&self, now: Timestamp) -> anyhow::Result<bool> {
+        let schedule = self.policy.now().authority.clone();
+        let signing = rows::signing(rows::live(self.store.read(), Whose::People).await?);
+        let since = signing.and_then(|one| one.signs_at);
+        let is_over = since.is_some_and(|since| now >= schedule.deadline(since));
+        if schedule.missed != Missed::Revoke || !is_over {
+            return Ok(false);
         }
+        let why = "it was not replaced by its deadline";
+        let gone = self.replace(("policy", why), now).await?;
+        tracing::warn!(?gone, "the authority of certificates is revoked: {why}");
+        Ok(true)
     }
 
     /// Makes the next one, whose turn comes when hosts trust it; says whether there was none yet.
     pub(super) async fn rotate(&self, by: &str, now: Timestamp) -> anyhow::Result<bool> {
         let mut tx = self.store.begin().await?;
-        self.signing(&mut tx, now).await?;
-        let live = rows::live(&mut *tx).await?;
+        self.signing(&mut tx, Whose::People, now).await?;
+        let live = rows::live(&mut *tx, Whose::People).await?;
         let waits = live.iter().any(|one| one.signs_at.is_none());
-        let made = !waits && self.make(&mut tx, (None, by), now).await?;
+        let made = !waits && self.make(&mut tx, Whose::People, (None, by), now).await?;
         revoked::next(&mut tx, now).await?;
         tx.commit().await?;
         self.revocations.changed();
@@ -187,7 +190,7 @@ impl Authority {
         let mut tx = self.store.begin().await?;
         let generation = revoked::next(&mut tx, now).await?;
         let mut gone = Vec::new();
-        for kept in rows::live(&mut *tx).await? {
+        for kept in rows::live(&mut *tx, Whose::People).await? {
             let one = Revoked {
                 fingerprint: kept.fingerprint(),
                 kind: "ssh-ed25519".to_owned(),
@@ -203,8 +206,9 @@ impl Authority {
             rows::end(&mut tx, kept.id, now).await?;
             gone.push(one.fingerprint);
         }
-        self.make(&mut tx, (Some(now), by), now).await?;
-        alerting::resolve(&mut tx, LATE, "It was replaced.", now).await?;
+        self.make(&mut tx, Whose::People, (Some(now), by), now)
+            .await?;
+        alerts::end(&mut tx, now).await?;
         tx.commit().await?;
         self.revocations.changed();
         Ok(gone)
@@ -216,7 +220,7 @@ impl Authority {
         inventory: Inventory,
         now: Timestamp,
     ) -> anyhow::Result<Standing> {
-        let live = rows::live(self.store.read()).await?;
+        let live = rows::live(self.store.read(), Whose::People).await?;
         let observed = self.observed(&live, inventory).await?;
         let mut tx = self.store.begin().await?;
         let stands = stands(&mut tx, &live).await?;
@@ -257,38 +261,4 @@ async fn stands(tx: &mut Tx, live: &[Kept]) -> sqlx::Result<Vec<Stand>> {
         counts_until: counting.get(&kept.id).copied(),
     };
     Ok(live.iter().map(one).collect())
-}
-
-/// Its turn does not come, for these hosts do not trust it yet.
-fn late(next: &Kept, hosts: &[String]) -> Alert {
-    let names = hosts.iter().take(20);
-    let names: Vec<_> = names
-        .map(|name| Foreign::from(name.as_str()).shortened(40))
-        .collect();
-    let more = match hosts.len().saturating_sub(names.len()) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let count = match hosts.len() {
-        1 => "a host".to_owned(),
-        many => format!("{many} hosts"),
-    };
-    Alert {
-        key: LATE.to_owned(),
-        severity: Severity::Warning,
-        host: None,
-        title: format!("the next authority of certificates waits for {count}"),
-        detail: format!(
-            "The authority {} was made at {} to take the place of the one that signs certificates for \
-             people. It signs nothing before every host that trusts the old one trusts it, too; these do \
-             not yet: {}{more}.",
-            next.id,
-            next.made_at,
-            names.join(", ")
-        ),
-        advice: "On a host with watchward-enforcer look why it does not hold what is ordered; on others \
-                 add what `watchward authority` prints to the file that TrustedUserCAKeys names."
-            .to_owned(),
-        since: next.made_at,
-    }
 }

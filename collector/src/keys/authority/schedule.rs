@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use watchward_protocol::span::Span;
+use watchward_protocol::time::Timestamp;
+
+use crate::keys::rotation::Missed;
 
 /// The table `[keys.authority]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +14,30 @@ pub struct Schedule {
     pub every: Every,
     /// How long the next waits for hosts that are silent; for others it waits as long as it takes.
     pub overlap: Overlap,
+    /// How long before the next is made people hear of it; at most half of `every`.
+    pub warn_ahead: Span,
+    /// How long after it was made the next may take to sign.
+    pub deadline: Span,
+    /// What happens when it does not by then.
+    pub missed: Missed,
+}
+
+impl Schedule {
+    /// When one that signs since then is to be replaced.
+    pub(in crate::keys) fn due(&self, since: Timestamp) -> Timestamp {
+        since + self.every.0.duration()
+    }
+
+    /// When people hear of that.
+    pub(in crate::keys) fn warn(&self, since: Timestamp) -> Timestamp {
+        let every = self.every.0.duration();
+        self.due(since) - self.warn_ahead.duration().min(every / 2)
+    }
+
+    /// When that is missed.
+    pub(in crate::keys) fn deadline(&self, since: Timestamp) -> Timestamp {
+        self.due(since) + self.deadline.duration()
+    }
 }
 
 /// How long an authority signs: a week to ten years.
@@ -28,6 +55,9 @@ impl Default for Schedule {
         Self {
             every: Every(Span::days(365)),
             overlap: Overlap(Span::days(7)),
+            warn_ahead: Span::days(14),
+            deadline: Span::days(30),
+            missed: Missed::Page,
         }
     }
 }

@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use watchward_daemon::place::Misplaced;
 use watchward_protocol::access::{AccessEvent, Outcome, Service};
 use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::Policy;
 use super::policy::Fingerprint;
+use super::rotation::MachineAccount;
 use super::rows::guarded as rows;
 use crate::alerting::{self, Alert, Severity, cut};
 use crate::intake::Heard;
+use crate::policy::{Groups, Members};
 use crate::store::Tx;
 
 /// So long after the last use, what was told of it is over.
@@ -21,7 +24,50 @@ const QUIET: Duration = Duration::from_secs(24 * 3600);
 /// How long a title is at most, in characters.
 const TITLE: usize = 100;
 
-/// The tables `[[keys.break_glass]]` and `[[keys.canaries]]`: a key, and what people call it.
+/// The table `[[keys.break_glass]]`: a key for the day when nothing else opens, and what it is to open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BreakGlass {
+    /// Which key: `SHA256:` and 43 characters, as `ssh-keygen -l` says.
+    pub fingerprint: Fingerprint,
+    /// What people call it, such as `the key in the safe`.
+    pub name: Name,
+    /// The hosts that it is to open; without them, every host.
+    #[serde(default)]
+    pub groups: Option<Members>,
+    /// The accounts that it is to open there, each of them; without any, one is enough.
+    #[serde(default)]
+    pub accounts: Vec<MachineAccount>,
+}
+
+impl BreakGlass {
+    /// Looks up the groups.
+    ///
+    /// # Errors
+    /// There is no such group.
+    pub(super) fn join(&mut self, groups: &Groups) -> Result<(), Misplaced> {
+        self.groups
+            .as_mut()
+            .map_or(Ok(()), |named| named.join(groups))
+    }
+
+    /// What people call it.
+    pub(super) fn name(&self) -> &str {
+        &self.name.0
+    }
+
+    /// The accounts that it is to open, each of them; none: any one is enough.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = &str> {
+        self.accounts.iter().map(MachineAccount::as_str)
+    }
+
+    /// Whether it is to open this host.
+    pub(super) fn is_for(&self, host: &str) -> bool {
+        self.groups.as_ref().is_none_or(|named| named.has(host))
+    }
+}
+
+/// The table `[[keys.canaries]]`: a decoy, and what people call it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Guarded {
@@ -69,13 +115,22 @@ enum Use {
 impl Policy {
     /// What people call this key, if it is out of reach of whatever revokes or replaces keys.
     pub(super) fn break_glass(&self, fingerprint: &str) -> Option<&str> {
-        named(&self.break_glass, fingerprint)
+        let mut all = self.break_glass.iter();
+        let found = all.find(|it| it.fingerprint.as_str() == fingerprint)?;
+        Some(found.name())
     }
-}
 
-fn named<'a>(all: &'a [Guarded], fingerprint: &str) -> Option<&'a str> {
-    let found = all.iter().find(|it| it.fingerprint.as_str() == fingerprint);
-    found.map(|it| it.name.0.as_str())
+    /// What people call this decoy, if it is one.
+    fn canary(&self, fingerprint: &str) -> Option<&str> {
+        let mut all = self.canaries.iter();
+        let found = all.find(|it| it.fingerprint.as_str() == fingerprint)?;
+        Some(&found.name.0)
+    }
+
+    /// Whether it is either.
+    pub(super) fn is_guarded(&self, fingerprint: &str) -> bool {
+        self.break_glass(fingerprint).is_some() || self.canary(fingerprint).is_some()
+    }
 }
 
 /// What a line of sshd says of a guarded key: of one for emergencies, that it opened; of a canary,
@@ -87,7 +142,7 @@ fn used<'a>(policy: &'a Policy, event: &AccessEvent) -> Option<(Use, &'a str, St
         .as_ref()
         .filter(|_| event.service == Service::Sshd)?;
     let fingerprint = key.fingerprint.as_str();
-    if let Some(name) = named(&policy.canaries, fingerprint) {
+    if let Some(name) = policy.canary(fingerprint) {
         return Some((Use::Canary, name, fingerprint.to_owned()));
     }
     let name = policy.break_glass(fingerprint)?;

@@ -21,8 +21,14 @@ fn policy() -> Policy {
         fingerprint: fingerprint(letter).try_into().unwrap(),
         name: name.to_owned().try_into().unwrap(),
     };
+    let safe = BreakGlass {
+        fingerprint: fingerprint("g").try_into().unwrap(),
+        name: "the key in the safe".to_owned().try_into().unwrap(),
+        groups: None,
+        accounts: Vec::new(),
+    };
     Policy {
-        break_glass: vec![guarded("g", "the key in the safe")],
+        break_glass: vec![safe],
         canaries: vec![guarded("c", "on the old laptop")],
         ..Policy::default()
     }

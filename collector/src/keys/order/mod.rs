@@ -1,6 +1,7 @@
 //! The lines of ours that open accounts of a host: from the policy and from what stands, to the order.
 
 mod renew;
+mod unopened;
 
 use watchward_protocol::instruments::{Instruments, Managed};
 use watchward_protocol::time::Timestamp;
@@ -10,6 +11,8 @@ use super::policy::Policy;
 use super::rotation::{self, Running};
 
 pub(super) use renew::Renewal;
+pub use unopened::run as watch_lines;
+pub(super) use unopened::{Lack, lacks};
 
 /// What lines are made of, beside the policy.
 #[derive(Clone, Debug, Default)]

@@ -12,6 +12,7 @@ use watchward_protocol::span::Span;
 use watchward_protocol::text::{Foreign, escaped};
 use watchward_protocol::time::Timestamp;
 
+use super::order::{Lack, lacks};
 use super::policy::Policy;
 use super::reading::{self, Counts, Listed, State, Wanted};
 use super::revocation::Desk;
@@ -22,6 +23,7 @@ use crate::people::Needs;
 use crate::store::Store;
 use crate::web::{Answer, Frame, Html, Pages, Part, Sorry, Tile, Tone, Visitor, page, see};
 
+mod glass;
 mod revoked;
 
 /// How many a page shows, and the page of a host.
@@ -45,6 +47,7 @@ pub fn pages(store: Store, policy: Live<Policy>, (desk, bell): (Desk, Bell)) -> 
         .get("/keys", Needs::See, list)
         .get("/keys/one", Needs::See, one)
         .get("/keys/revoked", Needs::See, revoked::all)
+        .get("/keys/break-glass", Needs::See, glass::all)
         .get("/keys/receipt", Needs::See, revoked::receipt)
         .post("/keys/accept", Needs::Accept, accepted)
         .overview(Needs::See, move |visitor| {
@@ -246,6 +249,8 @@ struct Few {
     heading: &'static str,
     more: String,
     keys: Vec<Shown>,
+    /// What certificates should open there and do not.
+    lack: Option<Lack>,
 }
 
 async fn overview(store: Store, visitor: Visitor) -> anyhow::Result<Part> {
@@ -278,6 +283,7 @@ async fn about_host(store: Store, visitor: Visitor, host: String) -> anyhow::Res
         host: host.clone(),
         ..Asked::default()
     };
+    let lack = lacks(&store).await?.remove(&host);
     let wanted = Wanted {
         host: Some(host),
         limit: FEW,
@@ -285,7 +291,7 @@ async fn about_host(store: Store, visitor: Visitor, host: String) -> anyhow::Res
         ..Wanted::default()
     };
     let found = reading::list(&store, &wanted).await?;
-    if found.is_empty() {
+    if found.is_empty() && lack.is_none() {
         return Ok(Part::default());
     }
     let keys = found.into_iter().map(|key| Shown::new(key, visitor.now));
@@ -294,6 +300,7 @@ async fn about_host(store: Store, visitor: Visitor, host: String) -> anyhow::Res
         heading: "What opens it",
         more: format!("/keys?{}", asked.query(None)),
         keys: keys.collect(),
+        lack,
     };
     Ok(Part {
         tiles: Vec::new(),

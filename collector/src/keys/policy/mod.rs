@@ -12,7 +12,9 @@ use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
 use super::authority::{Grant, Login, Schedule};
-use super::guarded::Guarded;
+use super::guarded::{BreakGlass, Guarded};
+use super::host_keys::{self, Shown};
+use super::peers::Peering;
 use super::retire::Retire;
 use super::rotation::{self, Machine};
 use crate::policy::{Day, Groups, Members, Networks};
@@ -46,14 +48,19 @@ pub struct Policy {
     pub certificates: Vec<Grant>,
     /// Which accounts they open where.
     pub logins: Vec<Login>,
-    /// Keys for the day when nothing else opens: each use is told to everybody.
-    pub break_glass: Vec<Guarded>,
+    /// Keys for the day when nothing else opens: each use is told to everybody, and hosts are asked
+    /// whether they would still take them.
+    pub break_glass: Vec<BreakGlass>,
     /// Decoys: keys that nobody has a reason to use.
     pub canaries: Vec<Guarded>,
     /// How often what signs them is replaced.
     pub authority: Schedule,
     /// Machines' keys that rotate by themselves.
     pub machines: Vec<Machine>,
+    /// Whose peers of WireGuard are whose.
+    pub peers: Vec<Peering>,
+    /// What hosts show of themselves.
+    pub hosts: Vec<Shown>,
 }
 
 /// The table `[[keys.rules]]`: what is `None` is as for all hosts.
@@ -99,6 +106,8 @@ impl Default for Policy {
             canaries: Vec::new(),
             authority: Schedule::default(),
             machines: Vec::new(),
+            peers: Vec::new(),
+            hosts: Vec::new(),
         }
     }
 }
@@ -115,10 +124,17 @@ impl Policy {
         for grant in &mut self.certificates {
             grant.join(networks)?;
         }
+        for peer in &mut self.peers {
+            peer.join(groups)?;
+        }
         for login in &mut self.logins {
             login.join(groups)?;
         }
         Login::fit(&self.logins)?;
+        for key in &mut self.break_glass {
+            key.join(groups)?;
+        }
+        host_keys::join(&mut self.hosts, groups)?;
         rotation::join(&mut self.machines, groups, networks)
     }
 
@@ -136,8 +152,9 @@ impl Policy {
     /// Whose key this is, as far as the policy says; empty: nobody's.
     pub(super) fn owner(&self, fingerprint: &str) -> &str {
         let has = |one: &&Owner| one.keys.iter().any(|key| key.0 == fingerprint);
-        let owner = self.owners.iter().find(has);
-        owner.map_or("", |one| &one.person.0)
+        let owner = self.owners.iter().find(has).map(|one| &one.person);
+        let of_peer = || self.peering(fingerprint)?.person.as_ref();
+        owner.or_else(of_peer).map_or("", |person| &person.0)
     }
 
     /// What holds for a host.

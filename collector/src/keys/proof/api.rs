@@ -5,31 +5,36 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
+use watchward_daemon::config::Live;
 use watchward_protocol::proof::{Control, Door, Said};
 use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
 use super::elsewhere::{Asking, Sites, place};
+use super::glass::{self, ShownGlass};
 use super::offered::Offered;
 use super::revoked::{self, Hosts};
 use super::shown::{self, ShownRevoked, Trouble};
 use super::{Heard, ask};
 use crate::alerting::Bell;
 use crate::intake::Questions;
+use crate::keys::policy::Policy;
 use crate::store::Store;
 use crate::web::Problem;
 
 /// `POST /v1/keys/prove` with `{"key": "ssh-ed25519 AAAA...", "host": ...}`: whether any account still
 /// takes this key. It is asked when this is called; what is said is kept if the key is revoked. `GET
-/// /v1/keys/revoked`: the keys that are, and what was said last.
+/// /v1/keys/revoked`: the keys that are, and what was said last. `GET /v1/keys/break-glass`: where each
+/// break-glass key opens what it should.
 pub fn routes(
-    store: Store,
+    (store, policy): (Store, Live<Policy>),
     (questions, hosts, sites): (Questions, Hosts, Sites),
     bell: Bell,
 ) -> Router {
     Router::new()
         .route("/v1/keys/prove", post(prove))
         .route("/v1/keys/revoked", get(all))
+        .route("/v1/keys/break-glass", get(break_glass))
         .with_state(Room {
             asking: Asking {
                 store: store.clone(),
@@ -37,6 +42,7 @@ pub fn routes(
                 sites,
             },
             store,
+            policy,
             hosts,
             bell,
         })
@@ -45,6 +51,7 @@ pub fn routes(
 #[derive(Clone)]
 struct Room {
     store: Store,
+    policy: Live<Policy>,
     asking: Asking,
     hosts: Hosts,
     bell: Bell,
@@ -108,6 +115,11 @@ async fn prove(
 
 async fn all(State(room): State<Room>) -> Result<Json<Vec<ShownRevoked>>, Problem> {
     Ok(Json(shown::list(&room.store, clock::now()).await?))
+}
+
+async fn break_glass(State(room): State<Room>) -> Result<Json<Vec<ShownGlass>>, Problem> {
+    let policy = room.policy.now();
+    Ok(Json(glass::list(&room.store, &policy, clock::now()).await?))
 }
 
 impl Proven {

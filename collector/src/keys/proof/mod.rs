@@ -2,6 +2,7 @@
 
 mod api;
 mod elsewhere;
+mod glass;
 mod offered;
 mod revoked;
 mod shown;
@@ -21,6 +22,8 @@ use elsewhere::{Asking, Elsewhere};
 pub(super) use offered::{Offered, fingerprint};
 
 pub use api::routes;
+pub use glass::run as prove_glass;
+pub(super) use glass::{Glass, ShownGlass, list as list_glass};
 pub use revoked::run;
 pub(super) use revoked::{Proven, Revoked, STALE, end};
 pub(super) use shown::{ShownRevoked, list, sentence};
@@ -93,8 +96,20 @@ async fn ask(asking: &Asking, hosts: Vec<String>, key: &Offered) -> Vec<Heard> {
 
 /// All that a host says, however often it has to be asked, within [`LONGEST`].
 async fn whole(questions: &Questions, host: &str, key: &Offered) -> Result<Answer, String> {
+    of(questions, host, (key, Vec::new())).await
+}
+
+/// The same of these accounts; none: of all.
+async fn of(
+    questions: &Questions,
+    host: &str,
+    (key, accounts): (&Offered, Vec<Foreign>),
+) -> Result<Answer, String> {
     let until = Instant::now() + LONGEST;
-    let mut all = Answer::default();
+    let mut all = Answer {
+        left: accounts,
+        ..Answer::default()
+    };
     for _ in 0..ROUNDS {
         let asked = std::mem::take(&mut all.left);
         match once(questions, host, (key, &asked)).await {

@@ -28,8 +28,9 @@ pub(in crate::keys) struct ShownRevoked {
     pub(in crate::keys) opens: Vec<OpensAt>,
     /// Where not everything could be asked.
     pub(in crate::keys) troubles: Vec<Trouble>,
-    /// Hosts that have said nothing for two days, or never.
+    /// How many hosts have said nothing for two days, or never; and which.
     pub(in crate::keys) silent: usize,
+    pub(in crate::keys) unasked: Vec<String>,
     /// Whether it is that of certificates: no door is asked about those.
     pub(in crate::keys) is_certificate: bool,
     /// Whether every door that there is refuses it, as far as was asked.
@@ -50,7 +51,7 @@ pub(in crate::keys) struct Trouble {
     pub(in crate::keys) why: String,
 }
 
-/// Every revoked key, the newest first.
+/// Every revoked key that sshd knows of, the newest first.
 pub(in crate::keys) async fn list(
     store: &Store,
     now: Timestamp,
@@ -61,6 +62,7 @@ pub(in crate::keys) async fn list(
     }
     let hosts = rows::hosts(store).await?;
     let keys = rows::revoked(store).await?.into_iter();
+    let keys = keys.filter(|key| !key.is_peer());
     let shown = |key: Revoked| {
         let said = said.remove(&key.fingerprint).unwrap_or_default();
         ShownRevoked::new(key, said, (&hosts, now))
@@ -107,6 +109,8 @@ impl ShownRevoked {
             of_host.any(|one| one.at + STALE > now)
         };
         let is_certificate = key.is_certificate();
+        let unasked = hosts.iter().filter(|host| !fresh(host)).cloned();
+        let unasked: Vec<_> = unasked.collect();
         let mut shown = Self {
             fingerprint: key.fingerprint,
             kind: key.kind,
@@ -121,7 +125,8 @@ impl ShownRevoked {
             unknown: sum(|one| one.unknown),
             opens: said.iter().flat_map(opens).collect(),
             troubles: said.iter().filter_map(trouble).collect(),
-            silent: hosts.iter().filter(|host| !fresh(host)).count(),
+            silent: unasked.len(),
+            unasked,
             is_certificate,
             is_proven: false,
         };

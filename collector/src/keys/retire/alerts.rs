@@ -5,6 +5,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::Key;
 use crate::alerting::{Alert, Severity};
+use crate::keys::rows::retire::Standing;
 
 /// How many places are named; the others are counted.
 const MOST: usize = 20;
@@ -17,6 +18,11 @@ pub(super) fn used_key(fingerprint: &str) -> String {
 /// The key of the incident of an old key that cannot be revoked.
 pub(super) fn held_key(fingerprint: &str) -> String {
     format!("keys.kept {fingerprint}")
+}
+
+/// The key of the incident of an old key that should have gone.
+pub(super) fn missed_key(fingerprint: &str) -> String {
+    format!("keys.missed {fingerprint}")
 }
 
 /// Somebody uses a key that is to go; none, if nobody did since it is to.
@@ -68,6 +74,30 @@ pub(super) fn held(key: &Key<'_>, why: &str) -> Alert {
         ),
         advice: "`watchward keys show` with the key says where it stands.".to_owned(),
         since: key.since,
+    }
+}
+
+/// A key that was to go by then still stands.
+pub(super) fn missed(key: &Key<'_>, end: Timestamp) -> Alert {
+    let short: String = key.fingerprint.chars().take(19).collect();
+    let day: String = end.to_string().chars().take(10).collect();
+    let places: Vec<_> = key.places.iter().map(Standing::name).collect();
+    Alert {
+        key: missed_key(key.fingerprint),
+        severity: Severity::Critical,
+        host: None,
+        title: format!("old key {short}…{} was to be replaced by {day}", of(key)),
+        detail: format!(
+            "The key {}{} is older than the policy allows, and opens {} still. It works on, as the \
+             policy says.",
+            key.fingerprint,
+            of(key),
+            few(&places)
+        ),
+        advice:
+            "Have its owner use another one; `watchward revoke` with the key ends it everywhere."
+                .to_owned(),
+        since: end,
     }
 }
 

@@ -12,7 +12,7 @@ pub enum Retire {
     /// People are warned.
     #[default]
     Warn,
-    /// And told of whenever it is used.
+    /// And told of whenever it is used; after some time of that they are paged.
     Shadow,
     /// And after some time of that it is revoked.
     Revoke,
@@ -37,6 +37,8 @@ pub(super) enum Stage {
     Stay,
     /// It works, and people are told whenever it is used; until when, where it is revoked then.
     Shadowed(Option<Timestamp>),
+    /// The same, and its time is over since then: people are paged.
+    Missed(Timestamp),
     /// The same, and it cannot be revoked, for it may be used in these places.
     Kept(Vec<String>),
     /// Its time is over.
@@ -48,14 +50,15 @@ pub(super) enum Stage {
 /// first look, however old it was then.
 pub(super) fn stage(places: &[Place], since: Option<Timestamp>, now: Timestamp) -> Stage {
     let is_due = |place: &&Place| place.due_at.is_some_and(|due| due <= now);
-    let mut stern = places
+    let stern = places
         .iter()
         .filter(is_due)
         .filter(|it| it.retire > Retire::Warn);
     let revoking = stern.clone().filter(|it| it.retire == Retire::Revoke);
     let since = since.unwrap_or(now);
     let Some(until) = revoking.map(|place| since + place.shadow).max() else {
-        return match stern.next() {
+        return match stern.map(|place| since + place.shadow).max() {
+            Some(end) if end <= now => Stage::Missed(end),
             Some(_) => Stage::Shadowed(None),
             None => Stage::Stay,
         };
@@ -102,7 +105,8 @@ mod tests {
             (web(Warn), None, 1000, Stage::Stay),
             (web(Shadow), None, -1, Stage::Stay),
             (web(Shadow), None, 0, Stage::Shadowed(None)),
-            (web(Shadow), Some(0), 1000, Stage::Shadowed(None)),
+            (web(Shadow), Some(0), 13, Stage::Shadowed(None)),
+            (web(Shadow), Some(0), 14, Stage::Missed(at(14))),
             (web(Revoke), None, 0, Stage::Shadowed(Some(at(14)))),
             // However old it is, its time in the shadow begins when it is first looked at.
             (web(Revoke), None, 1000, Stage::Shadowed(Some(at(1014)))),

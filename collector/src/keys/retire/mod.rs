@@ -65,6 +65,10 @@ pub(super) async fn look(store: &Store, policy: &Policy, now: Timestamp) -> sqlx
     }
     let mut keys: BTreeMap<String, Vec<Standing>> = BTreeMap::new();
     for one in rows::overdue(store, now).await? {
+        // The key for emergencies is out of reach of whatever revokes by itself.
+        if policy.break_glass(&one.fingerprint).is_some() {
+            continue;
+        }
         keys.entry(one.fingerprint.clone()).or_default().push(one);
     }
     let marks = revoked::marks(store).await?;
@@ -80,6 +84,7 @@ pub(super) async fn look(store: &Store, policy: &Policy, now: Timestamp) -> sqlx
         let fate = match stage(&judged, since, now) {
             Stage::Stay => Fate::Forget,
             Stage::Shadowed(until) => Fate::Shadow(until, None),
+            Stage::Missed(end) => Fate::Missed(end),
             Stage::Kept(places) => Fate::Shadow(None, Some(kept(&places))),
             Stage::Over => match alone(store, fingerprint, &gone, now).await? {
                 None => Fate::Revoke,
@@ -118,6 +123,8 @@ enum Fate {
     Forget,
     /// Until when, and why it is not revoked although its time is over.
     Shadow(Option<Timestamp>, Option<String>),
+    /// Since when it should have gone.
+    Missed(Timestamp),
     Revoke,
 }
 
@@ -139,7 +146,7 @@ impl Key<'_> {
         (fate, known): (&Fate, Option<&Retiring>),
         now: Timestamp,
     ) -> sqlx::Result<bool> {
-        let (until, why) = match fate {
+        let (until, why, end) = match fate {
             Fate::Forget | Fate::Revoke => {
                 if let Some(known) = known {
                     end(tx, (self.fingerprint, known), now).await?;
@@ -149,21 +156,28 @@ impl Key<'_> {
                 }
                 return Ok(known.is_some() || *fate == Fate::Revoke);
             }
-            Fate::Shadow(until, why) => (until, why),
+            Fate::Shadow(until, why) => (*until, why.as_deref(), None),
+            Fate::Missed(end) => (None, None, Some(*end)),
         };
-        let used = alerts::used(self, *until);
-        let held = why.as_ref().map(|why| alerts::held(self, why));
+        let used = alerts::used(self, until);
+        let held = why.map(|why| alerts::held(self, why));
+        let missed = end.map(|end| alerts::missed(self, end));
         let detail = |alert: &Option<Alert>| alert.as_ref().map(|it| it.detail.clone());
         let now_told = Retiring {
             since: self.since,
             used: detail(&used),
             held: detail(&held),
+            missed: detail(&missed),
         };
         if known == Some(&now_told) {
             return Ok(false);
         }
-        for alert in used.iter().chain(&held) {
-            alerting::raise(tx, alert, now).await?;
+        for alert in used.iter().chain(&held).chain(&missed) {
+            alerting::hold(tx, alert, now).await?;
+        }
+        if missed.is_none() && known.is_some_and(|it| it.missed.is_some()) {
+            let key = alerts::missed_key(self.fingerprint);
+            alerting::resolve(tx, &key, "The policy gives it more time.", now).await?;
         }
         if held.is_none() && known.is_some_and(|it| it.held.is_some()) {
             let key = alerts::held_key(self.fingerprint);
@@ -224,6 +238,7 @@ async fn end(
     for (told, key) in [
         (&known.used, alerts::used_key(fingerprint)),
         (&known.held, alerts::held_key(fingerprint)),
+        (&known.missed, alerts::missed_key(fingerprint)),
     ] {
         if told.is_some() {
             alerting::resolve(tx, &key, over, now).await?;

@@ -2,7 +2,7 @@
 
 mod alerts;
 mod api;
-mod order;
+pub(super) mod order;
 mod plan;
 mod receipt;
 mod signer;

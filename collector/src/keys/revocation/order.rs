@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use watchward_protocol::instruments::{Instruments, Revoked};
+use watchward_protocol::peers::PeerKey;
 
 /// What every host is to refuse as of this generation; none, where nothing was ever revoked: what
 /// hosts hold stays then, as after a database was lost. Each key is its fingerprint and what it is on
@@ -11,7 +12,7 @@ use watchward_protocol::instruments::{Instruments, Revoked};
 ///
 /// Certificates, each with its authority's key and its serial, are revoked by that, too, as far as there
 /// is room besides: they are refused by the keys that they are for.
-pub(super) fn instruments(
+pub(in crate::keys) fn instruments(
     generation: u64,
     keys: &[(String, Vec<u8>)],
     certificates: &[(Vec<u8>, u64)],
@@ -20,7 +21,8 @@ pub(super) fn instruments(
         return None;
     }
     let most = Instruments::MOST_REVOKED;
-    let keys = keys.get(..most).unwrap_or(keys);
+    let (peers, keys) = peers(keys);
+    let keys = keys.get(..most).unwrap_or(&keys);
     // Room is kept for all of them by their fingerprints.
     let mut room = Instruments::LARGEST.saturating_sub(32 * keys.len());
     let mut ranges = serials(certificates);
@@ -50,7 +52,17 @@ pub(super) fn instruments(
         generation,
         revoked,
         managed: Vec::new(),
+        peers,
     })
+}
+
+/// Those of them that are peers of WireGuard, as far as there is room, and the others.
+fn peers(keys: &[(String, Vec<u8>)]) -> (Vec<PeerKey>, Vec<(String, Vec<u8>)>) {
+    let peer = |name: &str| name.parse::<PeerKey>().ok();
+    let peers = keys.iter().filter_map(|(name, _)| peer(name));
+    let others = keys.iter().filter(|(name, _)| peer(name).is_none());
+    let most = Instruments::MOST_PEERS;
+    (peers.take(most).collect(), others.cloned().collect())
 }
 
 /// The serials as ranges; they come by authority, in their order.
@@ -128,6 +140,15 @@ mod tests {
                 range(&other, 7, 7)
             ]
         );
+    }
+
+    #[test]
+    fn a_peer_is_taken_away_and_sshd_hears_nothing_of_it() {
+        let peer = PeerKey::from_bytes([9; 32]);
+        let keys = [(peer.to_string(), Vec::new()), key(vec![1])];
+        let ordered = instruments(7, &keys, &[]).unwrap();
+        assert_eq!(ordered.peers, [peer]);
+        assert_eq!(ordered.revoked, [Revoked::Key(vec![1])]);
     }
 
     proptest! {

@@ -12,6 +12,7 @@ use watchward_protocol::time::Timestamp;
 use super::stand::stand;
 use super::{Inventory, Signer};
 use crate::intake::Watched;
+use crate::keys::peers::{self, Tunnels};
 use crate::keys::proof::{Proven, Revoked, STALE};
 use crate::keys::rows::ended::{self, Ended};
 use crate::keys::rows::reached::{self, Holding, Reached};
@@ -46,9 +47,13 @@ impl Sources {
             holdings: reached::holdings(store).await?,
             reached: reached::since(store, key.generation).await?,
             // Doors say nothing of a certificate, which opens for its owner alone.
-            answers: match key.is_certificate() {
-                true => Vec::new(),
-                false => revoked::answers(store, number).await?,
+            answers: match key.has_doors() {
+                true => revoked::answers(store, number).await?,
+                false => Vec::new(),
+            },
+            tunnels: match key.is_peer() {
+                true => Some(peers::of_peer(store, fingerprint).await?),
+                false => None,
             },
             sessions: ended::of(store, (fingerprint, key.at)).await?,
             phases: rotation::events_of(store, fingerprint).await?,
@@ -73,6 +78,8 @@ pub(super) struct Facts {
     pub(super) ended: Option<(Timestamp, String)>,
     /// What happened while it was replaced.
     pub(super) phases: Vec<rotation::Event>,
+    /// Of a peer of WireGuard, what hosts say of it.
+    pub(super) tunnels: Option<Tunnels>,
 }
 
 impl Facts {
@@ -90,7 +97,7 @@ impl Facts {
                 "It was reinstated at {at} by {by}: hosts take it again where it still stands."
             ));
         }
-        if key.wire.is_empty() && !key.is_certificate() {
+        if key.wire.is_empty() && key.has_doors() {
             missing.push(
                 "The key itself is not known, only its fingerprint: no door can be asked about it \
                  until its public half is given to `watchward revoke`."
@@ -107,7 +114,7 @@ impl Facts {
             hosts.push(host);
         }
         let counts = self.counts(&hosts);
-        if missing.is_empty() && counts.doors == 0 && !key.is_certificate() {
+        if missing.is_empty() && counts.doors == 0 && key.has_doors() {
             missing.push("No door was asked: no host that is watched has one.".to_owned());
         }
         Receipt {
@@ -137,25 +144,41 @@ impl Facts {
 
     fn host(&self, name: &str, silent: Option<bool>) -> Host {
         let of_host = || self.reached.iter().filter(|one| one.host == name);
-        let held = of_host().find(|one| one.held_at.is_some());
+        let of_sshd = |_: &&Reached| self.tunnels.is_none();
+        let held = of_host().find(|one| one.held_at.is_some()).filter(of_sshd);
         let holding = self.holdings.get(name);
-        let stand = stand(self.key.generation, silent.unwrap_or(true), holding);
+        let wanted = (self.key.generation, silent.unwrap_or(true));
+        let (stand, trouble) = match &self.tunnels {
+            Some(tunnels) => tunnels.stand(name, wanted),
+            None => {
+                let why = holding.and_then(|it| it.trouble.clone());
+                (stand(wanted.0, wanted.1, holding), why.unwrap_or_default())
+            }
+        };
         let answer = self.answers.iter().find(|(one, _)| one.host == name);
         let sessions = self.sessions.iter().filter(|one| one.name == name);
-        let why = holding.and_then(|it| it.trouble.clone());
+        let why = Some(trouble).filter(|_| stand == Stand::Refused);
+        let tunnels = self.tunnels.as_ref();
+        let gone = tunnels
+            .and_then(|it| it.said(name))
+            .filter(|_| stand == Stand::Held);
         Host {
             host: name.to_owned(),
             stand,
             why: match silent {
                 None => "the host is watched no more".to_owned(),
-                Some(_) => why.filter(|_| stand == Stand::Refused).unwrap_or_default(),
+                Some(_) => why.unwrap_or_default(),
             },
             said_at: of_host().find_map(|one| one.said_at).map(Moment::from),
-            held_at: held.and_then(|one| one.held_at).map(Moment::from),
-            generation: held.map(|one| one.generation),
+            held_at: held
+                .and_then(|one| one.held_at)
+                .or(gone.map(|it| it.0))
+                .map(Moment::from),
+            generation: held.map(|one| one.generation).or(gone.map(|it| it.1)),
             digest: held.and_then(|one| one.digest).map(hexadecimal),
             sessions: sessions.map(session).collect(),
             proof: answer.map(|(proven, doors)| proof(proven, doors)),
+            tunnel: tunnels.and_then(|it| it.tunnel(name)),
         }
     }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use watchward_protocol::receipt::{Public, Receipt};
+use serde::Serialize;
+use watchward_protocol::receipt::{Public, signed};
 use watchward_protocol::time::Timestamp;
 
 use crate::keys::rows::signer as rows;
@@ -55,18 +56,18 @@ impl Signer {
         self.0.public
     }
 
-    /// A receipt's text, signed.
+    /// The text of a receipt or a report, signed.
     ///
     /// # Errors
     /// Why the key cannot be used, for people.
-    pub fn sign(&self, receipt: &Receipt) -> Result<String, String> {
+    pub fn sign(&self, what: &impl Serialize) -> Result<String, String> {
         let pair = self.0.pair.as_ref().map_err(Clone::clone)?;
         let sign = |body: &[u8]| {
             let signature = pair.sign(body);
             <[u8; 64]>::try_from(signature.as_ref()).unwrap_or([0; 64])
         };
-        let text = receipt.signed(sign);
-        text.map_err(|error| format!("the receipt cannot be written: {error}"))
+        let text = signed(what, sign);
+        text.map_err(|error| format!("what is to be signed cannot be written: {error}"))
     }
 }
 

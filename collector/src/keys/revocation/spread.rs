@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, mpsc, watch};
+use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::instruments::{Instruments, Managed};
+use watchward_protocol::time::Timestamp;
 
 use super::order;
 use crate::intake::{Refuse, Refusing, Said};
@@ -55,7 +57,7 @@ impl Revocations {
             ask: Notify::default(),
             said: Mutex::new(said),
         }));
-        all.look(store).await?;
+        all.look(store, clock::now()).await?;
         Ok((all, Refusing { refuse, told }))
     }
 
@@ -103,7 +105,7 @@ impl Revocations {
                 }
                 () = tokio::time::sleep(glance) => {}
             }
-            if let Err(error) = self.look(&store).await {
+            if let Err(error) = self.look(&store, clock::now()).await {
                 tracing::error!(%error, "cannot read what is revoked; trying again");
             }
             if batch.is_empty() {
@@ -121,14 +123,14 @@ impl Revocations {
     }
 
     /// Reads what is revoked, if that changed.
-    pub(super) async fn look(&self, store: &Store) -> sqlx::Result<()> {
+    pub(super) async fn look(&self, store: &Store, now: Timestamp) -> sqlx::Result<()> {
         let is_known = |generation| self.0.ordered.borrow().generation() == generation;
         if is_known(revoked::generation(store).await?) {
             return Ok(());
         }
         let (generation, keys) = revoked::ordered(store).await?;
         // After the keys: what is revoked meanwhile comes with the next generation again.
-        let certificates = authority::revoked(store).await?;
+        let certificates = authority::revoked(store, now).await?;
         let managed = managed::all(store).await?;
         if revoked::generation(store).await? != generation {
             // The one was read before a change, and the other after it: the next look reads both.

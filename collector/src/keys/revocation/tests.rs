@@ -64,6 +64,7 @@ fn holding(generation: Option<u64>, trouble: Option<&str>) -> Told {
         trouble: trouble.map(str::to_owned),
         managed: 0,
         unmanaged: None,
+        unshown: None,
     })
 }
 
@@ -324,7 +325,7 @@ async fn hosts_hear_of_each_change_with_a_newer_generation_whatever_the_clock_do
             "nothing was ever revoked"
         );
         let first = revoke(&store, at(100)).await;
-        all.look(&store).await.unwrap();
+        all.look(&store, at(0)).await.unwrap();
         assert_eq!(refusing.refuse.now().generation(), first);
         let mut tx = store.begin().await.unwrap();
         let next = rows::next(&mut tx, at(-100)).await.unwrap();
@@ -335,7 +336,7 @@ async fn hosts_hear_of_each_change_with_a_newer_generation_whatever_the_clock_do
         );
         tx.commit().await.unwrap();
         assert!(next > first);
-        all.look(&store).await.unwrap();
+        all.look(&store, at(0)).await.unwrap();
         assert_eq!(refusing.refuse.now().generation(), next);
     }
 }

@@ -39,12 +39,12 @@ pub(super) async fn tell(store: &Store, all: &[Stands], now: Timestamp) -> sqlx:
         let keys: BTreeSet<String> = alerts.iter().map(|it| it.key.clone()).collect();
         let none = BTreeSet::new();
         let told = before.get(name).unwrap_or(&none);
-        if *told == keys {
+        if *told == keys && are_held(store, &alerts).await? {
             continue;
         }
         let mut tx = store.begin().await?;
-        for alert in alerts.iter().filter(|it| !told.contains(&it.key)) {
-            alerting::raise(&mut tx, alert, now).await?;
+        for alert in &alerts {
+            alerting::hold(&mut tx, alert, now).await?;
         }
         for key in told.difference(&keys) {
             alerting::resolve(&mut tx, key, "The rotation goes on.", now).await?;
@@ -53,6 +53,16 @@ pub(super) async fn tell(store: &Store, all: &[Stands], now: Timestamp) -> sqlx:
         tx.commit().await?;
     }
     Ok(())
+}
+
+/// Whether people can read all of this already.
+async fn are_held(store: &Store, alerts: &[Alert]) -> sqlx::Result<bool> {
+    for alert in alerts {
+        if !alerting::is_held(store, alert).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Ends what is open about a rotation that there is not any more.
@@ -212,8 +222,7 @@ fn used(one: &Stands) -> Option<Alert> {
         })
         .collect();
     Some(Alert {
-        // The places are in its name: a place more is told.
-        key: format!("{} {} {}", KINDS[3], rotation.name, lines.len()),
+        key: format!("{} {}", KINDS[3], rotation.name),
         severity: Severity::Warning,
         host: Some(first.host.clone()),
         title: format!(

@@ -6,9 +6,12 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
+use watchward_protocol::span::Span;
 use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
+use super::days::Entry;
+use super::policy::Missed;
 use super::state::Phase;
 use super::turn::{Stands, stands};
 use super::{Rooms, Rotations};
@@ -54,12 +57,14 @@ impl Calendar {
 }
 
 /// `GET /v1/rotations`: every machine's key, and how far its rotation is. `GET
-/// /v1/rotations/one?name=...`: the same of one, with what happened. `POST /v1/rotations/now` with
+/// /v1/rotations/one?name=...`: the same of one, with what happened. `GET /v1/rotations/calendar`: all
+/// that is to be replaced within ninety days, or should have been. `POST /v1/rotations/now` with
 /// `{"name": ...}`: it begins now. Times are microseconds of UTC.
 pub fn routes(calendar: Calendar) -> Router {
     Router::new()
         .route("/v1/rotations", get(all))
         .route("/v1/rotations/one", get(one))
+        .route("/v1/rotations/calendar", get(days))
         .route("/v1/rotations/now", post(hasten))
         .with_state(calendar)
 }
@@ -88,6 +93,10 @@ pub(in crate::keys) struct Shown {
     pub(in crate::keys) next_serial: Option<u32>,
     /// When the next rotation begins, and when it is missed.
     pub(in crate::keys) due_at: Timestamp,
+    /// How long a key is used, when people hear that its time comes, and what happens when it is missed.
+    pub(in crate::keys) every: Span,
+    pub(in crate::keys) warn_at: Timestamp,
+    pub(in crate::keys) missed: Missed,
     pub(in crate::keys) deadline_at: Timestamp,
     pub(in crate::keys) is_overdue: bool,
     /// Who wanted it before its time; empty: nobody.
@@ -131,6 +140,9 @@ impl Shown {
             next_fingerprint: new.and_then(|key| name(&key.wire)),
             next_serial: new.map(|key| key.serial),
             due_at,
+            every: machine.every,
+            warn_at: due_at - machine.warn_ahead.duration(),
+            missed: machine.missed,
             deadline_at: rotation.deadline(machine),
             is_overdue: rotation.phase == Phase::Idle && old.is_some() && due_at <= now,
             wished_by: rotation.wished_by.clone().unwrap_or_default(),
@@ -141,6 +153,12 @@ impl Shown {
 
 async fn all(State(calendar): State<Calendar>) -> Result<Json<Vec<Shown>>, Problem> {
     Ok(Json(calendar.all(clock::now()).await?))
+}
+
+async fn days(State(calendar): State<Calendar>) -> Result<Json<Vec<Entry>>, Problem> {
+    let mut entries = calendar.entries(clock::now()).await?;
+    entries.sort_unstable();
+    Ok(Json(entries))
 }
 
 #[derive(Debug, Deserialize)]
@@ -208,6 +226,14 @@ async fn hasten(
             shown.name, shown.words
         );
         return Err(Problem::refused(why));
+    }
+    let policy = calendar.policy.now();
+    let key = shown.fingerprint.as_deref().unwrap_or_default();
+    if let Some(name) = policy.break_glass(key) {
+        return Err(Problem::refused(format!(
+            "the key of {} is the break-glass key {name}: it is replaced by hand alone",
+            shown.name
+        )));
     }
     let mut tx = calendar.store.begin().await?;
     if !rows::wish(&mut tx, (&shown.name, &by), now).await? {

@@ -1,118 +1,98 @@
 //! What only a client can show: that the new key opens, and that the old one does not.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
-use watchward_protocol::elsewhere::{Answer, ElsewhereDoor, Expected, Login, Question};
+use watchward_protocol::elsewhere::{Answer, ElsewhereDoor, Login, Question};
 use watchward_protocol::proof::{Control, Said};
-use watchward_protocol::question;
 use watchward_protocol::text::{Foreign, escaped};
 use watchward_protocol::time::Timestamp;
 
 use super::turn::Try;
-use crate::intake::{Questions, Site, Unanswered};
-use crate::keys::rows::rotation::{self as rows, Known};
+use crate::intake::{Questions, Site};
+use crate::keys::rows::rotation as rows;
+use crate::keys::visit::{Visit, near};
 use crate::store::Store;
 
-/// How many connections a try may take.
-const CALLS: usize = 6;
-/// A host that answers somebody else is asked again after so long, and so often.
-const PAUSE: Duration = Duration::from_secs(2);
-const TIMES: usize = 6;
-/// For how long they are expected.
-const WITHIN: Duration = Duration::from_secs(40);
-/// Where ports begin and end that nothing else is given.
-const PORTS: std::ops::Range<u16> = 50_000..60_000;
 /// How much is kept of why something failed, in characters.
 const LONGEST: usize = 300;
 
-/// Tries it, and keeps what came of it.
+/// What came of a try.
+enum Came {
+    /// It is shown.
+    Shown,
+    /// It is not; why.
+    Failed(String),
+    /// Nobody could be asked, so that no sshd heard of it; why.
+    Unasked(String),
+}
+
+/// Tries it, and keeps what came of it; says whether somebody could be asked.
 pub(super) async fn attempt(
     store: &Store,
     (questions, sites): (&Questions, &[Site]),
     host_keys: Vec<Vec<u8>>,
     one: &Try,
     now: impl Fn() -> Timestamp,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<bool> {
     let came = ask(questions, sites, host_keys, one).await;
     let now = now();
-    let mut known = Known {
-        tried_at: Some(now),
-        tries: one.known.tries + 1,
-        trouble: None,
-        ..one.known.clone()
-    };
-    match came {
-        Ok(()) => {
+    let asked = !matches!(came, Came::Unasked(_));
+    let mut known = one.known.clone();
+    let trouble = match came {
+        Came::Shown => {
             // The same place is tried again when this key goes.
             (known.tried_at, known.tries) = (None, 0);
             match one.refusal {
                 true => known.refused_at = Some(now),
                 false => known.proven_at = Some(now),
             }
+            None
         }
-        Err(why) => known.trouble = Some(escaped(&why).chars().take(LONGEST).collect()),
+        Came::Failed(why) => {
+            (known.tried_at, known.tries) = (Some(now), known.tries + 1);
+            Some(why)
+        }
+        Came::Unasked(why) => {
+            known.tried_at = Some(now);
+            Some(why)
+        }
+    };
+    if let Some(why) = &trouble {
+        let (rotation, host) = (&one.name, &one.at.host);
+        tracing::info!(rotation, host.name = host, error = why, "not shown yet");
     }
+    known.trouble = trouble.map(|why| escaped(&why).chars().take(LONGEST).collect());
     let tried = match (&one.old, one.refusal) {
         (Some((serial, _)), true) => *serial,
         _ => one.new.0,
     };
     let mut tx = store.begin().await?;
     rows::keep_place(&mut tx, (&one.name, &one.at, tried), &known).await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(asked)
 }
 
-/// Asks the client; why it is not shown, in one sentence.
-async fn ask(
-    questions: &Questions,
-    sites: &[Site],
-    host_keys: Vec<Vec<u8>>,
-    one: &Try,
-) -> Result<(), String> {
-    let (at, from) = path(sites, one)?;
+/// Asks the client.
+async fn ask(questions: &Questions, sites: &[Site], host_keys: Vec<Vec<u8>>, one: &Try) -> Came {
+    let (at, from) = match path(sites, one) {
+        Ok(path) => path,
+        Err(why) => return Came::Unasked(why),
+    };
     if host_keys.is_empty() {
-        return Err("by which key its sshd proves itself is not known yet".to_owned());
+        return Came::Unasked("by which key its sshd proves itself is not known yet".to_owned());
     }
-    let from: Vec<_> = calls(from);
-    let expected = question::Question::Expect(Expected {
-        from: from.clone(),
-        within: WITHIN,
-    });
-    match patiently(questions, &one.at.host, &expected).await {
-        Ok(question::Answer::Expecting) => {}
-        // Whoever comes unannounced would be taken for an attacker.
-        Ok(_) => return Err(format!("{}: its agent is of an older version", one.at.host)),
-        Err(why) => return Err(format!("{} {why}", one.at.host)),
-    }
-    let question = question::Question::Elsewhere(question(one, host_keys, at, from));
-    match patiently(questions, &one.client, &question).await {
-        Ok(question::Answer::Elsewhere(said)) => judge(one, &said),
-        Ok(_) => Err(format!("{}: its agent is of an older version", one.client)),
-        Err(why) => Err(format!("{} {why}", one.client)),
+    let visit = Visit {
+        host: &one.at.host,
+        visitor: &one.client,
+        from,
+    };
+    match visit.ask(questions, question(one, host_keys, at)).await {
+        Ok(said) => judge(one, &said).map_or_else(Came::Failed, |()| Came::Shown),
+        Err(why) => Came::Unasked(why),
     }
 }
 
-/// Asks a host, and waits while it answers somebody else.
-async fn patiently(
-    questions: &Questions,
-    host: &str,
-    question: &question::Question,
-) -> Result<question::Answer, Unanswered> {
-    for _ in 1..TIMES {
-        match questions.ask(host, question.clone()).await {
-            Err(Unanswered::Busy) => tokio::time::sleep(PAUSE).await,
-            said => return said,
-        }
-    }
-    questions.ask(host, question.clone()).await
-}
-
-fn question(
-    one: &Try,
-    host_keys: Vec<Vec<u8>>,
-    at: Vec<SocketAddr>,
-    from: Vec<SocketAddr>,
-) -> Question {
+fn question(one: &Try, host_keys: Vec<Vec<u8>>, at: Vec<SocketAddr>) -> Question {
     let account = Foreign::from(one.at.account.as_str());
     let door = one.old.as_ref().filter(|_| one.refusal);
     let door = door.map(|(_, key)| ElsewhereDoor {
@@ -120,17 +100,16 @@ fn question(
         key: key.clone(),
         controls: vec![one.new.1.clone()],
     });
-    let login = (!one.refusal).then(|| Login {
-        identity: one.name.clone(),
-        serial: one.new.0,
-        account,
-    });
     Question {
         at,
         host_keys,
         doors: door.into_iter().collect(),
-        login,
-        from,
+        login: Some(Login {
+            identity: one.name.clone(),
+            serial: one.new.0,
+            account,
+        }),
+        from: Vec::new(),
     }
 }
 
@@ -174,7 +153,7 @@ fn path(sites: &[Site], one: &Try) -> Result<(Vec<SocketAddr>, IpAddr), String> 
     let own = &own;
     let pairs = server.addresses.iter().flat_map(|at| {
         own.iter()
-            .filter_map(move |from| Some((common(*at, **from)?, *at, **from)))
+            .filter_map(move |from| Some((near(*at, **from)?, *at, **from)))
     });
     let outside = pairs.filter(|(_, at, _)| !at.is_loopback());
     let (_, at, from) = outside.max_by_key(|(bits, ..)| *bits).ok_or_else(|| {
@@ -185,32 +164,4 @@ fn path(sites: &[Site], one: &Try) -> Result<(Vec<SocketAddr>, IpAddr), String> 
     })?;
     let ports = server.ssh.iter().take(4);
     Ok((ports.map(|port| SocketAddr::new(at, *port)).collect(), from))
-}
-
-/// How many bits two addresses begin with in common, if they are of one family.
-fn common(one: IpAddr, other: IpAddr) -> Option<u32> {
-    match (one.to_canonical(), other.to_canonical()) {
-        (IpAddr::V4(one), IpAddr::V4(other)) => {
-            Some((one.to_bits() ^ other.to_bits()).leading_zeros() + 96)
-        }
-        (IpAddr::V6(one), IpAddr::V6(other)) => {
-            Some((one.to_bits() ^ other.to_bits()).leading_zeros())
-        }
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
-    }
-}
-
-/// Places that connections come from, with ports that nobody can guess.
-fn calls(from: IpAddr) -> Vec<SocketAddr> {
-    let mut ports: Vec<u16> = Vec::new();
-    while ports.len() < CALLS {
-        let port = PORTS.start + rand::random::<u16>() % (PORTS.end - PORTS.start);
-        if !ports.contains(&port) {
-            ports.push(port);
-        }
-    }
-    ports
-        .into_iter()
-        .map(|port| SocketAddr::new(from, port))
-        .collect()
 }

@@ -89,8 +89,7 @@ fn held_by(
     if !owner.is_empty() {
         return Some(format!("it is {}'s, as the policy says", escaped(owner)));
     }
-    let mut guarded = policy.break_glass.iter().chain(&policy.canaries);
-    if guarded.any(|it| it.fingerprint.as_str() == name) {
+    if policy.is_guarded(&name) {
         return Some("it is a break-glass key or a canary, as the policy says".to_owned());
     }
     let keys = |it: &Rotation| [&it.old, &it.new].map(|key| key.as_ref().map(|it| it.wire.clone()));

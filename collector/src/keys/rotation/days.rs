@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Serialize;
 use watchward_protocol::time::Timestamp;
 
 /// How far ahead it looks.
 pub(in crate::keys) const AHEAD: Duration = Duration::from_secs(90 * 86_400);
 
-/// Something that is replaced at its time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Something that is replaced at its time. Safe for a terminal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(in crate::keys) struct Entry {
     pub(in crate::keys) due_at: Timestamp,
     /// What it is, such as `machine key backup`.
@@ -18,8 +19,19 @@ pub(in crate::keys) struct Entry {
     pub(in crate::keys) whose: String,
     /// Whether it is replaced without anybody doing anything.
     pub(in crate::keys) by_itself: bool,
-    /// Its page.
+    /// Its page; empty: it has none.
     pub(in crate::keys) path: String,
+    /// How long one is used; empty: until its own end.
+    pub(in crate::keys) every: String,
+    /// When people hear of it.
+    pub(in crate::keys) warn_at: Option<Timestamp>,
+    /// When it is missed, and what happens then.
+    pub(in crate::keys) deadline_at: Option<Timestamp>,
+    pub(in crate::keys) missed: &'static str,
+    /// Whether it should have been replaced by now.
+    pub(in crate::keys) is_late: bool,
+    /// What it waits for.
+    pub(in crate::keys) waits: String,
 }
 
 /// A day, with all of it; the first may be what is overdue, without a day.
@@ -57,9 +69,7 @@ mod tests {
         let entry = |days: i64, what: &str| Entry {
             due_at: Timestamp::from_micros(now.as_micros() + days * 86_400_000_000),
             what: what.to_owned(),
-            whose: String::new(),
-            by_itself: true,
-            path: String::new(),
+            ..Entry::default()
         };
         let all = vec![
             entry(3, "b"),

@@ -8,7 +8,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::next::{Client, Observed, Place};
 use super::policy::Machine;
-use super::state::{At, Phase, Rotation};
+use super::state::{At, Key, Phase, Rotation};
 use super::{Rooms, addresses, lines::Running};
 use crate::intake::Watched;
 use crate::keys::proof::{Proven, fingerprint};
@@ -163,11 +163,12 @@ impl Facts {
             true => old,
             false => new,
         };
-        let held = self.held(rotation, &at);
+        let added = new.is_some_and(|it| it.added_at.is_some());
+        let held = self.held(rotation, (&at, added));
         let refused = old.is_some_and(|it| it.refused_at.is_some());
         Place {
             is_silent,
-            added: new.is_some_and(|it| it.added_at.is_some()),
+            added,
             proven: new.is_some_and(|it| it.proven_at.is_some()),
             refuses: refused && self.refuses(rotation, &at.host),
             trouble: match &held {
@@ -181,7 +182,7 @@ impl Facts {
     }
 
     /// Whether a host says that it holds what it was ordered last of this key; or why it cannot.
-    fn held(&self, rotation: &Rotation, at: &At) -> Result<bool, String> {
+    fn held(&self, rotation: &Rotation, (at, added): (&At, bool)) -> Result<bool, String> {
         let Some(holding) = self.holdings.get(&at.host) else {
             return Ok(false);
         };
@@ -192,13 +193,18 @@ impl Facts {
         if let Some(why) = trouble {
             return Err(why.clone());
         }
-        let wires = [&rotation.old, &rotation.new].map(|key| key.as_ref().map(|it| &it.wire));
-        let is_own = |one: &&managed::Held| {
-            let key = one.line.opens.key();
-            let is_key = wires.iter().flatten().any(|wire| wire.as_slice() == key);
-            one.host == at.host && one.line.account == at.account && is_key
+        let here = |one: &&managed::Held| one.host == at.host && one.line.account == at.account;
+        let lines = |key: &Option<Key>| {
+            let key = key.as_ref().map(|it| it.wire.clone());
+            let is_it = move |one: &&managed::Held| key.as_deref() == Some(one.line.opens.key());
+            self.lines.iter().filter(here).filter(is_it)
         };
-        let lines = self.lines.iter().filter(is_own).map(|it| it.generation);
+        // What is to be added may not have been ordered yet.
+        if added && lines(&rotation.new).next().is_none() {
+            return Ok(false);
+        }
+        let lines = lines(&rotation.old).chain(lines(&rotation.new));
+        let lines = lines.map(|it| it.generation);
         let old = rotation.old.as_ref().map(|key| fingerprint(&key.wire));
         let revoked = old.and_then(|name| self.revoked.get(&name).copied());
         let needed = lines.chain(revoked).max();

@@ -5,6 +5,7 @@ mod api;
 mod ask;
 mod claim;
 mod days;
+mod entries;
 mod lines;
 mod look;
 mod next;
@@ -41,12 +42,14 @@ use crate::store::{Store, Tx};
 use turn::Try;
 
 pub use api::{Calendar, routes};
+pub(super) use days::Entry;
+pub(super) use entries::Due;
 pub(super) use lines::{Running, lines};
-pub(super) use pages::Due;
 pub use pages::pages;
 pub(super) use policy::join;
 pub use policy::{Account as MachineAccount, Machine, Missed, Name as MachineName};
 pub(super) use state::{At, Key, PHASES, Rotation, Used};
+pub(super) use step::AUTHOR;
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_secs(2);
@@ -211,15 +214,18 @@ async fn round(store: &Store, (rooms, questions): (Rooms, &Questions), due: &[Tr
     }
     let sites = &sites;
     let asking = clients.into_values().map(|tries| async move {
-        let mut refused = HashSet::new();
+        let mut silent = HashSet::new();
         for one in tries {
-            // Whoever did not answer once is not asked for the rest of this round.
-            if refused.contains(&one.at.host) {
+            // Where nobody could be asked once, nobody waits for it again in this round.
+            if silent.contains(&one.at.host) {
                 continue;
             }
-            if let Err(error) = try_one(store, (questions, sites), one).await {
+            let asked = try_one(store, (questions, sites), one).await;
+            if let Err(error) = &asked {
                 tracing::error!(%error, "cannot keep what a client tried");
-                refused.insert(one.at.host.clone());
+            }
+            if !asked.unwrap_or_default() {
+                silent.insert(one.at.host.clone());
             }
         }
     });
@@ -228,7 +234,7 @@ async fn round(store: &Store, (rooms, questions): (Rooms, &Questions), due: &[Tr
         .await;
 }
 
-async fn try_one(store: &Store, with: (&Questions, &[Site]), one: &Try) -> sqlx::Result<()> {
+async fn try_one(store: &Store, with: (&Questions, &[Site]), one: &Try) -> sqlx::Result<bool> {
     let host_keys = opening::host_keys(store, &one.at.host).await?;
     ask::attempt(store, with, host_keys, one, clock::now).await
 }

@@ -3,11 +3,11 @@
 use askama::Template;
 use axum::extract::{Path, State as Shared};
 use url::form_urlencoded::Serializer;
-use watchward_protocol::time::Timestamp;
 
 use super::api::{Calendar, Shown};
-use super::days::{AHEAD, Day, Entry, days};
-use crate::keys::rows::{opening, rotation as rows};
+use super::days::{Day, days};
+use super::entries::path;
+use crate::keys::rows::rotation as rows;
 use crate::people::Needs;
 use crate::web::{Answer, Frame, Pages, Sorry, Tone, Visitor, page};
 
@@ -47,37 +47,11 @@ impl Line {
 async fn all(Shared(calendar): Shared<Calendar>, visitor: Visitor) -> Answer {
     let now = visitor.now;
     let machines = calendar.all(now).await?;
-    let mut entries: Vec<_> = machines.iter().filter_map(|key| entry(key, now)).collect();
-    for due in opening::due(&calendar.store, now + AHEAD).await? {
-        let mut query = Serializer::new(String::new());
-        query.append_pair("fingerprint", &due.fingerprint);
-        entries.push(Entry {
-            due_at: due.at,
-            what: format!("key {}", due.fingerprint),
-            whose: match due.hosts {
-                1 => due.host,
-                more => format!("{more} hosts"),
-            },
-            by_itself: false,
-            path: format!("/keys/one?{}", query.finish()),
-        });
-    }
+    let entries = calendar.entries(now).await?;
     page(&All {
         frame: visitor.frame("Calendar of keys"),
         machines: machines.into_iter().map(Line::new).collect(),
         days: days(entries, now),
-    })
-}
-
-/// What runs has its day behind it, and is late only past its deadline.
-fn entry(key: &Shown, now: Timestamp) -> Option<Entry> {
-    let runs = key.phase != "idle" && now < key.deadline_at;
-    (!runs).then(|| Entry {
-        due_at: key.due_at,
-        what: format!("machine key {}", key.name),
-        whose: key.client.clone(),
-        by_itself: true,
-        path: path(&key.name),
     })
 }
 
@@ -114,24 +88,10 @@ async fn one(
     })
 }
 
-/// The page of a machine's key.
-fn path(name: &str) -> String {
-    format!("/keys/rotation/{name}")
-}
-
 fn tone(key: &Shown) -> Tone {
     match (key.is_overdue, key.pending.is_empty(), key.phase) {
         (true, ..) => Tone::Warn,
         (false, true, "idle") => Tone::Good,
         (false, ..) => Tone::Dim,
     }
-}
-
-/// When something is due that nobody replaces by itself.
-#[derive(Clone, Debug)]
-pub(in crate::keys) struct Due {
-    pub(in crate::keys) fingerprint: String,
-    pub(in crate::keys) at: Timestamp,
-    pub(in crate::keys) hosts: i64,
-    pub(in crate::keys) host: String,
 }

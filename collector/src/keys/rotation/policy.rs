@@ -252,6 +252,13 @@ impl TryFrom<String> for Account {
     }
 }
 
+impl Account {
+    /// The name.
+    pub(in crate::keys) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl From<Account> for String {
     fn from(account: Account) -> Self {
         account.0

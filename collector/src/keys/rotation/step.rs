@@ -10,7 +10,7 @@ use crate::keys::rows::rotation::{self as rows, Known};
 use crate::store::{Store, Tx};
 
 /// Who revokes, as people read it.
-const AUTHOR: &str = "rotation";
+pub(in crate::keys) const AUTHOR: &str = "rotation";
 
 /// Has a step happen, all of it or nothing; says whether it did.
 pub(super) async fn carry_out(

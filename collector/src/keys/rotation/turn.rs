@@ -24,6 +24,8 @@ use crate::store::Store;
 /// So long after the policy ceased to speak of a key it is destroyed on the client: a slip of the pen
 /// costs nothing that could not be had again.
 const FORGOTTEN: Duration = Duration::from_secs(86_400);
+/// So long after nobody could be asked, it is tried again.
+const SOON: Duration = Duration::from_secs(2);
 /// So many steps one look takes.
 const STEPS: usize = 8;
 
@@ -109,6 +111,7 @@ pub(super) async fn stands(
             .unwrap_or_else(|| Rotation::new(machine, now));
         let seen = facts.observe(machine, &rotation, &BTreeSet::new());
         let step = next(&rotation, (machine, &seen), now);
+        let step = spare(policy, &rotation, step);
         let (step, claim) = claim::judge(store, (policy, &facts), &rotation, step).await?;
         all.push(Stands {
             pending: waits(&step, (&rotation, &seen)),
@@ -119,6 +122,24 @@ pub(super) async fn stands(
         });
     }
     Ok(all)
+}
+
+/// A key for emergencies is out of reach: what it has come into stands still until the policy says
+/// something else.
+fn spare(policy: &Policy, rotation: &Rotation, step: Step) -> Step {
+    let keys = [&rotation.old, &rotation.new];
+    let mut keys = keys.into_iter().flatten();
+    let spared = keys.find_map(|key| policy.break_glass(&fingerprint(&key.wire)));
+    match spared {
+        None => step,
+        Some(name) => Step::Wait(vec![Pending {
+            host: rotation.client.clone(),
+            why: format!(
+                "its key is the break-glass key {name}, which is neither replaced nor revoked"
+            ),
+            usual: false,
+        }]),
+    }
 }
 
 /// Who is waited for, and why.
@@ -160,6 +181,7 @@ async fn one(
     };
     let seen = facts.observe(machine, &rotation, &only);
     let step = next(&rotation, (machine, &seen), now);
+    let step = spare(policy, &rotation, step);
     let (step, claim) = claim::judge(store, (policy, facts), &rotation, step).await?;
     let tried = tries(&rotation, &step, facts, now);
     let asks = matches!(step, Step::Prove(_) | Step::Refuse(_));
@@ -294,11 +316,13 @@ fn owned(policy: &Policy, facts: &Facts, now: Timestamp) -> BTreeMap<String, Ide
 }
 
 impl Known {
-    /// Whether it is time to try, the longer after the last time the more often it failed.
+    /// Whether it is time to try, the longer after the last time the more often sshd said no.
     fn is_due(&self, now: Timestamp) -> bool {
-        let exponent = u32::try_from(self.tries).unwrap_or(u32::MAX).min(6);
-        let wait = Duration::from_secs(10 << exponent).min(Duration::from_secs(600));
-        self.tried_at
-            .is_none_or(|at| self.tries == 0 || at + wait <= now)
+        let exponent = u32::try_from(self.tries).unwrap_or(u32::MAX).min(7);
+        let wait = match exponent {
+            0 => SOON,
+            _ => Duration::from_secs(5 << exponent).min(Duration::from_secs(600)),
+        };
+        self.tried_at.is_none_or(|at| at + wait <= now)
     }
 }

@@ -1,6 +1,6 @@
 //! The authorities of people's certificates: which hosts are to trust, and which of them signs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -8,6 +8,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::maybe_stamp;
 use crate::keys::authority::Seen;
+use crate::keys::kept::OURS;
 use crate::sealing::Sealed;
 use crate::store::value::stamp;
 use crate::store::{Store, Tx};
@@ -32,7 +33,16 @@ pub(super) const ROTATED: &str = "ALTER TABLE keys_authority ADD COLUMN signs_at
         UPDATE keys_authority SET signs_at = made_at;
         CREATE INDEX keys_certificate_authority ON keys_certificate (authority, serial)";
 
-/// An authority that hosts are to trust.
+/// Whose keys an authority certifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::keys) enum Whose {
+    /// Those of people: hosts are to trust it.
+    People,
+    /// Those of hosts: clients are to trust it.
+    Hosts,
+}
+
+/// An authority that is to be trusted.
 #[derive(Debug)]
 pub(in crate::keys) struct Kept {
     pub(in crate::keys) id: i64,
@@ -46,15 +56,16 @@ pub(in crate::keys) struct Kept {
     pub(in crate::keys) author: String,
 }
 
-/// Those that hosts are to trust, the oldest first.
-pub(in crate::keys) async fn live<'a, E>(executor: E) -> sqlx::Result<Vec<Kept>>
+/// Those that are to be trusted, the oldest first.
+pub(in crate::keys) async fn live<'a, E>(executor: E, whose: Whose) -> sqlx::Result<Vec<Kept>>
 where
     E: sqlx::Executor<'a, Database = sqlx::Any>,
 {
     let rows = sqlx::query(
         "SELECT id, public, sealed, made_at, signs_at, author FROM keys_authority \
-         WHERE ended_at IS NULL ORDER BY id",
+         WHERE ended_at IS NULL AND of_hosts = $1 ORDER BY id",
     )
+    .bind(i64::from(whose == Whose::Hosts))
     .fetch_all(executor)
     .await?;
     rows.iter().map(kept).collect()
@@ -85,10 +96,10 @@ pub(in crate::keys) async fn last(tx: &mut Tx) -> sqlx::Result<i64> {
 
 /// Keeps a new authority, unless another collector has just kept one of that number; says whether it
 /// did.
-pub(in crate::keys) async fn add(tx: &mut Tx, new: Kept) -> sqlx::Result<bool> {
+pub(in crate::keys) async fn add(tx: &mut Tx, new: Kept, whose: Whose) -> sqlx::Result<bool> {
     let kept = sqlx::query(
-        "INSERT INTO keys_authority (id, public, sealed, made_at, signs_at, author, serial) \
-         VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO keys_authority (id, public, sealed, made_at, signs_at, author, of_hosts, serial) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 0) ON CONFLICT (id) DO NOTHING",
     )
     .bind(new.id)
     .bind(new.public)
@@ -96,6 +107,7 @@ pub(in crate::keys) async fn add(tx: &mut Tx, new: Kept) -> sqlx::Result<bool> {
     .bind(new.made_at.as_micros())
     .bind(new.signs_at.map(Timestamp::as_micros))
     .bind(new.author)
+    .bind(i64::from(whose == Whose::Hosts))
     .execute(&mut **tx)
     .await?;
     Ok(kept.rows_affected() > 0)
@@ -138,26 +150,60 @@ pub(in crate::keys) async fn counting(tx: &mut Tx) -> sqlx::Result<BTreeMap<i64,
 
 /// All that there ever were: the number and the key's point of each.
 pub(in crate::keys) async fn ever(store: &Store) -> sqlx::Result<Vec<(i64, Vec<u8>)>> {
-    let rows = sqlx::query("SELECT id, public FROM keys_authority ORDER BY id")
+    let rows = sqlx::query("SELECT id, public FROM keys_authority WHERE of_hosts = 0 ORDER BY id")
         .fetch_all(store.read())
         .await?;
     let one = |row: &AnyRow| Ok((row.try_get("id")?, row.try_get("public")?));
     rows.iter().map(one).collect()
 }
 
-/// Where hosts have told of this authority.
+/// Where hosts have told of this authority: where it stands for the whole host, where a line of ours
+/// does, and where one was ordered. What users write into files of their own is not waited for.
 pub(in crate::keys) async fn seen(store: &Store, fingerprint: &str) -> sqlx::Result<Vec<Seen>> {
+    let sql = "SELECT host_name, account FROM keys_managed WHERE fingerprint = $1";
+    let rows = sqlx::query(sql)
+        .bind(fingerprint.to_owned())
+        .fetch_all(store.read())
+        .await?;
+    let one = |row: &AnyRow| {
+        let account: String = row.try_get("account")?;
+        Ok((row.try_get("host_name")?, account.into_bytes()))
+    };
+    let ordered: BTreeSet<(String, Vec<u8>)> = rows.iter().map(one).collect::<sqlx::Result<_>>()?;
     let rows = sqlx::query(
-        "SELECT host_name, holder FROM keys_opening \
+        "SELECT host_name, holder, file FROM keys_opening \
          WHERE fingerprint = $1 AND means = 1 AND gone_at IS NULL",
     )
     .bind(fingerprint.to_owned())
     .fetch_all(store.read())
     .await?;
+    let mut all = Vec::new();
+    for row in &rows {
+        let (host, holder): (String, Vec<u8>) = (row.try_get("host_name")?, row.try_get("holder")?);
+        let is_ours = row.try_get::<&str, _>("file")?.starts_with(OURS);
+        if is_ours || holder.is_empty() || ordered.contains(&(host.clone(), holder.clone())) {
+            all.push(Seen { host, holder });
+        }
+    }
+    Ok(all)
+}
+
+/// Where a line was ordered that trusts this authority, and the host has not said that it holds it: what
+/// stands there may be on trial, and gone again in a minute.
+pub(in crate::keys) async fn unheld(store: &Store, fingerprint: &str) -> sqlx::Result<Vec<Seen>> {
+    let rows = sqlx::query(
+        "SELECT m.host_name, m.account FROM keys_managed m \
+         LEFT JOIN keys_holding h ON h.host_name = m.host_name \
+         WHERE m.fingerprint = $1 AND COALESCE(h.generation, 0) < m.generation",
+    )
+    .bind(fingerprint.to_owned())
+    .fetch_all(store.read())
+    .await?;
     let one = |row: &AnyRow| {
+        let account: String = row.try_get("account")?;
         Ok(Seen {
             host: row.try_get("host_name")?,
-            holder: row.try_get("holder")?,
+            holder: account.into_bytes(),
         })
     };
     rows.iter().map(one).collect()

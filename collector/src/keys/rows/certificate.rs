@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::time::Timestamp;
 
+use super::maybe_stamp;
 use crate::keys::proof::Offered;
 use crate::people::deed::{Deed, Kind, Wanted};
 use crate::store::value::stamp;
@@ -28,6 +29,8 @@ pub(in crate::keys) struct Certificate {
     pub(in crate::keys) until: Option<Timestamp>,
     /// Why it was not given.
     pub(in crate::keys) refused: Option<String>,
+    /// Since when it opens nothing: it was revoked, with its key or with its authority.
+    pub(in crate::keys) void_at: Option<Timestamp>,
 }
 
 /// Keeps that a certificate was given, or was not.
@@ -120,14 +123,19 @@ pub(in crate::keys) async fn still(
     rows.iter().map(one).collect()
 }
 
-/// The certificates of keys that are revoked: the point of each one's authority, and its serial.
-pub(in crate::keys) async fn revoked(store: &Store) -> sqlx::Result<Vec<(Vec<u8>, u64)>> {
+/// The certificates of keys that are revoked which counted after this: the point of each one's
+/// authority, and its serial.
+pub(in crate::keys) async fn revoked(
+    store: &Store,
+    after: Timestamp,
+) -> sqlx::Result<Vec<(Vec<u8>, u64)>> {
     let rows = sqlx::query(
         "SELECT DISTINCT a.public, a.id, c.serial FROM keys_certificate c \
          JOIN keys_authority a ON a.id = c.authority AND a.ended_at IS NULL \
          JOIN keys_revoked r ON r.fingerprint = c.fingerprint AND r.ended_at IS NULL \
-         WHERE c.serial IS NOT NULL ORDER BY a.id, c.serial",
+         WHERE c.serial IS NOT NULL AND c.until > $1 ORDER BY a.id, c.serial",
     )
+    .bind(after.as_micros())
     .fetch_all(store.read())
     .await?;
     let one = |row: &AnyRow| {
@@ -137,7 +145,10 @@ pub(in crate::keys) async fn revoked(store: &Store) -> sqlx::Result<Vec<(Vec<u8>
     rows.iter().map(one).collect()
 }
 
-const GIVEN: &str = "SELECT at, person, address, fingerprint, authority, serial, name, principals, until, refused \
+const GIVEN: &str = "SELECT at, person, address, fingerprint, authority, serial, name, principals, until, \
+         refused, (SELECT MIN(r.at) FROM keys_revoked r WHERE r.ended_at IS NULL \
+          AND r.fingerprint = keys_certificate.fingerprint) AS revoked_at, \
+         (SELECT a.ended_at FROM keys_authority a WHERE a.id = keys_certificate.authority) AS over_at \
          FROM keys_certificate WHERE at >= $1 AND at < $2 AND ($3 = '' OR person = $3) \
          ORDER BY at DESC, id DESC LIMIT $4";
 
@@ -160,9 +171,21 @@ pub(in crate::keys) async fn certificates(
             principals: row.try_get("principals")?,
             until: row.try_get::<Option<i64>, _>("until")?.map(stamp),
             refused: row.try_get("refused")?,
+            void_at: void(row)?,
         })
     };
     rows.iter().map(one).collect()
+}
+
+/// Since when it opens nothing, if it was given and that was before its own end.
+fn void(row: &AnyRow) -> sqlx::Result<Option<Timestamp>> {
+    let until = maybe_stamp(row, "until")?;
+    let ends = [
+        maybe_stamp(row, "revoked_at")?,
+        maybe_stamp(row, "over_at")?,
+    ];
+    let first = ends.into_iter().flatten().min();
+    Ok(first.filter(|at| until.is_some_and(|until| *at < until)))
 }
 
 /// The same as what people did.

@@ -20,6 +20,7 @@ pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
         ("revoked", REVOKED),
         ("reinstated", REINSTATED),
         ("wanted replaced", WISHED),
+        ("replaced", ROTATED),
     ] {
         for row in wanted.rows(store, text).await? {
             all.push(Deed {
@@ -41,6 +42,11 @@ const REVOKED: &str = "SELECT at, author AS who, fingerprint, reason AS detail F
 
 const WISHED: &str = "SELECT at, author AS who, name AS fingerprint, '' AS detail FROM keys_rotation_wish \
      WHERE at >= $1 AND at < $2 AND $3 IN ('', REPLACE(author, ' (as root)', '')) ORDER BY at DESC LIMIT $4";
+
+const ROTATED: &str = "SELECT made_at AS at, author AS who, 'the authority of certificates' AS fingerprint, \
+     CASE WHEN signs_at = made_at THEN 'at once' ELSE 'as soon as every host trusts the next one' END AS detail \
+     FROM keys_authority WHERE author <> '' AND made_at >= $1 AND made_at < $2 \
+     AND $3 IN ('', REPLACE(author, ' (as root)', '')) ORDER BY made_at DESC LIMIT $4";
 
 const REINSTATED: &str = "SELECT ended_at AS at, ended_by AS who, fingerprint, reason AS detail \
      FROM keys_revoked WHERE ended_at >= $1 AND ended_at < $2 \

@@ -1,10 +1,13 @@
 //! Sessions that were opened with a key which is revoked, and what became of them.
 
+use std::collections::BTreeMap;
+
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::instruments::{self, Way};
 use watchward_protocol::receipt::How;
+use watchward_protocol::report::Sessions;
 use watchward_protocol::text::{Foreign, escaped};
 use watchward_protocol::time::Timestamp;
 
@@ -110,6 +113,31 @@ pub(in crate::keys) async fn of(
         }
     }
     Ok(all)
+}
+
+/// What became of sessions from then until then, each as it was told last.
+pub(in crate::keys) async fn counts(
+    store: &Store,
+    (from, to): (Timestamp, Timestamp),
+) -> sqlx::Result<Sessions> {
+    let sql = "SELECT * FROM keys_ended WHERE heard_at >= $1 AND heard_at < $2 ORDER BY id";
+    let rows = sqlx::query(sql).bind(from.as_micros()).bind(to.as_micros());
+    let mut last: BTreeMap<_, Ended> = BTreeMap::new();
+    for row in &rows.fetch_all(store.read()).await? {
+        let one = read(row)?;
+        let place = (one.host, one.leader, one.opened_at, one.account.clone());
+        last.insert((one.fingerprint.clone(), place), one);
+    }
+    let mut sessions = Sessions::default();
+    for one in last.values() {
+        match one.how {
+            How::Ended => sessions.ended += 1,
+            How::Alive => sessions.alive += 1,
+            How::Gone => {}
+        }
+        sessions.survived += u64::from(!one.survivors.is_empty());
+    }
+    Ok(sessions)
 }
 
 /// What was told long enough ago, which is not told any more.

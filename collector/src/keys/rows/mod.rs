@@ -1,5 +1,6 @@
 //! The room's tables: the only SQL.
 
+pub(super) mod asked;
 pub(super) mod authority;
 pub(super) mod certificate;
 pub(super) mod change;
@@ -7,12 +8,15 @@ pub(super) mod claim;
 pub(super) mod deed;
 pub(super) mod door;
 pub(super) mod ended;
+pub(super) mod glass;
 pub(super) mod guarded;
 pub(super) mod host;
+pub(super) mod host_key;
 pub(super) mod identity;
 pub(super) mod listing;
 pub(super) mod managed;
 pub(super) mod opening;
+pub(super) mod peer;
 pub(super) mod reached;
 pub(super) mod retire;
 pub(super) mod revoked;
@@ -46,7 +50,8 @@ use crate::store::{Deadlines, Schema, Tx};
 /// `keys_holding` what it said last, and `keys_ended` the sessions that a revoked key had open.
 /// `keys_signer` is what signs receipts, sealed, and `keys_managed` the lines of ours that open accounts.
 /// `keys_rotation` is how far the rotation of each machine's key is, and `keys_identity` what clients
-/// said of theirs.
+/// said of theirs. `keys_glass` is what each host said last to each break-glass key.
+/// `keys_host_certificate` and `keys_host_key` are what hosts show of themselves.
 pub const SCHEMA: Schema = Schema {
     room: "keys",
     steps: &[
@@ -131,6 +136,11 @@ pub const SCHEMA: Schema = Schema {
         "ALTER TABLE keys_proven ADD COLUMN elsewhere TEXT NOT NULL DEFAULT ''",
         retire::TABLES,
         rotation::MOVED,
+        peer::TABLES,
+        glass::TABLE,
+        retire::MISSED,
+        host_key::TABLES,
+        peer::GATHERED,
     ],
 };
 
@@ -171,6 +181,7 @@ pub const DEADLINES: Deadlines = &[
     ("keys_stray", "due_at"),
     ("keys_ended", "over_at"),
     ("keys_retiring", "since"),
+    ("keys_peer_taken", "over_at"),
 ];
 
 /// Forgets some of what has been gone since before `oldest`, and its history.
@@ -189,6 +200,7 @@ pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
     certificate::prune(tx, oldest).await?;
     rotation::prune(tx, oldest).await?;
     reached::prune(tx, oldest).await?;
+    peer::prune(tx, oldest).await?;
     change::forget(tx, &gone).await
 }
 
@@ -205,7 +217,9 @@ pub(super) async fn forget(tx: &mut Tx, host: HostId) -> sqlx::Result<()> {
     revoked::forget(tx, host.clone()).await?;
     reached::forget(tx, id).await?;
     identity::forget(tx, id).await?;
+    peer::forget(tx, id).await?;
     wire::prune(tx).await?;
+    host_key::begin_anew(tx, id).await?;
     for delete in [
         "DELETE FROM keys_host WHERE host = $1",
         "DELETE FROM keys_holder WHERE host = $1",

@@ -199,25 +199,35 @@ pub(in crate::keys) async fn host_keys(store: &Store, host: &str) -> sqlx::Resul
 /// Every key that is to be replaced before then and that no machine's schedule replaces, with the first
 /// day of it.
 pub(in crate::keys) async fn due(store: &Store, before: Timestamp) -> sqlx::Result<Vec<Due>> {
-    let sql = "SELECT fingerprint, MIN(due_at) AS at, COUNT(DISTINCT host) AS hosts, \
-        MIN(host_name) AS host_name FROM keys_opening \
+    let sql = "SELECT fingerprint, MIN(due_at) AS at, MIN(warn_at) AS warn_at, \
+        COUNT(DISTINCT host) AS hosts, MIN(host_name) AS host_name FROM keys_opening \
         WHERE gone_at IS NULL AND due_at < $1 AND fingerprint IS NOT NULL AND means IN (0, 1) \
         AND fingerprint NOT IN (SELECT fingerprint FROM keys_managed) \
         GROUP BY fingerprint ORDER BY at LIMIT 1000";
     let rows = sqlx::query(sql).bind(before.as_micros());
-    let one = |row: &AnyRow| {
-        Ok(Due {
-            fingerprint: row.try_get("fingerprint")?,
-            at: stamp(row.try_get("at")?),
-            hosts: row.try_get("hosts")?,
-            host: row.try_get("host_name")?,
-        })
-    };
-    rows.fetch_all(store.read())
-        .await?
-        .iter()
-        .map(one)
-        .collect()
+    let rows = rows.fetch_all(store.read()).await?;
+    rows.iter().map(due_one).collect()
+}
+
+fn due_one(row: &AnyRow) -> sqlx::Result<Due> {
+    Ok(Due {
+        fingerprint: row.try_get("fingerprint")?,
+        at: stamp(row.try_get("at")?),
+        warn_at: maybe_stamp(row, "warn_at")?,
+        hosts: row.try_get("hosts")?,
+        host: row.try_get("host_name")?,
+    })
+}
+
+/// When agents' certificates will not have been renewed in time: those of one day together.
+pub(in crate::keys) async fn agents(store: &Store, before: Timestamp) -> sqlx::Result<Vec<Due>> {
+    let sql = "SELECT '' AS fingerprint, MIN(due_at) AS at, MIN(warn_at) AS warn_at, \
+        COUNT(DISTINCT host) AS hosts, MIN(host_name) AS host_name FROM keys_opening \
+        WHERE gone_at IS NULL AND due_at < $1 AND means = 6 \
+        GROUP BY due_at / 86400000000 ORDER BY at LIMIT 1000";
+    let rows = sqlx::query(sql).bind(before.as_micros());
+    let rows = rows.fetch_all(store.read()).await?;
+    rows.iter().map(due_one).collect()
 }
 
 /// Where a key was used last since then, and from where: host, account, when, address.

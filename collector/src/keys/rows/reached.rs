@@ -76,11 +76,12 @@ pub(in crate::keys) async fn holding(
     };
     sqlx::query(
         "INSERT INTO keys_holding \
-         (host, host_name, at, generation, revoked, digest, trouble, managed, unmanaged) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (host) DO UPDATE SET \
+         (host, host_name, at, generation, revoked, digest, trouble, managed, unmanaged, unshown) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (host) DO UPDATE SET \
          host_name = excluded.host_name, at = excluded.at, generation = excluded.generation, \
          revoked = excluded.revoked, digest = excluded.digest, trouble = excluded.trouble, \
-         managed = excluded.managed, unmanaged = excluded.unmanaged",
+         managed = excluded.managed, unmanaged = excluded.unmanaged, \
+         unshown = excluded.unshown",
     )
     .bind(host.id.as_bytes().to_vec())
     .bind(host.name.clone())
@@ -91,6 +92,7 @@ pub(in crate::keys) async fn holding(
     .bind(plain(&holding.trouble))
     .bind(i64::from(holding.managed))
     .bind(plain(&holding.unmanaged))
+    .bind(plain(&holding.unshown))
     .execute(&mut **tx)
     .await?;
     let Some(generation) = holding.generation.filter(|_| holding.trouble.is_none()) else {

@@ -15,12 +15,16 @@ use crate::store::{Store, Tx};
 pub(super) const TABLES: &str = "CREATE TABLE keys_retiring (
             fingerprint TEXT PRIMARY KEY, since BIGINT NOT NULL, used TEXT, held TEXT)";
 
+/// And that it should have gone.
+pub(super) const MISSED: &str = "ALTER TABLE keys_retiring ADD COLUMN missed TEXT";
+
 /// Since when a key is to go, and what people were told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::keys) struct Retiring {
     pub(in crate::keys) since: Timestamp,
     pub(in crate::keys) used: Option<String>,
     pub(in crate::keys) held: Option<String>,
+    pub(in crate::keys) missed: Option<String>,
 }
 
 /// A place where a key opens an account.
@@ -72,7 +76,7 @@ pub(in crate::keys) async fn overdue(store: &Store, now: Timestamp) -> sqlx::Res
 
 /// The keys that are to go, by fingerprint.
 pub(in crate::keys) async fn retiring(store: &Store) -> sqlx::Result<HashMap<String, Retiring>> {
-    let rows = sqlx::query("SELECT fingerprint, since, used, held FROM keys_retiring")
+    let rows = sqlx::query("SELECT fingerprint, since, used, held, missed FROM keys_retiring")
         .fetch_all(store.read())
         .await?;
     let one = |row: &AnyRow| {
@@ -80,6 +84,7 @@ pub(in crate::keys) async fn retiring(store: &Store) -> sqlx::Result<HashMap<Str
             since: stamp(row.try_get("since")?),
             used: row.try_get("used")?,
             held: row.try_get("held")?,
+            missed: row.try_get("missed")?,
         };
         Ok((row.try_get("fingerprint")?, retiring))
     };
@@ -93,13 +98,15 @@ pub(in crate::keys) async fn keep(
     one: &Retiring,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "INSERT INTO keys_retiring (fingerprint, since, used, held) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (fingerprint) DO UPDATE SET used = excluded.used, held = excluded.held",
+        "INSERT INTO keys_retiring (fingerprint, since, used, held, missed) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (fingerprint) DO UPDATE SET used = excluded.used, held = excluded.held, \
+         missed = excluded.missed",
     )
     .bind(fingerprint.to_owned())
     .bind(one.since.as_micros())
     .bind(one.used.clone())
     .bind(one.held.clone())
+    .bind(one.missed.clone())
     .execute(&mut **tx)
     .await?;
     Ok(())

@@ -205,6 +205,31 @@ pub(in crate::keys) async fn find(
     Ok(Some((row.try_get("id")?, one(&row)?, ended)))
 }
 
+/// What was revoked from then until then, the oldest first, each with the number of its receipt.
+pub(in crate::keys) async fn within(
+    store: &Store,
+    (from, to): (Timestamp, Timestamp),
+) -> sqlx::Result<Vec<(i64, Revoked)>> {
+    let rows = sqlx::query(
+        "SELECT id, fingerprint, kind, wire, reason, author, at, comment, person, generation \
+         FROM keys_revoked WHERE at >= $1 AND at < $2 ORDER BY id",
+    )
+    .bind(from.as_micros())
+    .bind(to.as_micros())
+    .fetch_all(store.read())
+    .await?;
+    let one = |row: &AnyRow| Ok((row.try_get("id")?, one(row)?));
+    rows.iter().map(one).collect()
+}
+
+/// The key whose receipt has this number.
+pub(in crate::keys) async fn numbered(store: &Store, number: i64) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar("SELECT fingerprint FROM keys_revoked WHERE id = $1")
+        .bind(number)
+        .fetch_optional(store.read())
+        .await
+}
+
 /// Since when each key is revoked, by whom, and why, by fingerprint.
 pub(in crate::keys) async fn marks(store: &Store) -> sqlx::Result<HashMap<String, Mark>> {
     let rows = sqlx::query(
@@ -329,24 +354,6 @@ fn said(row: &AnyRow) -> sqlx::Result<(String, Proven)> {
         elsewhere: row.try_get("elsewhere")?,
     };
     Ok((row.try_get("fingerprint")?, proven))
-}
-
-/// When a host last said something of a door about a key; for whoever asks again.
-pub(in crate::keys) async fn asked(
-    store: &Store,
-) -> sqlx::Result<HashMap<(String, String), Timestamp>> {
-    let rows = sqlx::query(
-        "SELECT r.fingerprint, p.host_name, p.at FROM keys_proven p \
-         JOIN keys_revoked r ON r.id = p.revoked AND r.ended_at IS NULL \
-         WHERE p.doors > 0 OR p.trouble IS NULL",
-    )
-    .fetch_all(store.read())
-    .await?;
-    let one = |row: &AnyRow| {
-        let whose = (row.try_get("fingerprint")?, row.try_get("host_name")?);
-        Ok((whose, stamp(row.try_get("at")?)))
-    };
-    rows.iter().map(one).collect()
 }
 
 /// Forgets what a host said, before it is forgotten itself.

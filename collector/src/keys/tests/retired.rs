@@ -109,3 +109,41 @@ async fn where_the_policy_warns_alone_nothing_becomes_of_an_old_key() {
         assert_eq!(revoked_now(&store).await, [""; 0]);
     }
 }
+
+#[tokio::test]
+async fn the_key_for_emergencies_is_never_too_old() {
+    let safe = format!(
+        "[[break_glass]]\nname = \"safe\"\nfingerprint = \"{}\"",
+        fingerprint('a')
+    );
+    let policy = policy(&format!("retire = \"revoke\"\n{safe}"));
+    for store in stores().await {
+        begun(&store).await;
+        go_on(&store, &policy, 31).await;
+        go_on(&store, &policy, 200).await;
+        assert!(!revoked_now(&store).await.contains(&fingerprint('a')));
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_replace_a_shadowed_key_is_paged() {
+    let policy = policy("retire = \"shadow\"\n");
+    for store in stores().await {
+        begun(&store).await;
+        let late = async || {
+            let all = open(&store).await;
+            all.into_iter()
+                .filter(|it| it.contains("was to be replaced by"))
+                .count()
+        };
+        go_on(&store, &policy, 31).await;
+        go_on(&store, &policy, 44).await;
+        assert_eq!(late().await, 0, "a day is left");
+        go_on(&store, &policy, 46).await;
+        go_on(&store, &policy, 47).await;
+        assert_eq!(late().await, 1);
+        assert_eq!(revoked_now(&store).await, [""; 0]);
+        go_on(&store, &self::policy("retire = \"warn\"\n"), 48).await;
+        assert_eq!(late().await, 0);
+    }
+}

@@ -1,14 +1,13 @@
 //! What somebody may revoke, by the paths of the operator's command, and what the page says of it.
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tower::ServiceExt;
 use watchward_protocol::receipt::{Public, verify};
 
 use super::*;
 use crate::keys::proof::fingerprint as named;
+use crate::web::testing::command as ask;
 
 /// A key that is known as it is on the wire, by a letter.
 fn whole(letter: char) -> Opening {
@@ -21,21 +20,6 @@ fn whole(letter: char) -> Opening {
 
 fn name(opening: &Opening) -> String {
     opening.key.as_ref().unwrap().fingerprint.clone()
-}
-
-async fn ask(routes: &Router, path: &str, body: Option<&Value>) -> (StatusCode, String) {
-    let asked = Request::builder().uri(path);
-    let asked = match body {
-        Some(body) => asked
-            .method("POST")
-            .header("content-type", "application/json")
-            .body(Body::from(body.to_string())),
-        None => asked.body(Body::empty()),
-    };
-    let answer = routes.clone().oneshot(asked.unwrap()).await.unwrap();
-    let status = answer.status();
-    let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
-    (status, String::from_utf8(bytes.to_vec()).unwrap())
 }
 
 /// Root of host 1 has `a` and `b`, and bob has `a` alone; `a` and one that nobody told of are ada's.

@@ -22,6 +22,11 @@ pub struct SecurityKey {
     pub(in crate::people) credential: String,
 }
 
+impl SecurityKey {
+    /// How many an account may have.
+    pub const MOST: usize = 8;
+}
+
 /// The security keys of an account, the oldest first.
 pub(in crate::people) async fn of<'a, E>(
     executor: E,

@@ -12,7 +12,7 @@ use crate::store::bulk::{Bulk, Values};
 use crate::store::value::{code, sixteen};
 
 // What the database has for a variant is its place in this list: only ever append.
-pub(super) const SERVICES: [Service; 2] = [Service::Ssh, Service::OpenVpn];
+pub(super) const SERVICES: [Service; 3] = [Service::Ssh, Service::OpenVpn, Service::WireGuard];
 
 /// What the database has for a place: 2 is outside.
 const fn place_code(place: &Place<'_>) -> i64 {

@@ -11,10 +11,13 @@ pub(super) mod net;
 pub(super) mod sshd;
 pub(super) mod standing;
 pub(super) mod vantage;
+mod week;
 
 use watchward_protocol::time::Timestamp;
 
 use crate::store::{Deadlines, Schema, Tx};
+
+pub use week::week;
 
 /// The room's tables.
 ///

@@ -259,7 +259,8 @@ async fn where_nobody_has_brought_a_policy_what_hosts_hold_stays() {
                 | Order::Bans(_)
                 | Order::Probes(_)
                 | Order::Instruments(_)
-                | Order::Identities(_) => None,
+                | Order::Identities(_)
+                | Order::HostKeys(_) => None,
             });
             gates.collect::<Vec<_>>()
         };

@@ -34,10 +34,12 @@ const TABLE: &str = "
     POST /incidents/{code}/ack          yes yes yes no  no
     GET  /keys                          yes yes yes yes no
     POST /keys/accept                   yes yes no  yes no
+    GET  /keys/break-glass              yes yes yes yes no
     GET  /keys/calendar                 yes yes yes yes no
     GET  /keys/one                      yes yes yes yes no
     GET  /keys/receipt                  yes yes yes yes no
     GET  /keys/revoked                  yes yes yes yes no
+    GET  /keys/peers                    yes yes yes yes no
     GET  /keys/rotation/{name}          yes yes yes yes no
     POST /login                         open
     GET  /certificate                   yes yes yes yes yes
@@ -58,6 +60,8 @@ const TABLE: &str = "
     POST /people/{name}/roles           yes no  no  no  no
     GET  /policy                        yes yes yes yes no
     GET  /policy/{number}               yes yes yes yes no
+    GET  /report                        yes yes yes yes no
+    GET  /report/signed                 yes yes yes yes no
     GET  /sign-in                       open
     POST /sign-in                       open
     GET  /sign-in/code                  open
@@ -113,6 +117,7 @@ pub(super) async fn whole(store: &Fresh, folder: &std::path::Path) -> Shown {
         revoking: keys::Desk::of(store, hosts::watched, keys::Policy::default()).await,
         bell: Bell::default(),
         web: Live::fixed(web::Config::default()),
+        report: Live::fixed(report::Config::default()),
         committing: watch::channel(None).1,
         ruling: ruling::testing::idle(store).await,
         questions: Questions::default(),

@@ -7,7 +7,7 @@ mod tests;
 use std::collections::HashSet;
 
 use super::reach::ACCOUNT;
-use super::{Malformed, NAME, address, bytes, cut, short, text, v1};
+use super::{Malformed, NAME, address, bytes, cut, peers, short, text, v1};
 use crate::instruments::{Ended, Holding, Instruments, Revoked, Told, Way};
 use crate::time::Timestamp;
 
@@ -17,6 +17,11 @@ impl From<&Instruments> for v1::Instruments {
             generation: ordered.generation,
             revoked: ordered.revoked.iter().map(Into::into).collect(),
             managed: ordered.managed.iter().map(managed::line).collect(),
+            peers: ordered
+                .peers
+                .iter()
+                .map(|it| it.as_bytes().to_vec())
+                .collect(),
         }
     }
 }
@@ -34,6 +39,10 @@ impl TryFrom<v1::Instruments> for Instruments {
         if revoked.iter().map(Revoked::size).sum::<usize>() > Self::LARGEST {
             return Err(Malformed("order: revocations that are too large"));
         }
+        if wire.peers.len() > Self::MOST_PEERS {
+            return Err(Malformed("order: too many peers are revoked"));
+        }
+        let peers = wire.peers.into_iter().map(peers::key);
         let authorities = revoked.iter().filter_map(Revoked::authority);
         if authorities.collect::<HashSet<_>>().len() > Self::MOST_AUTHORITIES {
             return Err(Malformed("order: revocations of too many authorities"));
@@ -42,6 +51,7 @@ impl TryFrom<v1::Instruments> for Instruments {
             generation: wire.generation,
             revoked,
             managed: managed::lines(wire.managed)?,
+            peers: peers.collect::<Result<_, _>>()?,
         })
     }
 }
@@ -126,6 +136,7 @@ impl From<Holding> for v1::InstrumentsHeld {
             trouble: held.trouble,
             managed: held.managed,
             unmanaged: held.unmanaged,
+            unshown: held.unshown,
         }
     }
 }
@@ -143,6 +154,7 @@ impl TryFrom<v1::InstrumentsHeld> for Holding {
             trouble: wire.trouble.map(text),
             managed: wire.managed,
             unmanaged: wire.unmanaged.map(text),
+            unshown: wire.unshown.map(text),
         })
     }
 }

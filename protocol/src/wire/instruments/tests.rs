@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::instruments::{Managed, Opens};
 use crate::order::Order;
+use crate::peers::PeerKey;
 use crate::record::{Record, Report};
 use crate::wire::{decode, decode_order, encode, encode_order};
 
@@ -72,14 +73,15 @@ fn order(generation: u64, revoked: Vec<Revoked>, managed: Vec<Managed>) -> Order
         generation,
         revoked,
         managed,
+        peers: vec![PeerKey::from_bytes([7; 32])],
     }))
 }
 
 fn holding() -> impl Strategy<Value = Told> {
     let plain = any::<(i64, Option<u64>, u32, Option<[u8; 32]>)>();
     let texts = || prop::option::of("[ -~]{0,99}");
-    (plain, texts(), any::<u32>(), texts()).prop_map(
-        |((at, generation, revoked, digest), trouble, managed, unmanaged)| {
+    (plain, texts(), any::<u32>(), texts(), texts()).prop_map(
+        |((at, generation, revoked, digest), trouble, managed, unmanaged, unshown)| {
             Told::Holding(Holding {
                 at: Timestamp::from_micros(at),
                 generation,
@@ -88,6 +90,7 @@ fn holding() -> impl Strategy<Value = Told> {
                 trouble,
                 managed,
                 unmanaged,
+                unshown,
             })
         },
     )

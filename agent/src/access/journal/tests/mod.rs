@@ -122,7 +122,8 @@ fn events(entries: &[spool::Entry]) -> Vec<&AccessEvent> {
         | Report::Keys(_)
         | Report::Restriction(_)
         | Report::Instruments(_)
-        | Report::Identities(_) => None,
+        | Report::Identities(_)
+        | Report::Peers(_) => None,
     });
     events.collect()
 }
@@ -137,7 +138,8 @@ fn gaps(entries: &[spool::Entry]) -> Vec<&Gap> {
         | Report::Keys(_)
         | Report::Restriction(_)
         | Report::Instruments(_)
-        | Report::Identities(_) => None,
+        | Report::Identities(_)
+        | Report::Peers(_) => None,
     });
     gaps.collect()
 }

@@ -118,7 +118,9 @@ async fn who_fits_is_given_what_the_policy_says() {
             assert!(lines.contains(&expected), "no {expected} in {said}");
         }
         assert!(!said.contains("permit-port-forwarding"), "{said}");
-        let live = rows::live(authority.store.read()).await.unwrap();
+        let live = rows::live(authority.store.read(), Whose::People)
+            .await
+            .unwrap();
         let key = rows::signing(live).unwrap().wire();
         let by = fingerprint(&key);
         assert!(

@@ -1,15 +1,13 @@
 //! A person's certificates are revoked by their serials.
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::http::Request;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 use super::*;
 use crate::intake::Watched;
 use crate::keys::revocation::{Desk, routes};
+use crate::web::testing::command;
 
 const PHONE: &str = "ssh-ed25519 \
     AAAAC3NzaC1lZDI1NTE5AAAAIBiPXpTMeRpYJUlvXsmYc3T7GIjsAHOKKJDp9GGzTdlC ada@phone";
@@ -19,17 +17,8 @@ fn nobody(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>> {
 }
 
 async fn ask(routes: &Router, path: &str, body: Option<&Value>) -> Value {
-    let asked = Request::builder().uri(path);
-    let asked = match body {
-        Some(body) => asked
-            .method("POST")
-            .header("content-type", "application/json")
-            .body(Body::from(body.to_string())),
-        None => asked.body(Body::empty()),
-    };
-    let answer = routes.clone().oneshot(asked.unwrap()).await.unwrap();
-    let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
-    serde_json::from_slice(&bytes).unwrap()
+    let (_, said) = command(routes, path, body).await;
+    serde_json::from_str(&said).unwrap()
 }
 
 #[tokio::test]
@@ -63,7 +52,9 @@ async fn a_certificate_is_revoked_as_one_and_doors_say_nothing_of_it() {
         let wanted = json!({"what": {"serial": 1}, "reason": "lost"});
         ask(&routes, "/v1/revoke", Some(&wanted)).await;
         let own = trusted(fresh.read()).await.unwrap().remove(0);
-        assert_eq!(revoked(&fresh).await.unwrap(), [(own.clone(), 1)]);
+        assert_eq!(revoked(&fresh, now).await.unwrap(), [(own.clone(), 1)]);
+        let later = now + Duration::from_secs(3 * 86_400);
+        assert_eq!(revoked(&fresh, later).await.unwrap(), [], "it has ended");
         let name = key["fingerprint"].as_str().unwrap();
         let path = name.replace('+', "%2B").replace('/', "%2F");
         let stand = format!("/v1/revoke/stand?fingerprint={path}");
@@ -81,7 +72,9 @@ async fn take_back(routes: &Router, (store, own): (&Store, Vec<u8>), stand: &str
     let done = ask(routes, "/v1/revoke", Some(&both)).await;
     let lengths = ["before", "revoked"].map(|it| done[it].as_array().unwrap().len());
     assert_eq!(lengths, [1, 1]);
-    assert_eq!(revoked(store).await.unwrap(), [(own.clone(), 1), (own, 2)]);
+    let now = watchward_daemon::clock::now();
+    let all = revoked(store, now).await.unwrap();
+    assert_eq!(all, [(own.clone(), 1), (own, 2)]);
     let why = ask(routes, stand, None).await["revoked"]["why"].clone();
     let why = why.as_str().unwrap();
     assert!(
@@ -96,7 +89,7 @@ async fn take_back(routes: &Router, (store, own): (&Store, Vec<u8>), stand: &str
     )
     .await;
     assert_eq!(back["fingerprints"].as_array().unwrap().len(), 2);
-    assert_eq!(revoked(store).await.unwrap(), []);
+    assert_eq!(revoked(store, now).await.unwrap(), []);
     let receipt = ask(routes, stand, None).await;
     assert_eq!(receipt["is_proven"], false);
     let missing = receipt["missing"][0].as_str().unwrap();

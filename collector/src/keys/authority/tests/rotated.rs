@@ -2,6 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use watchward_protocol::hosts::HostId;
+use watchward_protocol::instruments::{self, Managed, Opens};
 use watchward_protocol::keys::{Holder, Keys, Means, Opening, PublicKey};
 use watchward_protocol::record::{Epoch, Lane};
 use watchward_protocol::text::Foreign;
@@ -9,6 +10,7 @@ use watchward_protocol::text::Foreign;
 use super::*;
 use crate::intake::{Heard, Host, Watched};
 use crate::keys::revocation::Inventory;
+use crate::keys::rows::{managed, reached};
 
 const LOGINS: &str = "[networks]\noffice = [\"192.0.2.0/24\"]\n\
     [keys.authority]\nevery = \"30d\"\noverlap = \"2d\"\n\
@@ -31,9 +33,22 @@ fn inventory(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>> {
     Box::pin(async move { Ok(vec![web]) })
 }
 
+/// Where a host writes what it is ordered, for whom.
+const ORDERED: (&str, &str) = ("deploy", "/etc/ssh/watchward/current/keys/deploy");
+
 /// A host tells that it trusts all that it was ordered to.
 async fn trusts(authority: &Authority, seq: u64, now: Timestamp) {
     let keys = trusted(authority.store.read()).await.unwrap();
+    tells(authority, ORDERED, (seq, &keys), now).await;
+}
+
+/// A host tells of these authorities in the file of an account.
+async fn tells(
+    authority: &Authority,
+    (account, file): (&str, &str),
+    (seq, keys): (u64, &[Vec<u8>]),
+    now: Timestamp,
+) {
     let opening = |wire: &Vec<u8>| Opening {
         means: Means::Authority,
         key: Some(PublicKey {
@@ -42,7 +57,7 @@ async fn trusts(authority: &Authority, seq: u64, now: Timestamp) {
             fingerprint: fingerprint(wire),
             wire: wire.clone(),
         }),
-        file: "/etc/ssh/watchward/current/keys/deploy".into(),
+        file: file.into(),
         line: Some(1),
         comment: Foreign::default(),
         options: "cert-authority,principals=\"role:operator\"".into(),
@@ -53,13 +68,13 @@ async fn trusts(authority: &Authority, seq: u64, now: Timestamp) {
     };
     let report = Keys {
         at: now,
-        holder: Holder::Account("deploy".into()),
+        holder: Holder::Account(account.into()),
         openings: keys.iter().map(opening).collect(),
         omitted: 0,
         troubles: Vec::new(),
     };
     let listed = Keys {
-        holder: Holder::Host(vec!["deploy".into()]),
+        holder: Holder::Host(vec!["deploy".into(), "zoe".into()]),
         openings: Vec::new(),
         ..report.clone()
     };
@@ -158,6 +173,63 @@ async fn an_authority_gives_way_to_the_next_when_every_host_trusts_it() {
 }
 
 #[tokio::test]
+async fn what_a_user_trusts_in_a_file_of_their_own_holds_up_no_other() {
+    for fresh in testing::stores(&[crate::keys::SCHEMA, crate::alerting::SCHEMA]).await {
+        let authority = of(&fresh, LOGINS).await;
+        authority.go_on(inventory, at(0)).await.unwrap();
+        let first = trusted(fresh.read()).await.unwrap();
+        let own = ("zoe", "/home/zoe/.ssh/authorized_keys");
+        tells(&authority, own, (1, &first), at(1)).await;
+        tells(&authority, ORDERED, (3, &first), at(2)).await;
+        assert!(authority.go_on(inventory, at(30 * DAY)).await.unwrap());
+        assert_eq!(numbers(&authority, at(30 * DAY)).await, (vec![1, 2], 1));
+        trusts(&authority, 5, at(30 * DAY + 1)).await;
+        assert!(authority.go_on(inventory, at(30 * DAY + 2)).await.unwrap());
+        assert_eq!(numbers(&authority, at(30 * DAY + 2)).await, (vec![1, 2], 2));
+    }
+}
+
+#[tokio::test]
+async fn what_is_on_trial_at_a_host_is_not_trusted_yet() {
+    for fresh in testing::stores(&[crate::keys::SCHEMA, crate::alerting::SCHEMA]).await {
+        let authority = of(&fresh, LOGINS).await;
+        authority.go_on(inventory, at(0)).await.unwrap();
+        trusts(&authority, 1, at(1)).await;
+        assert!(authority.go_on(inventory, at(30 * DAY)).await.unwrap());
+
+        let keys = trusted(fresh.read()).await.unwrap();
+        let lines = keys.into_iter().map(|key| Managed {
+            account: "deploy".into(),
+            opens: Opens::Authority {
+                key,
+                principals: vec!["role:operator".into()],
+            },
+            from: Vec::new(),
+            until: None,
+            forwarding: false,
+        });
+        let wanted = [("web".to_owned(), lines.collect())].into();
+        let mut tx = fresh.begin().await.unwrap();
+        managed::replace(&mut tx, &wanted, 7).await.unwrap();
+        tx.commit().await.unwrap();
+        trusts(&authority, 3, at(30 * DAY + 1)).await;
+        for (generation, signs) in [(6, 1), (7, 2)] {
+            let holding = instruments::Holding {
+                generation: Some(generation),
+                ..instruments::Holding::default()
+            };
+            let mut tx = fresh.begin().await.unwrap();
+            let now = at(30 * DAY + 2);
+            let kept = reached::holding(&mut tx, &host(), &holding, now).await;
+            kept.unwrap();
+            tx.commit().await.unwrap();
+            authority.go_on(inventory, now).await.unwrap();
+            assert_eq!(numbers(&authority, now).await, (vec![1, 2], signs));
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_that_was_stolen_is_replaced_and_revoked_at_once() {
     for fresh in testing::stores(&[crate::keys::SCHEMA, crate::alerting::SCHEMA]).await {
         let authority = of(&fresh, LOGINS).await;
@@ -190,5 +262,52 @@ async fn one_that_was_stolen_is_replaced_and_revoked_at_once() {
                 .iter()
                 .all(|one| !one.wire.is_empty() && one.reason == "stolen")
         );
+    }
+}
+
+/// What people can read, by kind.
+async fn told(authority: &Authority) -> Vec<String> {
+    let all = crate::alerting::testing::raised(&authority.store).await;
+    all.into_iter().map(|one| one.key).collect()
+}
+
+#[tokio::test]
+async fn people_hear_ahead_and_are_paged_when_it_is_missed() {
+    for missed in ["page", "revoke"] {
+        let policy = LOGINS.replace("overlap", &format!("missed = \"{missed}\"\noverlap"));
+        for fresh in testing::stores(&[crate::keys::SCHEMA, crate::alerting::SCHEMA]).await {
+            let authority = of(&fresh, &policy).await;
+            let go = async |days: i64| authority.go_on(inventory, at(days * DAY)).await.unwrap();
+            go(0).await;
+            trusts(&authority, 1, at(60)).await;
+            go(15).await;
+            assert_eq!(told(&authority).await, [""; 0]);
+            go(16).await;
+            assert_eq!(told(&authority).await, ["keys.authority-soon next"]);
+            // The host hears of the next one, and does not take it.
+            go(30).await;
+            assert_eq!(told(&authority).await, [""; 0]);
+            go(59).await;
+            assert_eq!(told(&authority).await, ["keys.authority next"]);
+            let before = own(fresh.read()).await.unwrap();
+            go(60).await;
+            let after = own(fresh.read()).await.unwrap();
+            match missed {
+                "page" => {
+                    let both = ["keys.authority next", "keys.authority-missed next"];
+                    assert_eq!(
+                        (told(&authority).await, after),
+                        (both.map(String::from).to_vec(), before)
+                    );
+                }
+                _ => {
+                    assert_eq!(told(&authority).await, [""; 0]);
+                    assert!(after.len() == 1 && !before.contains(&after[0]));
+                    let revoked = crate::keys::rows::revoked::revoked(&fresh).await.unwrap();
+                    let revoked: Vec<_> = revoked.into_iter().map(|one| one.fingerprint).collect();
+                    assert!(before.iter().all(|one| revoked.contains(one)));
+                }
+            }
+        }
     }
 }

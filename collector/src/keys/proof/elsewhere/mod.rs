@@ -1,5 +1,4 @@
-//! The second vantage: each door that matters is asked from another host, too, which the asked host is
-//! told before.
+//! The second vantage: each door that matters is asked from another host, too.
 
 #[cfg(test)]
 mod tests;
@@ -8,18 +7,16 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::time::sleep;
-use watchward_protocol::elsewhere::{self, ElsewhereDoor, Expected};
+use watchward_protocol::elsewhere::{self, Answer as Seen, ElsewhereDoor, Question};
 use watchward_protocol::proof::{Answer, Door, Said};
-use watchward_protocol::question;
 use watchward_protocol::text::Foreign;
 
 use super::Offered;
-use crate::intake::{Questions, Unanswered};
+use crate::intake::Questions;
 use crate::keys::rows::door::{self, Known};
+use crate::keys::visit::{Visit, near};
 use crate::store::Store;
 
 /// Where hosts are, by their names, as far as the collector believes them.
@@ -31,15 +28,6 @@ const MOST: usize = 6;
 /// How many other hosts are tried as a vantage, and how often one is asked for what it had no time for.
 const VANTAGES: usize = 3;
 const ROUNDS: usize = 8;
-/// How many connections one question may make; and how long the asked host expects them.
-const CALLS: usize = 4;
-const WITHIN: Duration = Duration::from_secs(30);
-/// From which ports: those that no server has by itself.
-const PORTS: std::ops::Range<u16> = 20_000..60_000;
-/// A host that answers somebody else is asked again after so long, and so often.
-const PAUSE: Duration = Duration::from_secs(3);
-const TIMES: usize = 5;
-
 /// What was seen from another host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Elsewhere {
@@ -50,7 +38,7 @@ pub(super) struct Elsewhere {
 }
 
 impl Elsewhere {
-    fn of_none(why: impl Into<String>) -> Self {
+    pub(super) fn of_none(why: impl Into<String>) -> Self {
         Self {
             seen: None,
             why: why.into(),
@@ -93,12 +81,9 @@ pub(super) struct Asking {
     pub(super) sites: Sites,
 }
 
-/// Who asks whom.
-struct Visit<'a> {
-    host: &'a str,
-    vantage: &'a str,
-    /// From which of its addresses.
-    from: IpAddr,
+/// Who asks whom, and where.
+struct Way<'a> {
+    visit: Visit<'a>,
     at: Vec<SocketAddr>,
     host_keys: &'a [Vec<u8>],
 }
@@ -129,46 +114,47 @@ impl Asking {
                 why = format!("its sshd does not listen on {to}");
                 continue;
             }
-            let visit = Visit {
-                host,
-                vantage,
-                from,
+            let way = Way {
+                visit: Visit {
+                    host,
+                    visitor: vantage,
+                    from,
+                },
                 at,
                 host_keys: &known.host_keys,
             };
-            match self.visit(&visit, doors(own, &known, &key.wire)).await {
+            match self.all(&way, doors(own, &known, &key.wire)).await {
                 Ok(mut doors) => {
                     doors.iter_mut().for_each(|it| limits(it, &known, from));
                     let seen = Some((vantage.to_owned(), doors));
                     let why = String::new();
                     return Elsewhere { seen, why };
                 }
-                Err(said) => why = format!("{vantage}: {said}"),
+                Err(said) => why = said,
             }
         }
         Elsewhere::of_none(why)
     }
 
     /// All doors that one other host can ask.
-    async fn visit(
-        &self,
-        visit: &Visit<'_>,
-        mut doors: Vec<ElsewhereDoor>,
-    ) -> Result<Vec<Door>, String> {
+    async fn all(&self, way: &Way<'_>, mut doors: Vec<ElsewhereDoor>) -> Result<Vec<Door>, String> {
         let mut all = Vec::new();
         for _ in 0..ROUNDS {
             if doors.is_empty() {
                 break;
             }
-            let seen = self.once(visit, &doors).await;
+            let seen = self.once(way, &doors).await;
             let mut said = match seen {
                 Ok(seen) if !seen.doors.is_empty() => seen.doors,
                 Ok(_) | Err(_) if !all.is_empty() => break,
-                Ok(seen) => return Err(seen.trouble.unwrap_or_else(|| "no time".to_owned())),
+                Ok(seen) => {
+                    let why = seen.trouble.unwrap_or_else(|| "it had no time".to_owned());
+                    return Err(format!("{}: {why}", way.visit.visitor));
+                }
                 Err(why) => return Err(why),
             };
             // A host says what it was asked for, and nothing else.
-            said.retain(|it| visit.at.contains(&it.at));
+            said.retain(|it| way.at.contains(&it.at));
             said.retain(|it| doors.iter().any(|door| door.account == it.account));
             let before = doors.len();
             doors.retain(|door| said.iter().all(|it| it.account != door.account));
@@ -178,59 +164,23 @@ impl Asking {
             }
         }
         match all.is_empty() {
-            true => Err("it said nothing of what it was asked".to_owned()),
+            true => Err(format!(
+                "{} said nothing of what it was asked",
+                way.visit.visitor
+            )),
             false => Ok(all),
         }
     }
 
-    async fn once(
-        &self,
-        visit: &Visit<'_>,
-        doors: &[ElsewhereDoor],
-    ) -> Result<elsewhere::Answer, String> {
-        let port = || rand::random_range(PORTS);
-        let from: Vec<_> = (0..CALLS)
-            .map(|_| SocketAddr::new(visit.from, port()))
-            .collect();
-        let expected = question::Question::Expect(Expected {
-            from: from.clone(),
-            within: WITHIN,
-        });
-        match self.patiently(visit.host, expected).await {
-            Ok(question::Answer::Expecting) => {}
-            // Whoever comes unannounced would be taken for an attacker.
-            Ok(_) => return Err("the asked host's agent is of an older version".to_owned()),
-            Err(why) => return Err(format!("the asked host {why}")),
-        }
-        let question = question::Question::Elsewhere(elsewhere::Question {
-            at: visit.at.clone(),
-            host_keys: visit.host_keys.to_vec(),
+    async fn once(&self, way: &Way<'_>, doors: &[ElsewhereDoor]) -> Result<Seen, String> {
+        let question = Question {
+            at: way.at.clone(),
+            host_keys: way.host_keys.to_vec(),
             doors: doors.to_vec(),
             login: None,
-            from,
-        });
-        match self.patiently(visit.vantage, question).await {
-            Ok(question::Answer::Elsewhere(seen)) => Ok(seen),
-            Ok(_) => Err("its agent is of an older version".to_owned()),
-            Err(why) => Err(why.to_string()),
-        }
-    }
-
-    /// Asks a host that may be answering somebody else.
-    async fn patiently(
-        &self,
-        host: &str,
-        question: question::Question,
-    ) -> Result<question::Answer, Unanswered> {
-        let mut said = Err(Unanswered::Busy);
-        for _ in 0..TIMES {
-            said = self.questions.ask(host, question.clone()).await;
-            if said != Err(Unanswered::Busy) {
-                break;
-            }
-            sleep(PAUSE).await;
-        }
-        said
+            from: Vec::new(),
+        };
+        way.visit.ask(&self.questions, question).await
     }
 }
 
@@ -251,29 +201,15 @@ fn pairs<'a>(
         let all = addresses
             .iter()
             .flat_map(|from| own.iter().map(move |to| (*from, *to)));
-        let nearest = all
-            .filter(|(from, to)| from.is_ipv4() == to.is_ipv4())
-            .max_by_key(|(from, to)| near(*from, *to));
-        if let Some((from, to)) = nearest {
+        let nearest = all.filter_map(|(from, to)| Some((near(from, to)?, from, to)));
+        if let Some((bits, from, to)) = nearest.max_by_key(|(bits, ..)| *bits) {
             let mut rank = DefaultHasher::new();
             (host, name).hash(&mut rank);
-            pairs.push((
-                (Reverse(near(from, to)), rank.finish()),
-                (name.as_str(), from, to),
-            ));
+            pairs.push(((Reverse(bits), rank.finish()), (name.as_str(), from, to)));
         }
     }
     pairs.sort_unstable();
     pairs.into_iter().map(|(_, pair)| pair).collect()
-}
-
-/// How many leading bits are the same.
-fn near(one: IpAddr, other: IpAddr) -> u32 {
-    match (one, other) {
-        (IpAddr::V4(one), IpAddr::V4(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
-        (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => 0,
-    }
 }
 
 /// Where a host's sshd is to be found from outside, after where the host itself asked it: what listens

@@ -1,56 +1,36 @@
 //! Keys that should open nothing any more: every host is asked about each of them every day.
 
 mod alerts;
+mod rounds;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
-use watchward_daemon::clock;
-use watchward_daemon::tasks::Stop;
+use watchward_protocol::peers::PeerKey;
 use watchward_protocol::proof::{Answer, Control, Door, Said};
 use watchward_protocol::receipt;
 use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
-use super::elsewhere::{Asking, Elsewhere, Sites, place};
-use super::offered::Offered;
-use super::{Heard, whole};
-use crate::alerting::Bell;
-use crate::intake::Questions;
-use crate::keys::revocation::Revocations;
-use crate::keys::rows::reached::{self, Reached};
+use super::Heard;
+use super::elsewhere::{Elsewhere, place};
 use crate::keys::rows::revoked as rows;
 use crate::store::Store;
 pub(in crate::keys) use alerts::end;
 use alerts::judge;
+pub(super) use rounds::Hosts;
+pub use rounds::run;
 
-/// How often it is looked whom to ask.
-const LOOK: Duration = Duration::from_secs(30);
-/// How often each host is asked about each key.
-const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// What was said longer ago than this says nothing of today.
 pub(in crate::keys) const STALE: Duration = Duration::from_secs(2 * 24 * 3600);
-/// So long after a host could not be asked, it is tried again.
-const AGAIN: Duration = Duration::from_secs(600);
-/// How many hosts are asked side by side, and how long one may be asked about one key after the other
-/// before the next turn.
-const SIDE_BY_SIDE: usize = 8;
-const TURN: Duration = super::LONGEST;
 /// How many doors are kept that a key opens on one host, and how much of what is said of each, in
 /// characters.
 const MOST_OPENS: usize = 50;
 /// How many doors of one host are kept for receipts.
 const MOST_DOORS: usize = 4_000;
 const LONGEST_NOTE: usize = 300;
-
-/// Lists the hosts there are, by name.
-pub(super) type Hosts = fn(&Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>>;
 
 /// A key that should open nothing any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +52,16 @@ impl Revoked {
     /// Whether it is the key of certificates, which opens nothing without them.
     pub(in crate::keys) fn is_certificate(&self) -> bool {
         self.kind.ends_with(receipt::Key::CERTIFICATE)
+    }
+
+    /// Whether it is a peer of WireGuard.
+    pub(in crate::keys) fn is_peer(&self) -> bool {
+        self.kind == PeerKey::KIND
+    }
+
+    /// Whether it could open doors that are asked about it.
+    pub(in crate::keys) fn has_doors(&self) -> bool {
+        !self.is_certificate() && !self.is_peer()
     }
 }
 
@@ -189,129 +179,6 @@ impl Opens {
 /// What a host says is not to move anybody's cursor, nor to fill the database.
 fn plain(text: &str) -> String {
     escaped(text).chars().take(LONGEST_NOTE).collect()
-}
-
-/// Whether a host is to be asked again soon.
-fn failed(said: &Result<Answer, String>) -> bool {
-    match said {
-        Ok(answer) => answer.trouble.is_some() && answer.doors.is_empty(),
-        Err(_) => true,
-    }
-}
-
-/// Asks every host about every revoked key, until told to stop.
-///
-/// # Errors
-/// None.
-pub async fn run(
-    store: Store,
-    (questions, hosts, sites): (Questions, Hosts, Sites),
-    (revocations, bell): (Revocations, Bell),
-    stop: Stop,
-) -> anyhow::Result<()> {
-    let mut tried: HashMap<String, Instant> = HashMap::new();
-    let elsewhere = Asking {
-        store: store.clone(),
-        questions,
-        sites,
-    };
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = revocations.asks() => {}
-            () = sleep(LOOK) => {}
-        }
-        tried.retain(|_, at| at.elapsed() < AGAIN);
-        let mut due = match due(&store, hosts, clock::now()).await {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::error!(%error, "cannot tell which revoked keys to ask about");
-                continue;
-            }
-        };
-        due.retain(|host, _| !tried.contains_key(host));
-        let asking = due.into_iter().map(|(host, keys)| async {
-            let failed = turn(&elsewhere, &host, keys, &bell).await;
-            (host, failed)
-        });
-        let asked = stream::iter(asking).buffer_unordered(SIDE_BY_SIDE);
-        let all = asked.filter_map(|(host, failed)| async move { failed.then_some(host) });
-        let failing: Vec<String> = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            failing = all.collect() => failing,
-        };
-        tried.extend(failing.into_iter().map(|host| (host, Instant::now())));
-    }
-}
-
-/// Asks a host about one key after the other, as long as its turn lasts; says whether it failed.
-async fn turn(elsewhere: &Asking, host: &str, keys: Vec<Revoked>, bell: &Bell) -> bool {
-    let until = Instant::now() + TURN;
-    for key in keys {
-        let offered = Offered::of(&key);
-        let said = whole(&elsewhere.questions, host, &offered).await;
-        let failed = failed(&said);
-        let heard = [Heard::from(elsewhere, host, &offered, said).await];
-        if let Err(error) = keep(&elsewhere.store, &key.fingerprint, &heard, clock::now()).await {
-            tracing::error!(%error, "cannot keep what a host said to a revoked key");
-        }
-        bell.ring();
-        if failed || Instant::now() >= until {
-            return failed;
-        }
-    }
-    false
-}
-
-/// Whom to ask about what: each host once a day, and as soon as it holds a revocation. One that cannot
-/// hold any is asked at once.
-async fn due(
-    store: &Store,
-    hosts: Hosts,
-    now: Timestamp,
-) -> sqlx::Result<BTreeMap<String, Vec<Revoked>>> {
-    let mut keys = rows::revoked(store).await?;
-    // Where only the fingerprint is known, there is nothing to show to sshd.
-    keys.retain(|key| !key.wire.is_empty());
-    let Some(oldest) = keys.iter().map(|key| key.generation).min() else {
-        return Ok(BTreeMap::new());
-    };
-    let (hosts, asked) = (hosts(store).await?, rows::asked(store).await?);
-    let held = held(reached::since(store, oldest).await?);
-    let holding = reached::holdings(store).await?;
-    let mut due: BTreeMap<String, Vec<Revoked>> = BTreeMap::new();
-    for host in hosts {
-        let held = held.get(&host).map_or(&[][..], Vec::as_slice);
-        for key in &keys {
-            let last = asked.get(&(key.fingerprint.clone(), host.clone())).copied();
-            let held = held.iter().find(|(it, _)| *it >= key.generation);
-            let wait = match holding.get(&host).is_some_and(|it| it.has_role) {
-                true => AGAIN,
-                false => Duration::ZERO,
-            };
-            let usual = last.map_or(key.at + wait, |last| last + EVERY);
-            let next = match held {
-                Some((_, held)) if last.is_none_or(|last| last < *held) => usual.min(*held),
-                _ => usual,
-            };
-            if next <= now {
-                due.entry(host.clone()).or_default().push(key.clone());
-            }
-        }
-    }
-    Ok(due)
-}
-
-/// The generations that each host held, and when it was first heard to.
-fn held(reached: Vec<Reached>) -> HashMap<String, Vec<(u64, Timestamp)>> {
-    let mut held: HashMap<String, Vec<_>> = HashMap::new();
-    for one in reached {
-        if let Some(at) = one.held_at {
-            let of_host = held.entry(one.host).or_default();
-            of_host.push((one.generation, at));
-        }
-    }
-    held
 }
 
 /// Keeps what hosts said to a key, and tells people if it opens something.

@@ -1,12 +1,15 @@
 //! When a revoked key is an incident, for how long, and who is asked when.
 
+use futures_util::future::BoxFuture;
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::instruments;
 
+use super::rounds::{AGAIN, EVERY, Pass, due, failed};
 use super::*;
 use crate::alerting::testing::{raised, told};
 use crate::alerting::{self, Severity};
 use crate::keys::SCHEMA;
+use crate::keys::rows::reached;
 use crate::store::testing;
 
 const NOON: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -99,8 +102,9 @@ async fn every_host_is_asked_every_day() {
         rows::revoke(&mut tx, &key).await.unwrap();
         tx.commit().await.unwrap();
         let whom = async |at| {
-            let due = due(store, both, at).await.unwrap();
-            due.into_keys().collect::<Vec<_>>()
+            let mut all = due(store, (Pass::First, both), at).await.unwrap();
+            all.extend(due(store, (Pass::Daily, both), at).await.unwrap());
+            all.into_keys().collect::<Vec<_>>()
         };
         assert_eq!(whom(NOON).await, ["db", "web"], "neither holds anything");
         keep(
@@ -138,6 +142,7 @@ async fn hold(store: &Store, generation: Option<u64>, now: Timestamp) {
         trouble: None,
         managed: 0,
         unmanaged: None,
+        unshown: None,
     };
     let mut tx = store.begin().await.unwrap();
     reached::holding(&mut tx, &host, &holding, now)
@@ -154,7 +159,11 @@ async fn a_host_is_asked_as_soon_as_it_holds_a_revocation_and_after_a_while_in_a
         rows::revoke(&mut tx, &key).await.unwrap();
         tx.commit().await.unwrap();
         let second = Duration::from_secs(1);
-        let asks = async |at| due(store, both, at).await.unwrap().contains_key("web");
+        let asks_in = async |pass, at| {
+            let due = due(store, (pass, both), at).await.unwrap();
+            due.contains_key("web")
+        };
+        let asks = async |at| asks_in(Pass::First, at).await;
         hold(store, None, NOON).await;
         assert!(!asks(NOON + second).await && asks(NOON + AGAIN).await);
         let refused = [heard(
@@ -175,7 +184,17 @@ async fn a_host_is_asked_as_soon_as_it_holds_a_revocation_and_after_a_while_in_a
             .unwrap();
         hold(store, Some(key.generation + 1), NOON + 4 * second).await;
         assert!(!asks(NOON + AGAIN).await);
-        assert!(asks(NOON + 3 * second + EVERY).await);
+        let asks = async |at| asks_in(Pass::Daily, at).await;
+        assert!(asks(NOON + AGAIN).await, "no other host was asked yet");
+        let whole = [Heard {
+            elsewhere: Elsewhere::of_none("there is none"),
+            ..heard("web", vec![door("zoe", Said::Refused, Control::None)])
+        }];
+        keep(store, &key.fingerprint, &whole, NOON + 4 * second)
+            .await
+            .unwrap();
+        assert!(!asks(NOON + AGAIN).await);
+        assert!(asks(NOON + 4 * second + EVERY).await);
     }
 }
 
@@ -275,7 +294,7 @@ async fn who_could_not_be_asked_at_any_door_is_asked_again_soon() {
             elsewhere: Elsewhere::default(),
         }];
         keep(store, &key.fingerprint, &said, NOON).await.unwrap();
-        let due = due(store, both, NOON + AGAIN).await.unwrap();
+        let due = due(store, (Pass::First, both), NOON + AGAIN).await.unwrap();
         assert!(due.contains_key("web"));
     }
 }

@@ -10,6 +10,7 @@ use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::instruments::Instruments;
 use watchward_protocol::receipt::Receipt;
+use watchward_protocol::report::Report;
 use watchward_protocol::text::escaped;
 
 use super::plan::Account;
@@ -58,6 +59,19 @@ impl Desk {
         }
     }
 
+    /// A report's text, signed as receipts are.
+    ///
+    /// # Errors
+    /// Why it cannot be signed, for people.
+    pub fn sign(&self, report: &Report) -> Result<String, String> {
+        self.sources.signer.sign(report)
+    }
+
+    /// By which key: as it shows itself.
+    pub fn signer(&self) -> String {
+        self.sources.signer.public().to_string()
+    }
+
     /// Where receipts come from.
     pub(in crate::keys) fn sources(&self) -> Sources {
         self.sources.clone()
@@ -81,7 +95,7 @@ impl Desk {
 /// `{"person": ...}`: what revoking it would do. `POST /v1/revoke` with the same, a `reason`, and
 /// `even_so` where somebody would be left without a way in; `GET /v1/revoke/stand?fingerprint=...`: what
 /// came of it until now. `POST /v1/keys/reinstate` with `{"fingerprint": ...}`: it may open something
-/// again, or `key`, `person` and `serial` as above. `GET /v1/receipt?fingerprint=...`: the receipt, signed, and `GET /v1/receipt/key` what it is
+/// again, or `key`, `person` and `serial` as above. `GET /v1/receipt?fingerprint=...` or `number=...`: the receipt, signed, and `GET /v1/receipt/key` what it is
 /// looked at with.
 pub fn routes(desk: Desk) -> Router {
     Router::new()
@@ -184,31 +198,41 @@ impl Desk {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Which {
+    #[serde(default)]
     fingerprint: String,
+    /// The number of its receipt, in its place.
+    number: Option<i64>,
 }
 
 async fn stand(
     State(desk): State<Desk>,
     Parameters(which): Parameters<Which>,
 ) -> Result<Json<Receipt>, Problem> {
-    Ok(Json(desk.receipt(&which.fingerprint).await?))
+    Ok(Json(desk.receipt(which).await?))
 }
 
 async fn receipt(
     State(desk): State<Desk>,
     Parameters(which): Parameters<Which>,
 ) -> Result<Response, Problem> {
-    let receipt = desk.receipt(&which.fingerprint).await?;
+    let receipt = desk.receipt(which).await?;
     let text = desk.sources.signer.sign(&receipt);
     let text = text.map_err(|why| anyhow::anyhow!(why))?;
     Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 impl Desk {
-    async fn receipt(&self, fingerprint: &str) -> Result<Receipt, Problem> {
-        let found = self.sources.receipt(fingerprint, clock::now()).await?;
+    async fn receipt(&self, which: Which) -> Result<Receipt, Problem> {
+        let fingerprint = match which.number {
+            None => which.fingerprint,
+            Some(number) => {
+                let found = rows::numbered(&self.sources.store, number).await?;
+                found.ok_or_else(|| Problem::missing(format!("there is no receipt {number}")))?
+            }
+        };
+        let found = self.sources.receipt(&fingerprint, clock::now()).await?;
         found.ok_or_else(|| {
-            let name = escaped(fingerprint);
+            let name = escaped(&fingerprint);
             Problem::missing(format!("no key {name} is or was revoked"))
         })
     }

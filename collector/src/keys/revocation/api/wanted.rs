@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
+use watchward_protocol::peers::PeerKey;
 use watchward_protocol::receipt::Key;
 use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
 use super::Desk;
 use crate::keys::authority::own;
+use crate::keys::peers;
 use crate::keys::policy::Fingerprint;
 use crate::keys::proof::Offered;
 use crate::keys::proof::Revoked;
@@ -30,6 +32,8 @@ pub(super) enum What {
     Person(String),
     /// The certificate with this serial.
     Serial(i64),
+    /// The peer of WireGuard with this public key.
+    Peer(String),
 }
 
 /// A key that is meant, and its certificates that are not over yet.
@@ -38,6 +42,16 @@ struct Found {
     kind: String,
     wire: Vec<u8>,
     certificates: Vec<Counting>,
+}
+
+/// A peer of WireGuard, which no door of sshd knows.
+fn peer(key: PeerKey) -> Found {
+    Found {
+        fingerprint: key.to_string(),
+        kind: PeerKey::KIND.to_owned(),
+        wire: Vec::new(),
+        certificates: Vec::new(),
+    }
 }
 
 /// What it would do. Safe for a terminal.
@@ -76,7 +90,7 @@ impl Desk {
         let before = revoked::revoked(store).await?;
         let person = match &what {
             What::Person(person) => person.clone(),
-            What::Key(_) | What::Fingerprint(_) | What::Serial(_) => String::new(),
+            What::Key(_) | What::Fingerprint(_) | What::Serial(_) | What::Peer(_) => String::new(),
         };
         let authorities = own(store.read()).await?;
         let mut ways = Vec::new();
@@ -96,7 +110,11 @@ impl Desk {
                 )));
             }
             let beside = way::beside(store, &found.fingerprint).await?;
-            keys.push(self.one(found, (&beside, &person), &before));
+            let interfaces = peers::places(store, &found.fingerprint).await?;
+            let mut key = self.one(found, (&beside, &person), &before);
+            let place = |(host, account)| Account { host, account };
+            key.places.extend(interfaces.into_iter().map(place));
+            keys.push(key);
             ways.extend(beside);
         }
         let revoking = keys.iter().map(|it| it.fingerprint.clone()).collect();
@@ -177,6 +195,12 @@ impl Desk {
                 Ok(vec![self.known(name, certificates).await?])
             }
             What::Person(person) => self.of_person(&person).await,
+            What::Peer(text) => {
+                let key = text.parse::<PeerKey>();
+                Ok(vec![peer(
+                    key.map_err(|why| Problem::refused(why.to_string()))?,
+                )])
+            }
             What::Serial(serial) => {
                 let certificates = self.counting(Whose::Serial(serial)).await?;
                 let found = self.certified(certificates).await?;
@@ -209,9 +233,10 @@ impl Desk {
                 keys.push(self.known(name.to_owned(), Vec::new()).await?);
             }
         }
+        keys.extend(self.policy.now().peers_of(person).into_iter().map(peer));
         if keys.is_empty() {
             return Err(Problem::missing(format!(
-                "the policy has no keys of a person {} ([[keys.owners]]), and no certificate of \
+                "the policy has no keys of a person {} ([[keys.owners]], [[keys.peers]]), and no certificate of \
                  that name still counts; a key is given as SHA256:... or as the file with \
                  its public half",
                 escaped(person)
@@ -265,7 +290,7 @@ impl Desk {
                 let key = Offered::read(&text).map_err(Problem::refused)?;
                 (key.fingerprint.into_iter().collect(), String::new())
             }
-            What::Fingerprint(name) => (vec![name], String::new()),
+            What::Fingerprint(name) | What::Peer(name) => (vec![name], String::new()),
             What::Person(person) => {
                 let is = |one: &&Revoked| {
                     one.person == person || policy.owner(&one.fingerprint) == person

@@ -218,3 +218,21 @@ async fn what_is_no_plain_key_is_none() {
         assert_eq!(stage.phase(), "making");
     }
 }
+
+#[tokio::test]
+async fn the_key_for_emergencies_does_not_rotate() {
+    for store in stores().await {
+        let mut stage = stage(&store, "revoke").await;
+        stage.until("adding").await;
+        stage.until("idle").await;
+        let name = fingerprint(&wire(1));
+        let text = format!("[[break_glass]]\nname = \"safe\"\nfingerprint = \"{name}\"");
+        rule(&mut stage, &text);
+        stage.age(60).await;
+        stage.look().await;
+        assert_eq!(stage.phase(), "idle");
+        let why = &stage.looked.stands[0].pending[0].why;
+        assert!(why.contains("break-glass key safe"), "{why}");
+        assert_eq!(revoked_by_rotation(&store).await, 0);
+    }
+}

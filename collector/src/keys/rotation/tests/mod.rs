@@ -6,6 +6,7 @@ mod stage;
 
 use std::sync::{Mutex, PoisonError};
 
+use watchward_protocol::instruments::Managed;
 use watchward_protocol::keys::{Holder, Keys, Means, Opening, PublicKey};
 use watchward_protocol::proof::{Answer, Control, Door, Said};
 use watchward_protocol::text::Foreign;
@@ -90,6 +91,16 @@ async fn a_key_is_replaced_and_the_old_one_is_revoked_and_destroyed() {
     }
 }
 
+/// How a host writes the only line.
+fn options(lines: &[Managed]) -> String {
+    let [line] = lines else {
+        panic!("{lines:?}");
+    };
+    let from: Vec<_> = line.from.iter().map(ToString::to_string).collect();
+    let from = from.join(",");
+    format!("restrict,pty,from=\"{from}\",expiry-time=\"20260101000000Z\"")
+}
+
 #[tokio::test]
 async fn what_was_ordered_is_no_new_key() {
     for store in stores().await {
@@ -97,7 +108,7 @@ async fn what_was_ordered_is_no_new_key() {
         stage.until("adding").await;
         stage.until("idle").await;
         stage.look().await;
-        assert_eq!(stage.lines(2).await.len(), 1);
+        let options = options(&stage.lines(2).await);
         let opening = |(file, number): (&str, u8)| Opening {
             means: Means::AuthorizedKey,
             key: Some(PublicKey {
@@ -109,7 +120,7 @@ async fn what_was_ordered_is_no_new_key() {
             file: file.into(),
             line: Some(1),
             comment: Foreign::default(),
-            options: "restrict,pty".into(),
+            options: options.as_str().into(),
             principals: Vec::new(),
             not_before: None,
             not_after: None,

@@ -154,6 +154,7 @@ impl Stage<'_> {
                     digest: None,
                     managed: 1,
                     unmanaged: None,
+                    unshown: None,
                     trouble: None,
                 }),
             )

@@ -1,0 +1,223 @@
+//! Who is asked about which revoked key, and when.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, stream};
+use tokio::time::{Instant, sleep};
+use watchward_daemon::clock;
+use watchward_daemon::tasks::Stop;
+use watchward_protocol::proof::Answer;
+use watchward_protocol::time::Timestamp;
+
+use super::{Revoked, keep};
+use crate::alerting::Bell;
+use crate::intake::Questions;
+use crate::keys::proof::elsewhere::{Asking, Elsewhere, Sites};
+use crate::keys::proof::offered::Offered;
+use crate::keys::proof::{Heard, LONGEST, whole};
+use crate::keys::revocation::Revocations;
+use crate::keys::rows::asked::{Asked, asked};
+use crate::keys::rows::reached::{self, Reached};
+use crate::keys::rows::revoked as rows;
+use crate::store::Store;
+
+/// How often it is looked whom to ask, and how soon where somebody waits for the answer.
+const LOOK: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(5);
+/// How often each host is asked about each key.
+pub(super) const EVERY: Duration = Duration::from_secs(24 * 3600);
+/// So long after a host could not be asked, it is tried again.
+pub(super) const AGAIN: Duration = Duration::from_secs(600);
+/// How many hosts are asked side by side, and how long one may be asked about one key after the other
+/// before the next turn.
+const SIDE_BY_SIDE: usize = 8;
+const TURN: Duration = LONGEST;
+
+/// Lists the hosts there are, by name.
+pub(in crate::keys::proof) type Hosts = fn(&Store) -> BoxFuture<'_, sqlx::Result<Vec<String>>>;
+
+/// What is asked of whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// Each host itself, as soon as it holds a revocation: a rotation waits for its word.
+    First,
+    /// Each host, and what another sees of it, which takes long: after the first word, and every day.
+    Daily,
+}
+
+/// Asks every host about every revoked key, until told to stop.
+///
+/// # Errors
+/// None.
+pub async fn run(
+    store: Store,
+    (questions, hosts, sites): (Questions, Hosts, Sites),
+    (revocations, bell): (Revocations, Bell),
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let asking = Asking {
+        store,
+        questions,
+        sites,
+    };
+    let woken = || revocations.asks();
+    let first = rounds(&asking, (Pass::First, hosts), woken, &bell);
+    let daily = rounds(&asking, (Pass::Daily, hosts), std::future::pending, &bell);
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = first => {}
+        () = daily => {}
+    }
+    Ok(())
+}
+
+/// Looks again and again whom to ask, also when it is woken, and asks.
+async fn rounds<W: Future<Output = ()>>(
+    asking: &Asking,
+    (pass, hosts): (Pass, Hosts),
+    woken: impl Fn() -> W,
+    bell: &Bell,
+) {
+    let mut tried: HashMap<String, Instant> = HashMap::new();
+    loop {
+        tokio::select! {
+            () = woken() => {}
+            () = sleep(pass.look()) => {}
+        }
+        tried.retain(|_, at| at.elapsed() < pass.again());
+        let mut due = match due(&asking.store, (pass, hosts), clock::now()).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::error!(%error, "cannot tell which revoked keys to ask about");
+                continue;
+            }
+        };
+        due.retain(|host, _| !tried.contains_key(host));
+        let turns = due.into_iter().map(|(host, keys)| async {
+            let failed = turn(asking, pass, (&host, keys), bell).await;
+            (host, failed)
+        });
+        let asked = stream::iter(turns).buffer_unordered(SIDE_BY_SIDE);
+        let failing = asked.filter_map(|(host, failed)| async move { failed.then_some(host) });
+        let failing: Vec<String> = failing.collect().await;
+        tried.extend(failing.into_iter().map(|host| (host, Instant::now())));
+    }
+}
+
+/// Asks a host about one key after the other, as long as its turn lasts; says whether it failed.
+async fn turn(asking: &Asking, pass: Pass, due: (&str, Vec<Revoked>), bell: &Bell) -> bool {
+    let until = Instant::now() + TURN;
+    let (host, keys) = due;
+    for key in keys {
+        let offered = Offered::of(&key);
+        let said = whole(&asking.questions, host, &offered).await;
+        let failed = failed(&said);
+        let heard = match pass {
+            Pass::First => Heard {
+                host: host.to_owned(),
+                said,
+                elsewhere: Elsewhere::default(),
+            },
+            Pass::Daily => Heard::from(asking, host, &offered, said).await,
+        };
+        if let Err(error) = keep(&asking.store, &key.fingerprint, &[heard], clock::now()).await {
+            tracing::error!(%error, "cannot keep what a host said to a revoked key");
+        }
+        bell.ring();
+        if failed || Instant::now() >= until {
+            return failed;
+        }
+    }
+    false
+}
+
+impl Pass {
+    /// How often it is looked.
+    const fn look(self) -> Duration {
+        match self {
+            Self::First => SOON,
+            Self::Daily => LOOK,
+        }
+    }
+
+    /// So long after a host could not be asked, it is tried again.
+    const fn again(self) -> Duration {
+        match self {
+            Self::First => SOON,
+            Self::Daily => AGAIN,
+        }
+    }
+
+    /// When a host is to be asked about a key that was revoked at `at`, where it was asked `last`, and
+    /// holds the revocation since `held`.
+    fn next(
+        self,
+        last: Option<Asked>,
+        at: Timestamp,
+        held: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        match (self, last) {
+            (Self::First, None) => Some(held.map_or(at, |held| held.min(at))),
+            (Self::First, Some(last)) => held.filter(|held| last.at < *held),
+            (Self::Daily, Some(last)) if last.whole => Some(last.at + EVERY),
+            (Self::Daily, last) => last.map(|last| last.at),
+        }
+    }
+}
+
+/// Whom to ask about what: each host as soon as it holds a revocation, and once a day. One that cannot
+/// hold any is asked at once.
+pub(super) async fn due(
+    store: &Store,
+    (pass, hosts): (Pass, Hosts),
+    now: Timestamp,
+) -> sqlx::Result<BTreeMap<String, Vec<Revoked>>> {
+    let mut keys = rows::revoked(store).await?;
+    // Where only the fingerprint is known, there is nothing to show to sshd.
+    keys.retain(|key| !key.wire.is_empty());
+    let Some(oldest) = keys.iter().map(|key| key.generation).min() else {
+        return Ok(BTreeMap::new());
+    };
+    let (hosts, asked) = (hosts(store).await?, asked(store).await?);
+    let held = held(reached::since(store, oldest).await?);
+    let holding = reached::holdings(store).await?;
+    let mut due: BTreeMap<String, Vec<Revoked>> = BTreeMap::new();
+    for host in hosts {
+        let held = held.get(&host).map_or(&[][..], Vec::as_slice);
+        let wait = match holding.get(&host).is_some_and(|it| it.has_role) {
+            true => AGAIN,
+            false => Duration::ZERO,
+        };
+        for key in &keys {
+            let last = asked.get(&(key.fingerprint.clone(), host.clone())).copied();
+            let held = held.iter().find(|(it, _)| *it >= key.generation);
+            let next = pass.next(last, key.at + wait, held.map(|(_, at)| *at));
+            if next.is_some_and(|next| next <= now) {
+                due.entry(host.clone()).or_default().push(key.clone());
+            }
+        }
+    }
+    Ok(due)
+}
+
+/// The generations that each host held, and when it was first heard to.
+fn held(reached: Vec<Reached>) -> HashMap<String, Vec<(u64, Timestamp)>> {
+    let mut held: HashMap<String, Vec<_>> = HashMap::new();
+    for one in reached {
+        if let Some(at) = one.held_at {
+            let of_host = held.entry(one.host).or_default();
+            of_host.push((one.generation, at));
+        }
+    }
+    held
+}
+
+/// Whether a host is to be asked again soon.
+pub(super) fn failed(said: &Result<Answer, String>) -> bool {
+    match said {
+        Ok(answer) => answer.trouble.is_some() && answer.doors.is_empty(),
+        Err(_) => true,
+    }
+}

@@ -1,0 +1,60 @@
+//! Somebody who logs in all the time, with a real ssh client, and remembers how each try ended.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Result, ensure};
+
+use crate::wait::{SOON, until};
+
+/// A program that logs in until it is told that it was enough.
+#[derive(Debug)]
+pub struct Logins {
+    program: Child,
+    folder: PathBuf,
+}
+
+impl Logins {
+    /// With these options of ssh, at one place (`account@address`) after the other. `shell` makes a
+    /// command of a script, which runs in a folder that is seen from here as `folder`.
+    pub fn begin(
+        shell: impl FnOnce(&str) -> Result<Command>,
+        folder: PathBuf,
+        (options, places): (&str, &[String]),
+    ) -> Result<Self> {
+        let script = format!(
+            "while ! test -e enough; do for it in {}; do \
+             if ssh -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
+             -o BatchMode=yes -o IdentitiesOnly=yes -o LogLevel=ERROR -o ConnectTimeout=20 \
+             {options} $it true 2> why; then echo worked; \
+             else echo \"$it at $(date +%T): $(cat why)\"; fi >> logins; sleep 0.2; done; done",
+            places.join(" ")
+        );
+        let mut command = shell(&script)?;
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Ok(Self {
+            program: command.spawn()?,
+            folder,
+        })
+    }
+
+    /// That it got in each time, and how often; which is enough.
+    pub fn always_worked(mut self) -> Result<usize> {
+        fs::write(self.folder.join("enough"), "")?;
+        until("the last login is over", SOON, || {
+            Ok(self.program.try_wait()?.map(drop))
+        })?;
+        let all = fs::read_to_string(self.folder.join("logins"))?;
+        let (worked, refused): (Vec<_>, Vec<_>) = all.lines().partition(|line| *line == "worked");
+        ensure!(!worked.is_empty() && refused.is_empty(), "{refused:#?}");
+        Ok(worked.len())
+    }
+}
+
+impl Drop for Logins {
+    fn drop(&mut self) {
+        let _ended_already = self.program.kill();
+        let _gone = self.program.wait();
+    }
+}

@@ -1,0 +1,181 @@
+//! Who knows the authority of hosts alone logs in before, while and after a host's key is replaced, and is never asked.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use watchward_tests::enforcer;
+use watchward_tests::host::Host;
+use watchward_tests::ready::notice;
+use watchward_tests::site::{Site, play};
+use watchward_tests::wait::{SOON, until};
+
+use super::revocation::log;
+use super::{Key, append, new_key, watched};
+
+const GUARD: &str = "[keys]\nhost = true\n";
+/// What every host shows, and nothing else.
+const CERTIFIED: &str = "[[keys.hosts]]\ngroups = [\"all\"]\nnames = [\"*.example.test\"]\n";
+/// The same, and keys that take each other's place.
+const TURNING: &str = "every = \"1m\"\noverlap = \"5s\"\n";
+
+#[test]
+fn a_client_that_knows_the_authority_is_never_asked_while_a_hosts_key_is_replaced() -> Result<()> {
+    play("a host's key is replaced", "", |site| {
+        let ground = Ground::new(site, GUARD)?;
+        let Ground { web, home } = &ground;
+        let files = "sha256sum /etc/ssh/ssh_host_* /etc/ssh/sshd_config";
+        let (own, before) = (shown(home, web, "")?, web.sh(files)?);
+        ensure!(shown(home, web, "-c")?.is_empty(), "no certificate yet");
+
+        site.collector.rule(CERTIFIED)?;
+        ground.certified(site)?;
+        ensure!(!opens(home, web, "db")?, "it is another's name");
+        ensure!(
+            opens(home, web, "web.example.test")?,
+            "a name of the policy"
+        );
+        ensure!(shown(home, web, "")? == own, "its keys are the same");
+
+        // From now on somebody logs in all the time.
+        home.sh(&endlessly(web, "/root/during"))?;
+        site.collector.rule(&format!("{CERTIFIED}{TURNING}"))?;
+        let told = "sshd -T | grep -c '^hostkey '";
+        let ours = "sshd -T | grep -c '^hostkey /etc/ssh/watchward/'";
+        until("the new key is shown beside the old ones", 3 * SOON, || {
+            Ok(web
+                .try_sh(&format!("test $({told}) = 4 && test $({ours}) = 1"))?
+                .then_some(()))
+        })
+        .with_context(|| log(web))?;
+        until("the new key alone is shown", 3 * SOON, || {
+            Ok(web
+                .try_sh(&format!("test $({told}) = 1 && test $({ours}) = 1"))?
+                .then_some(()))
+        })
+        .with_context(|| log(web))?;
+        until("clients are shown it", SOON, || {
+            let now = shown(home, web, "")?;
+            Ok((now.len() == 1 && !own.contains(&now[0])).then_some(()))
+        })
+        .with_context(|| log(web))?;
+        ensure!(opens(home, web, "web")?, "{}", log(web));
+        site.collector.rule(CERTIFIED)?;
+        home.sh("touch /root/enough; sleep 1")?;
+        let during = home.sh("sort /root/during | uniq -c")?;
+        notice(&format!("logins while it was replaced: {during}"));
+        ensure!(
+            during.lines().count() == 1 && during.contains("opened"),
+            "{during}"
+        );
+        ensure!(
+            web.sh(files)? == before,
+            "nothing of the host's own was changed"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn what_the_guard_forbids_or_sshd_refuses_leaves_what_was_shown() -> Result<()> {
+    play("host certificates that cannot be shown", "", |site| {
+        let ground = Ground::new(site, "")?;
+        let Ground { web, home } = &ground;
+        let own = shown(home, web, "")?;
+        site.collector.rule(CERTIFIED)?;
+        said(web, "put `host = true` into `[keys]`")?;
+        ensure!(shown(home, web, "")? == own && shown(home, web, "-c")?.is_empty());
+
+        // An sshd that takes no other configuration is not told of one.
+        web.write(
+            "/etc/ssh/sshd_config.d/wrong.conf",
+            b"Nonsense yes\n",
+            0o644,
+        )?;
+        web.write("/etc/watchward/guard.toml", GUARD.as_bytes(), 0o644)?;
+        said(web, "sshd's configuration has an error")?;
+        ensure!(shown(home, web, "")? == own, "{}", log(web));
+        web.sh("rm /etc/ssh/sshd_config.d/wrong.conf")?;
+        ground.certified(site)?;
+
+        // Whoever is killed leaves a host that shows its certificate.
+        web.sh("systemctl kill -s KILL watchward-enforcer-keys watchward-agent")?;
+        ensure!(opens(home, web, "web")?, "{}", log(web));
+        web.sh("systemctl restart ssh")?;
+        until("it is shown after a restart", SOON, || {
+            let confirmed = "test -L /etc/ssh/watchward/now -a ! -L /etc/ssh/watchward/before";
+            let opens = opens(home, web, "web")? && web.try_sh(confirmed)?;
+            Ok(opens.then_some(()))
+        })
+        .with_context(|| log(web))
+    })
+}
+
+/// A host that is watched, and a client with a key of an account there.
+struct Ground {
+    web: Host,
+    home: Host,
+}
+
+impl Ground {
+    fn new(site: &mut Site, guard: &str) -> Result<Self> {
+        let (web, home) = (watched(site)?, site.boot("home")?);
+        enforcer::start_keys(&web, guard)?;
+        web.sh("useradd -m -s /bin/bash alice")?;
+        let own: Key = new_key(&home, "own")?;
+        append(&web, "alice", &own.text)?;
+        Ok(Self { web, home })
+    }
+
+    /// Waits until the client, which learns the authority alone, is let in without being asked.
+    fn certified(&self, site: &Site) -> Result<()> {
+        let Self { web, home } = self;
+        until("the client is never asked", 2 * SOON, || {
+            let said = site.collector.ask(&["authority", "hosts"])?;
+            let lines = said.get("known_hosts").and_then(Value::as_array);
+            let lines: Vec<_> = lines
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            home.write("/root/known", (lines.join("\n") + "\n").as_bytes(), 0o644)?;
+            Ok(opens(home, web, "web")?.then_some(()))
+        })
+        .with_context(|| log(web))
+    }
+}
+
+const OPTIONS: &str = "-o StrictHostKeyChecking=yes -o UserKnownHostsFile=/root/known \
+    -o GlobalKnownHostsFile=/dev/null -o UpdateHostKeys=no -o BatchMode=yes -o LogLevel=ERROR \
+    -o ConnectTimeout=20 -o ConnectionAttempts=3 -o IdentitiesOnly=yes -i /root/own";
+
+/// Whether a client that knows the authority alone logs in to what it calls so.
+fn opens(from: &Host, to: &Host, name: &str) -> Result<bool> {
+    let to = to.address();
+    from.try_sh(&format!(
+        "ssh {OPTIONS} -o HostKeyAlias={name} alice@{to} true"
+    ))
+}
+
+/// A shell line that logs in again and again until there is `/root/enough`.
+fn endlessly(to: &Host, file: &str) -> String {
+    let to = to.address();
+    format!(
+        "while [ ! -e /root/enough ]; do ssh {OPTIONS} -o HostKeyAlias=web alice@{to} echo opened \
+         2>&1; sleep 0.3; done > {file} 2>&1 &"
+    )
+}
+
+/// The keys, or with `-c` the certificates, that sshd shows.
+fn shown(from: &Host, to: &Host, what: &str) -> Result<Vec<String>> {
+    let to = to.address();
+    let said = from.sh(&format!(
+        "(ssh-keyscan {what} {to} 2>/dev/null || true) | cut -d' ' -f2,3 | sort"
+    ))?;
+    Ok(said.lines().map(str::to_owned).collect())
+}
+
+fn said(web: &Host, words: &str) -> Result<()> {
+    until(words, 3 * SOON, || {
+        Ok(log(web).contains(words).then_some(()))
+    })
+    .with_context(|| log(web))
+}
