@@ -6,6 +6,7 @@ pub mod findings;
 pub mod health;
 pub mod hosts;
 pub mod identities;
+mod kept;
 pub mod keys;
 pub mod logins;
 pub mod own;
@@ -108,6 +109,7 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let directory = spool.directory.clone();
     let spool = Arc::new(spool::Spool::open(spool)?);
     let (orders, ordered) = uplink::Orders::open(&directory);
+    let folder = directory.clone();
     let standing = Arc::new(hosts.standing()?);
     let (keeper, entries) = spool::Keeper::new();
     let (growing, grown) = watch::channel(PerLane::default());
@@ -138,7 +140,8 @@ fn start(tasks: &Tasks, config: Config) -> anyhow::Result<Reload> {
     let private: proof::Private = Arc::new(move |name, serial| kept.private(name, serial));
     identify(tasks, (identities, directory), ordered.identities, keep);
     let ends = (keeper.clone(), findings);
-    let keys = (keys, (ordered.instruments, ordered.host_keys));
+    let wanted = (ordered.instruments, ordered.host_keys);
+    let keys = (keys, wanted, folder);
     let answerers = answer(tasks, keys, (own, private, connections), ends);
     let ends = (tasks.stop(), tasks.pulse());
     let writing = spool::run(spool.clone(), entries, growing, ends);
@@ -181,7 +184,7 @@ type Showing = watch::Receiver<Option<Arc<HostKeys>>>;
 /// Starts what tells of keys, what answers questions, which asks there too, and what revokes.
 fn answer(
     tasks: &Tasks,
-    (keys, ordered): (Live<keys::Config>, (Revocations, Showing)),
+    (keys, ordered, folder): (Live<keys::Config>, (Revocations, Showing), PathBuf),
     (certificate, private, connections): (keys::Certificate, proof::Private, own::Own),
     (keep, findings): (spool::Keeper, findings::Findings),
 ) -> uplink::Answerers {
@@ -196,7 +199,7 @@ fn answer(
     tasks.start("visits", proof::expect_visits(visits_told, known, stop));
     let presents = proof::presents(of_keys.clone(), connections.clone());
     let ends = (proof.clone(), of_keys.clone(), findings.clone());
-    let revoking = (keys.now().enforcer.clone(), ordered);
+    let revoking = (keys.now().enforcer.clone(), folder, ordered);
     revoke(tasks, revoking, ends, (keep.clone(), presents));
     let ends = (certificate, keys_asked);
     tasks.start("keys", keys::run(keys, keep, findings, ends, tasks.stop()));
@@ -234,7 +237,7 @@ type Asking = mpsc::Sender<uplink::Asked>;
 /// Starts what has sshd refuse revoked keys, which asks there, who reads the keys, and in the logs.
 fn revoke(
     tasks: &Tasks,
-    (socket, (instruments, host_keys)): (PathBuf, (Revocations, Showing)),
+    (socket, folder, (instruments, host_keys)): (PathBuf, PathBuf, (Revocations, Showing)),
     (proof, reader, findings): (Asking, Asking, findings::Findings),
     (keeper, presents): (spool::Keeper, proof::Presents),
 ) {
@@ -242,6 +245,7 @@ fn revoke(
     tasks.start("logins", access::logins(asked, tasks.stop()));
     let means = keys::revocation::Means {
         socket,
+        folder,
         proof,
         reader,
         logins,

@@ -47,7 +47,7 @@ const AGENT: &[&[&str]] = &[
     ],
     &["uplink"],
     &["spool"],
-    &["findings", "logins", "own", "sockets", "witness"],
+    &["findings", "kept", "logins", "own", "sockets", "witness"],
 ];
 
 /// The files that may name what is generated from the `.proto` contract.

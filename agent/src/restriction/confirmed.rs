@@ -3,13 +3,14 @@
 //! The enforcer says which hold by a number and a digest alone. `GENERATION DIGEST` is the first
 //! line, and for each gate follows `enforce NAME` or `watch NAME`.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use watchward_protocol::restriction::{GateHeld, Mode};
 
 use super::gates::{Confirmed, Standing};
+use crate::kept;
 
 const NAME: &str = "gates.held";
 
@@ -48,18 +49,10 @@ impl Keeper {
             return;
         }
         self.kept = Some(known.0);
-        if let Err(error) = self.write(known) {
+        if let Err(error) = kept::replace(&self.file, text(known).as_bytes()) {
             let file = self.file.display();
             tracing::warn!(%file, %error, "which gates hold is not known after a restart");
         }
-    }
-
-    fn write(&self, known: &Confirmed) -> io::Result<()> {
-        let next = self.file.with_extension("next");
-        let mut file = File::create(&next)?;
-        file.write_all(text(known).as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&next, &self.file)
     }
 }
 

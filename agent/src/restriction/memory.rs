@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -17,6 +17,7 @@ use ipnet::IpNet;
 use watchward_protocol::time::Timestamp;
 
 use super::ban::{Former, MOST_FORMER, Note};
+use crate::kept;
 
 /// So many lines are written until the file is written anew; with those of the bans that it has then,
 /// it never has more than twice as many.
@@ -110,15 +111,8 @@ impl Keeper {
 
     /// Writes the whole file anew, or leaves it as it was.
     fn renew(&mut self, known: &HashMap<IpNet, Former>) -> io::Result<File> {
-        let next = self.file.with_extension("next");
-        let mut file = File::create(&next)?;
         let all = known.iter().map(|(net, ban)| (*net, Some(*ban)));
-        file.write_all(text(all).as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&next, &self.file)?;
-        if let Some(folder) = self.file.parent() {
-            File::open(folder)?.sync_all()?;
-        }
+        let file = kept::replace(&self.file, text(all).as_bytes())?;
         self.lines = 0;
         Ok(file)
     }
@@ -241,7 +235,7 @@ mod tests {
             "{}192.0.2.9/32 4 18",
             text([(net("192.0.2.1/32"), Some(ban(1, 9)))].into_iter())
         );
-        fs::write(folder.path().join(NAME), left).unwrap();
+        std::fs::write(folder.path().join(NAME), left).unwrap();
         let (known, memory) = Memory::open(folder.path(), WEEK, NOON).unwrap();
         assert_eq!(known, [(net("192.0.2.1/32"), ban(1, 9))].into());
         memory.note(vec![(net("192.0.2.2/32"), Some(ban(1, 9)))]);

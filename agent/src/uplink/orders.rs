@@ -2,8 +2,8 @@
 //! restart without a collector.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ use watchward_protocol::instruments::Instruments;
 use watchward_protocol::order::Order;
 use watchward_protocol::restriction::{Bans, Gates, Probes};
 use watchward_protocol::wire::{self, v1};
+
+use crate::kept;
 
 /// What the collector ordered last.
 #[derive(Debug)]
@@ -182,7 +184,7 @@ impl Orders {
 
     fn keep(&self, name: &str, order: Order) {
         let file = self.directory.join(name);
-        if let Err(error) = write(&file, &wire::encode_order(order)) {
+        if let Err(error) = kept::replace(&file, &wire::encode_order(order)) {
             let file = file.display();
             tracing::warn!(%file, %error, "cannot keep the orders; they hold until the agent ends");
         }
@@ -206,17 +208,6 @@ fn read(file: &Path) -> anyhow::Result<Option<Order>> {
     };
     let order = wire::decode_order(&bytes)?;
     order.context("of another version").map(Some)
-}
-
-/// Writes it whole or not at all.
-fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let next = file.with_extension("order.next");
-    let mut open = File::create(&next)?;
-    open.write_all(bytes)?;
-    open.sync_all()?;
-    fs::rename(&next, file)?;
-    let folder = file.parent().map(File::open).transpose()?;
-    folder.map_or(Ok(()), |folder| folder.sync_all())
 }
 
 #[cfg(test)]

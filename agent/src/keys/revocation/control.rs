@@ -1,5 +1,6 @@
 //! Whether sshd answers as before: an account whose key it took is asked again with the new list.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -9,6 +10,7 @@ use watchward_protocol::proof::{self, Control, Door, Said, Ways};
 use watchward_protocol::question::{Answer, Question};
 use watchward_protocol::text::Foreign;
 
+use super::known::Known;
 use super::list::List;
 use crate::uplink::Asked;
 
@@ -84,15 +86,20 @@ pub(super) struct Controls {
     /// Who reads which keys there are.
     reader: mpsc::Sender<Asked>,
     /// Accounts of which sshd took a key before.
-    known: Vec<Foreign>,
+    known: Known,
 }
 
 impl Controls {
-    pub(super) fn new(proof: mpsc::Sender<Asked>, reader: mpsc::Sender<Asked>) -> Self {
+    /// Those that are asked so, with what is kept in this folder.
+    pub(super) fn new(
+        proof: mpsc::Sender<Asked>,
+        reader: mpsc::Sender<Asked>,
+        folder: &Path,
+    ) -> Self {
         Self {
             proof,
             reader,
-            known: Vec::new(),
+            known: Known::open(folder),
         }
     }
 
@@ -101,8 +108,8 @@ impl Controls {
     /// # Errors
     /// Nobody could find out.
     pub(super) async fn ask(&mut self, list: &List) -> Result<Before, String> {
-        if !self.known.is_empty() {
-            let way = self.ask_of(self.known.clone(), list).await?;
+        if !self.known.accounts.is_empty() {
+            let way = self.ask_of(self.known.accounts.clone(), list).await?;
             if matches!(way, Way::Takes(_)) {
                 return Ok(Before { way, open: true });
             }
@@ -111,7 +118,7 @@ impl Controls {
         let open = matches!(judge(&answer, &List::default()), Ok(Way::Takes(_)));
         let way = judge(&answer, list)?;
         if let Way::Takes(accounts) = &way {
-            self.known.clone_from(accounts);
+            self.known.keep(accounts);
         }
         Ok(Before { way, open })
     }
@@ -158,8 +165,9 @@ impl Controls {
             return Ok(());
         }
         // Of other accounts nobody saw that sshd lets them in.
-        let answer = match self.known.is_empty() {
-            false => ask(&self.reader, self.known.clone()).await,
+        let accounts = &self.known.accounts;
+        let answer = match accounts.is_empty() {
+            false => ask(&self.reader, accounts.clone()).await,
             true => None,
         };
         let Some(Answer::Ways(ways)) = answer else {
@@ -168,7 +176,7 @@ impl Controls {
                 Door::FULL
             ));
         };
-        match leaves(&ways, &self.known, list) {
+        match leaves(&ways, accounts, list) {
             true => Ok(()),
             false => Err(CLOSED.to_owned()),
         }

@@ -1,6 +1,7 @@
 //! Keys that are revoked: sshd is told to refuse them, and the sessions that they opened end. Keys that open accounts besides: sshd is told to take them.
 
 mod control;
+mod known;
 mod list;
 mod live;
 mod role;
@@ -52,6 +53,8 @@ const TRIAL: u32 = 60;
 pub struct Means {
     /// Where the role listens that tells sshd.
     pub socket: PathBuf,
+    /// Where is kept what has to be known after a restart.
+    pub folder: PathBuf,
     /// Who asks sshd whether it takes a key.
     pub proof: mpsc::Sender<Asked>,
     /// Who sees what a session left behind.
@@ -82,7 +85,7 @@ pub struct Ordered {
 pub async fn run(means: Means, mut ordered: Ordered, stop: Stop) -> anyhow::Result<()> {
     let mut room = Room {
         role: Role::new(means.socket),
-        controls: Controls::new(means.proof, means.reader.clone()),
+        controls: Controls::new(means.proof, means.reader.clone(), &means.folder),
         sweep: Sweep::new(means.logins, means.reader, means.findings),
         keeper: means.keeper,
         presents: means.presents,
