@@ -23,18 +23,25 @@ pub(crate) async fn run(
             let answer: Value = collector.fetch("/v1/rotations/one", &query).await?;
             show(&answer, screen)
         }
-        RotationCommand::Now { name } => {
-            let wanted = json!({ "name": name });
-            let answer: Value = collector.post("/v1/rotations/now", &wanted).await?;
-            if screen.is_for_programs() {
-                return Ok(screen.json(&answer)?);
+        RotationCommand::Now { names } => {
+            for name in names {
+                now(collector, &name, screen).await?;
             }
-            let name = safe(&name);
-            Ok(screen.line(&format!(
-                "The key {name} is replaced now. `watchward rotation show {name}` says how far it is."
-            ))?)
+            Ok(())
         }
     }
+}
+
+async fn now(collector: &Client, name: &str, screen: &mut Screen) -> anyhow::Result<()> {
+    let wanted = json!({ "name": name });
+    let answer: Value = collector.post("/v1/rotations/now", &wanted).await?;
+    if screen.is_for_programs() {
+        return Ok(screen.json(&answer)?);
+    }
+    let name = safe(name);
+    Ok(screen.line(&format!(
+        "The key {name} is replaced now. `watchward rotation show {name}` says how far it is."
+    ))?)
 }
 
 fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {

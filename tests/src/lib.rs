@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod cgroup;
 pub mod collector;
+pub mod desk;
 pub mod enforcer;
 pub mod host;
 pub mod logins;

@@ -16,20 +16,20 @@ pub struct Logins {
 }
 
 impl Logins {
-    /// With these options of ssh, at one place (`account@address`) after the other. `shell` makes a
-    /// command of a script, which runs in a folder that is seen from here as `folder`.
+    /// One way after the other: options of ssh and `account@address`. `shell` makes a command of a
+    /// script, which runs in a folder that is seen from here as `folder`.
     pub fn begin(
         shell: impl FnOnce(&str) -> Result<Command>,
         folder: PathBuf,
-        (options, places): (&str, &[String]),
+        ways: &[String],
     ) -> Result<Self> {
         let script = format!(
-            "while ! test -e enough; do for it in {}; do \
+            "while ! test -e enough; do for it in '{}'; do test -e enough && break; \
              if ssh -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
-             -o BatchMode=yes -o IdentitiesOnly=yes -o LogLevel=ERROR -o ConnectTimeout=20 \
-             {options} $it true 2> why; then echo worked; \
+             -o BatchMode=yes -o LogLevel=ERROR -o ConnectTimeout=20 \
+             $it true 2> why; then echo worked; \
              else echo \"$it at $(date +%T): $(cat why)\"; fi >> logins; sleep 0.2; done; done",
-            places.join(" ")
+            ways.join("' '")
         );
         let mut command = shell(&script)?;
         command.stdin(Stdio::null()).stdout(Stdio::null());

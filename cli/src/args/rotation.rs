@@ -21,9 +21,10 @@ pub(crate) enum RotationCommand {
         /// Its name in the policy
         name: String,
     },
-    /// Replace a key now, before its time
+    /// Replace keys now, before their time
     Now {
-        /// Its name in the policy
-        name: String,
+        /// Their names in the policy
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
     },
 }

@@ -44,7 +44,7 @@ const SOON: Duration = Duration::from_secs(2);
 const SOON_TIMES: u32 = 3;
 /// What was refused is tried again after so long, or when sshd's configuration has changed.
 const AGAIN: Duration = Duration::from_secs(60);
-/// So soon, where only nobody could ask sshd: who reads the keys may just have been started.
+/// So soon, where somebody did not answer who may just be starting: who reads the keys, who tells sshd.
 const AGAIN_SOON: Duration = Duration::from_secs(3);
 /// How long a list is tried.
 const TRIAL: u32 = 60;
@@ -271,9 +271,9 @@ impl Room {
         let tried = self
             .attempt(order, list, TRIAL.min(held.longest_trial))
             .await;
-        tried.map_err(|why| failed(why, AGAIN))?;
+        tried.map_err(|why| failed(why, self.again()))?;
         let now = self.role.hello().await;
-        let now = now.map_err(|why| failed(why, AGAIN))?;
+        let now = now.map_err(|why| failed(why, self.again()))?;
         list.spare(&now.spared);
         let bounds = Bounds {
             may_close: now.may_close,
@@ -286,10 +286,19 @@ impl Room {
                 back.and(Err(why))
             }
         };
-        next.map_err(|why| failed(why, AGAIN))?;
+        next.map_err(|why| failed(why, self.again()))?;
         let (revoked, managed) = (order.revoked.len(), order.managed.len());
         tracing::info!(revoked, managed, generation, "sshd is told of keys");
         Ok(())
+    }
+
+    /// When what the role did not do is tried again.
+    pub(super) fn again(&self) -> Duration {
+        if self.role.answers() {
+            AGAIN
+        } else {
+            AGAIN_SOON
+        }
     }
 
     async fn attempt(

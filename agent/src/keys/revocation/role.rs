@@ -19,6 +19,11 @@ impl Role {
         }
     }
 
+    /// Whether it answered what it was asked last.
+    pub(super) fn answers(&self) -> bool {
+        self.client.is_some()
+    }
+
     /// What it holds.
     pub(super) async fn hello(&mut self) -> Result<Holding, String> {
         // The one before may have gone, and that is seen only now.

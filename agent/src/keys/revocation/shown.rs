@@ -11,7 +11,7 @@ use watchward_protocol::instruments::{self, Told};
 
 use super::control::{Bounds, PAUSE, TRIES};
 use super::list::List;
-use super::{AGAIN, Room, TRIAL};
+use super::{Room, TRIAL};
 use crate::spool::Ended;
 
 /// Says whether sshd shows one of these certificates for each kind that they are of; why not.
@@ -83,7 +83,7 @@ impl Room {
                 now.map(|it| it.unshown).filter(|it| !it.is_empty())
             }
             Err(why) => {
-                let until = Instant::now() + AGAIN;
+                let until = Instant::now() + self.again();
                 self.hidden = Some(Hidden {
                     order,
                     why: why.clone(),

@@ -18,7 +18,7 @@ const HASTY: &str = "hosts.silent_after = '8s'";
 fn whatever_is_killed_or_cut_off_or_asleep_it_ends_with_one_way_in() -> Result<()> {
     play("a rotation whose parts are killed", PATIENT, |site| {
         let ground = Ground::with_a_key(site)?;
-        let logins = ground.logins("backup")?;
+        let logins = ground.logins(&["backup".to_owned()])?;
         let serial = killed(&ground)?;
         cut_off(&ground, serial)?;
         ground.always_worked(logins)?;

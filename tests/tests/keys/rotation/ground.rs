@@ -1,5 +1,7 @@
 //! A client whose keys rotate, the servers that they open, and programs of the client that log in all the time.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watchward_tests::host::Host;
@@ -54,7 +56,7 @@ impl<'a> Ground<'a> {
     /// The same, once the client has the first of its keys, and uses it.
     pub(super) fn with_a_key(site: &'a Site) -> Result<Self> {
         let ground = Self::new(site)?;
-        site.collector.rule(&policy(site, &["backup"]))?;
+        site.collector.rule(&policy(site, &["backup".to_owned()]))?;
         ground.until_idle(1)?;
         Ok(ground)
     }
@@ -77,14 +79,18 @@ impl<'a> Ground<'a> {
         run(command.args(["rotation", "now", "backup"])).map(drop)
     }
 
-    /// A program of the client that logs in all the time with the key of this name.
-    pub(super) fn logins(&self, key: &str) -> Result<Logins> {
-        let places = self
-            .servers
-            .iter()
-            .map(|it| format!("alice@{}", it.address()));
-        let places: Vec<_> = places.collect();
-        let folder = format!("/tmp/logins-{key}");
+    /// A program of the client that logs in all the time with one of these keys after the other.
+    pub(super) fn logins(&self, keys: &[String]) -> Result<Logins> {
+        let way = |key: &String, server: &Host| {
+            let folder = format!("/var/lib/watchward-identities/{key}");
+            format!(
+                "-o IdentitiesOnly=yes -o IdentityAgent=none -i {folder}/id -i {folder}/newest alice@{}",
+                server.address()
+            )
+        };
+        let of_key = |key| self.servers.iter().map(move |server| way(key, server));
+        let ways: Vec<_> = keys.iter().flat_map(of_key).collect();
+        let folder = format!("/tmp/logins-{}", keys.first().context("no key")?);
         self.home.sh(&format!("install -d -o zoe {folder}"))?;
         let seen = self.home.outside_path(&folder)?;
         let shell = |script: &str| {
@@ -93,9 +99,7 @@ impl<'a> Ground<'a> {
             ];
             self.home.command(&words)
         };
-        let folder = format!("/var/lib/watchward-identities/{key}");
-        let options = format!("-o IdentityAgent=none -i {folder}/id -i {folder}/newest");
-        Logins::begin(shell, seen, (&options, &places))
+        Logins::begin(shell, seen, &ways)
     }
 
     /// That somebody always got in.
@@ -111,6 +115,29 @@ impl<'a> Ground<'a> {
             Ok(is_over(&self.shown()?, serial).then_some(()))
         })
         .with_context(|| self.why())
+    }
+
+    /// Waits until this is the number of each of these keys, and of no other.
+    pub(super) fn all_are_idle(&self, names: &[String], serial: u64) -> Result<()> {
+        until("all rotations end", SOON * 5, || {
+            let all = self.site.collector.list(&["rotation", "list"])?;
+            let over = all.iter().filter(|it| is_over(it, serial)).count();
+            ensure!(over == names.len(), "{over} of {} have ended", names.len());
+            Ok(Some(()))
+        })
+        .with_context(|| self.why())
+    }
+
+    /// What opens the account, as all servers hold it.
+    pub(super) fn keys(&self) -> Result<BTreeSet<String>> {
+        let mut all = BTreeSet::new();
+        for server in &self.servers {
+            let lines = server.sh("cd /etc/ssh/watchward/now/keys; grep -v cert-authority alice | grep -o 'ssh-ed25519 .*'")?;
+            let lines: BTreeSet<_> = lines.lines().map(str::to_owned).collect();
+            ensure!(all.is_empty() || all == lines, "{}", self.why());
+            all = lines;
+        }
+        Ok(all)
     }
 
     /// Waits until it is this far with the key of this number, or further.
@@ -180,9 +207,9 @@ fn watched(site: &Site, name: &str) -> Result<Host> {
 
 /// A policy by which the client has keys of these names, that open the servers from the whole network, and
 /// from where the bench is.
-pub(super) fn policy(site: &Site, names: &[&str]) -> String {
+pub(super) fn policy(site: &Site, names: &[String]) -> String {
     let [a, b, c, _] = site.network.outside().octets();
-    let machine = |name: &&str| {
+    let machine = |name: &String| {
         format!(
             "[[keys.machines]]\nname = \"{name}\"\nclient = \"home\"\nuser = \"zoe\"\n\
              groups = [\"servers\"]\naccounts = [\"alice\"]\nfrom = [\"here\"]\n\

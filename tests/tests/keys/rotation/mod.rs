@@ -2,6 +2,7 @@
 
 mod fire;
 mod ground;
+mod many;
 mod trouble;
 
 use anyhow::{Context, Result, ensure};
@@ -41,7 +42,7 @@ fn a_key_is_replaced_while_it_is_used_and_the_old_one_opens_nothing() -> Result<
             Ok(web.try_sh("pgrep -xu alice sleep")?.then_some(()))
         })?;
 
-        let logins = ground.logins("backup")?;
+        let logins = ground.logins(&["backup".to_owned()])?;
         ground.begin()?;
         ground.until_idle(2)?;
         ground.always_worked(logins)?;

@@ -16,9 +16,9 @@ fn a_full_disk_and_a_broken_configuration_hold_it_up_until_they_are_mended() -> 
         web.sh("systemctl stop watchward-enforcer-keys
             mount -t tmpfs -o size=256k,mode=711 watchward-test /etc/ssh/watchward
             systemctl start watchward-enforcer-keys")?;
-        site.collector.rule(&policy(site, &["backup"]))?;
+        site.collector.rule(&policy(site, &["backup".to_owned()]))?;
         ground.until_idle(1)?;
-        let logins = ground.logins("backup")?;
+        let logins = ground.logins(&["backup".to_owned()])?;
         web.sh("dd if=/dev/zero of=/etc/ssh/watchward/filler bs=1k 2>/dev/null || true")?;
         shop.sh("echo Nonsense yes > /etc/ssh/sshd_config.d/z.conf")?;
         ground.begin()?;
