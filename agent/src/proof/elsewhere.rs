@@ -23,8 +23,9 @@ use crate::uplink::Asked;
 /// A private key of this host's own: of which identity, and which of its keys.
 pub type Private = Arc<dyn Fn(&str, u32) -> Result<PrivateKey, String> + Send + Sync>;
 
-/// When each other host was asked last, by its address: it penalises who asks often.
-type Last = HashMap<IpAddr, Instant>;
+/// When each other host has forgotten, by its address, that it was asked: it penalises who comes often
+/// and does not log in.
+type Forgotten = HashMap<IpAddr, Instant>;
 
 /// Whether a login worked, or why not; none: none was tried.
 type Opened = Option<Result<(), String>>;
@@ -38,15 +39,15 @@ pub async fn run(
     private: Private,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let (mut last, own) = (Last::new(), Own::default());
+    let (mut forgotten, own) = (Forgotten::new(), Own::default());
     while let Some(Some(Asked { question, answer })) =
         stop.run_until_cancelled(questions.recv()).await
     {
         let question::Question::Elsewhere(question) = question else {
             continue;
         };
-        last.retain(|_, at| at.elapsed() < PACE);
-        let mut visit = Visit::new(&question, (&mut last, &own));
+        forgotten.retain(|_, at| *at > Instant::now());
+        let mut visit = Visit::new(&question, (&mut forgotten, &own));
         let seen = visit.all(&private).await;
         // Whoever asked may have gone.
         let _ = answer.send(question::Answer::Elsewhere(seen));
@@ -58,7 +59,9 @@ pub async fn run(
 struct Visit<'a> {
     question: &'a Question,
     until: Instant,
-    last: &'a mut Last,
+    forgotten: &'a mut Forgotten,
+    /// The same of the host that is asked, but for the connection that was made last.
+    before: Option<Instant>,
     /// The connections that may still be made.
     from: std::slice::Iter<'a, SocketAddr>,
     /// Where that sshd answers; before that, the places that were not tried yet.
@@ -68,11 +71,12 @@ struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
-    fn new(question: &'a Question, (last, own): (&'a mut Last, &'a Own)) -> Self {
+    fn new(question: &'a Question, (forgotten, own): (&'a mut Forgotten, &'a Own)) -> Self {
         Self {
             question,
             until: Instant::now() + LONGEST,
-            last,
+            forgotten,
+            before: None,
             from: question.from.iter(),
             places: &question.at,
             own,
@@ -125,7 +129,8 @@ impl<'a> Visit<'a> {
         while let Some(at) = self.places.first() {
             let heard = match Key::read(&door.key) {
                 Ok(key) => {
-                    let asking = self.asking(*at).await.ok_or_else(|| why.clone())?;
+                    let asking = self.asking(*at, leaves_by.is_some()).await;
+                    let asking = asking.ok_or_else(|| why.clone())?;
                     let keys = (&door.controls[..], &key);
                     let asked = asking.ask(&door.account, keys, leaves_by.clone());
                     timeout_at(self.until, asked).await.map_err(|_| None)?
@@ -147,7 +152,7 @@ impl<'a> Visit<'a> {
     async fn open(&mut self, account: &Foreign, key: PrivateKey) -> Result<(), String> {
         let mut why = "nobody said where that host's sshd listens".to_owned();
         while let Some(at) = self.places.first() {
-            let asking = self.asking(*at).await;
+            let asking = self.asking(*at, true).await;
             let asking = asking.ok_or("there was no time for it, or no port")?;
             let opening = asking.log_in(account, key.clone());
             let opened = timeout_at(self.until, opening).await;
@@ -168,24 +173,30 @@ impl<'a> Visit<'a> {
     /// Whoever logged in is not penalised, and may come again at once.
     fn forget_if(&mut self, opened: &Opened, at: SocketAddr) {
         if matches!(opened, Some(Ok(()))) {
-            self.last.remove(&at.ip());
+            match self.before {
+                Some(before) => self.forgotten.insert(at.ip(), before),
+                None => self.forgotten.remove(&at.ip()),
+            };
         }
     }
 
     /// The next connection, once that host may be asked again; none: there is no time, or none is
-    /// expected any more.
-    async fn asking(&mut self, at: SocketAddr) -> Option<Asking<'a>> {
+    /// expected any more. Whoever means to log in may come one visit sooner: two that fail are borne.
+    async fn asking(&mut self, at: SocketAddr, logs_in: bool) -> Option<Asking<'a>> {
         let like = |from: &&SocketAddr| from.is_ipv4() == at.is_ipv4();
         let source = *self.from.by_ref().find(like)?;
-        let wait = self
-            .last
-            .get(&at.ip())
-            .map_or(Duration::ZERO, |last| PACE.saturating_sub(last.elapsed()));
+        self.before = self.forgotten.get(&at.ip()).copied();
+        let ahead = if logs_in { PACE } else { Duration::ZERO };
+        let left = |it: Instant| it.saturating_duration_since(Instant::now());
+        let wait = self.before.map(left).unwrap_or_default();
+        let wait = wait.saturating_sub(ahead);
         if Instant::now() + wait >= self.until {
             return None;
         }
         sleep(wait).await;
-        self.last.insert(at.ip(), Instant::now());
+        let from_now = self.before.map(left).unwrap_or_default();
+        let forgotten = Instant::now() + from_now + PACE;
+        self.forgotten.insert(at.ip(), forgotten);
         Some(Asking {
             at,
             source: Some(source),

@@ -36,11 +36,7 @@ pub fn routes(
         .route("/v1/keys/revoked", get(all))
         .route("/v1/keys/break-glass", get(break_glass))
         .with_state(Room {
-            asking: Asking {
-                store: store.clone(),
-                questions,
-                sites,
-            },
+            asking: Asking::new(store.clone(), questions, sites),
             store,
             policy,
             hosts,

@@ -7,8 +7,11 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::time::{Instant, sleep};
 use watchward_protocol::elsewhere::{self, Answer as Seen, ElsewhereDoor, Question};
 use watchward_protocol::proof::{Answer, Door, Said};
 use watchward_protocol::text::Foreign;
@@ -25,9 +28,11 @@ pub(super) type Sites = fn(&Store) -> BoxFuture<'_, sqlx::Result<Vec<(String, Ve
 /// How many accounts of a host are asked about: an address may fail only about every five seconds
 /// before OpenSSH shuts it out.
 const MOST: usize = 6;
-/// How many other hosts are tried as a vantage, and how often one is asked for what it had no time for.
+/// So long after one host asked another, it asks there again: whoever fails more often is shut out.
+const PACE: Duration = Duration::from_secs(6);
+/// How many other hosts are tried as a vantage.
 const VANTAGES: usize = 3;
-const ROUNDS: usize = 8;
+
 /// What was seen from another host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Elsewhere {
@@ -78,8 +83,12 @@ pub(super) fn place(at: SocketAddr, from: &str) -> String {
 pub(super) struct Asking {
     pub(super) store: Store,
     pub(super) questions: Questions,
-    pub(super) sites: Sites,
+    sites: Sites,
+    /// When each host was asked last, by the one that asked it.
+    last: Arc<Mutex<Last>>,
 }
+
+type Last = HashMap<(String, String), Instant>;
 
 /// Who asks whom, and where.
 struct Way<'a> {
@@ -89,6 +98,15 @@ struct Way<'a> {
 }
 
 impl Asking {
+    pub(super) fn new(store: Store, questions: Questions, sites: Sites) -> Self {
+        Self {
+            store,
+            questions,
+            sites,
+            last: Arc::default(),
+        }
+    }
+
     /// Asks a host's doors from another host, after what it said itself.
     pub(super) async fn ask(&self, host: &str, key: &Offered, own: &Answer) -> Elsewhere {
         if own.doors.is_empty() {
@@ -114,7 +132,7 @@ impl Asking {
                 why = format!("its sshd does not listen on {to}");
                 continue;
             }
-            let way = Way {
+            let mut way = Way {
                 visit: Visit {
                     host,
                     visitor: vantage,
@@ -123,7 +141,7 @@ impl Asking {
                 at,
                 host_keys: &known.host_keys,
             };
-            match self.all(&way, doors(own, &known, &key.wire)).await {
+            match self.all(&mut way, doors(own, &known, &key.wire)).await {
                 Ok(mut doors) => {
                     doors.iter_mut().for_each(|it| limits(it, &known, from));
                     let seen = Some((vantage.to_owned(), doors));
@@ -136,15 +154,12 @@ impl Asking {
         Elsewhere::of_none(why)
     }
 
-    /// All doors that one other host can ask.
-    async fn all(&self, way: &Way<'_>, mut doors: Vec<ElsewhereDoor>) -> Result<Vec<Door>, String> {
-        let mut all = Vec::new();
-        for _ in 0..ROUNDS {
-            if doors.is_empty() {
-                break;
-            }
-            let seen = self.once(way, &doors).await;
-            let mut said = match seen {
+    /// All doors that one other host can ask, one after the other: between them others may ask it.
+    async fn all(&self, way: &mut Way<'_>, doors: Vec<ElsewhereDoor>) -> Result<Vec<Door>, String> {
+        let mut all: Vec<Door> = Vec::new();
+        for door in doors {
+            let account = door.account.clone();
+            let mut said = match self.once(way, door).await {
                 Ok(seen) if !seen.doors.is_empty() => seen.doors,
                 Ok(_) | Err(_) if !all.is_empty() => break,
                 Ok(seen) => {
@@ -154,14 +169,12 @@ impl Asking {
                 Err(why) => return Err(why),
             };
             // A host says what it was asked for, and nothing else.
-            said.retain(|it| way.at.contains(&it.at));
-            said.retain(|it| doors.iter().any(|door| door.account == it.account));
-            let before = doors.len();
-            doors.retain(|door| said.iter().all(|it| it.account != door.account));
-            all.extend(said);
-            if doors.len() == before {
-                break;
+            said.retain(|it| way.at.contains(&it.at) && it.account == account);
+            // Where one is answered, the next is.
+            if let Some(answered) = said.first() {
+                way.at = vec![answered.at];
             }
+            all.extend(said);
         }
         match all.is_empty() {
             true => Err(format!(
@@ -172,15 +185,29 @@ impl Asking {
         }
     }
 
-    async fn once(&self, way: &Way<'_>, doors: &[ElsewhereDoor]) -> Result<Seen, String> {
+    async fn once(&self, way: &Way<'_>, door: ElsewhereDoor) -> Result<Seen, String> {
+        let pair = (way.visit.visitor.to_owned(), way.visit.host.to_owned());
+        let wait = self
+            .last()
+            .get(&pair)
+            .map(|at| PACE.saturating_sub(at.elapsed()));
+        sleep(wait.unwrap_or_default()).await;
         let question = Question {
             at: way.at.clone(),
             host_keys: way.host_keys.to_vec(),
-            doors: doors.to_vec(),
+            doors: vec![door],
             login: None,
             from: Vec::new(),
         };
-        way.visit.ask(&self.questions, question).await
+        let seen = way.visit.ask(&self.questions, question).await;
+        let mut last = self.last();
+        last.retain(|_, at| at.elapsed() < PACE);
+        last.insert(pair, Instant::now());
+        seen
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

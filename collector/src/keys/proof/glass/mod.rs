@@ -54,11 +54,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let settled = clock::now() + SETTLE;
     let mut round = Round {
-        asking: Asking {
-            store,
-            questions,
-            sites,
-        },
+        asking: Asking::new(store, questions, sites),
         hosts,
         settled,
         tried: HashMap::new(),

@@ -57,11 +57,7 @@ pub async fn run(
     (revocations, bell): (Revocations, Bell),
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let asking = Asking {
-        store,
-        questions,
-        sites,
-    };
+    let asking = Asking::new(store, questions, sites);
     let woken = || revocations.asks();
     let first = rounds(&asking, (Pass::First, hosts), woken, &bell);
     let daily = rounds(&asking, (Pass::Daily, hosts), std::future::pending, &bell);
