@@ -1,6 +1,7 @@
 //! Who is asked about which revoked key, and when.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -57,10 +58,14 @@ pub async fn run(
     (revocations, bell): (Revocations, Bell),
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let asking = Asking::new(store, questions, sites);
-    let woken = || revocations.asks();
-    let first = rounds(&asking, (Pass::First, hosts), woken, &bell);
-    let daily = rounds(&asking, (Pass::Daily, hosts), std::future::pending, &bell);
+    let rounds = Rounds {
+        asking: Asking::new(store, questions, sites),
+        hosts,
+        bell,
+        waiting: Mutex::default(),
+    };
+    let first = rounds.run(Pass::First, || revocations.asks());
+    let daily = rounds.run(Pass::Daily, std::future::pending);
     tokio::select! {
         () = stop.cancelled() => {}
         () = first => {}
@@ -69,64 +74,84 @@ pub async fn run(
     Ok(())
 }
 
-/// Looks again and again whom to ask, also when it is woken, and asks.
-async fn rounds<W: Future<Output = ()>>(
-    asking: &Asking,
-    (pass, hosts): (Pass, Hosts),
-    woken: impl Fn() -> W,
-    bell: &Bell,
-) {
-    let mut tried: HashMap<String, Instant> = HashMap::new();
-    loop {
-        tokio::select! {
-            () = woken() => {}
-            () = sleep(pass.look()) => {}
-        }
-        tried.retain(|_, at| at.elapsed() < pass.again());
-        let mut due = match due(&asking.store, (pass, hosts), clock::now()).await {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::error!(%error, "cannot tell which revoked keys to ask about");
-                continue;
-            }
-        };
-        due.retain(|host, _| !tried.contains_key(host));
-        let turns = due.into_iter().map(|(host, keys)| async {
-            let failed = turn(asking, pass, (&host, keys), bell).await;
-            (host, failed)
-        });
-        let asked = stream::iter(turns).buffer_unordered(SIDE_BY_SIDE);
-        let failing = asked.filter_map(|(host, failed)| async move { failed.then_some(host) });
-        let failing: Vec<String> = failing.collect().await;
-        tried.extend(failing.into_iter().map(|host| (host, Instant::now())));
-    }
+/// Who asks.
+struct Rounds {
+    asking: Asking,
+    hosts: Hosts,
+    bell: Bell,
+    /// The hosts whose first word about a key is waited for: nobody asks them for anything else.
+    waiting: Mutex<HashSet<String>>,
 }
 
-/// Asks a host about one key after the other, as long as its turn lasts; says whether it failed.
-async fn turn(asking: &Asking, pass: Pass, due: (&str, Vec<Revoked>), bell: &Bell) -> bool {
-    let until = Instant::now() + TURN;
-    let (host, keys) = due;
-    for key in keys {
-        let offered = Offered::of(&key);
-        let said = whole(&asking.questions, host, &offered).await;
-        let failed = failed(&said);
-        let heard = match pass {
-            Pass::First => Heard {
-                host: host.to_owned(),
-                said,
-                elsewhere: Elsewhere::default(),
-            },
-            Pass::Daily => Heard::from(asking, host, &offered, said).await,
-        };
-        if let Err(error) = keep(&asking.store, &key.fingerprint, &[heard], clock::now()).await {
-            tracing::error!(%error, "cannot keep what a host said to a revoked key");
-        }
-        bell.ring();
-        if failed || Instant::now() >= until {
-            return failed;
+impl Rounds {
+    /// Looks again and again whom to ask, also when it is woken, and asks.
+    async fn run<W: Future<Output = ()>>(&self, pass: Pass, woken: impl Fn() -> W) {
+        let mut tried: HashMap<String, Instant> = HashMap::new();
+        loop {
+            tokio::select! {
+                () = woken() => {}
+                () = sleep(pass.look()) => {}
+            }
+            tried.retain(|_, at| at.elapsed() < pass.again());
+            let due = due(&self.asking.store, (pass, self.hosts), clock::now()).await;
+            let mut due = match due {
+                Ok(due) => due,
+                Err(error) => {
+                    tracing::error!(%error, "cannot tell which revoked keys to ask about");
+                    continue;
+                }
+            };
+            due.retain(|host, _| !tried.contains_key(host));
+            if pass == Pass::First {
+                *self.waiting() = due.keys().cloned().collect();
+            }
+            let turns = due.into_iter().map(|(host, keys)| async {
+                let failed = self.turn(pass, (&host, keys)).await;
+                if pass == Pass::First {
+                    self.waiting().remove(&host);
+                }
+                (host, failed)
+            });
+            let asked = stream::iter(turns).buffer_unordered(SIDE_BY_SIDE);
+            let failing = asked.filter_map(|(host, failed)| async move { failed.then_some(host) });
+            let failing: Vec<String> = failing.collect().await;
+            tried.extend(failing.into_iter().map(|host| (host, Instant::now())));
         }
     }
-    false
+
+    /// Asks a host about one key after the other, as long as its turn lasts; says whether it failed.
+    async fn turn(&self, pass: Pass, (host, keys): (&str, Vec<Revoked>)) -> bool {
+        let until = Instant::now() + TURN;
+        for key in keys {
+            if pass == Pass::Daily && self.waiting().contains(host) {
+                return false;
+            }
+            let offered = Offered::of(&key);
+            let said = whole(&self.asking.questions, host, &offered).await;
+            let failed = failed(&said);
+            let heard = match pass {
+                Pass::First => Heard {
+                    host: host.to_owned(),
+                    said,
+                    elsewhere: Elsewhere::default(),
+                },
+                Pass::Daily => Heard::from(&self.asking, host, &offered, said).await,
+            };
+            let (store, heard) = (&self.asking.store, [heard]);
+            if let Err(error) = keep(store, &key.fingerprint, &heard, clock::now()).await {
+                tracing::error!(%error, "cannot keep what a host said to a revoked key");
+            }
+            self.bell.ring();
+            if failed || Instant::now() >= until {
+                return failed;
+            }
+        }
+        false
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Pass {
