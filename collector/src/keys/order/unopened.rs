@@ -190,7 +190,7 @@ mod tests {
             trouble: None,
             managed: 0,
             unmanaged: unmanaged.map(str::to_owned),
-            unshown: None,
+            ..instruments::Holding::default()
         };
         let mut tx = store.begin().await.unwrap();
         reached::holding(&mut tx, &web(), &holding, NOON)

@@ -16,7 +16,7 @@ use watchward_protocol::text::Foreign;
 use super::Offered;
 use crate::intake::Questions;
 use crate::keys::rows::door::{self, Known};
-use crate::keys::visit::{Visit, near};
+use crate::keys::visit::{Missed, Visit, near};
 use crate::store::Store;
 
 /// Where hosts are, by their names, as far as the collector believes them.
@@ -180,7 +180,8 @@ impl Asking {
             login: None,
             from: Vec::new(),
         };
-        way.visit.ask(&self.questions, question).await
+        let said = way.visit.ask(&self.questions, question).await;
+        said.map_err(Missed::why)
     }
 }
 
