@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::instruments::Instruments;
-use watchward_protocol::receipt::Receipt;
+use watchward_protocol::receipt::{Public, Receipt};
 use watchward_protocol::report::Report;
 use watchward_protocol::text::escaped;
 
@@ -67,9 +67,9 @@ impl Desk {
         self.sources.signer.sign(report)
     }
 
-    /// By which key: as it shows itself.
-    pub fn signer(&self) -> String {
-        self.sources.signer.public().to_string()
+    /// What that is verified with.
+    pub fn signer(&self) -> Public {
+        self.sources.signer.public()
     }
 
     /// Where receipts come from.
