@@ -32,7 +32,9 @@ async fn tried(
     let (questions, sites) = (Questions::default(), sites(store).await.unwrap());
     let expects = |question: &Question| match question {
         Question::Expect(_) => Some(Answered::Expecting),
-        _ => None,
+        Question::Reach(_) | Question::Proof(_) | Question::Elsewhere(_) | Question::Left(_) => {
+            None
+        }
     };
     let one = new_key_opens();
     let asking = attempt(store, (&questions, &sites), vec![wire(9)], &one, clock::now);
