@@ -104,6 +104,17 @@ pub fn missing(all: &toml::Table, shipped: &toml::Table) -> Vec<String> {
     keys
 }
 
+/// Puts another value in the place of what is followed, if it is another.
+pub fn replace<T: PartialEq>(followed: &watch::Sender<Arc<T>>, value: T) {
+    followed.send_if_modified(|before| {
+        let differs = **before != value;
+        if differs {
+            *before = Arc::new(value);
+        }
+        differs
+    });
+}
+
 /// A part of the configuration that follows reloads.
 #[derive(Debug)]
 pub struct Live<T>(watch::Receiver<Arc<T>>);

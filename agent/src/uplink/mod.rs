@@ -3,6 +3,7 @@
 mod conversation;
 mod dial;
 mod enrol;
+mod lineage;
 mod orders;
 mod questions;
 mod redial;

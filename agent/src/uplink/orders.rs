@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use tokio::sync::watch;
@@ -18,6 +18,7 @@ use watchward_protocol::order::Order;
 use watchward_protocol::restriction::{Bans, Gates, Probes};
 use watchward_protocol::wire::{self, v1};
 
+use super::lineage::Lists;
 use crate::kept;
 
 /// What the collector ordered last.
@@ -28,6 +29,7 @@ pub struct Orders {
     gates: watch::Sender<Option<Arc<Gates>>>,
     bans: watch::Sender<Buckets>,
     probes: watch::Sender<Option<Arc<Probes>>>,
+    lists: Mutex<Lists>,
     instruments: watch::Sender<Option<Arc<Instruments>>>,
     identities: watch::Sender<Option<Arc<Identities>>>,
     host_keys: watch::Sender<Option<Arc<HostKeys>>>,
@@ -44,7 +46,7 @@ pub struct Ordered {
     pub bans: watch::Receiver<Buckets>,
     /// Which gates of others to try.
     pub probes: watch::Receiver<Option<Arc<Probes>>>,
-    /// What sshd is told about keys; none: nothing was ever ordered.
+    /// What sshd is told about keys, with what is kept beside the order; none: nothing was ever ordered.
     pub instruments: watch::Receiver<Option<Arc<Instruments>>>,
     /// Keys that programs of this host log in elsewhere with; none: nothing was ever ordered.
     pub identities: watch::Receiver<Option<Arc<Identities>>>,
@@ -62,14 +64,27 @@ impl Orders {
     /// the collector says them again.
     pub fn open(directory: &Path) -> (Self, Ordered) {
         let (mut kept_checks, mut kept_gates, mut kept_probes) = (Vec::new(), None, None);
-        let (mut kept_instruments, mut kept_identities, mut kept_host_keys) = (None, None, None);
-        for name in [CHECKS, GATES, PROBES, INSTRUMENTS, IDENTITIES, HOST_KEYS] {
+        let (mut lists, mut kept_identities, mut kept_host_keys) = (Lists::default(), None, None);
+        for name in [
+            KEPT,
+            CHECKS,
+            GATES,
+            PROBES,
+            INSTRUMENTS,
+            IDENTITIES,
+            HOST_KEYS,
+        ] {
             let file = directory.join(name);
             match read(&file) {
                 Ok(Some(Order::Checks(checks))) => kept_checks = checks,
                 Ok(Some(Order::Gates(gates))) => kept_gates = Some(gates),
                 Ok(Some(Order::Probes(probes))) => kept_probes = Some(probes),
-                Ok(Some(Order::Instruments(told))) => kept_instruments = Some(told),
+                Ok(Some(Order::Instruments(told))) if name == KEPT => {
+                    lists.kept = Arc::unwrap_or_clone(told);
+                }
+                Ok(Some(Order::Instruments(told))) => {
+                    lists.order = Some(Arc::unwrap_or_clone(told));
+                }
                 Ok(Some(Order::Identities(all))) => kept_identities = Some(all),
                 Ok(Some(Order::HostKeys(all))) => kept_host_keys = Some(all),
                 Ok(Some(Order::Bans(_)) | None) => {}
@@ -83,7 +98,7 @@ impl Orders {
         let (gates, ordered_gates) = watch::channel(kept_gates);
         let (bans, ordered_bans) = watch::channel(Buckets::new());
         let (probes, ordered_probes) = watch::channel(kept_probes);
-        let (instruments, ordered_instruments) = watch::channel(kept_instruments);
+        let (instruments, ordered_instruments) = watch::channel(lists.whole().map(Arc::new));
         let (identities, ordered_identities) = watch::channel(kept_identities);
         let (host_keys, ordered_host_keys) = watch::channel(kept_host_keys);
         let orders = Self {
@@ -92,6 +107,7 @@ impl Orders {
             gates,
             bans,
             probes,
+            lists: Mutex::new(lists),
             instruments,
             identities,
             host_keys,
@@ -136,10 +152,7 @@ impl Orders {
                 self.probes.send_replace(Some(probes));
             }
             Order::Instruments(told) if self.newer(&told) => {
-                self.keep(INSTRUMENTS, order);
-                let (revoked, generation) = (told.revoked.len(), told.generation);
-                tracing::info!(revoked, generation, "the collector ordered revocations");
-                self.instruments.send_replace(Some(told));
+                self.revoke(&told);
             }
             Order::Identities(all) => {
                 if self.identities.borrow().as_ref() != Some(&all) {
@@ -182,12 +195,40 @@ impl Orders {
         before.is_none_or(|before| before.generation < told.generation)
     }
 
-    fn keep(&self, name: &str, order: Order) {
+    /// Takes an order of what is revoked. Of what holds and the order does not know, nothing is let in
+    /// again.
+    fn revoke(&self, told: &Arc<Instruments>) {
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let beside = lists.beside(told);
+        // First what is kept: whoever ends between the two finds more, and not less.
+        let is_kept =
+            beside == lists.kept || self.keep(KEPT, Order::Instruments(Arc::new(beside.clone())));
+        if is_kept {
+            self.keep(INSTRUMENTS, Order::Instruments(told.clone()));
+        }
+        let (order, kept) = (Some(Instruments::clone(told)), beside);
+        *lists = Lists { order, kept };
+        let whole = lists.whole();
+        let (revoked, generation) = (told.revoked.len(), told.generation);
+        let kept = whole.as_ref().map_or(0, |it| it.kept);
+        tracing::info!(
+            revoked,
+            kept,
+            generation,
+            "the collector ordered revocations"
+        );
+        self.instruments.send_replace(whole.map(Arc::new));
+    }
+
+    /// Says whether it is on the disk.
+    fn keep(&self, name: &str, order: Order) -> bool {
         let file = self.directory.join(name);
-        if let Err(error) = kept::replace(&file, &wire::encode_order(order)) {
+        let kept = kept::replace(&file, &wire::encode_order(order));
+        if let Err(error) = &kept {
             let file = file.display();
             tracing::warn!(%file, %error, "cannot keep the orders; they hold until the agent ends");
         }
+        kept.is_ok()
     }
 }
 
@@ -198,6 +239,8 @@ const CHECKS: &str = "checks.order";
 const GATES: &str = "gates.order";
 const PROBES: &str = "probes.order";
 const INSTRUMENTS: &str = "instruments.order";
+/// What is kept beside it.
+const KEPT: &str = "instruments-kept.order";
 const IDENTITIES: &str = "identities.order";
 const HOST_KEYS: &str = "host_keys.order";
 
@@ -284,8 +327,7 @@ mod tests {
             Arc::new(Instruments {
                 generation,
                 revoked,
-                managed: Vec::new(),
-                peers: Vec::new(),
+                ..Instruments::default()
             })
         };
         orders.hear(Order::Instruments(told(7)).into());
@@ -294,6 +336,34 @@ mod tests {
         let (orders, ordered) = Orders::open(folder.path());
         orders.hear(Order::Instruments(told(6)).into());
         assert_eq!(*ordered.instruments.borrow(), Some(told(7)));
+    }
+
+    #[test]
+    fn what_another_database_had_revoked_is_kept_also_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |generation, lineages: &[u64], key: u8| {
+            Order::Instruments(Arc::new(Instruments {
+                generation,
+                revoked: vec![Revoked::Fingerprint([key; 32])],
+                lineages: lineages.to_vec(),
+                ..Instruments::default()
+            }))
+        };
+        let refused = |ordered: &Ordered| {
+            let all = ordered.instruments.borrow().clone().unwrap();
+            (all.revoked.len(), all.kept)
+        };
+        let (orders, _) = Orders::open(folder.path());
+        orders.hear(of(1, &[7], 1).into());
+        drop(orders);
+        let (orders, ordered) = Orders::open(folder.path());
+        orders.hear(of(2, &[8], 2).into());
+        assert_eq!(refused(&ordered), (2, 1));
+        let (orders, ordered) = Orders::open(folder.path());
+        assert_eq!(refused(&ordered), (2, 1));
+        orders.hear(of(3, &[8, 7], 2).into());
+        assert_eq!(refused(&ordered), (1, 0));
+        assert_eq!(refused(&Orders::open(folder.path()).1), (1, 0));
     }
 
     #[test]

@@ -66,6 +66,13 @@ pub(crate) enum KeyCommand {
         #[arg(long, conflicts_with = "what", value_parser = clap::value_parser!(u32).range(1..))]
         serial: Option<u32>,
     },
+    /// Have hosts refuse no more than what this database knows to be revoked: for when the one before was
+    /// lost, and what it had revoked may open something again
+    GiveUp {
+        /// Why, for whoever reads it later
+        #[arg(long)]
+        reason: String,
+    },
     /// Say that something new is right, which ends its incident
     Accept {
         /// The key, such as SHA256:...; for what has none, the file that it stands in, or the program

@@ -32,6 +32,7 @@ pub(crate) async fn run(
             let what = crate::revoke::what(what.as_deref(), serial)?;
             proof::reinstate(collector, &what, screen).await
         }
+        Some(KeyCommand::GiveUp { reason }) => proof::give_up(collector, &reason, screen).await,
         Some(KeyCommand::Accept { key, host, account }) => {
             let wanted = json!({"key": key, "host": host, "account": account});
             accept(collector, &wanted, screen).await

@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 59] = [
+const KINDS: [Kind; 60] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -158,6 +158,11 @@ const KINDS: [Kind; 59] = [
         "keys.unheld",
         "host that takes revoked keys",
         "hosts that take revoked keys",
+    ),
+    (
+        "keys.unknown-revocations",
+        "host with revocations of another database",
+        "hosts with revocations of another database",
     ),
     (
         "keys.unlisted",

@@ -4,6 +4,7 @@ mod about;
 mod acknowledge;
 mod api;
 mod attempt;
+mod bell;
 mod budget;
 mod config;
 mod deliver;
@@ -37,7 +38,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
@@ -45,6 +46,7 @@ use watchward_protocol::time::Timestamp;
 
 pub use about::Room;
 pub use api::routes;
+pub use bell::Bell;
 pub use config::{
     Address, Budget, Config, Contact, Host, Name, Number, Pace, Sender, Sms, SmsBase, Smtp,
     Threshold, Tls, Token,
@@ -92,22 +94,6 @@ pub enum Severity {
     Warning,
     /// Worth waking somebody.
     Critical,
-}
-
-/// Wakes whoever delivers, after a transaction that may have raised something has committed.
-#[derive(Clone, Debug, Default)]
-pub struct Bell(Arc<Notify>);
-
-impl Bell {
-    /// Rings.
-    pub fn ring(&self) {
-        self.0.notify_one();
-    }
-
-    /// Waits until it rings.
-    async fn rung(&self) {
-        self.0.notified().await;
-    }
 }
 
 /// Opens an incident for this alert, or joins the one that is open, and writes into the outbox that

@@ -33,7 +33,7 @@ impl Refuse {
     }
 
     /// What a host of this name is told.
-    pub(super) fn order(&self, host: &str) -> Option<Order> {
+    pub fn order(&self, host: &str) -> Option<Order> {
         let all = self.all.as_ref()?;
         let order = match self.managed.get(host) {
             None => Arc::clone(all),

@@ -57,7 +57,7 @@ pub use order::watch_lines;
 pub use outlook::{Outlook, Way, outlook};
 pub use pages::pages;
 pub use peers::{Peering, absorb as hear_peers, named, pages as peer_pages, routes as peer_routes};
-pub use policy::{Exception, Fingerprint, Policy, Strength};
+pub use policy::{Account, Exception, Fingerprint, Policy, Strength};
 pub use proof::{prove_glass, routes as proof_routes, run as ask_daily};
 pub use reading::{Change, Counts, Listed, State, Wanted, counts, list, places};
 pub use retire::{Retire, run as retire};
@@ -66,7 +66,7 @@ pub use revocation::{
     run as watch_refusals,
 };
 pub use rotation::{
-    Calendar, Machine, MachineAccount, MachineName, Missed, Rooms, Rotations, hear as own_keys,
+    Calendar, Machine, MachineName, Missed, Rooms, Rotations, hear as own_keys,
     pages as rotation_pages, routes as rotation_routes,
 };
 pub use rows::deed::deeds;

@@ -9,7 +9,7 @@ use watchward_protocol::elsewhere::{Answer, Expected, Question};
 use watchward_protocol::question;
 use watchward_protocol::text::Foreign;
 
-use crate::intake::Questions;
+use crate::intake::{Questions, Unanswered};
 
 /// How many connections one question may make; and how long the asked host expects them.
 const CALLS: usize = 6;
@@ -26,14 +26,31 @@ pub(super) struct Visit<'a> {
     pub(super) from: IpAddr,
 }
 
+/// Why a visit came to nothing, in one sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Missed {
+    /// Nobody could be sent.
+    Unsent(String),
+    /// Somebody was, and said nothing of use.
+    Mute(String),
+}
+
+impl Missed {
+    /// The sentence.
+    pub(super) fn why(self) -> String {
+        match self {
+            Self::Unsent(why) | Self::Mute(why) => why,
+        }
+    }
+}
+
 impl Visit<'_> {
-    /// Announces the visitor and has it ask this, from where it was announced; why it could not, in one
-    /// sentence.
+    /// Announces the visitor and has it ask this, from where it was announced.
     pub(super) async fn ask(
         &self,
         questions: &Questions,
         question: Question,
-    ) -> Result<Answer, String> {
+    ) -> Result<Answer, Missed> {
         let from: Vec<_> = (0..CALLS)
             .map(|_| SocketAddr::new(self.from, rand::random_range(PORTS)))
             .collect();
@@ -44,14 +61,20 @@ impl Visit<'_> {
         });
         match questions.ask(self.host, expected).await {
             Ok(question::Answer::Expecting) => {}
-            Ok(_) => return Err(older(self.host)),
-            Err(why) => return Err(format!("{} {why}", self.host)),
+            Ok(_) => return Err(Missed::Unsent(older(self.host))),
+            Err(why) => return Err(Missed::Unsent(format!("{} {why}", self.host))),
         }
         let question = question::Question::Elsewhere(Question { from, ..question });
         match questions.ask(self.visitor, question).await {
             Ok(question::Answer::Elsewhere(said)) => Ok(said),
-            Ok(_) => Err(older(self.visitor)),
-            Err(why) => Err(format!("{} {why}", self.visitor)),
+            Ok(_) => Err(Missed::Mute(older(self.visitor))),
+            Err(why) => {
+                let said = format!("{} {why}", self.visitor);
+                Err(match why {
+                    Unanswered::Away | Unanswered::Busy => Missed::Unsent(said),
+                    Unanswered::Late => Missed::Mute(said),
+                })
+            }
         }
     }
 }

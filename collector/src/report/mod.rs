@@ -169,7 +169,7 @@ impl Sources {
             bans,
             keys: keys::week(&self.calendar, span, now).await?,
             unknown: Vec::new(),
-            signer: self.desk.signer(),
+            signer: self.desk.signer().to_string(),
         };
         report.unknown = unknown(&report);
         Ok(report)

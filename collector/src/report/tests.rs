@@ -1,6 +1,7 @@
 //! When a report is due, who gets it, and that it says what it does not know.
 
 use watchward_daemon::config::Live;
+use watchward_protocol::report::verify;
 
 use super::letter::send_due;
 use super::*;
@@ -89,8 +90,9 @@ async fn what_is_shown_can_be_verified() {
     for store in testing::stores(crate::SCHEMAS).await {
         let sources = sources(&store).await;
         let text = sources.signed(NOON).await.unwrap();
-        let report: Report = serde_json::from_str(&text).unwrap();
-        assert_eq!(report.signer, sources.desk.signer());
+        let key = sources.desk.signer();
+        let report = verify(text.as_bytes(), &key).unwrap();
+        assert_eq!(report.signer, key.to_string());
         assert_eq!(report.to, NOON.into());
     }
 }

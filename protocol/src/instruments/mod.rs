@@ -26,6 +26,13 @@ pub struct Instruments {
     /// Peers of WireGuard that are revoked, at most [`MOST_PEERS`](Self::MOST_PEERS): they are taken
     /// away, whatever becomes of the rest.
     pub peers: Vec<PeerKey>,
+    /// The databases of which nothing is missing here that they ever had revoked, but for what was
+    /// reinstated: a number that each was given when it was made, the order's own first, and at most
+    /// [`MOST_LINEAGES`](Self::MOST_LINEAGES). None: an older collector, which does not say.
+    pub lineages: Vec<u64>,
+    /// How much of what is revoked no collector ordered, and a host keeps all the same: see the agent's
+    /// `uplink/lineage.rs`. It does not travel.
+    pub kept: u32,
 }
 
 impl Instruments {
@@ -40,6 +47,8 @@ impl Instruments {
     pub const LARGEST: usize = 2 << 20;
     /// How many peers of WireGuard can be.
     pub const MOST_PEERS: usize = 5_000;
+    /// How many databases an order, or what a host holds, may be of.
+    pub const MOST_LINEAGES: usize = 64;
     /// How many authorities may have certificates revoked by serial or by id.
     pub const MOST_AUTHORITIES: usize = 16;
 }
@@ -143,6 +152,11 @@ pub struct Holding {
     pub unmanaged: Option<String>,
     /// Why sshd does not show what it was ordered to show of itself, in one sentence.
     pub unshown: Option<String>,
+    /// Of which databases it has what it is to refuse: that of the last order first, and then those
+    /// before it of which it keeps something.
+    pub lineages: Vec<u64>,
+    /// How much it keeps so, beside what was ordered last.
+    pub kept: u32,
 }
 
 impl Holding {

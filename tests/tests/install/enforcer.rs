@@ -66,7 +66,7 @@ fn refuses_a_key(host: &Host) -> Result<()> {
         generation: 1,
         revoked: vec![Revoked::Fingerprint([1; 32])],
         managed: Vec::new(),
-        peers: Vec::new(),
+        ..Instruments::default()
     }));
     let place = "/var/lib/watchward-agent/instruments.order";
     host.write(place, &encode_order(order), 0o600)?;

@@ -3,6 +3,7 @@
 mod client;
 mod hostkeys;
 mod identities;
+mod lost;
 mod managed;
 mod managed_under_fire;
 mod origin;

@@ -116,7 +116,7 @@ pub(super) fn authority_on(release: Release) -> Result<()> {
                 generation: FIRST + 1,
                 revoked: vec![revoked],
                 managed: vec![line(&key)],
-                peers: Vec::new(),
+                ..Instruments::default()
             },
         )?;
         confirmed(web, FIRST + 1)?;
@@ -142,7 +142,7 @@ fn what_may_not_be_opened_is_said_and_what_is_revoked_does_not_wait_for_it() -> 
             generation,
             revoked: revoked.clone(),
             managed: vec![line.clone()],
-            peers: Vec::new(),
+            ..Instruments::default()
         };
         order_all(web, ordered(FIRST, &root))?;
         said(web, "does not let root be opened")?;
@@ -229,7 +229,7 @@ pub(super) fn hold(web: &Host, number: u64, managed: Vec<Managed>) -> Result<()>
         generation: FIRST + number,
         revoked: Vec::new(),
         managed,
-        peers: Vec::new(),
+        ..Instruments::default()
     };
     order_all(web, instruments)?;
     confirmed(web, FIRST + number)

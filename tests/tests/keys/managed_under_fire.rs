@@ -35,7 +35,7 @@ fn nobody_is_refused_while_lines_change_and_whoever_is_killed_leaves_old_or_new(
                     generation: FIRST + round,
                     revoked: Vec::new(),
                     managed: lines,
-                    peers: Vec::new(),
+                    ..Instruments::default()
                 },
             )?;
             let victim = if round % 3 == 0 {
@@ -83,7 +83,7 @@ fn on_a_full_disk_and_with_a_broken_configuration_what_held_holds_and_it_is_said
                 generation: FIRST + number,
                 revoked: vec![Revoked::Key(wire(&own.text)?)],
                 managed: vec![fresh.clone()],
-                peers: Vec::new(),
+                ..Instruments::default()
             })
         };
         order_all(web, revoking(1)?)?;
@@ -188,7 +188,7 @@ fn a_list_of_ten_thousand_costs_a_login_less_than_as_much_again() -> Result<()> 
                         generation: FIRST + number,
                         revoked: (0..many).map(digest).collect(),
                         managed: Vec::new(),
-                        peers: Vec::new(),
+                        ..Instruments::default()
                     },
                 )?;
                 confirmed(web, FIRST + number)?;

@@ -311,7 +311,7 @@ fn order(web: &Host, generation: u64, keys: &[&Key]) -> Result<()> {
         generation,
         revoked: revoked.collect::<Result<_>>()?,
         managed: Vec::new(),
-        peers: Vec::new(),
+        ..Instruments::default()
     };
     order_all(web, instruments)
 }

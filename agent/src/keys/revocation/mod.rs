@@ -193,7 +193,7 @@ impl Room {
         let mut held = match self.role.hello().await {
             Ok(held) => held,
             Err(why) => {
-                self.tell(&nobody(order, &why)).await?;
+                self.tell(order, &nobody(order, &why)).await?;
                 return Ok(ROUND);
             }
         };
@@ -203,7 +203,7 @@ impl Room {
                 trouble,
                 ..held.clone()
             };
-            self.tell(&told).await?;
+            self.tell(order, &told).await?;
         }
         // Nothing was ever ordered, and nothing is: sshd is not touched.
         if order.revoked.is_empty() && order.managed.is_empty() && held.force.is_none() {
@@ -213,7 +213,7 @@ impl Room {
                 digest: [0; 32],
             };
             held.force = Some(nothing);
-            self.tell(&held).await?;
+            self.tell(order, &held).await?;
             return Ok(ROUND);
         }
         let mut list = List::of(order);
@@ -232,7 +232,7 @@ impl Room {
         if let Some(failed) = failed.filter(|_| held.trouble.is_empty()) {
             held.trouble.clone_from(&failed.why);
         }
-        self.tell(&held).await?;
+        self.tell(order, &held).await?;
         if !holds(order, &held) {
             let wait = |it: &Failed| it.until.saturating_duration_since(Instant::now());
             return Ok(self.failed.as_ref().map_or(ROUND, wait).min(ROUND));
@@ -322,7 +322,7 @@ impl Room {
     }
 
     /// Tells what holds, if that is news. What is not in force was never held, or is none of ours.
-    async fn tell(&mut self, held: &role_of::Holding) -> Result<(), Ended> {
+    async fn tell(&mut self, order: &Instruments, held: &role_of::Holding) -> Result<(), Ended> {
         let said = |what: &String| Some(what.clone()).filter(|it| !it.is_empty());
         let holding = instruments::Holding {
             at: clock::now(),
@@ -333,6 +333,8 @@ impl Room {
             managed: held.opened,
             unmanaged: said(&held.unopened),
             unshown: self.unshown.clone(),
+            lineages: order.lineages.clone(),
+            kept: order.kept,
         };
         let same = |told: &instruments::Holding| {
             let at = holding.at;

@@ -15,8 +15,7 @@ fn order(revoked: Vec<Revoked>) -> Instruments {
     Instruments {
         generation: 1,
         revoked,
-        managed: Vec::new(),
-        peers: Vec::new(),
+        ..Instruments::default()
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use watchward_daemon::place::Misplaced;
 use watchward_protocol::instruments::{Managed, Opens};
 
+use crate::keys::policy::Account;
 use crate::people::Role;
 use crate::policy::{Groups, Members};
 
@@ -34,11 +35,6 @@ pub struct Login {
     #[serde(default)]
     pub people: Vec<Name>,
 }
-
-/// The name of an account on a host: `[a-z_][a-z0-9_.-]*`, at most 32 bytes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Account(String);
 
 /// The name of a person here, as a certificate can bear it: at most 57 letters, digits, `.`, `-`, `_`
 /// and `@`.
@@ -88,7 +84,7 @@ impl Login {
 
     /// The accounts.
     pub(in crate::keys) fn accounts(&self) -> impl Iterator<Item = &str> {
-        self.accounts.iter().map(|it| it.0.as_str())
+        self.accounts.iter().map(Account::as_str)
     }
 
     /// The names that a certificate bears for it.
@@ -114,7 +110,7 @@ pub(in crate::keys) fn managed(
     let mut accounts: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for login in logins.iter().filter(|one| one.groups.has(host)) {
         for account in &login.accounts {
-            let names = accounts.entry(&account.0).or_default();
+            let names = accounts.entry(account.as_str()).or_default();
             names.extend(login.principals());
         }
     }
@@ -137,29 +133,6 @@ pub(in crate::keys) fn managed(
         }
     }
     lines
-}
-
-impl TryFrom<String> for Account {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let first = |it: &u8| it.is_ascii_lowercase() || *it == b'_';
-        let rest = |it: &u8| first(it) || it.is_ascii_digit() || matches!(it, b'.' | b'-');
-        let bytes = text.as_bytes();
-        let plain = bytes.first().is_some_and(first) && bytes.iter().all(rest);
-        match plain && bytes.len() <= 32 {
-            true => Ok(Self(text)),
-            false => Err(
-                "expected an account's name: lower-case letters, digits, `_`, `.` and `-`, 32 at most",
-            ),
-        }
-    }
-}
-
-impl From<Account> for String {
-    fn from(account: Account) -> Self {
-        account.0
-    }
 }
 
 impl TryFrom<String> for Name {

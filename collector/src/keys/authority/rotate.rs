@@ -56,16 +56,12 @@ pub async fn run(
     stop: Stop,
 ) -> anyhow::Result<()> {
     loop {
-        match authority.go_on(inventory, clock::now()).await {
-            Ok(true) => bell.ring(),
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "cannot replace the authority");
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(LOOK) => {}
+        let done = authority.go_on(inventory, clock::now()).await;
+        if !bell
+            .after("replace the authority", done, (LOOK, &stop))
+            .await
+        {
+            return Ok(());
         }
     }
 }

@@ -11,8 +11,7 @@ use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::Policy;
-use super::policy::Fingerprint;
-use super::rotation::MachineAccount;
+use super::policy::{Account, Fingerprint};
 use super::rows::guarded as rows;
 use crate::alerting::{self, Alert, Severity, cut};
 use crate::intake::Heard;
@@ -37,7 +36,7 @@ pub struct BreakGlass {
     pub groups: Option<Members>,
     /// The accounts that it is to open there, each of them; without any, one is enough.
     #[serde(default)]
-    pub accounts: Vec<MachineAccount>,
+    pub accounts: Vec<Account>,
 }
 
 impl BreakGlass {
@@ -58,7 +57,7 @@ impl BreakGlass {
 
     /// The accounts that it is to open, each of them; none: any one is enough.
     pub(super) fn accounts(&self) -> impl Iterator<Item = &str> {
-        self.accounts.iter().map(MachineAccount::as_str)
+        self.accounts.iter().map(Account::as_str)
     }
 
     /// Whether it is to open this host.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use watchward_daemon::clock;
-use watchward_daemon::config::Live;
+use watchward_daemon::config::{Live, replace};
 use watchward_daemon::tasks::{Stop, Tasks};
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::time::Timestamp;
@@ -81,27 +81,14 @@ impl Room {
         stop: Stop,
     ) -> anyhow::Result<()> {
         loop {
-            match self.look(inventory, &policy.now(), clock::now()).await {
-                Ok((orders, news)) => {
-                    ordered.send_if_modified(|before| {
-                        let differs = **before != orders;
-                        if differs {
-                            *before = orders.into();
-                        }
-                        differs
-                    });
-                    if news {
-                        bell.ring();
-                    }
-                }
-                Err(error) => {
-                    let error = format!("{error:#}");
-                    tracing::error!(error, "cannot look what hosts show of themselves");
-                }
-            }
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(LOOK) => {}
+            let looked = self.look(inventory, &policy.now(), clock::now()).await;
+            let looked = looked.map(|(orders, news)| {
+                replace(&ordered, orders);
+                news
+            });
+            let what = "look what hosts show of themselves";
+            if !bell.after(what, looked, (LOOK, &stop)).await {
+                return Ok(());
             }
         }
     }

@@ -33,14 +33,10 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let mut doubts = Doubts::default();
     loop {
-        match doubts.look((&store, inventory), clock::now()).await {
-            Ok(true) => bell.ring(),
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, "cannot look what certificates open"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(LOOK) => {}
+        let looked = doubts.look((&store, inventory), clock::now()).await;
+        let what = "look what certificates open";
+        if !bell.after(what, looked, (LOOK, &stop)).await {
+            return Ok(());
         }
     }
 }
@@ -194,7 +190,7 @@ mod tests {
             trouble: None,
             managed: 0,
             unmanaged: unmanaged.map(str::to_owned),
-            unshown: None,
+            ..instruments::Holding::default()
         };
         let mut tx = store.begin().await.unwrap();
         reached::holding(&mut tx, &web(), &holding, NOON)

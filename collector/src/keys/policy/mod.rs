@@ -1,5 +1,6 @@
 //! How old keys may be, and which are strong enough: the table `[keys]` of `policy.toml`.
 
+mod account;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use super::peers::Peering;
 use super::retire::Retire;
 use super::rotation::{self, Machine};
 use crate::policy::{Day, Groups, Members, Networks};
+pub use account::Account;
 
 /// The table `[keys]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

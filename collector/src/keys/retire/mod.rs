@@ -42,17 +42,14 @@ pub async fn run(
     stop: Stop,
 ) -> anyhow::Result<()> {
     loop {
-        match look(&store, &policy.now(), clock::now()).await {
-            Ok(0) => {}
-            Ok(_) => {
-                revocations.changed();
-                bell.ring();
-            }
-            Err(error) => tracing::error!(%error, "cannot look which keys are too old"),
+        let looked = look(&store, &policy.now(), clock::now()).await;
+        let looked = looked.map(|changed| changed > 0);
+        if let Ok(true) = looked {
+            revocations.changed();
         }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(LOOK) => {}
+        let what = "look which keys are too old";
+        if !bell.after(what, looked, (LOOK, &stop)).await {
+            return Ok(());
         }
     }
 }

@@ -8,6 +8,7 @@ mod receipt;
 mod signer;
 mod spread;
 mod stand;
+mod strange;
 #[cfg(test)]
 mod tests;
 mod unheld;

@@ -51,8 +51,8 @@ pub(in crate::keys) fn instruments(
     Some(Instruments {
         generation,
         revoked,
-        managed: Vec::new(),
         peers,
+        ..Instruments::default()
     })
 }
 

@@ -16,7 +16,7 @@ use super::order;
 use crate::intake::{Refuse, Refusing, Said};
 use crate::keys::authority;
 use crate::keys::rows::managed::{self, Held};
-use crate::keys::rows::{reached, revoked};
+use crate::keys::rows::{lineage, reached, revoked};
 use crate::store::{Kind, Store};
 
 /// How often it is looked for what another collector on the same database changed.
@@ -57,6 +57,7 @@ impl Revocations {
             ask: Notify::default(),
             said: Mutex::new(said),
         }));
+        lineage::begin(store).await?;
         all.look(store, clock::now()).await?;
         Ok((all, Refusing { refuse, told }))
     }
@@ -132,12 +133,14 @@ impl Revocations {
         // After the keys: what is revoked meanwhile comes with the next generation again.
         let certificates = authority::revoked(store, now).await?;
         let managed = managed::all(store).await?;
+        let lineages = lineage::known(store.read()).await?;
         if revoked::generation(store).await? != generation {
             // The one was read before a change, and the other after it: the next look reads both.
             self.0.wake.notify_one();
             return Ok(());
         }
-        let ordered: Option<Instruments> = order::instruments(generation, &keys, &certificates);
+        let ordered = order::instruments(generation, &keys, &certificates);
+        let ordered = ordered.map(|it| Instruments { lineages, ..it });
         let refuse = Refuse::new(ordered, by_host(managed));
         self.0.ordered.send_replace(Arc::new(refuse));
         Ok(())

@@ -64,7 +64,7 @@ fn holding(generation: Option<u64>, trouble: Option<&str>) -> Told {
         trouble: trouble.map(str::to_owned),
         managed: 0,
         unmanaged: None,
-        unshown: None,
+        ..Holding::default()
     })
 }
 

@@ -10,6 +10,7 @@ use watchward_protocol::receipt::Stand;
 use watchward_protocol::time::Timestamp;
 
 use super::stand::stand;
+use super::strange::Strange;
 use super::{Inventory, alerts};
 use crate::alerting::{self, Alert, Bell};
 use crate::intake::Watched;
@@ -31,16 +32,19 @@ pub async fn run(
     bell: Bell,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let mut doubts = Doubts::default();
+    let (mut doubts, mut strange) = (Doubts::default(), Strange::default());
     loop {
-        match doubts.look((&store, inventory), clock::now()).await {
-            Ok(true) => bell.ring(),
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, "cannot look who holds what is revoked"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(LOOK) => {}
+        let unheld = doubts.look((&store, inventory), clock::now()).await;
+        let looked = match unheld {
+            Ok(news) => strange
+                .look(&store, clock::now())
+                .await
+                .map(|it| it || news),
+            Err(error) => Err(error),
+        };
+        let what = "look who holds what is revoked";
+        if !bell.after(what, looked, (LOOK, &stop)).await {
+            return Ok(());
         }
     }
 }

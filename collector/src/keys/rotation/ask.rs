@@ -10,7 +10,7 @@ use watchward_protocol::time::Timestamp;
 use super::turn::Try;
 use crate::intake::{Questions, Site};
 use crate::keys::rows::rotation as rows;
-use crate::keys::visit::{Visit, near};
+use crate::keys::visit::{Missed, Visit, near};
 use crate::store::Store;
 
 /// How much is kept of why something failed, in characters.
@@ -22,6 +22,8 @@ enum Came {
     Shown,
     /// It is not; why.
     Failed(String),
+    /// The client was sent and said nothing of use; why.
+    Mute(String),
     /// Nobody could be asked, so that no sshd heard of it; why.
     Unasked(String),
 }
@@ -36,7 +38,7 @@ pub(super) async fn attempt(
 ) -> sqlx::Result<bool> {
     let came = ask(questions, sites, host_keys, one).await;
     let now = now();
-    let asked = !matches!(came, Came::Unasked(_));
+    let asked = matches!(came, Came::Shown | Came::Failed(_));
     let mut known = one.known.clone();
     let trouble = match came {
         Came::Shown => {
@@ -48,7 +50,8 @@ pub(super) async fn attempt(
             }
             None
         }
-        Came::Failed(why) => {
+        // A client that answers wrongly is not asked for ever without a pause.
+        Came::Failed(why) | Came::Mute(why) => {
             (known.tried_at, known.tries) = (Some(now), known.tries + 1);
             Some(why)
         }
@@ -88,7 +91,8 @@ async fn ask(questions: &Questions, sites: &[Site], host_keys: Vec<Vec<u8>>, one
     };
     match visit.ask(questions, question(one, host_keys, at)).await {
         Ok(said) => judge(one, &said).map_or_else(Came::Failed, |()| Came::Shown),
-        Err(why) => Came::Unasked(why),
+        Err(Missed::Mute(why)) => Came::Mute(why),
+        Err(Missed::Unsent(why)) => Came::Unasked(why),
     }
 }
 

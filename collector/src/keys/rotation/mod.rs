@@ -26,7 +26,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use tokio::sync::{Notify, watch};
 use watchward_daemon::clock;
-use watchward_daemon::config::Live;
+use watchward_daemon::config::{Live, replace};
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::identities::Holding;
 use watchward_protocol::time::Timestamp;
@@ -47,7 +47,7 @@ pub(super) use entries::Due;
 pub(super) use lines::{Running, lines};
 pub use pages::pages;
 pub(super) use policy::join;
-pub use policy::{Account as MachineAccount, Machine, Missed, Name as MachineName};
+pub use policy::{Machine, Missed, Name as MachineName};
 pub(super) use state::{At, Key, PHASES, Rotation, Used};
 pub(super) use step::AUTHOR;
 
@@ -149,20 +149,8 @@ impl Rotations {
     ) -> sqlx::Result<bool> {
         let looked = turn::look(store, (policy, &rooms)).await?;
         let owned = Owned::new(looked.owned);
-        self.0.owned.send_if_modified(|before| {
-            let differs = **before != owned;
-            if differs {
-                *before = Arc::new(owned);
-            }
-            differs
-        });
-        self.0.tries.send_if_modified(|before| {
-            let differs = **before != looked.tries;
-            if differs {
-                *before = Arc::new(looked.tries);
-            }
-            differs
-        });
+        replace(&self.0.owned, owned);
+        replace(&self.0.tries, looked.tries);
         let stands = Stands {
             rotations: looked
                 .facts

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use watchward_daemon::place::{Misplaced, Spanned};
 use watchward_protocol::span::Span;
 
+use crate::keys::policy::Account;
 use crate::policy::{Groups, Members, Networks, Origins};
 
 /// From so many networks a key may come: more has no room on its line.
@@ -75,11 +76,6 @@ pub enum Missed {
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
-/// The name of an account.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Account(String);
-
 impl Machine {
     /// What it is called.
     pub(in crate::keys) fn name(&self) -> &str {
@@ -88,12 +84,12 @@ impl Machine {
 
     /// The account on the client.
     pub(in crate::keys) fn user(&self) -> &str {
-        &self.user.0
+        self.user.as_str()
     }
 
     /// The accounts that it opens, each once.
     pub(in crate::keys) fn accounts(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.accounts.iter().map(|it| it.0.as_str()).collect();
+        let mut names: Vec<_> = self.accounts.iter().map(|it| it.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -232,36 +228,6 @@ impl TryFrom<String> for Name {
 impl From<Name> for String {
     fn from(name: Name) -> Self {
         name.0
-    }
-}
-
-impl TryFrom<String> for Account {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let first = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
-        let plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte);
-        let begins = text.as_bytes().first().is_some_and(first);
-        match begins && text.len() <= 32 && text.bytes().all(plain) {
-            true => Ok(Self(text)),
-            false => {
-                Err("expected an account's name: small letters, digits, \"_\", \".\" and \"-\"")
-            }
-        }
-    }
-}
-
-impl Account {
-    /// The name.
-    pub(in crate::keys) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<Account> for String {
-    fn from(account: Account) -> Self {
-        account.0
     }
 }
 

@@ -19,6 +19,7 @@ pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
     for (what, text) in [
         ("revoked", REVOKED),
         ("reinstated", REINSTATED),
+        ("given up", GIVEN_UP),
         ("wanted replaced", WISHED),
         ("replaced", ROTATED),
     ] {
@@ -38,6 +39,10 @@ pub async fn deeds(store: &Store, wanted: &Wanted) -> sqlx::Result<Vec<Deed>> {
 }
 
 const REVOKED: &str = "SELECT at, author AS who, fingerprint, reason AS detail FROM keys_revoked \
+     WHERE at >= $1 AND at < $2 AND $3 IN ('', REPLACE(author, ' (as root)', '')) ORDER BY at DESC LIMIT $4";
+
+const GIVEN_UP: &str = "SELECT at, author AS who, 'what another database had revoked' AS fingerprint, \
+     reason AS detail FROM keys_given_up \
      WHERE at >= $1 AND at < $2 AND $3 IN ('', REPLACE(author, ' (as root)', '')) ORDER BY at DESC LIMIT $4";
 
 const WISHED: &str = "SELECT at, author AS who, name AS fingerprint, '' AS detail FROM keys_rotation_wish \

@@ -13,6 +13,7 @@ pub(super) mod guarded;
 pub(super) mod host;
 pub(super) mod host_key;
 pub(super) mod identity;
+pub(super) mod lineage;
 pub(super) mod listing;
 pub(super) mod managed;
 pub(super) mod opening;
@@ -51,6 +52,7 @@ use crate::store::{Deadlines, Schema, Tx};
 /// `keys_signer` is what signs receipts, sealed, and `keys_managed` the lines of ours that open accounts.
 /// `keys_rotation` is how far the rotation of each machine's key is, and `keys_identity` what clients
 /// said of theirs. `keys_glass` is what each host said last to each break-glass key.
+/// `keys_given_up` is which databases' revocations hosts need not keep any more.
 /// `keys_host_certificate` and `keys_host_key` are what hosts show of themselves.
 pub const SCHEMA: Schema = Schema {
     room: "keys",
@@ -141,6 +143,7 @@ pub const SCHEMA: Schema = Schema {
         retire::MISSED,
         host_key::TABLES,
         peer::GATHERED,
+        lineage::TABLES,
     ],
 };
 

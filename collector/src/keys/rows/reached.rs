@@ -9,7 +9,7 @@ use watchward_protocol::instruments;
 use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
-use super::{host_id, maybe_stamp};
+use super::{host_id, lineage, maybe_stamp};
 use crate::intake::{Host, Said};
 use crate::store::bulk::{Bulk, without_nul};
 use crate::store::value::{fixed, stamp};
@@ -21,6 +21,7 @@ pub(in crate::keys) struct Holding {
     pub(in crate::keys) host: HostId,
     pub(in crate::keys) name: String,
     pub(in crate::keys) at: Timestamp,
+    /// Which order of this database is in force there.
     pub(in crate::keys) generation: Option<u64>,
     pub(in crate::keys) revoked: i64,
     /// Why what was ordered does not hold. Safe for a terminal.
@@ -70,18 +71,20 @@ pub(in crate::keys) async fn holding(
     now: Timestamp,
 ) -> sqlx::Result<()> {
     let digest = holding.digest.map(|digest| digest.to_vec());
+    let lineages = lineage::text(&holding.lineages);
     let plain = |text: &Option<String>| {
         let text = text.as_deref().map(escaped);
         text.map(|it| without_nul(&it).into_owned())
     };
     sqlx::query(
         "INSERT INTO keys_holding \
-         (host, host_name, at, generation, revoked, digest, trouble, managed, unmanaged, unshown) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (host) DO UPDATE SET \
+         (host, host_name, at, generation, revoked, digest, trouble, managed, unmanaged, unshown, \
+         lineages, kept) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (host) DO UPDATE SET \
          host_name = excluded.host_name, at = excluded.at, generation = excluded.generation, \
          revoked = excluded.revoked, digest = excluded.digest, trouble = excluded.trouble, \
          managed = excluded.managed, unmanaged = excluded.unmanaged, \
-         unshown = excluded.unshown",
+         unshown = excluded.unshown, lineages = excluded.lineages, kept = excluded.kept",
     )
     .bind(host.id.as_bytes().to_vec())
     .bind(host.name.clone())
@@ -93,9 +96,13 @@ pub(in crate::keys) async fn holding(
     .bind(i64::from(holding.managed))
     .bind(plain(&holding.unmanaged))
     .bind(plain(&holding.unshown))
+    .bind(lineages.clone())
+    .bind(i64::from(holding.kept))
     .execute(&mut **tx)
     .await?;
-    let Some(generation) = holding.generation.filter(|_| holding.trouble.is_none()) else {
+    let generation = holding.generation.filter(|_| holding.trouble.is_none());
+    let is_ours = lineage::is_ours(&lineages, &lineage::known(&mut **tx).await?);
+    let Some(generation) = generation.filter(|_| is_ours) else {
         return Ok(());
     };
     sqlx::query(
@@ -116,9 +123,10 @@ pub(in crate::keys) async fn holding(
 
 /// What every host said last, by its name.
 pub(in crate::keys) async fn holdings(store: &Store) -> sqlx::Result<HashMap<String, Holding>> {
+    let known = lineage::known(store.read()).await?;
     let rows = sqlx::query(
         "SELECT h.host, h.host_name, h.at, h.generation, h.revoked, h.trouble, h.told, \
-         h.managed, h.unmanaged, \
+         h.managed, h.unmanaged, h.lineages, \
          (SELECT COUNT(*) FROM keys_reached r WHERE r.host = h.host AND r.held_at IS NOT NULL) AS times \
          FROM keys_holding h ORDER BY h.at",
     )
@@ -127,6 +135,7 @@ pub(in crate::keys) async fn holdings(store: &Store) -> sqlx::Result<HashMap<Str
     let one = |row: &AnyRow| {
         let name: String = row.try_get("host_name")?;
         let generation: Option<i64> = row.try_get("generation")?;
+        let is_ours = lineage::is_ours(&row.try_get::<String, _>("lineages")?, &known);
         let trouble: Option<String> = row.try_get("trouble")?;
         let held = row.try_get::<i64, _>("times")? > 0;
         let unmanaged: Option<String> = row.try_get("unmanaged")?;
@@ -139,7 +148,7 @@ pub(in crate::keys) async fn holdings(store: &Store) -> sqlx::Result<HashMap<Str
             host: host_id(row)?,
             name: name.clone(),
             at: stamp(row.try_get("at")?),
-            generation: generation.map(i64::cast_unsigned),
+            generation: generation.map(i64::cast_unsigned).filter(|_| is_ours),
             revoked: row.try_get("revoked")?,
             trouble,
             managed: row.try_get("managed")?,

@@ -30,22 +30,17 @@ const GRACE: Duration = Duration::from_secs(60);
 /// None.
 pub async fn run(
     (store, inventory): (Store, Inventory),
-    mut policy: Live<Policy>,
+    policy: Live<Policy>,
     bell: Bell,
     stop: Stop,
 ) -> anyhow::Result<()> {
     let mut doubts = Doubts::default();
     loop {
-        let rules = policy.now();
-        match doubts.look((&store, inventory), &rules, clock::now()).await {
-            Ok(true) => bell.ring(),
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, "cannot look who holds which gate"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = policy.changed() => {}
-            () = tokio::time::sleep(LOOK) => {}
+        let (rules, now) = (policy.now(), clock::now());
+        let looked = doubts.look((&store, inventory), &rules, now).await;
+        let what = "look who holds which gate";
+        if !bell.after(what, looked, (LOOK, &stop)).await {
+            return Ok(());
         }
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use watchward_daemon::clock;
-use watchward_daemon::config::Live;
+use watchward_daemon::config::{Live, replace};
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::restriction::{Probe, Probes};
@@ -69,13 +69,7 @@ pub async fn run(
         let rules = (&*policy.now(), &*config.now(), changed_at);
         match activate(&store, rules, now).await {
             Ok((plan, told)) => {
-                errands.send_if_modified(|known| {
-                    let differs = **known != plan;
-                    if differs {
-                        *known = Arc::new(plan);
-                    }
-                    differs
-                });
+                replace(&errands, plan);
                 if told {
                     bell.ring();
                 }

@@ -22,6 +22,7 @@ impl From<&Instruments> for v1::Instruments {
                 .iter()
                 .map(|it| it.as_bytes().to_vec())
                 .collect(),
+            lineages: ordered.lineages.clone(),
         }
     }
 }
@@ -52,8 +53,15 @@ impl TryFrom<v1::Instruments> for Instruments {
             revoked,
             managed: managed::lines(wire.managed)?,
             peers: peers.collect::<Result<_, _>>()?,
+            lineages: few(wire.lineages),
+            kept: 0,
         })
     }
+}
+
+fn few(mut lineages: Vec<u64>) -> Vec<u64> {
+    lineages.truncate(Instruments::MOST_LINEAGES);
+    lineages
 }
 
 impl From<&Revoked> for v1::Revoked {
@@ -137,6 +145,8 @@ impl From<Holding> for v1::InstrumentsHeld {
             managed: held.managed,
             unmanaged: held.unmanaged,
             unshown: held.unshown,
+            lineages: held.lineages,
+            kept: held.kept,
         }
     }
 }
@@ -155,6 +165,8 @@ impl TryFrom<v1::InstrumentsHeld> for Holding {
             managed: wire.managed,
             unmanaged: wire.unmanaged.map(text),
             unshown: wire.unshown.map(text),
+            lineages: few(wire.lineages),
+            kept: wire.kept,
         })
     }
 }

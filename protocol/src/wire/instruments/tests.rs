@@ -74,14 +74,17 @@ fn order(generation: u64, revoked: Vec<Revoked>, managed: Vec<Managed>) -> Order
         revoked,
         managed,
         peers: vec![PeerKey::from_bytes([7; 32])],
+        lineages: vec![generation, 5],
+        kept: 0,
     }))
 }
 
 fn holding() -> impl Strategy<Value = Told> {
     let plain = any::<(i64, Option<u64>, u32, Option<[u8; 32]>)>();
     let texts = || prop::option::of("[ -~]{0,99}");
-    (plain, texts(), any::<u32>(), texts(), texts()).prop_map(
-        |((at, generation, revoked, digest), trouble, managed, unmanaged, unshown)| {
+    let foreign = (vec(any::<u64>(), 0..4), any::<u32>());
+    (plain, texts(), (any::<u32>(), foreign), texts(), texts()).prop_map(
+        |((at, generation, revoked, digest), trouble, (managed, foreign), unmanaged, unshown)| {
             Told::Holding(Holding {
                 at: Timestamp::from_micros(at),
                 generation,
@@ -91,6 +94,8 @@ fn holding() -> impl Strategy<Value = Told> {
                 managed,
                 unmanaged,
                 unshown,
+                lineages: foreign.0,
+                kept: foreign.1,
             })
         },
     )

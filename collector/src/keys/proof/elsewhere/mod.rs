@@ -19,7 +19,7 @@ use watchward_protocol::text::Foreign;
 use super::Offered;
 use crate::intake::Questions;
 use crate::keys::rows::door::{self, Known};
-use crate::keys::visit::{Visit, near};
+use crate::keys::visit::{Missed, Visit, near};
 use crate::store::Store;
 
 /// Where hosts are, by their names, as far as the collector believes them.
@@ -203,7 +203,7 @@ impl Asking {
         let mut last = self.last();
         last.retain(|_, at| at.elapsed() < PACE);
         last.insert(pair, Instant::now());
-        seen
+        seen.map_err(Missed::why)
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
@@ -61,18 +61,14 @@ pub async fn run(
     };
     loop {
         let policy = policy.now();
+        // Hosts may take long to answer.
         let looked = tokio::select! {
             () = stop.cancelled() => return Ok(()),
             looked = round.look(&policy) => looked,
         };
-        match looked {
-            Ok(true) => bell.ring(),
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, "cannot look what break-glass keys open"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = sleep(LOOK) => {}
+        let what = "look what break-glass keys open";
+        if !bell.after(what, looked, (LOOK, &stop)).await {
+            return Ok(());
         }
     }
 }

@@ -142,7 +142,7 @@ async fn hold(store: &Store, generation: Option<u64>, now: Timestamp) {
         trouble: None,
         managed: 0,
         unmanaged: None,
-        unshown: None,
+        ..instruments::Holding::default()
     };
     let mut tx = store.begin().await.unwrap();
     reached::holding(&mut tx, &host, &holding, now)

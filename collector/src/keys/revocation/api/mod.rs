@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_protocol::instruments::Instruments;
-use watchward_protocol::receipt::Receipt;
+use watchward_protocol::receipt::{Public, Receipt};
 use watchward_protocol::report::Report;
 use watchward_protocol::text::escaped;
 
 use super::plan::Account;
 use super::receipt::Sources;
-use super::{Inventory, Revocations, Signer};
+use super::{Inventory, Revocations, Signer, strange};
 use crate::alerting::Bell;
 use crate::keys::policy::Policy;
 use crate::keys::proof::{self, Revoked};
@@ -67,9 +67,9 @@ impl Desk {
         self.sources.signer.sign(report)
     }
 
-    /// By which key: as it shows itself.
-    pub fn signer(&self) -> String {
-        self.sources.signer.public().to_string()
+    /// What that is verified with.
+    pub fn signer(&self) -> Public {
+        self.sources.signer.public()
     }
 
     /// Where receipts come from.
@@ -95,14 +95,16 @@ impl Desk {
 /// `{"person": ...}`: what revoking it would do. `POST /v1/revoke` with the same, a `reason`, and
 /// `even_so` where somebody would be left without a way in; `GET /v1/revoke/stand?fingerprint=...`: what
 /// came of it until now. `POST /v1/keys/reinstate` with `{"fingerprint": ...}`: it may open something
-/// again, or `key`, `person` and `serial` as above. `GET /v1/receipt?fingerprint=...` or `number=...`: the receipt, signed, and `GET /v1/receipt/key` what it is
-/// looked at with.
+/// again, or `key`, `person` and `serial` as above. `POST /v1/keys/give-up` with a `reason`: hosts need not
+/// refuse what another database had revoked. `GET /v1/receipt?fingerprint=...` or `number=...`: the receipt,
+/// signed, and `GET /v1/receipt/key` what it is looked at with.
 pub fn routes(desk: Desk) -> Router {
     Router::new()
         .route("/v1/revoke/plan", post(plan))
         .route("/v1/revoke", post(revoke))
         .route("/v1/revoke/stand", get(stand))
         .route("/v1/keys/reinstate", post(reinstate))
+        .route("/v1/keys/give-up", post(give_up))
         .route("/v1/receipt", get(receipt))
         .route("/v1/receipt/key", get(key))
         .with_state(desk)
@@ -137,10 +139,7 @@ async fn revoke(
     Who(by): Who,
     Json(wanted): Json<Wanted>,
 ) -> Result<Json<Done>, Problem> {
-    let reason = wanted.reason.trim();
-    if reason.is_empty() || reason.len() > LONGEST_REASON {
-        return Err(Problem::refused("a reason is needed, of 500 bytes at most"));
-    }
+    let reason = reason(&wanted.reason)?;
     let plan = desk.plan(wanted.what).await?;
     if !plan.lonely.is_empty() && !wanted.even_so {
         let names = plan.lonely.iter().take(10);
@@ -156,6 +155,14 @@ async fn revoke(
     desk.revocations.changed();
     desk.bell.ring();
     Ok(Json(done))
+}
+
+fn reason(text: &str) -> Result<&str, Problem> {
+    let reason = text.trim();
+    match reason.is_empty() || reason.len() > LONGEST_REASON {
+        true => Err(Problem::refused("a reason is needed, of 500 bytes at most")),
+        false => Ok(reason),
+    }
 }
 
 impl Desk {
@@ -279,4 +286,33 @@ async fn reinstate(
     desk.revocations.changed();
     desk.bell.ring();
     Ok(Json(Reinstated { fingerprints }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GiveUp {
+    reason: String,
+}
+
+/// What was given up.
+#[derive(Debug, Serialize)]
+struct GivenUp {
+    /// The hosts that kept it.
+    hosts: Vec<String>,
+}
+
+async fn give_up(
+    State(desk): State<Desk>,
+    Who(by): Who,
+    Json(wanted): Json<GiveUp>,
+) -> Result<Json<GivenUp>, Problem> {
+    let why = (&*by, &*escaped(reason(&wanted.reason)?));
+    let hosts = strange::give_up(&desk.sources.store, why, clock::now()).await?;
+    if hosts.is_empty() {
+        let why = "there is nothing to give up: no host refuses more than this database knows";
+        return Err(Problem::refused(why));
+    }
+    desk.revocations.changed();
+    desk.bell.ring();
+    Ok(Json(GivenUp { hosts }))
 }

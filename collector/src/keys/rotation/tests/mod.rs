@@ -1,5 +1,6 @@
 //! A rotation from the policy to the seal, on both databases: what hosts would say is said by the test.
 
+mod asked;
 mod claim;
 mod kept;
 mod stage;

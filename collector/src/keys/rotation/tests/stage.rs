@@ -154,8 +154,8 @@ impl Stage<'_> {
                     digest: None,
                     managed: 1,
                     unmanaged: None,
-                    unshown: None,
                     trouble: None,
+                    ..instruments::Holding::default()
                 }),
             )
         });

@@ -1,0 +1,263 @@
+//! Hosts that refuse what this database does not know to be revoked, as after one was lost: people are
+//! told, for it is refused nowhere else, until it is known here or somebody gives it up.
+
+use std::collections::{BTreeSet, HashSet};
+
+use watchward_protocol::hosts::HostId;
+use watchward_protocol::text::{Foreign, escaped};
+use watchward_protocol::time::Timestamp;
+
+use crate::alerting::{self, Alert, Severity};
+use crate::keys::rows::lineage::{self, Stranger};
+use crate::keys::rows::revoked;
+use crate::store::Store;
+
+/// The key of the incident.
+const KEY: &str = "keys.unknown-revocations hosts";
+/// So many hosts are named.
+const NAMED: usize = 20;
+
+/// Since when there are such hosts; none: not known yet.
+#[derive(Debug, Default)]
+pub(super) struct Strange {
+    since: Option<Option<Timestamp>>,
+    /// Hosts that were ordered everything once more, each once: what they say does no more than that.
+    ordered: HashSet<HostId>,
+}
+
+impl Strange {
+    /// Tells of them, and says whether there was news.
+    pub(super) async fn look(&mut self, store: &Store, now: Timestamp) -> sqlx::Result<bool> {
+        let strangers = lineage::strangers(store).await?;
+        self.order_again(store, &strangers, now).await?;
+        if strangers.is_empty() {
+            if self.since == Some(None) {
+                return Ok(false);
+            }
+            let why = "No host refuses more than what this database knows, and was not given up.";
+            let mut tx = store.begin().await?;
+            alerting::resolve(&mut tx, KEY, why, now).await?;
+            tx.commit().await?;
+            self.since = Some(None);
+            return Ok(true);
+        }
+        let since = self.since.flatten().unwrap_or(now);
+        self.since = Some(Some(since));
+        let alert = alert(&strangers, since);
+        if alerting::is_held(store, &alert).await? {
+            return Ok(false);
+        }
+        let mut tx = store.begin().await?;
+        alerting::hold(&mut tx, &alert, now).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// A host takes no order that is older than what it holds: where that came from another database,
+    /// this one orders all of it once more.
+    async fn order_again(
+        &mut self,
+        store: &Store,
+        strangers: &[Stranger],
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
+        let own = revoked::generation(store).await?;
+        let last = u64::try_from(now.as_micros()).unwrap_or(0);
+        let is_ahead = |it: &&Stranger| it.generation.is_some_and(|it| own <= it && it < last);
+        let ahead = strangers.iter().filter(is_ahead).map(|it| it.host);
+        let before = self.ordered.len();
+        // Where nothing was ever ordered, hosts keep what they hold.
+        self.ordered.extend(ahead.filter(|_| own > 0));
+        if self.ordered.len() > before {
+            let mut tx = store.begin().await?;
+            revoked::next(&mut tx, now).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Has hosts refuse no more than what this database knows; says which do.
+pub(super) async fn give_up(
+    store: &Store,
+    (by, reason): (&str, &str),
+    now: Timestamp,
+) -> sqlx::Result<Vec<String>> {
+    let strangers = lineage::strangers(store).await?;
+    let lineages: BTreeSet<u64> = strangers
+        .iter()
+        .flat_map(|it| it.lineages.clone())
+        .collect();
+    if !lineages.is_empty() {
+        let mut tx = store.begin().await?;
+        revoked::next(&mut tx, now).await?;
+        for lineage in lineages {
+            lineage::give_up(&mut tx, lineage, (by, reason), now).await?;
+        }
+        tx.commit().await?;
+    }
+    Ok(strangers.into_iter().map(|it| it.name).collect())
+}
+
+fn alert(strangers: &[Stranger], since: Timestamp) -> Alert {
+    let count = strangers.len();
+    let title = match count {
+        1 => "1 host refuses keys of which this database knows nothing".to_owned(),
+        _ => format!("{count} hosts refuse keys of which this database knows nothing"),
+    };
+    let line = |one: &Stranger| {
+        let name = Foreign::from(one.name.as_str());
+        format!("{}: {}", escaped(&name.to_string()), one.count)
+    };
+    let mut lines: Vec<_> = strangers.iter().take(NAMED).map(line).collect();
+    if count > NAMED {
+        lines.push(format!("and {} more", count - NAMED));
+    }
+    Alert {
+        key: KEY.to_owned(),
+        severity: Severity::Warning,
+        host: None,
+        title,
+        detail: format!(
+            "They were revoked by another database of a collector, which was lost or is an older copy. \
+             These hosts go on refusing them, and others do not. How many, by host:\n{}",
+            lines.join("\n")
+        ),
+        advice: "Put the database back from a backup, or revoke them again: `ssh-keygen -Q -l -f \
+                 /etc/ssh/watchward/now/revoked_keys` lists them on a host. If they may open something: \
+                 `watchward keys give-up`."
+            .to_owned(),
+        since,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use watchward_protocol::instruments::Holding;
+    use watchward_protocol::order::Order;
+
+    use super::*;
+    use crate::alerting::testing::{is_of_a_known_kind, raised, told};
+    use crate::intake::{Host, Refusing};
+    use crate::keys::SCHEMA;
+    use crate::keys::revocation::Revocations;
+    use crate::keys::rows::reached;
+    use crate::store::testing;
+
+    const NOON: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+    /// Of a database that is lost.
+    const LOST: u64 = 7;
+
+    async fn says(store: &Store, generation: u64, lineages: &[u64], (revoked, kept): (u32, u32)) {
+        let host = Host {
+            id: HostId::from_bytes([1; 16]),
+            name: "web-1".into(),
+        };
+        let holding = Holding {
+            generation: Some(generation),
+            lineages: lineages.to_vec(),
+            revoked,
+            kept,
+            ..Holding::default()
+        };
+        let mut tx = store.begin().await.unwrap();
+        reached::holding(&mut tx, &host, &holding, NOON)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Something is ordered, as by the first line of ours.
+    async fn order(store: &Store, now: Timestamp) -> u64 {
+        let mut tx = store.begin().await.unwrap();
+        let generation = revoked::next(&mut tx, now).await.unwrap();
+        tx.commit().await.unwrap();
+        generation
+    }
+
+    async fn held(store: &Store) -> Option<u64> {
+        let all = reached::holdings(store).await.unwrap();
+        all.get("web-1").and_then(|it| it.generation)
+    }
+
+    /// Of which databases hosts are ordered all.
+    fn lineages(refusing: &Refusing) -> Vec<u64> {
+        match refusing.refuse.now().order("web-1") {
+            Some(Order::Instruments(all)) => all.lineages.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_lost_database_people_are_told_until_it_is_given_up() {
+        for store in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
+            let (revocations, refusing) = Revocations::open(&store).await.unwrap();
+            let own = lineage::known(store.read()).await.unwrap()[0];
+            assert!(own != 0 && own != LOST);
+            let mut strange = Strange::default();
+            let mut look = async |seconds| {
+                let now = NOON + Duration::from_secs(seconds);
+                strange.look(&store, now).await.unwrap();
+                let details = raised(&store).await.into_iter().map(|it| it.detail);
+                details.collect::<Vec<_>>()
+            };
+            says(&store, 99, &[own], (2, 0)).await;
+            assert!(look(0).await.is_empty(), "it holds what this one ordered");
+
+            // Before anything is ordered, and after it.
+            says(&store, 99, &[LOST], (2, 0)).await;
+            assert_eq!(
+                held(&store).await,
+                None,
+                "the order of another counts for none"
+            );
+            assert!(look(1).await[0].ends_with("web-1: 2"));
+            let alert = raised(&store).await.remove(0);
+            assert!(is_of_a_known_kind(&alert.key));
+            assert!(told(&alert).iter().all(|it| it.contains("1 host refuses")));
+            let generation = order(&store, NOON).await;
+            revocations.look(&store, NOON).await.unwrap();
+            assert_eq!(lineages(&refusing), [own]);
+            says(&store, generation, &[own, LOST], (5, 2)).await;
+            assert_eq!(held(&store).await, Some(generation));
+            assert!(look(2).await[0].ends_with("web-1: 2"));
+
+            let why = ("ada", "nothing of it matters");
+            assert_eq!(give_up(&store, why, NOON).await.unwrap(), ["web-1"]);
+            revocations.look(&store, NOON).await.unwrap();
+            assert_eq!(lineages(&refusing), [own, LOST]);
+            assert!(refusing.refuse.now().generation() > generation);
+            says(&store, generation + 1, &[own], (3, 0)).await;
+            assert!(look(3).await.is_empty());
+            assert!(give_up(&store, why, NOON).await.unwrap().is_empty());
+            let (_, again) = Revocations::open(&store).await.unwrap();
+            assert_eq!(lineages(&again), [own, LOST], "also after a start");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_holds_a_newer_order_of_another_database_is_ordered_all_once_more() {
+        for store in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
+            lineage::begin(&store).await.unwrap();
+            let generation = || async { revoked::generation(&store).await.unwrap() };
+            let mut strange = Strange::default();
+            let newer = u64::try_from(NOON.as_micros()).unwrap() - 5;
+            says(&store, newer, &[LOST], (1, 0)).await;
+            strange.look(&store, NOON).await.unwrap();
+            assert_eq!(generation().await, 0, "nothing was ever ordered");
+            let old = order(&store, NOON - Duration::from_secs(60)).await;
+            assert!(old < newer);
+            strange.look(&store, NOON).await.unwrap();
+            let now = generation().await;
+            assert!(now > newer);
+            says(&store, now + 1, &[LOST], (1, 0)).await;
+            strange
+                .look(&store, NOON + Duration::from_secs(9))
+                .await
+                .unwrap();
+            assert_eq!(generation().await, now, "a host has that done once");
+        }
+    }
+}
