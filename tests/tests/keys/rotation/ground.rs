@@ -119,7 +119,8 @@ impl<'a> Ground<'a> {
 
     /// Waits until this is the number of each of these keys, and of no other.
     pub(super) fn all_are_idle(&self, names: &[String], serial: u64) -> Result<()> {
-        until("all rotations end", SOON * 5, || {
+        let bound = SOON * u32::try_from(names.len())?.max(5);
+        until("all rotations end", bound, || {
             let all = self.site.collector.list(&["rotation", "list"])?;
             let over = all.iter().filter(|it| is_over(it, serial)).count();
             ensure!(over == names.len(), "{over} of {} have ended", names.len());
