@@ -1,5 +1,7 @@
 //! Peers of WireGuard: who comes is in the access log, and whose peer is revoked comes no more.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watchward_tests::host::Host;
@@ -7,6 +9,9 @@ use watchward_tests::run::run;
 use watchward_tests::site::{Site, play};
 use watchward_tests::wait::{SOON, until};
 use watchward_tests::{agent, enforcer};
+
+/// The collector looks twice, every half a minute: that it is too old, and that its time is over.
+const OLD: Duration = Duration::from_secs(90);
 
 /// Makes a key, and says its public half.
 const KEY: &str = "umask 077; wg genkey > /root/wg.key; wg pubkey < /root/wg.key";
@@ -128,6 +133,29 @@ fn a_peer_that_the_host_never_gives_up_stays_and_the_command_says_why() -> Resul
         let why = "hub: refused; the host's guard file says never";
         ensure!(!said.status.success() && words.contains(why), "{words}");
         carries(&home)
+    })
+}
+
+#[test]
+fn a_peer_whose_key_is_too_old_is_taken_away_at_the_deadline() -> Result<()> {
+    play("an old peer of WireGuard", "", |site| {
+        let (hub, home) = (site.boot("hub")?, site.boot("home")?);
+        let [server, peer] = keys(&hub, &home)?;
+        watched(site, &hub, "[vpn]\nclose = true\n")?;
+        tunnel((&hub, &server), (&home, &peer))?;
+        carries(&home)?;
+        site.collector.rule(
+            "[[keys.peers]]\ninterfaces = [\"wg0\"]\nevery = \"2s\"\nwarn_ahead = \"1s\"\n\
+             deadline = \"1s\"\nmissed = \"revoke\"\n",
+        )?;
+        until("the policy has it taken away", OLD, || {
+            let stands = hub.sh("wg show wg0 peers")?.contains(&peer);
+            Ok((!stands).then_some(()))
+        })?;
+        ensure!(!reaches(&home)?, "it carries still");
+        let text = run(site.collector.command()?.args(["receipt", &peer]))?;
+        ensure!(text.contains("older than the policy allows"), "{text}");
+        Ok(())
     })
 }
 

@@ -53,7 +53,7 @@ impl Sessions {
         }
         for name in before.into_keys() {
             let (interface, key) = name.split_once(' ').unwrap_or_default();
-            let line = format!("{interface}: peer {key} was taken away");
+            let line = format!("{interface}: peer {key} stands no more");
             events.push(event((Action::SessionClosed, "gone"), (key, &line), now));
         }
         events

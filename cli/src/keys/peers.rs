@@ -23,6 +23,7 @@ pub(super) async fn list(collector: &Client, screen: &mut Screen) -> anyhow::Res
                 peer.cell("allowed"),
                 peer.cell("endpoint"),
                 peer.moment("proved_at"),
+                peer.moment("due_at"),
                 peer.cell("state"),
             ]
         })
@@ -35,6 +36,7 @@ pub(super) async fn list(collector: &Client, screen: &mut Screen) -> anyhow::Res
         "INSIDE",
         "LAST FROM",
         "LAST THERE (UTC)",
+        "DUE (UTC)",
         "STATE",
     ];
     screen.list(heads, &rows, "No host has told of a peer of WireGuard.")?;

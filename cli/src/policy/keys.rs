@@ -6,8 +6,8 @@ use super::outlook::few;
 use crate::row::Row;
 use crate::screen::{Screen, Tone, safe};
 
-/// Shows what would open accounts newly and no longer, whose rotations begin and end, and who would be
-/// given no certificate; nothing, where nothing of that would be another.
+/// Shows what would open accounts newly and no longer, whose rotations begin and end, which peers' keys
+/// would be too old, and who would be given no certificate; nothing, where nothing of that would be another.
 pub(super) fn show(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
     let none = Value::Null;
     let keys = Row::of(all.value().get("keys").unwrap_or(&none));
@@ -46,6 +46,10 @@ fn lines(keys: Row<'_>) -> Vec<String> {
             lines.push(format!("Machines' keys that {what}: {}", few(&names)));
         }
     }
+    let aged = keys.texts("aged");
+    if !aged.is_empty() {
+        lines.push(format!("Peers whose keys would be too old: {}", few(&aged)));
+    }
     lines
 }
 
@@ -60,7 +64,7 @@ mod tests {
         let keys = json!({
             "opened": [{"account": "deploy", "by": "certificates of role:operator", "hosts": ["web"]}],
             "closed": [{"account": "store", "by": "the machine key backup of db", "hosts": ["a", "b"]}],
-            "begun": [], "ended": ["backup"],
+            "begun": [], "ended": ["backup"], "aged": ["peer ada of wg0 on hub"],
         });
         assert_eq!(
             lines(Row::of(&keys)),
@@ -68,6 +72,7 @@ mod tests {
                 "deploy of web would open to certificates of role:operator",
                 "store of a, b would no longer open to the machine key backup of db",
                 "Machines' keys that would open nothing any more, and be destroyed a day later: backup",
+                "Peers whose keys would be too old: peer ada of wg0 on hub",
             ]
         );
         assert!(lines(Row::of(&json!({}))).is_empty());

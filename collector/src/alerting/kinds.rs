@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 60] = [
+const KINDS: [Kind; 62] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -112,6 +112,12 @@ const KINDS: [Kind; 60] = [
         "keys.peer-back",
         "revoked VPN peer put back",
         "revoked VPN peers put back",
+    ),
+    ("keys.peer-due", "VPN key due", "VPN keys due"),
+    (
+        "keys.peer-missed",
+        "VPN key not replaced in time",
+        "VPN keys not replaced in time",
     ),
     (
         "keys.peer-kept",

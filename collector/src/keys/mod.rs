@@ -56,7 +56,9 @@ pub use live::{Seen, after, last};
 pub use order::watch_lines;
 pub use outlook::{Outlook, Way, outlook};
 pub use pages::pages;
-pub use peers::{Peering, absorb as hear_peers, named, pages as peer_pages, routes as peer_routes};
+pub use peers::{
+    Interface, Peering, absorb as hear_peers, named, pages as peer_pages, routes as peer_routes,
+};
 pub use policy::{Account, Exception, Fingerprint, Policy, Strength};
 pub use proof::{prove_glass, routes as proof_routes, run as ask_daily};
 pub use reading::{Change, Counts, Listed, State, Wanted, counts, list, places};

@@ -1,5 +1,5 @@
-//! What another policy would change about keys: what opens which accounts, which machines' keys rotate, and
-//! who would be given certificates no more.
+//! What another policy would change about keys: what opens which accounts, which machines' keys rotate,
+//! which peers' keys would be too old, and who would be given certificates no more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use serde::Serialize;
 use watchward_protocol::time::Timestamp;
 
 use super::authority::principal_role;
+use super::peers;
 use super::policy::Policy;
 use super::rotation::Machine;
 use super::rows::certificate;
@@ -31,6 +32,8 @@ pub struct Outlook {
     pub begun: Vec<String>,
     /// See [`begun`](Self::begun).
     pub ended: Vec<String>,
+    /// Peers of WireGuard whose keys would be too old.
+    pub aged: Vec<String>,
     /// People who were given a certificate within 90 days and would be given none.
     pub ungranted: Vec<String>,
 }
@@ -65,6 +68,7 @@ pub async fn outlook(
         closed: grouped(was.difference(&is)),
         begun: has.difference(&had).cloned().collect(),
         ended: had.difference(&has).cloned().collect(),
+        aged: peers::outlook(store, (before, after), now).await?,
         ungranted: ungranted(store, (before, after), now).await?,
     })
 }
@@ -192,6 +196,7 @@ mod tests {
                 closed: vec![way("store", "the machine key backup of db")],
                 begun: Vec::new(),
                 ended: vec!["backup".to_owned()],
+                aged: Vec::new(),
                 ungranted: vec!["zoe".to_owned()],
             };
             assert_eq!(told, expected);

@@ -9,19 +9,19 @@ use crate::intake::Host;
 use crate::keys::rows::peer::Kept;
 
 /// How long a title is at most, in characters.
-const TITLE: usize = 100;
+pub(super) const TITLE: usize = 100;
 
-/// How many new peers are listed.
-const LISTED: usize = 20;
+/// How many peers are listed.
+pub(super) const LISTED: usize = 20;
 
 /// The key of the incident of peers that became new at once.
 pub(super) fn new_key(host: HostId, batch: Timestamp) -> String {
     format!("keys.peer {host} {}", batch.as_micros())
 }
 
-/// The key of the incident of a revoked peer that stands.
-pub(super) fn kept_key(host: HostId, (interface, peer): (&str, &str)) -> String {
-    format!("keys.peer-kept {host} {interface} {peer}")
+/// The key of the incident of a host's revoked peers that stand.
+pub(super) fn kept_key(host: HostId) -> String {
+    format!("keys.peer-kept {host}")
 }
 
 /// The key of the incident of a revoked peer that somebody puts back.
@@ -41,10 +41,7 @@ pub(super) fn new(host: &Host, about: &[&Kept], batch: Timestamp, now: Timestamp
             format!("{name}: {many} peers of WireGuard are new, or may have other addresses")
         }
     };
-    let mut detail: Vec<String> = about.iter().take(LISTED).map(|one| listed(one)).collect();
-    if let Some(more) = about.len().checked_sub(LISTED).filter(|more| *more > 0) {
-        detail.push(format!("{more} more: `watchward keys peers`"));
-    }
+    let lines = about.iter().take(LISTED).map(|one| listed(one));
     let peer = match about {
         [one] => &one.peer,
         _ => "KEY",
@@ -54,7 +51,10 @@ pub(super) fn new(host: &Host, about: &[&Kept], batch: Timestamp, now: Timestamp
         severity: Severity::Warning,
         host: Some(host.name.clone()),
         title: cut(&title, TITLE),
-        detail: detail.join("\n"),
+        detail: lines
+            .chain(more(about.len()))
+            .collect::<Vec<_>>()
+            .join("\n"),
         advice: format!(
             "If it is right: `watchward keys accept {peer}`, or name it in [[keys.peers]] of the policy. If \
              nobody knows it: `watchward revoke {peer}`."
@@ -80,24 +80,42 @@ fn listed(peer: &Kept) -> String {
     )
 }
 
-/// A revoked peer stands; why.
-pub(super) fn kept(peer: &Kept, why: &str, now: Timestamp) -> Alert {
-    let (host, interface) = (short(&peer.name), &peer.interface);
-    Alert {
-        key: kept_key(peer.host, (interface, &peer.peer)),
+/// Those of a host's peers that stand although they are revoked, and why; none: none does.
+pub(super) fn kept(host: &Host, peers: &[Kept], now: Timestamp) -> Option<Alert> {
+    let why = |one: &Kept| one.kept.clone().filter(|_| one.left.is_none());
+    let kept: Vec<_> = peers.iter().filter_map(|it| Some((it, why(it)?))).collect();
+    let (first, _) = kept.first()?;
+    let (name, interface) = (short(&host.name), &first.interface);
+    let title = match kept.len() {
+        1 => format!("{name}: a revoked peer of {interface} stands"),
+        many => format!("{name}: {many} revoked peers of WireGuard stand"),
+    };
+    let line = |(one, why): &(&Kept, String)| {
+        format!(
+            "{} of {}\nIt is not taken away: {why}",
+            one.peer, one.interface
+        )
+    };
+    let lines = kept.iter().take(LISTED).map(line);
+    let (interface, peer) = match kept.len() {
+        1 => (interface.as_str(), first.peer.as_str()),
+        _ => ("INTERFACE", "KEY"),
+    };
+    Some(Alert {
+        key: kept_key(host.id),
         severity: Severity::Critical,
-        host: Some(peer.name.clone()),
-        title: cut(
-            &format!("{host}: a revoked peer of {interface} stands"),
-            TITLE,
-        ),
-        detail: format!("{}\nIt is not taken away: {why}", peer.peer),
-        advice: format!(
-            "On the host: `wg set {interface} peer {} remove`.",
-            peer.peer
-        ),
+        host: Some(host.name.clone()),
+        title: cut(&title, TITLE),
+        detail: lines.chain(more(kept.len())).collect::<Vec<_>>().join("\n"),
+        advice: format!("On the host: `wg set {interface} peer {peer} remove`."),
         since: now,
-    }
+    })
+}
+
+/// That there are more than are listed.
+pub(super) fn more(all: usize) -> Option<String> {
+    let more = all.checked_sub(LISTED).filter(|more| *more > 0)?;
+    Some(format!("{more} more: `watchward keys peers`"))
 }
 
 /// A revoked peer was put back, and taken away again.
@@ -129,6 +147,6 @@ pub(super) fn back(
     }
 }
 
-fn short(host: &str) -> String {
+pub(super) fn short(host: &str) -> String {
     Foreign::from(host).shortened(30)
 }

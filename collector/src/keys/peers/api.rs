@@ -12,6 +12,7 @@ use watchward_daemon::config::Live;
 use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
+use super::renewal::{Aging, Stage};
 use crate::keys::Policy;
 use crate::keys::rows::peer as rows;
 use crate::keys::rows::revoked::{self, Mark};
@@ -29,11 +30,13 @@ pub(super) struct Shown {
     pub(super) peer: String,
     /// Whose it is, or what, by the policy; empty: the policy does not say.
     pub(super) name: String,
-    /// `new`, `revoked`, `unused`, or empty.
+    /// `new`, `revoked`, `overdue`, `due`, `unused`, or empty.
     pub(super) state: &'static str,
     pub(super) allowed: String,
     pub(super) endpoint: Option<String>,
     pub(super) first_at: Timestamp,
+    /// When its key is too old by the policy; none: never.
+    pub(super) due_at: Option<Timestamp>,
     /// When it last proved who it is, by the host's clock.
     pub(super) proved_at: Option<Timestamp>,
     pub(super) received: i64,
@@ -89,12 +92,18 @@ type Marks = HashMap<String, Mark>;
 
 fn shown(peer: rows::Kept, (policy, revoked): (&Policy, &Marks), now: Timestamp) -> Shown {
     let known = policy.peering(&peer.peer);
+    let aging = Aging::of(&peer, policy, now);
+    let stage = aging.as_ref().map_or(Stage::Young, |it| it.stage(now));
     let last = peer.proved_at.unwrap_or(peer.first_at);
     Shown {
         state: if revoked.contains_key(&peer.peer) {
             "revoked"
         } else if peer.news.is_some() {
             "new"
+        } else if stage >= Stage::Late {
+            "overdue"
+        } else if stage == Stage::Soon {
+            "due"
         } else if now.since(last) >= UNUSED {
             "unused"
         } else {
@@ -107,6 +116,7 @@ fn shown(peer: rows::Kept, (policy, revoked): (&Policy, &Marks), now: Timestamp)
         allowed: peer.allowed,
         endpoint: peer.endpoint,
         first_at: peer.first_at,
+        due_at: aging.map(|it| it.due_at),
         proved_at: peer.proved_at,
         received: peer.received,
         sent: peer.sent,

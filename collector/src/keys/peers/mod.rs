@@ -6,6 +6,7 @@ mod judge;
 mod named;
 mod page;
 mod policy;
+mod renewal;
 mod stand;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,8 @@ use judge::Step;
 pub use api::routes;
 pub use named::named;
 pub use page::pages;
-pub use policy::Peering;
+pub use policy::{Interface, Peering};
+pub(super) use renewal::{entries, outlook, renew};
 pub(super) use stand::{Tunnels, of_peer, places};
 
 /// So long after a revoked peer was put back for the last time, what was told of it is over.
@@ -56,9 +58,11 @@ pub async fn absorb(
             let before = rows::load(tx, host.id).await?;
             let told = news(&before);
             for step in judge::judge((host, report), before, (policy, first), now) {
-                follow(tx, step, now).await?;
+                follow(tx, &step).await?;
             }
-            tell(tx, host, &told, now).await?;
+            let peers = rows::load(tx, host.id).await?;
+            tell(tx, (host, &peers), &told, now).await?;
+            tell_kept(tx, host, &peers, now).await?;
         }
         rows::say(tx, host, report, now).await?;
     }
@@ -78,38 +82,39 @@ async fn take(tx: &mut Tx, host: &Host, taken: &Taken, now: Timestamp) -> sqlx::
     alerting::raise(tx, &alert, now).await
 }
 
-async fn follow(tx: &mut Tx, step: Step, now: Timestamp) -> sqlx::Result<()> {
-    let peer = match step {
-        Step::Stands(peer) => peer,
-        Step::Gone(peer) => {
-            let key = alerts::kept_key(peer.host, (&peer.interface, &peer.peer));
-            alerting::resolve(tx, &key, "It stands no more.", now).await?;
-            return rows::gone(tx, &peer).await;
-        }
-    };
-    let key = alerts::kept_key(peer.host, (&peer.interface, &peer.peer));
-    match &peer.kept {
-        Some(why) => alerting::raise(tx, &alerts::kept(&peer, why, now), now).await?,
-        None => alerting::resolve(tx, &key, "It is not revoked any more.", now).await?,
+async fn follow(tx: &mut Tx, step: &Step) -> sqlx::Result<()> {
+    match step {
+        Step::Stands(peer) | Step::Left(peer) => rows::keep(tx, peer).await,
+        Step::Forget(peer) => rows::lose(tx, peer).await,
     }
-    rows::keep(tx, &peer).await
 }
 
-/// Which peers are new, and what is.
+/// Brings what people are told of a host's revoked peers that stand in line with what is kept by now.
+async fn tell_kept(tx: &mut Tx, host: &Host, peers: &[Kept], now: Timestamp) -> sqlx::Result<()> {
+    match alerts::kept(host, peers, now) {
+        Some(alert) => alerting::hold(tx, &alert, now).await,
+        None => {
+            let why = "They stand no more, or are not revoked any more.";
+            alerting::resolve(tx, &alerts::kept_key(host.id), why, now).await
+        }
+    }
+}
+
+/// Which of the peers that stand are new, and what is.
 fn news(peers: &[Kept]) -> BTreeMap<Place, News> {
     let new = |peer: &Kept| Some((peer.place(), peer.news.clone()?));
-    peers.iter().filter_map(new).collect()
+    let standing = peers.iter().filter(|it| it.left.is_none());
+    standing.filter_map(new).collect()
 }
 
 /// Brings what people are told of a host's new peers in line with what is kept by now.
 async fn tell(
     tx: &mut Tx,
-    host: &Host,
+    (host, peers): (&Host, &[Kept]),
     before: &BTreeMap<Place, News>,
     now: Timestamp,
 ) -> sqlx::Result<()> {
-    let peers = rows::load(tx, host.id).await?;
-    let after = news(&peers);
+    let after = news(peers);
     let begun = after
         .iter()
         .filter(|(place, it)| before.get(*place) != Some(it));
@@ -118,7 +123,7 @@ async fn tell(
         .filter(|(place, it)| after.get(*place) != Some(it));
     let changed: BTreeSet<Timestamp> = begun.chain(ended).map(|(_, it)| it.batch).collect();
     for batch in changed {
-        let is = |one: &&Kept| one.news.as_ref().is_some_and(|it| it.batch == batch);
+        let is = |one: &&Kept| after.get(&one.place()).is_some_and(|it| it.batch == batch);
         let about: Vec<&Kept> = peers.iter().filter(is).collect();
         match alerts::new(host, &about, batch, now) {
             Some(alert) => alerting::raise(tx, &alert, now).await?,
@@ -147,7 +152,8 @@ pub(super) async fn accept(tx: &mut Tx, accept: &Accept, now: Timestamp) -> sqlx
         };
         let told = news(&rows::load(tx, host.id).await?);
         rows::keep(tx, &Kept { news: None, ..peer }).await?;
-        tell(tx, &host, &told, now).await?;
+        let peers = rows::load(tx, host.id).await?;
+        tell(tx, (&host, &peers), &told, now).await?;
         count += 1;
     }
     Ok(count)
@@ -165,13 +171,13 @@ pub(super) async fn activate(tx: &mut Tx, now: Timestamp) -> sqlx::Result<usize>
 
 /// Ends what is told of a host that was revoked.
 pub(super) async fn forget(tx: &mut Tx, host: HostId, now: Timestamp) -> sqlx::Result<()> {
+    let why = "The host was revoked.";
     for peer in rows::load(tx, host).await? {
         let place = (peer.interface.as_str(), peer.peer.as_str());
         let new = peer.news.map(|news| alerts::new_key(host, news.batch));
-        let other = [alerts::kept_key(host, place), alerts::back_key(host, place)];
-        for key in new.into_iter().chain(other) {
-            alerting::resolve(tx, &key, "The host was revoked.", now).await?;
+        for key in new.into_iter().chain([alerts::back_key(host, place)]) {
+            alerting::resolve(tx, &key, why, now).await?;
         }
     }
-    Ok(())
+    alerting::resolve(tx, &alerts::kept_key(host), why, now).await
 }

@@ -13,6 +13,7 @@ use watchward_daemon::tasks::Stop;
 use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
+use super::peers;
 use super::policy::Policy;
 use super::proof::Revoked;
 use super::revocation::{Revocations, lonely};
@@ -42,16 +43,23 @@ pub async fn run(
     stop: Stop,
 ) -> anyhow::Result<()> {
     loop {
-        let looked = look(&store, &policy.now(), clock::now()).await;
+        let looked = go_on(&store, &policy.now(), clock::now()).await;
         let looked = looked.map(|changed| changed > 0);
         if let Ok(true) = looked {
             revocations.changed();
         }
-        let what = "look which keys are too old";
+        let what = "look which keys and peers are too old";
         if !bell.after(what, looked, (LOOK, &stop)).await {
             return Ok(());
         }
     }
+}
+
+/// The same of keys for SSH and of peers of WireGuard, each by itself.
+async fn go_on(store: &Store, policy: &Policy, now: Timestamp) -> sqlx::Result<usize> {
+    let keys = look(store, policy, now).await;
+    let peers = peers::renew(store, policy, now).await?;
+    Ok(keys? + peers)
 }
 
 /// Does with each key what is to be done now; says of how many people are told something else.

@@ -21,7 +21,7 @@ use watchward_protocol::instruments::Told;
 use watchward_protocol::receipt::How;
 use watchward_protocol::time::Timestamp;
 
-use super::rows::{ended, reached};
+use super::rows::{ended, peer, reached};
 use crate::alerting;
 use crate::intake::{Heard, Watched};
 use crate::store::{Store, Tx};
@@ -82,8 +82,9 @@ pub(super) async fn activate(tx: &mut Tx, now: Timestamp) -> sqlx::Result<usize>
     Ok(over.len())
 }
 
-/// Ends what is told of a key that was reinstated.
+/// Ends what is told of a key that was reinstated; a peer has until its deadline once more.
 pub(super) async fn reinstated(tx: &mut Tx, key: &str, now: Timestamp) -> sqlx::Result<()> {
+    peer::spare(tx, key).await?;
     let over = ended::end_of_key(tx, key).await?;
     quiet(tx, &over, ("The key was reinstated.", now)).await
 }

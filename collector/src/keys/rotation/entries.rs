@@ -1,4 +1,4 @@
-//! What is on the calendar: machines' keys, people's keys, authorities, and agents' certificates.
+//! What is on the calendar: machines' keys, people's keys, authorities, agents' certificates, and peers.
 
 use std::borrow::Cow;
 
@@ -10,6 +10,7 @@ use super::api::{Calendar, Shown};
 use super::days::{AHEAD, Entry};
 use super::policy::Missed;
 use crate::keys::authority;
+use crate::keys::peers;
 use crate::keys::policy::Policy;
 use crate::keys::retire::Retire;
 use crate::keys::rows::opening;
@@ -26,6 +27,7 @@ impl Calendar {
         all.extend(authority::entries(&self.store, &policy.authority, now).await?);
         let agents = opening::agents(&self.store, now + AHEAD).await?;
         all.extend(agents.into_iter().map(|due| agent(&due, now)));
+        all.extend(peers::entries(&self.store, &policy, (now + AHEAD, now)).await?);
         Ok(all)
     }
 }

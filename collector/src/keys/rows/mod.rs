@@ -24,6 +24,7 @@ pub(super) mod revoked;
 pub(super) mod rotation;
 pub(super) mod signer;
 pub(super) mod stray;
+pub(super) mod taken;
 pub(super) mod told;
 pub(super) mod way;
 pub(super) mod wire;
@@ -144,6 +145,7 @@ pub const SCHEMA: Schema = Schema {
         host_key::TABLES,
         peer::GATHERED,
         lineage::TABLES,
+        peer::LEFT,
     ],
 };
 
@@ -185,6 +187,7 @@ pub const DEADLINES: Deadlines = &[
     ("keys_ended", "over_at"),
     ("keys_retiring", "since"),
     ("keys_peer_taken", "over_at"),
+    ("keys_peer", "late_since"),
 ];
 
 /// Forgets some of what has been gone since before `oldest`, and its history.

@@ -1,14 +1,15 @@
 //! Peers of WireGuard, as hosts said last, and those that were taken away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::hosts::HostId;
-use watchward_protocol::peers::{Peer, Peers, Taken};
+use watchward_protocol::peers::{Peer, Peers};
 use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
+pub(in crate::keys) use super::taken::{Away, away, quiet, taken};
 use super::{host_id, maybe_stamp};
 use crate::intake::Host;
 use crate::store::value::stamp;
@@ -39,13 +40,16 @@ pub(super) const GATHERED: &str =
         ALTER TABLE keys_peer ADD COLUMN was TEXT;
         ALTER TABLE keys_peers ADD COLUMN has_looked BIGINT NOT NULL DEFAULT 1";
 
-/// From how many interfaces of a host it is kept that a peer was taken away.
-const INTERFACES: i64 = 16;
+/// When one left, and whether with all of its interface; and since when its key is known to be too old.
+pub(super) const LEFT: &str = "ALTER TABLE keys_peer ADD COLUMN gone_at BIGINT;
+        ALTER TABLE keys_peer ADD COLUMN is_away BIGINT NOT NULL DEFAULT 0;
+        ALTER TABLE keys_peer ADD COLUMN late_since BIGINT;
+        CREATE TABLE keys_peer_told (incident TEXT PRIMARY KEY)";
 
 /// What tells a peer of a host from the others: its interface and its key.
 pub(in crate::keys) type Place = (String, String);
 
-/// A peer that stands.
+/// A peer that stands, or stood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::keys) struct Kept {
     pub(in crate::keys) host: HostId,
@@ -58,7 +62,7 @@ pub(in crate::keys) struct Kept {
     pub(in crate::keys) allowed: String,
     /// From where it was heard last.
     pub(in crate::keys) endpoint: Option<String>,
-    /// When it was first told of.
+    /// When its key was first told of on this host.
     pub(in crate::keys) first_at: Timestamp,
     /// When it last proved who it is.
     pub(in crate::keys) proved_at: Option<Timestamp>,
@@ -69,6 +73,18 @@ pub(in crate::keys) struct Kept {
     pub(in crate::keys) kept: Option<String>,
     /// What is new about it, while nobody has said that it is right.
     pub(in crate::keys) news: Option<News>,
+    /// That it stands no more.
+    pub(in crate::keys) left: Option<Left>,
+    /// Since when its key is known to be too old by the policy.
+    pub(in crate::keys) late_since: Option<Timestamp>,
+}
+
+/// That a peer stands no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::keys) struct Left {
+    pub(in crate::keys) at: Timestamp,
+    /// Whether all of its interface left: that says nothing of one of them.
+    pub(in crate::keys) is_away: bool,
 }
 
 /// What is new about a peer.
@@ -97,6 +113,8 @@ impl Kept {
             sent: told.sent.cast_signed(),
             kept: told.kept.as_deref().map(escaped),
             news: None,
+            left: None,
+            late_since: None,
         }
     }
 
@@ -170,9 +188,9 @@ pub(in crate::keys) async fn said(store: &Store) -> sqlx::Result<BTreeMap<String
 }
 
 const COLUMNS: &str = "SELECT host, host_name, interface, peer, allowed, endpoint, first_at, proved_at, \
-    received, sent, kept, is_new, batch, was FROM keys_peer";
+    received, sent, kept, is_new, batch, was, gone_at, is_away, late_since FROM keys_peer";
 
-/// The peers of a host.
+/// The peers of a host, those that left too.
 pub(in crate::keys) async fn load(tx: &mut Tx, host: HostId) -> sqlx::Result<Vec<Kept>> {
     let sql = sqlx::AssertSqlSafe(format!(
         "{COLUMNS} WHERE host = $1 ORDER BY interface, peer"
@@ -181,9 +199,11 @@ pub(in crate::keys) async fn load(tx: &mut Tx, host: HostId) -> sqlx::Result<Vec
     rows.fetch_all(&mut **tx).await?.iter().map(one).collect()
 }
 
-/// The peers of all hosts.
+/// The peers of all hosts that stand.
 pub(in crate::keys) async fn all(store: &Store) -> sqlx::Result<Vec<Kept>> {
-    let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} ORDER BY host_name, interface, peer"));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{COLUMNS} WHERE gone_at IS NULL ORDER BY host_name, interface, peer"
+    ));
     let rows = sqlx::query(sql).fetch_all(store.read()).await?;
     rows.iter().map(one).collect()
 }
@@ -191,7 +211,7 @@ pub(in crate::keys) async fn all(store: &Store) -> sqlx::Result<Vec<Kept>> {
 /// Where a peer stands that nobody has said to be right.
 pub(in crate::keys) async fn new(tx: &mut Tx, peer: &str) -> sqlx::Result<Vec<Kept>> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "{COLUMNS} WHERE peer = $1 AND is_new = 1 ORDER BY host"
+        "{COLUMNS} WHERE peer = $1 AND is_new = 1 AND gone_at IS NULL ORDER BY host"
     ));
     let rows = sqlx::query(sql).bind(peer.to_owned());
     rows.fetch_all(&mut **tx).await?.iter().map(one).collect()
@@ -203,6 +223,8 @@ fn one(row: &AnyRow) -> sqlx::Result<Kept> {
         batch: stamp(row.try_get("batch")?),
         was: row.try_get("was")?,
     };
+    let is_away = row.try_get::<i64, _>("is_away")? != 0;
+    let gone_at = maybe_stamp(row, "gone_at")?;
     Ok(Kept {
         host: host_id(row)?,
         name: row.try_get("host_name")?,
@@ -216,18 +238,21 @@ fn one(row: &AnyRow) -> sqlx::Result<Kept> {
         sent: row.try_get("sent")?,
         kept: row.try_get("kept")?,
         news: is_new.then_some(news),
+        left: gone_at.map(|at| Left { at, is_away }),
+        late_since: maybe_stamp(row, "late_since")?,
     })
 }
 
-/// Keeps a peer in the place of what was kept of it.
+/// Keeps a peer in the place of what was kept of it, but for since when it is too old.
 pub(in crate::keys) async fn keep(tx: &mut Tx, peer: &Kept) -> sqlx::Result<()> {
     let news = peer.news.as_ref();
     sqlx::query(
         "INSERT INTO keys_peer (host, host_name, interface, peer, allowed, endpoint, first_at, \
-         proved_at, received, sent, kept, is_new, batch, was) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+         proved_at, received, sent, kept, is_new, batch, was, gone_at, is_away) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
          ON CONFLICT (host, interface, peer) DO UPDATE SET host_name = excluded.host_name, \
          allowed = excluded.allowed, endpoint = excluded.endpoint, first_at = excluded.first_at, \
+         gone_at = excluded.gone_at, is_away = excluded.is_away, \
          proved_at = excluded.proved_at, received = excluded.received, sent = excluded.sent, \
          kept = excluded.kept, is_new = excluded.is_new, batch = excluded.batch, \
          was = excluded.was",
@@ -246,13 +271,15 @@ pub(in crate::keys) async fn keep(tx: &mut Tx, peer: &Kept) -> sqlx::Result<()> 
     .bind(i64::from(peer.news.is_some()))
     .bind(news.map_or(0, |news| news.batch.as_micros()))
     .bind(news.and_then(|news| news.was.clone()))
+    .bind(peer.left.map(|left| left.at.as_micros()))
+    .bind(i64::from(peer.left.is_some_and(|left| left.is_away)))
     .execute(&mut **tx)
     .await?;
     Ok(())
 }
 
-/// Forgets a peer that stands no more.
-pub(in crate::keys) async fn gone(tx: &mut Tx, peer: &Kept) -> sqlx::Result<()> {
+/// Forgets a peer that stood.
+pub(in crate::keys) async fn lose(tx: &mut Tx, peer: &Kept) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM keys_peer WHERE host = $1 AND interface = $2 AND peer = $3")
         .bind(peer.host.as_bytes().to_vec())
         .bind(peer.interface.clone())
@@ -262,90 +289,11 @@ pub(in crate::keys) async fn gone(tx: &mut Tx, peer: &Kept) -> sqlx::Result<()> 
     Ok(())
 }
 
-/// A peer that was taken away, from a host and an interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::keys) struct Away {
-    pub(in crate::keys) name: String,
-    pub(in crate::keys) interface: String,
-    pub(in crate::keys) first_at: Timestamp,
-    pub(in crate::keys) last_at: Timestamp,
-    /// How often: whatever is put back is taken away again.
-    pub(in crate::keys) times: i64,
-}
-
-/// Keeps that a revoked peer was taken away, and until when it is told if it was put back; says how
-/// often it was. What a host makes up is nothing: keys that nobody revoked, interfaces without number.
-pub(in crate::keys) async fn taken(
-    tx: &mut Tx,
-    host: &Host,
-    taken: &Taken,
-    over_at: Timestamp,
-) -> sqlx::Result<Option<i64>> {
-    sqlx::query_scalar(
-        "INSERT INTO keys_peer_taken (host, host_name, interface, peer, first_at, last_at, times) \
-         SELECT $1, $2, $3, $4, $5, $5, 1 WHERE \
-         EXISTS (SELECT 1 FROM keys_revoked WHERE fingerprint = $4 AND ended_at IS NULL) AND \
-         (SELECT COUNT(*) FROM keys_peer_taken \
-          WHERE host = $1 AND peer = $4 AND interface <> $3) < $7 \
-         ON CONFLICT (host, interface, peer) DO UPDATE SET \
-         host_name = excluded.host_name, last_at = excluded.last_at, \
-         times = keys_peer_taken.times + 1, over_at = $6 RETURNING times",
-    )
-    .bind(host.id.as_bytes().to_vec())
-    .bind(host.name.clone())
-    .bind(escaped(&taken.interface))
-    .bind(taken.key.to_string())
-    .bind(taken.at.as_micros())
-    .bind(over_at.as_micros())
-    .bind(INTERFACES)
-    .fetch_optional(&mut **tx)
-    .await
-}
-
-/// From where a peer was taken away.
-pub(in crate::keys) async fn away(store: &Store, peer: &str) -> sqlx::Result<Vec<Away>> {
-    let rows = sqlx::query(
-        "SELECT host_name, interface, first_at, last_at, times FROM keys_peer_taken \
-         WHERE peer = $1 ORDER BY host_name, interface",
-    )
-    .bind(peer.to_owned())
-    .fetch_all(store.read())
-    .await?;
-    let one = |row: &AnyRow| {
-        Ok(Away {
-            name: row.try_get("host_name")?,
-            interface: row.try_get("interface")?,
-            first_at: stamp(row.try_get("first_at")?),
-            last_at: stamp(row.try_get("last_at")?),
-            times: row.try_get("times")?,
-        })
-    };
-    rows.iter().map(one).collect()
-}
-
-/// Those that were put back, and not for a while: each host, interface and key.
-pub(in crate::keys) async fn quiet(
-    tx: &mut Tx,
-    now: Timestamp,
-) -> sqlx::Result<Vec<(HostId, String, String)>> {
-    let rows = sqlx::query(
-        "UPDATE keys_peer_taken SET over_at = NULL WHERE over_at <= $1 RETURNING host, interface, peer",
-    )
-    .bind(now.as_micros())
-    .fetch_all(&mut **tx)
-    .await?;
-    let one = |row: &AnyRow| {
-        Ok((
-            host_id(row)?,
-            row.try_get("interface")?,
-            row.try_get("peer")?,
-        ))
-    };
-    rows.iter().map(one).collect()
-}
-
-/// Forgets what was taken away before `oldest`, but of those that are revoked still.
+/// Forgets what was taken away before `oldest`, but of those that are revoked still, and what left
+/// before then.
 pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
+    let left = sqlx::query("DELETE FROM keys_peer WHERE gone_at < $1").bind(oldest.as_micros());
+    left.execute(&mut **tx).await?;
     sqlx::query(
         "DELETE FROM keys_peer_taken WHERE last_at < $1 AND over_at IS NULL AND peer NOT IN \
          (SELECT fingerprint FROM keys_revoked WHERE ended_at IS NULL)",
@@ -353,6 +301,60 @@ pub(super) async fn prune(tx: &mut Tx, oldest: Timestamp) -> sqlx::Result<()> {
     .bind(oldest.as_micros())
     .execute(&mut **tx)
     .await?;
+    Ok(())
+}
+
+/// Keeps since when a peer's key is known to be too old, where that is not known yet; none: it is not.
+pub(in crate::keys) async fn age(
+    tx: &mut Tx,
+    peer: &Kept,
+    since: Option<Timestamp>,
+) -> sqlx::Result<()> {
+    let sql = match since {
+        Some(_) => {
+            "UPDATE keys_peer SET late_since = $4 \
+             WHERE host = $1 AND interface = $2 AND peer = $3 AND late_since IS NULL"
+        }
+        None => {
+            "UPDATE keys_peer SET late_since = $4 \
+             WHERE host = $1 AND interface = $2 AND peer = $3"
+        }
+    };
+    sqlx::query(sql)
+        .bind(peer.host.as_bytes().to_vec())
+        .bind(peer.interface.clone())
+        .bind(peer.peer.clone())
+        .bind(since.map(Timestamp::as_micros))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Whoever has this key has time anew.
+pub(in crate::keys) async fn spare(tx: &mut Tx, peer: &str) -> sqlx::Result<()> {
+    let sql = "UPDATE keys_peer SET late_since = NULL WHERE peer = $1";
+    let spared = sqlx::query(sql).bind(peer.to_owned());
+    spared.execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// The incidents that are open of keys that grow old.
+pub(in crate::keys) async fn told(store: &Store) -> sqlx::Result<BTreeSet<String>> {
+    let sql = "SELECT incident FROM keys_peer_told";
+    let told: Vec<String> = sqlx::query_scalar(sql).fetch_all(store.read()).await?;
+    Ok(told.into_iter().collect())
+}
+
+/// Keeps that such an incident is open, or is over.
+pub(in crate::keys) async fn tell(tx: &mut Tx, incident: &str, is_open: bool) -> sqlx::Result<()> {
+    let sql = match is_open {
+        true => {
+            "INSERT INTO keys_peer_told (incident) VALUES ($1) ON CONFLICT (incident) DO NOTHING"
+        }
+        false => "DELETE FROM keys_peer_told WHERE incident = $1",
+    };
+    let told = sqlx::query(sql).bind(incident.to_owned());
+    told.execute(&mut **tx).await?;
     Ok(())
 }
 

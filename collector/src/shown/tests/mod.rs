@@ -1,6 +1,7 @@
 //! What rooms show of each other's facts.
 
 mod audit;
+mod peers;
 mod roles;
 
 use watchward_protocol::access::{

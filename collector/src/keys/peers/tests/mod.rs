@@ -1,6 +1,8 @@
 //! What follows from what hosts tell of peers, on both databases.
 
+mod back;
 mod made_up;
+mod renewal;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
