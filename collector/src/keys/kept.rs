@@ -84,21 +84,23 @@ impl Kept {
         self.seen_at = now;
         self.gone_by = None;
         self.touched = true;
-        if let Some(gone_at) = self.gone_at.take() {
+        let fingerprint = |one: &Opening| one.key.as_ref().map(|key| key.fingerprint.clone());
+        let (gone_at, was) = (self.gone_at.take(), fingerprint(&before));
+        if was != fingerprint(&self.opening) {
+            // However short nothing stood there: it is not the same that is back.
+            self.first_at = now;
+            if self.opening.means == Means::HostKey {
+                self.new = !first_look;
+                self.was.clone_from(&was);
+            }
+            return was.map(|was| format!("took the place of {was}"));
+        }
+        if let Some(gone_at) = gone_at {
             if now.since(gone_at) > BLINK && !first_look {
                 self.new = true;
                 self.approved = self.opening.options.clone();
             }
             return Some("back".to_owned());
-        }
-        let fingerprint = |one: &Opening| one.key.as_ref().map(|key| key.fingerprint.clone());
-        if fingerprint(&before) != fingerprint(&self.opening) {
-            self.first_at = now;
-            if self.opening.means == Means::HostKey {
-                self.new = !first_look;
-                self.was = fingerprint(&before);
-            }
-            return fingerprint(&before).map(|was| format!("took the place of {was}"));
         }
         if before.options != self.opening.options {
             let [old, new] = [&before.options, &self.opening.options].map(quoted);

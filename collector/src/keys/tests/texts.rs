@@ -84,3 +84,24 @@ async fn a_login_by_a_key_that_is_nowhere_listed_says_what_to_do() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_host_key_that_is_back_at_once_as_another_is_told_with_what_it_was() {
+    for store in stores().await {
+        let one = |letter| Opening {
+            file: "/etc/ssh/ssh_host_ed25519_key.pub".into(),
+            ..means(Means::HostKey, key(letter))
+        };
+        hear(&store, &[itself(1, 0, &[], &[one('h')])], at(0)).await;
+        hear(&store, &[itself(2, 3600, &[], &[])], at(3600)).await;
+        hear(&store, &[itself(3, 3660, &[], &[one('h')])], at(3660)).await;
+        assert_eq!(open(&store).await, Vec::<String>::new(), "the same is back");
+        hear(&store, &[itself(4, 7200, &[], &[])], at(7200)).await;
+        hear(&store, &[itself(5, 7260, &[], &[one('i')])], at(7260)).await;
+        let changed = "warning web-1: its host key has changed";
+        assert_eq!(open(&store).await, [changed]);
+        let alert = raised(&store).await.remove(0);
+        let both = alert.detail.contains(&fingerprint('h'));
+        assert!(both && alert.detail.contains(&fingerprint('i')));
+    }
+}
