@@ -21,19 +21,22 @@ pub(crate) async fn run(
         AuthorityCommand::Hosts => {
             hosts(&collector.fetch("/v1/authority/hosts", &[]).await?, screen)
         }
-        AuthorityCommand::Show => {
-            let standing: Value = collector.fetch("/v1/authority/standing", &[]).await?;
-            show(&standing, screen)
+        AuthorityCommand::Show { hosts } => {
+            let place = format!("{}/standing", place(hosts));
+            show(&collector.fetch(&place, &[]).await?, hosts, screen)
         }
-        AuthorityCommand::Rotate { now, reason, yes } => {
+        AuthorityCommand::Rotate {
+            hosts,
+            now,
+            reason,
+            yes,
+        } => {
             if now && !yes {
-                meant(screen)?;
+                meant(hosts, screen)?;
             }
             let wanted = json!({ "now": reason.filter(|_| now) });
-            rotated(
-                &collector.post("/v1/authority/rotate", &wanted).await?,
-                screen,
-            )
+            let place = format!("{}/rotate", place(hosts));
+            rotated(&collector.post(&place, &wanted).await?, hosts, screen)
         }
         AuthorityCommand::Certificates { person, limit } => {
             let mut query = vec![("limit", limit.to_string())];
@@ -44,17 +47,33 @@ pub(crate) async fn run(
     }
 }
 
-/// Asks whether it is meant that everybody's certificate is void; an error, unless it is.
-fn meant(screen: &mut Screen) -> anyhow::Result<()> {
-    let what = "with --now every certificate is void at once, and whoever is logged in with one is thrown \
-                out";
+fn place(hosts: bool) -> &'static str {
+    match hosts {
+        true => "/v1/authority/hosts",
+        false => "/v1/authority",
+    }
+}
+
+/// Asks whether it is meant that all certificates are void; an error, unless it is.
+fn meant(hosts: bool, screen: &mut Screen) -> anyhow::Result<()> {
+    let (what, more) = match hosts {
+        true => (
+            "with --now every host's certificate is void at once, and ssh asks about hosts, or refuses \
+             them, until it has the next line",
+            "Everybody is given it by `watchward login`, and asked whether it was meant; files of known \
+             hosts that were written by hand need what `watchward authority hosts` prints then.",
+        ),
+        false => (
+            "with --now every certificate is void at once, and whoever is logged in with one is thrown \
+             out",
+            "Hosts without watchward-enforcer take no new one either, until what `watchward authority` \
+             prints then stands in the file that TrustedUserCAKeys names.",
+        ),
+    };
     if screen.is_for_programs() || !std::io::stdin().is_terminal() {
         bail!("{what}; --yes is needed, and nothing was changed");
     }
-    screen.line(&format!(
-        "Beware: {what}. Hosts without watchward-enforcer take no new one either, until \
-        what `watchward authority` prints then stands in the file that TrustedUserCAKeys names."
-    ))?;
+    screen.line(&format!("Beware: {what}. {more}"))?;
     let answer = line("Replace it? [y/N] ", screen)?.to_lowercase();
     if !matches!(answer.as_str(), "y" | "yes") {
         bail!("nothing was changed");
@@ -84,7 +103,7 @@ fn hosts(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
     lines.iter().try_for_each(|line| Ok(screen.line(line)?))
 }
 
-fn show(standing: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+fn show(standing: &Value, hosts: bool, screen: &mut Screen) -> anyhow::Result<()> {
     if screen.is_for_programs() {
         return Ok(screen.json(standing)?);
     }
@@ -99,6 +118,7 @@ fn show(standing: &Value, screen: &mut Screen) -> anyhow::Result<()> {
             let what = match (one.text("signs") == "true", waits && signs) {
                 (true, _) => "signs",
                 (false, true) => "is next",
+                (false, false) if hosts => "until no host shows its certificates",
                 (false, false) => "until its certificates are over",
             };
             [
@@ -112,7 +132,12 @@ fn show(standing: &Value, screen: &mut Screen) -> anyhow::Result<()> {
         })
         .collect();
     if rows.is_empty() {
-        return Ok(screen.line("There is no authority yet: the first login makes one.")?);
+        let first = match hosts {
+            true => "the first table [[keys.hosts]]",
+            false => "the first login",
+        };
+        let none = format!("There is no authority yet: {first} makes one.");
+        return Ok(screen.line(&none)?);
     }
     screen.table(
         [
@@ -125,15 +150,24 @@ fn show(standing: &Value, screen: &mut Screen) -> anyhow::Result<()> {
         ],
         &rows,
     )?;
+    if !row.text("signs_after").is_empty() {
+        let at = row.moment("signs_after");
+        let line = format!("The next one signs at {at} UTC, when clients could know it.");
+        screen.line(&line)?;
+    }
     let waits = row.texts("waits_for");
     if waits.is_empty() {
         return Ok(());
     }
-    let line = format!("The next one waits for: {}.", safe(&waits.join(", ")));
+    let what = match hosts {
+        true => "The old one waits for",
+        false => "The next one waits for",
+    };
+    let line = format!("{what}: {}.", safe(&waits.join(", ")));
     Ok(screen.line(&line)?)
 }
 
-fn rotated(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
+fn rotated(answer: &Value, hosts: bool, screen: &mut Screen) -> anyhow::Result<()> {
     if screen.is_for_programs() {
         return Ok(screen.json(answer)?);
     }
@@ -147,12 +181,13 @@ fn rotated(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
         ))?;
     }
     let line = match (row.text("made") == "true", revoked.is_empty()) {
+        (true, true) if hosts => "The next authority is made. It signs when clients could know it.",
         (true, true) => "The next authority is made. It signs when every host trusts it.",
         (true, false) => "Another authority signs from now on.",
         (false, _) => "The next authority was made before, and waits.",
     };
     screen.line(line)?;
-    show(answer.get("standing").unwrap_or(&none), screen)
+    show(answer.get("standing").unwrap_or(&none), hosts, screen)
 }
 
 fn certificates(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {

@@ -1,4 +1,10 @@
-//! What a host's sshd shows of itself to whoever logs in: certificates of its keys, and keys of ours.
+//! What a host's sshd shows of itself to whoever logs in: certificates of its keys, and keys of ours; and
+//! how clients know the authority that signs them.
+
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 
 /// What there should be of that on a host: all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,5 +58,108 @@ impl HostKeys {
             && is_shown
             && !self.serials.contains(&0)
             && self.certificates.iter().all(fits)
+    }
+}
+
+/// What says of an authority of hosts that the one before trusts it: whoever trusts that one can trust this
+/// one unasked. All in Base64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vouched {
+    /// The new one, as SSH writes it on the wire: as in a line of `known_hosts`.
+    pub key: String,
+    /// The one before.
+    pub by: String,
+    /// Its signature (Ed25519, RFC 8032) on what is said.
+    pub signature: String,
+}
+
+/// Before the 32 bytes of an Ed25519 key on the wire (RFC 8709).
+const ED25519_WIRE: &[u8] = b"\0\0\0\x0bssh-ed25519\0\0\0\x20";
+
+impl Vouched {
+    /// What is signed for a key as on the wire; it can be taken for no certificate.
+    pub fn statement(key: &[u8]) -> Vec<u8> {
+        let said = b"watchward: whoever trusts this authority of hosts can trust the next one: ";
+        [&said[..], key].concat()
+    }
+
+    /// What is said of a key, with the signature of another, both as on the wire.
+    pub fn new(key: &[u8], by: &[u8], signature: &[u8]) -> Self {
+        let [key, by, signature] = [key, by, signature].map(|it| STANDARD.encode(it));
+        Self { key, by, signature }
+    }
+
+    /// Whether the one before really said so.
+    pub fn is_genuine(&self) -> bool {
+        let decode = |text: &String| STANDARD.decode(text).ok();
+        let (Some(key), Some(by)) = (decode(&self.key), decode(&self.by)) else {
+            return false;
+        };
+        let signature = decode(&self.signature).unwrap_or_default();
+        by.strip_prefix(ED25519_WIRE).is_some_and(|point| {
+            let by = UnparsedPublicKey::new(&ED25519, point);
+            by.verify(&Self::statement(&key), &signature).is_ok()
+        })
+    }
+}
+
+/// Before the names of hosts for which an authority is trusted, in a line of `known_hosts`.
+pub const TRUSTED: &str = "@cert-authority ";
+/// Before the names of hosts for which a key is refused.
+pub const REVOKED: &str = "@revoked ";
+
+/// Whether it is a line of `known_hosts` that trusts an authority for hosts that it names, and not for all
+/// there are, or one that revokes.
+pub fn is_line(line: &str) -> bool {
+    if line.contains(|it: char| it.is_control()) {
+        return false;
+    }
+    let Some(trusted) = line.strip_prefix(TRUSTED) else {
+        return line.starts_with(REVOKED);
+    };
+    let names = trusted.split(' ').next().unwrap_or_default();
+    let names_some = |it: &str| it.contains(|one: char| one.is_ascii_alphanumeric());
+    names.split(',').all(names_some)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn only_the_one_before_can_vouch_for_the_next() {
+        let pair = |seed| Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+        let wire = |pair: &Ed25519KeyPair| [ED25519_WIRE, pair.public_key().as_ref()].concat();
+        let [old, new, other] = [1, 2, 3].map(pair);
+        let said = old.sign(&Vouched::statement(&wire(&new)));
+        let vouched = Vouched::new(&wire(&new), &wire(&old), said.as_ref());
+        assert!(vouched.is_genuine());
+        let [of_other, by_other] = [
+            Vouched::new(&wire(&other), &wire(&old), said.as_ref()),
+            Vouched::new(&wire(&new), &wire(&other), said.as_ref()),
+        ];
+        assert!(!of_other.is_genuine() && !by_other.is_genuine());
+        let unsigned = Vouched {
+            signature: String::new(),
+            ..vouched
+        };
+        assert!(!unsigned.is_genuine());
+    }
+
+    #[test]
+    fn a_line_names_its_hosts_or_takes_something_away() {
+        for (line, fits) in [
+            ("@cert-authority web,*.test ssh-ed25519 AAAA", true),
+            ("@revoked * ssh-ed25519 AAAA", true),
+            ("@cert-authority * ssh-ed25519 AAAA", false),
+            ("@cert-authority web,* ssh-ed25519 AAAA", false),
+            ("web ssh-ed25519 AAAA", false),
+            ("@revoked * ssh-ed25519 AAAA\nweb ssh-ed25519 AAAA", false),
+            ("", false),
+        ] {
+            assert_eq!(is_line(line), fits, "{line:?}");
+        }
     }
 }

@@ -36,10 +36,17 @@ pub(crate) enum AuthorityCommand {
     /// How clients know hosts: lines for known_hosts, which OpenSSH then asks nobody about
     Hosts,
     /// Which authorities there are, which of them signs, and when the next one will
-    Show,
+    Show {
+        /// Those of hosts, which clients trust
+        #[arg(long)]
+        hosts: bool,
+    },
     /// Put another in the place of the one that signs: as soon as every host trusts it
     Rotate {
-        /// At once, and have hosts refuse whatever was signed until now: somebody else may have the key
+        /// The authority of hosts: as soon as every client could have taken its line
+        #[arg(long)]
+        hosts: bool,
+        /// At once, and have what was signed until now be refused: somebody else may have the key
         #[arg(long, requires = "reason")]
         now: bool,
         /// Why, with --now

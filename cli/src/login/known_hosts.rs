@@ -5,37 +5,39 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use watchward_protocol::host_keys::{REVOKED, TRUSTED, Vouched, is_line};
 
 use crate::screen::safe;
 
 const NAME: &str = "watchward_known_hosts";
-/// Whom ssh takes a host's word from; what else is in such a line can only be taken away by it.
-const TRUSTED: &str = "@cert-authority ";
-const REVOKED: &str = "@revoked ";
 
 /// Keeps these lines in the place of those before, if whoever is asked takes what they trust more or less;
-/// says what to do the first time.
+/// says what to do the first time. Nobody is asked about an authority that the one before vouches for, nor
+/// about what is refused from now on.
 ///
 /// # Errors
 /// They cannot be kept, or are none.
 pub(super) fn keep(
-    lines: &[String],
+    (lines, vouched): (&[String], &[Vouched]),
     ask: impl FnOnce(&str) -> bool,
 ) -> anyhow::Result<Option<String>> {
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
     match home {
-        Some(home) if !lines.is_empty() => keep_in(&PathBuf::from(home).join(".ssh"), lines, ask),
+        Some(home) if !lines.is_empty() => {
+            let folder = PathBuf::from(home).join(".ssh");
+            keep_in(&folder, (lines, vouched), ask)
+        }
         _ => Ok(None),
     }
 }
 
 fn keep_in(
     folder: &Path,
-    lines: &[String],
+    (lines, vouched): (&[String], &[Vouched]),
     ask: impl FnOnce(&str) -> bool,
 ) -> anyhow::Result<Option<String>> {
     ensure!(
-        lines.iter().all(|it| is_sound(it)),
+        lines.iter().all(|it| is_line(it)),
         "the collector said something else"
     );
     let file = folder.join(NAME);
@@ -43,15 +45,21 @@ fn keep_in(
     let is_new = !file.exists();
     if !is_new {
         let before = fs::read_to_string(&file).with_context(named)?;
-        let difference = difference(&before, lines);
+        let difference = difference(&before, lines, vouched);
         if !difference.is_empty() && !ask(&difference) {
-            return Ok(Some(format!("{} is as it was.", file.display())));
+            let refused = lines.iter().filter(|it| it.starts_with(REVOKED));
+            let refused = refused.filter(|it| !before.lines().any(|line| line == *it));
+            let refused: Vec<_> = refused.cloned().collect();
+            let said = format!("{} is as it was", file.display());
+            if refused.is_empty() {
+                return Ok(Some(format!("{said}.")));
+            }
+            let all: Vec<_> = before.lines().map(str::to_owned).chain(refused).collect();
+            write(folder, &all).with_context(named)?;
+            return Ok(Some(format!("{said}, but for what is revoked.")));
         }
     }
-    let next = folder.join(format!("{NAME}.next"));
-    fs::create_dir_all(folder).with_context(named)?;
-    fs::write(&next, lines.join("\n") + "\n").with_context(named)?;
-    fs::rename(&next, &file).with_context(named)?;
+    write(folder, lines).with_context(named)?;
     Ok(is_new.then(|| {
         format!(
             "ssh asks about no host of yours any more with this in ~/.ssh/config:\n\
@@ -60,37 +68,58 @@ fn keep_in(
     }))
 }
 
-/// Whether it is a line that trusts an authority for hosts that it names, and not for all there are, or
-/// one that revokes.
-fn is_sound(line: &str) -> bool {
-    if line.contains(['\n', '\r']) {
-        return false;
-    }
-    let Some(trusted) = line.strip_prefix(TRUSTED) else {
-        return line.starts_with(REVOKED);
-    };
-    let names = trusted.split(' ').next().unwrap_or_default();
-    let names_some = |it: &str| it.contains(|one: char| one.is_ascii_alphanumeric());
-    names.split(',').all(names_some)
+fn write(folder: &Path, lines: &[String]) -> std::io::Result<()> {
+    let next = folder.join(format!("{NAME}.next"));
+    fs::create_dir_all(folder)?;
+    fs::write(&next, lines.join("\n") + "\n")?;
+    fs::rename(&next, folder.join(NAME))
 }
 
-/// What is trusted no more, and what in addition, each a line.
-fn difference(before: &str, lines: &[String]) -> String {
+/// What is trusted no more, and what in addition, each a line. An authority that another of the same host
+/// vouches for is no news, and neither is one that goes and leaves the host another.
+fn difference(before: &str, lines: &[String], vouched: &[Vouched]) -> String {
     let old = trusted(before.lines());
     let new = trusted(lines.iter().map(String::as_str));
-    let gone = old.difference(&new).map(|it| format!("- {it}\n"));
-    let more = new.difference(&old).map(|it| format!("+ {it}\n"));
-    gone.chain(more).collect()
+    let all = || before.lines().chain(lines.iter().map(String::as_str));
+    let is_refused = |key: &str| {
+        let mut refused = all().filter_map(|it| it.strip_prefix(REVOKED)?.split_once(' '));
+        refused.any(|(_, of)| is_of(of, key))
+    };
+    let is_vouched = |(name, key): &(&str, &str)| {
+        let of_key = vouched.iter().filter(|it| is_of(key, &it.key));
+        let of_key = of_key.filter(|it| !is_refused(&it.by));
+        let mut of_key = of_key.filter(|it| it.is_genuine());
+        of_key.any(|it| old.iter().any(|one| one.0 == *name && is_of(one.1, &it.by)))
+    };
+    let stays = |(name, _): &(&str, &str)| new.iter().any(|one| one.0 == *name);
+    let gone = old.difference(&new).filter(|it| !stays(it));
+    let more = new.difference(&old).filter(|it| !is_vouched(it));
+    let refused = |all: BTreeSet<&str>| -> BTreeSet<String> {
+        let keys = all.into_iter().filter_map(|it| it.strip_prefix(REVOKED));
+        keys.map(|it| format!("{}\n", safe(it))).collect()
+    };
+    let refused_before = refused(before.lines().collect());
+    let refused_now = refused(lines.iter().map(String::as_str).collect());
+    let again = refused_before.difference(&refused_now);
+    let line =
+        |sign, (name, key): &(&str, &str)| format!("{sign} {}\n", safe(&format!("{name} {key}")));
+    let gone = gone.map(|it| line('-', it));
+    let more = more.map(|it| line('+', it));
+    gone.chain(more)
+        .chain(again.map(|it| format!("+ refused no more: {it}")))
+        .collect()
 }
 
-/// Each name with the key of an authority that is trusted for it, fit to be shown.
-fn trusted<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+/// Whether a line's key, with its type before and its comment behind, is this one.
+fn is_of(key: &str, encoded: &str) -> bool {
+    key.split(' ').nth(1) == Some(encoded)
+}
+
+/// Each name with the key of an authority that is trusted for it.
+fn trusted<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeSet<(&'a str, &'a str)> {
     let all = lines.filter_map(|it| it.strip_prefix(TRUSTED)?.split_once(' '));
-    let each = all.flat_map(|(names, key)| {
-        let one = move |name| safe(&format!("{name} {key}")).to_string();
-        names.split(',').map(one)
-    });
-    each.collect()
+    all.flat_map(|(names, key)| names.split(',').map(move |name| (name, key)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -101,7 +130,7 @@ mod tests {
 
     fn keep(folder: &Path, lines: &[&str], answer: Option<bool>) -> anyhow::Result<Option<String>> {
         let lines: Vec<_> = lines.iter().map(|it| (*it).to_owned()).collect();
-        keep_in(folder, &lines, |asked| {
+        keep_in(folder, (&lines, &[]), |asked| {
             answer.unwrap_or_else(|| panic!("asked about {asked}"))
         })
     }
@@ -121,7 +150,7 @@ mod tests {
         let wider = "@cert-authority web,*.test ssh-ed25519 AAAA";
         let other = "@cert-authority web ssh-ed25519 CCCC";
         for changed in [wider, other] {
-            let told = keep(&folder, &[changed], Some(false)).unwrap();
+            let told = keep(&folder, &[changed, revoked[1]], Some(false)).unwrap();
             assert!(told.unwrap().ends_with("is as it was."));
             assert_eq!(kept(), format!("{WEB}\n{}\n", revoked[1]));
         }
@@ -147,8 +176,68 @@ mod tests {
     fn the_difference_says_which_names_and_which_key() {
         let lines = ["@cert-authority web,db ssh-ed25519 CCCC".to_owned()];
         assert_eq!(
-            difference(WEB, &lines),
-            "- web ssh-ed25519 AAAA\n+ db ssh-ed25519 CCCC\n+ web ssh-ed25519 CCCC\n"
+            difference(WEB, &lines, &[]),
+            "+ db ssh-ed25519 CCCC\n+ web ssh-ed25519 CCCC\n"
         );
+    }
+
+    #[test]
+    fn what_is_revoked_is_refused_unasked_and_trusted_again_only_when_somebody_takes_it() {
+        let home = tempfile::tempdir().unwrap();
+        let kept = || fs::read_to_string(home.path().join(NAME)).unwrap();
+        keep(home.path(), &[WEB], None).unwrap();
+        let (other, revoked) = (
+            "@cert-authority web ssh-ed25519 CCCC",
+            "@revoked * ssh-ed25519 AAAA",
+        );
+        // Nobody is there to take the one that signs now; the stolen one counts no more all the same.
+        let told = keep(home.path(), &[other, revoked], Some(false)).unwrap();
+        assert!(told.unwrap().ends_with("but for what is revoked."));
+        assert_eq!(kept(), format!("{WEB}\n{revoked}\n"));
+        keep(home.path(), &[other, revoked], Some(true)).unwrap();
+        assert_eq!(kept(), format!("{other}\n{revoked}\n"));
+        keep(home.path(), &[other], Some(false)).unwrap();
+        assert_eq!(kept(), format!("{other}\n{revoked}\n"));
+    }
+
+    #[test]
+    fn nobody_is_asked_about_an_authority_that_the_one_before_vouches_for() {
+        use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+        use base64::Engine;
+        use base64::engine::general_purpose::STANDARD;
+
+        let pair = |seed| Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+        let wire = |pair: &Ed25519KeyPair| {
+            let head = &b"\0\0\0\x0bssh-ed25519\0\0\0\x20"[..];
+            [head, pair.public_key().as_ref()].concat()
+        };
+        let (old, new) = (pair(1), pair(2));
+        let line = |pair, names: &str| {
+            let key = STANDARD.encode(wire(pair));
+            format!("@cert-authority {names} ssh-ed25519 {key} watchward-hosts")
+        };
+        let vouch = |by: &Ed25519KeyPair, signer: &Ed25519KeyPair| {
+            let said = signer.sign(&Vouched::statement(&wire(&new)));
+            Vouched::new(&wire(&new), &wire(by), said.as_ref())
+        };
+        let home = tempfile::tempdir().unwrap();
+        let take = |lines: &[String], vouched: &[Vouched], answer| {
+            keep_in(home.path(), (lines, vouched), |_| answer)
+        };
+        let kept = || fs::read_to_string(home.path().join(NAME)).unwrap();
+        take(&[line(&old, "web")], &[], true).unwrap();
+        let both = [line(&old, "web"), line(&new, "web")];
+        for wrong in [vouch(&old, &new), vouch(&new, &new)] {
+            take(&both, &[wrong], false).unwrap();
+            assert_eq!(kept(), format!("{}\n", line(&old, "web")));
+        }
+        let more = [line(&old, "web"), line(&new, "web,db")];
+        take(&more, &[vouch(&old, &old)], false).unwrap();
+        assert_eq!(kept().lines().count(), 1, "db is another host");
+        take(&both, &[vouch(&old, &old)], false).unwrap();
+        assert_eq!(kept().lines().count(), 2);
+        // The old one goes when no host needs it any more.
+        take(&[line(&new, "web")], &[], false).unwrap();
+        assert_eq!(kept(), format!("{}\n", line(&new, "web")));
     }
 }

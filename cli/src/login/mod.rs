@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 use watchward_daemon::clock;
+use watchward_protocol::host_keys::Vouched;
 use watchward_protocol::time::Timestamp;
 
 use crate::args::Login;
@@ -44,6 +45,8 @@ struct Issued {
     from: Vec<String>,
     #[serde(default)]
     known_hosts: Vec<String>,
+    #[serde(default)]
+    vouched: Vec<Vouched>,
 }
 
 /// What comes of one try.
@@ -92,7 +95,7 @@ pub(crate) async fn run(asked: Login, screen: &mut Screen) -> anyhow::Result<()>
     {
         screen.line(&format!("(The next time, say it all again: {error:#})"))?;
     }
-    let told = known_hosts::keep(&issued.known_hosts, |difference| {
+    let told = known_hosts::keep((&issued.known_hosts, &issued.vouched), |difference| {
         !screen.is_for_programs() && takes(difference).unwrap_or(false)
     });
     if screen.is_for_programs() {

@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 62] = [
+const KINDS: [Kind; 66] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -90,9 +90,29 @@ const KINDS: [Kind; 62] = [
     ("keys.gone", "key gone", "keys gone"),
     ("keys.host-key", "changed host key", "changed host keys"),
     (
+        "keys.host-key-missed",
+        "host key that was not replaced",
+        "host keys that were not replaced",
+    ),
+    (
+        "keys.host-key-soon",
+        "host key replaced soon",
+        "host keys replaced soon",
+    ),
+    (
         "keys.host-certificate",
         "host certificate that ends",
         "host certificates that end",
+    ),
+    (
+        "keys.hosts-authority-missed",
+        "authority of hosts that was not replaced",
+        "authorities of hosts that were not replaced",
+    ),
+    (
+        "keys.hosts-authority-soon",
+        "authority of hosts replaced soon",
+        "authorities of hosts replaced soon",
     ),
     (
         "keys.kept",

@@ -47,8 +47,8 @@ use rows::{host, stray};
 
 pub use api::{Shown, routes};
 pub use authority::{
-    Authority, Grant, Life, Login, Schedule, pages as login_pages, routes as authority_routes,
-    run as follow_authority,
+    Authority, Grant, HostsSchedule, Life, Login, Schedule, pages as login_pages,
+    routes as authority_routes, run as follow_authority,
 };
 pub use guarded::{BreakGlass, Guarded, watch as watch_guarded};
 pub use host_keys::{HostLife, HostName, Shown as HostShown, start as show_hosts};

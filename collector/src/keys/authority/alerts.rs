@@ -174,7 +174,7 @@ fn waiting(next: &Kept, hosts: &[String]) -> Alert {
     }
 }
 
-fn named(hosts: &[String]) -> String {
+pub(super) fn named(hosts: &[String]) -> String {
     let names = hosts.iter().take(20);
     let names: Vec<_> = names
         .map(|name| Foreign::from(name.as_str()).shortened(40))

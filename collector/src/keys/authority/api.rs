@@ -8,8 +8,9 @@ use watchward_daemon::clock;
 use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
-use super::Authority;
+use super::hosts_rotate::Standing as OfHosts;
 use super::rotate::Standing;
+use super::{Authority, known_hosts};
 use crate::alerting::Bell;
 use crate::keys::revocation::Inventory;
 use crate::keys::rows::certificate::{self as rows, Certificate};
@@ -37,6 +38,8 @@ pub fn routes(authority: Authority, inventory: Inventory, bell: Bell) -> Router 
         .route("/v1/authority/hosts", routing::get(hosts))
         .route("/v1/authority/standing", routing::get(standing))
         .route("/v1/authority/rotate", routing::post(rotate))
+        .route("/v1/authority/hosts/standing", routing::get(hosts_standing))
+        .route("/v1/authority/hosts/rotate", routing::post(rotate_hosts))
         .route("/v1/authority/certificates", routing::get(certificates))
         .with_state(Sources {
             authority,
@@ -51,8 +54,36 @@ async fn lines(State(sources): State<Sources>) -> Result<Json<Value>, Problem> {
 }
 
 async fn hosts(State(sources): State<Sources>) -> Result<Json<Value>, Problem> {
-    let lines = sources.authority.known_hosts().await?;
+    let Authority { store, policy, .. } = &sources.authority;
+    let lines = known_hosts(store, &policy.now()).await?;
     Ok(Json(json!({ "known_hosts": lines })))
+}
+
+async fn hosts_standing(State(sources): State<Sources>) -> Result<Json<OfHosts>, Problem> {
+    let Sources {
+        authority,
+        inventory,
+        ..
+    } = sources;
+    let standing = authority.standing_of_hosts(inventory, clock::now());
+    Ok(Json(standing.await?))
+}
+
+async fn rotate_hosts(
+    State(sources): State<Sources>,
+    Who(by): Who,
+    Json(wanted): Json<Rotate>,
+) -> Result<Json<Value>, Problem> {
+    let (authority, now) = (&sources.authority, clock::now());
+    let (made, revoked) = match wanted.reason()? {
+        None => (authority.rotate_hosts(&by, now).await?, Vec::new()),
+        Some(reason) => (true, authority.replace_hosts((&by, &reason), now).await?),
+    };
+    sources.bell.ring();
+    let standing = authority.standing_of_hosts(sources.inventory, now).await?;
+    Ok(Json(
+        json!({ "made": made, "revoked": revoked, "standing": standing }),
+    ))
 }
 
 async fn standing(State(sources): State<Sources>) -> Result<Json<Standing>, Problem> {
@@ -68,22 +99,28 @@ struct Rotate {
     now: Option<String>,
 }
 
+impl Rotate {
+    /// Why it is to be at once, if it is. Safe for a terminal.
+    fn reason(&self) -> Result<Option<String>, Problem> {
+        let Some(reason) = self.now.as_deref().map(str::trim) else {
+            return Ok(None);
+        };
+        if reason.is_empty() || reason.len() > LONGEST_REASON {
+            return Err(Problem::refused("a reason is needed, of 500 bytes at most"));
+        }
+        Ok(Some(escaped(reason)))
+    }
+}
+
 async fn rotate(
     State(sources): State<Sources>,
     Who(by): Who,
     Json(wanted): Json<Rotate>,
 ) -> Result<Json<Value>, Problem> {
     let (authority, now) = (&sources.authority, clock::now());
-    let (made, revoked) = match &wanted.now {
+    let (made, revoked) = match wanted.reason()? {
         None => (authority.rotate(&by, now).await?, Vec::new()),
-        Some(reason) => {
-            let reason = reason.trim();
-            if reason.is_empty() || reason.len() > LONGEST_REASON {
-                return Err(Problem::refused("a reason is needed, of 500 bytes at most"));
-            }
-            let revoked = authority.replace((&by, &escaped(reason)), now).await?;
-            (true, revoked)
-        }
+        Some(reason) => (true, authority.replace((&by, &reason), now).await?),
     };
     sources.bell.ring();
     let standing = authority.standing(sources.inventory, now).await?;

@@ -75,26 +75,45 @@ impl Authority {
             wire: self.signed(signing, certifiable, &said)?,
         })
     }
+}
 
-    /// The lines of `known_hosts` by which clients know hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT");
-    /// none, where no host was certified yet.
-    pub(super) async fn known_hosts(&self) -> sqlx::Result<Vec<String>> {
-        let mut names: BTreeSet<String> = host_key::names(&self.store).await?;
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
-        let policy = self.policy.now();
+/// The lines of `known_hosts` by which clients know hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"): of the
+/// authorities, where some host was certified, and of what is revoked.
+pub(in crate::keys) async fn known_hosts(
+    store: &Store,
+    policy: &Policy,
+) -> sqlx::Result<Vec<String>> {
+    let mut names: BTreeSet<String> = host_key::names(store).await?;
+    let mut lines = Vec::new();
+    if !names.is_empty() {
         let patterns = policy.hosts.iter().flat_map(|it| it.patterns());
         names.extend(patterns.map(str::to_owned));
         let names = names.into_iter().collect::<Vec<_>>().join(",");
-        let live = rows::live(self.store.read(), Whose::Hosts).await?;
+        let live = rows::live(store.read(), Whose::Hosts).await?;
         let line = |kept: &Kept| {
             let key = STANDARD.encode(kept.wire());
             let id = kept.id;
             format!("@cert-authority {names} ssh-ed25519 {key} watchward-hosts-{id}")
         };
-        Ok(live.iter().map(line).collect())
+        lines.extend(live.iter().map(line));
     }
+    let revoked = host_key::revoked(store).await?;
+    // Its certificates, too, and what it signed; whatever a host is called.
+    lines.extend(revoked.iter().filter_map(|(name, wire)| {
+        let kind = kind(wire)?;
+        let key = STANDARD.encode(wire);
+        Some(format!("@revoked * {kind} {key} {name}"))
+    }));
+    Ok(lines)
+}
+
+/// The type of a key as on the wire (RFC 4253, section 6.6).
+fn kind(wire: &[u8]) -> Option<&str> {
+    let (length, rest) = wire.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let kind = std::str::from_utf8(rest.get(..length)?).ok()?;
+    let plain = |it: u8| it.is_ascii_alphanumeric() || b"-.@".contains(&it);
+    (!kind.is_empty() && kind.bytes().all(plain)).then_some(kind)
 }
 
 /// Whether a certificate can be made for a host's key.

@@ -8,10 +8,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use thiserror::Error;
+use watchward_protocol::host_keys::Vouched;
 use watchward_protocol::time::Timestamp;
 
 use super::certificate::{Certifiable, Terms, Whom};
-use super::{Authority, Grant, Whose, own};
+use super::{Authority, Grant, Whose, known_hosts, own};
 use crate::keys::Policy;
 use crate::keys::proof::Offered;
 use crate::keys::rows::authority as rows;
@@ -50,6 +51,8 @@ pub(super) struct Issued {
     pub(super) until: Timestamp,
     /// How hosts are known, each a line of `known_hosts`.
     pub(super) known_hosts: Vec<String>,
+    /// What says that one of their authorities was trusted by the one before.
+    pub(super) vouched: Vec<Vouched>,
 }
 
 /// Why somebody is given no certificate.
@@ -150,7 +153,8 @@ impl Authority {
             principals: terms.principals.to_vec(),
             from: from.iter().map(ToString::to_string).collect(),
             until,
-            known_hosts: self.known_hosts().await?,
+            known_hosts: known_hosts(&self.store, &self.policy.now()).await?,
+            vouched: self.vouched().await?,
         })
     }
 

@@ -6,6 +6,9 @@ mod api;
 mod certificate;
 mod grant;
 mod hosts;
+mod hosts_alerts;
+mod hosts_rotate;
+mod hosts_step;
 mod issue;
 mod login;
 mod logins;
@@ -39,12 +42,14 @@ use certificate::{Certifiable, Terms};
 pub(super) use alerts::entries;
 pub use api::routes;
 pub use grant::{Grant, Life};
-pub(super) use hosts::{HostTerms, certifiable};
+pub(super) use hosts::{HostTerms, certifiable, known_hosts};
+pub(super) use hosts_alerts::entries as entries_of_hosts;
+pub(super) use hosts_rotate::leans;
 pub use login::pages;
 pub use logins::Login;
 pub(super) use logins::{managed, principal_role};
 pub use rotate::run;
-pub use schedule::Schedule;
+pub use schedule::{HostsSchedule, Schedule};
 pub(super) use step::Seen;
 
 /// So far no host's clock is behind.
@@ -186,6 +191,27 @@ where
 {
     let live = rows::live(executor, Whose::People).await?;
     Ok(live.iter().map(Kept::fingerprint).collect())
+}
+
+/// The fingerprints of those that clients are to trust for hosts.
+pub(super) async fn own_of_hosts<'a, E>(executor: E) -> sqlx::Result<Vec<String>>
+where
+    E: sqlx::Executor<'a, Database = sqlx::Any>,
+{
+    let live = rows::live(executor, Whose::Hosts).await?;
+    Ok(live.iter().map(Kept::fingerprint).collect())
+}
+
+/// Whether this is, or was, an authority of certificates.
+pub(super) async fn was_ever(store: &Store, name: &str) -> sqlx::Result<bool> {
+    for whose in [Whose::People, Whose::Hosts] {
+        let all = rows::ever(store, whose).await?;
+        let is_it = |point: &Vec<u8>| fingerprint(&certificate::ed25519(point)) == name;
+        if all.iter().any(|(_, point)| is_it(point)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Their keys as on the wire, the oldest first.

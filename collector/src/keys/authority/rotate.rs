@@ -131,7 +131,7 @@ impl Authority {
             return Ok(Observed::default());
         };
         let mut observed = Observed::default();
-        for (id, public) in rows::ever(&self.store).await? {
+        for (id, public) in rows::ever(&self.store, Whose::People).await? {
             let fingerprint = fingerprint(&certificate::ed25519(&public));
             let seen = rows::seen(&self.store, &fingerprint).await?;
             if id != next.id {

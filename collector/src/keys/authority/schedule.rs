@@ -1,10 +1,17 @@
-//! How often the authority is replaced: the table `[keys.authority]` of `policy.toml`.
+//! How often the authorities are replaced: the tables `[keys.authority]` and `[keys.hosts_authority]` of
+//! `policy.toml`.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
+use super::Grant;
 use crate::keys::rotation::Missed;
+
+/// So much longer than a certificate of people counts, the next authority of hosts is published.
+const MARGIN: Duration = Duration::from_secs(86_400);
 
 /// The table `[keys.authority]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +44,63 @@ impl Schedule {
     /// When that is missed.
     pub(in crate::keys) fn deadline(&self, since: Timestamp) -> Timestamp {
         self.due(since) + self.deadline.duration()
+    }
+}
+
+/// The table `[keys.hosts_authority]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostsSchedule {
+    /// How long one signs before the next is made.
+    pub every: Every,
+    /// How long clients are given the next one's line before it signs; never less than the longest
+    /// certificate of people counts, and a day.
+    pub overlap: Overlap,
+    /// How long before the next is made people hear of it; at most half of `every`.
+    pub warn_ahead: Span,
+    /// How long the next may take to sign once clients could know it, and hosts to show certificates of it.
+    pub deadline: Span,
+}
+
+impl HostsSchedule {
+    /// When one that signs since then is to be replaced.
+    pub(in crate::keys) fn due(&self, since: Timestamp) -> Timestamp {
+        since + self.every.0.duration()
+    }
+
+    /// When people hear of that.
+    pub(in crate::keys) fn warn(&self, since: Timestamp) -> Timestamp {
+        let every = self.every.0.duration();
+        self.due(since) - self.warn_ahead.duration().min(every / 2)
+    }
+
+    /// When that is missed, but for the time in which clients take the next one's line.
+    pub(in crate::keys) fn deadline(&self, since: Timestamp) -> Timestamp {
+        self.due(since) + self.grace()
+    }
+
+    /// How long it may take.
+    pub(super) fn grace(&self) -> Duration {
+        self.deadline.duration()
+    }
+
+    /// How long the next one's line is there before it signs, where people are given such certificates:
+    /// whoever has one that counts took it together with that line.
+    pub(super) fn published(&self, given: &[Grant]) -> Duration {
+        let longest = given.iter().map(|it| it.life().duration()).max();
+        let longest = longest.map_or(Duration::ZERO, |it| it + MARGIN);
+        longest.max(self.overlap.0.duration())
+    }
+}
+
+impl Default for HostsSchedule {
+    fn default() -> Self {
+        Self {
+            every: Every(Span::days(365)),
+            overlap: Overlap(Span::days(30)),
+            warn_ahead: Span::days(14),
+            deadline: Span::days(30),
+        }
     }
 }
 

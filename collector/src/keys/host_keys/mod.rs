@@ -1,6 +1,7 @@
 //! What hosts' sshd shows of itself: certificates of their keys, made and renewed, and keys that take each other's place.
 
 mod alerts;
+mod entries;
 mod next;
 mod policy;
 
@@ -12,19 +13,19 @@ use tokio::sync::watch;
 use watchward_daemon::clock;
 use watchward_daemon::config::{Live, replace};
 use watchward_daemon::tasks::{Stop, Tasks};
-use watchward_protocol::hosts::HostId;
 use watchward_protocol::time::Timestamp;
 
-use super::authority::{Authority, HostTerms};
+use super::authority::{Authority, HostTerms, leans};
 use super::policy::Policy;
 use super::revocation::Inventory;
 use super::rows::authority::Kept;
 use super::rows::host_key::{self as rows, Certificate, Seen, Turn};
 use crate::alerting::{self, Alert, Bell};
-use crate::intake::{Shown as Ordered, Watched};
+use crate::intake::Shown as Ordered;
 use crate::store::Store;
 use alerts::Standing;
 
+pub(super) use entries::entries;
 pub(super) use policy::join;
 pub use policy::{Life as HostLife, Name as HostName, Shown};
 
@@ -51,8 +52,8 @@ pub fn start(
 pub(super) struct Room {
     store: Store,
     authority: Authority,
-    /// What people were told of each host, as far as this collector knows.
-    told: HashMap<HostId, Option<Alert>>,
+    /// What people were told, by the incident's key, as far as this collector knows.
+    told: HashMap<String, Option<Alert>>,
 }
 
 /// What is kept of a host, and seen of it.
@@ -107,14 +108,35 @@ impl Room {
         }
         let mut seen = rows::seen(&self.store).await?;
         let mut unshown = rows::unshown(&self.store).await?;
+        let revoked = rows::revoked(&self.store).await?;
         let hosts = inventory(&self.store).await?;
-        let signing = match policy.hosts.is_empty() {
-            true => None,
-            false => Some(self.authority.of_hosts(now).await?),
+        let (signing, mut news) = match policy.hosts.is_empty() {
+            true => (None, false),
+            false => {
+                let leans = leans(&hosts, policy, (&certificates, &seen), now);
+                let mut news = false;
+                match self.authority.follow_hosts(&leans, policy, now).await {
+                    Ok(told) => {
+                        for (key, alert) in told {
+                            news |= self.tell(key, alert, now).await?;
+                        }
+                    }
+                    // The one that signs signs on.
+                    Err(error) => {
+                        let error = format!("{error:#}");
+                        tracing::error!(error, "cannot replace the authority of hosts");
+                    }
+                }
+                (Some(self.authority.of_hosts(now).await?), news)
+            }
         };
-        let (mut orders, mut news) = (BTreeMap::new(), false);
+        let (mut orders, mut soon) = (BTreeMap::new(), Vec::new());
         for watched in &hosts {
             let name = &watched.host.name;
+            let keys = (
+                alerts::key(watched.host.id),
+                alerts::missed_key(watched.host.id),
+            );
             let mut known = Known {
                 kept: certificates.remove(name).unwrap_or_default(),
                 turn: turns.remove(name),
@@ -126,12 +148,14 @@ impl Room {
                 if known.turn.is_some() {
                     // What it shows is again what it would by itself.
                     orders.insert(name.clone(), Default::default());
-                    news |= self.tell(watched, None, now).await?;
+                    news |= self.tell(&keys.0, None, now).await?;
+                    news |= self.tell(&keys.1, None, now).await?;
                 }
                 continue;
             };
             let Some(signing) = &signing else { continue };
-            let turn = match self.host(name, (table, signing), &mut known, now).await {
+            let with = (table, signing, &revoked);
+            let turn = match self.host(name, with, &mut known, now).await {
                 Ok(turn) => turn,
                 Err(error) => {
                     // It shows on what it was ordered last.
@@ -141,14 +165,22 @@ impl Room {
                 }
             };
             orders.insert(name.clone(), next::order(&turn, &known.kept));
+            if turn.next.is_none() && table.warn(turn.since).is_some_and(|warn| now >= warn) {
+                soon.extend(table.due(turn.since).map(|due| (name.as_str(), due)));
+            }
             let standing = Standing {
                 watched,
                 kept: &known.kept,
                 seen: &known.seen,
                 unshown: known.unshown.as_deref(),
             };
-            news |= self.tell(watched, standing.alert(now), now).await?;
+            let stolen = next::stolen(&turn, (&known.seen, &revoked));
+            let missed = standing.missed((table.missed(turn.since), stolen), now);
+            news |= self.tell(&keys.0, standing.alert(now), now).await?;
+            news |= self.tell(&keys.1, missed, now).await?;
         }
+        let soon = alerts::soon(&soon, now);
+        news |= self.tell(alerts::SOON, soon, now).await?;
         Ok((Ordered::new(orders), news))
     }
 
@@ -156,7 +188,7 @@ impl Room {
     async fn host(
         &self,
         name: &str,
-        (table, signing): (&Shown, &Kept),
+        (table, signing, revoked): (&Shown, &Kept, &next::Revoked),
         known: &mut Known,
         now: Timestamp,
     ) -> anyhow::Result<Turn> {
@@ -167,10 +199,10 @@ impl Room {
             next: None,
         };
         let current = before.as_ref().unwrap_or(&first);
-        let turn = next::turned(current, &known.seen, table, now);
+        let turn = next::turned(current, (&known.seen, revoked), table, now);
         let principals = table.principals(name).unwrap_or_default();
         let terms = (&principals[..], signing.id, table.life());
-        let keys = next::certified(&known.seen, &turn);
+        let keys = next::certified(&known.seen, &turn, revoked);
         let wanting = match principals.is_empty() {
             true => Vec::new(),
             false => next::wanting(&keys, &known.kept, terms, now),
@@ -211,27 +243,26 @@ impl Room {
         Ok(turn)
     }
 
-    /// Tells of a host what is news; says whether it was.
+    /// Tells what is news of an incident; says whether it was.
     async fn tell(
         &mut self,
-        watched: &Watched,
+        key: &str,
         alert: Option<Alert>,
         now: Timestamp,
     ) -> sqlx::Result<bool> {
-        let host = watched.host.id;
-        if self.told.get(&host) == Some(&alert) {
+        if self.told.get(key) == Some(&alert) {
             return Ok(false);
         }
         let mut tx = self.store.begin().await?;
         match &alert {
-            Some(alert) => alerting::raise(&mut tx, alert, now).await?,
+            Some(alert) => alerting::hold(&mut tx, alert, now).await?,
             None => {
-                let why = "The host shows certificates that count.";
-                alerting::resolve(&mut tx, &alerts::key(host), why, now).await?;
+                let why = "What hosts show is as it should be.";
+                alerting::resolve(&mut tx, key, why, now).await?;
             }
         }
         tx.commit().await?;
-        self.told.insert(host, alert);
+        self.told.insert(key.to_owned(), alert);
         Ok(true)
     }
 }

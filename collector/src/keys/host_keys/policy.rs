@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use watchward_daemon::place::Misplaced;
 use watchward_protocol::span::Span;
+use watchward_protocol::time::Timestamp;
 
 use crate::policy::{Groups, Members};
 
@@ -32,6 +33,12 @@ pub struct Shown {
     /// How long the old key is shown beside the new one.
     #[serde(default = "overlap")]
     pub overlap: Span,
+    /// How long before another key takes its place people hear of it; at most half of `every`.
+    #[serde(default = "week")]
+    pub warn_ahead: Span,
+    /// How long after the end of the overlap the old key may be shown before somebody is paged.
+    #[serde(default = "week")]
+    pub deadline: Span,
 }
 
 /// What a host is called: letters, digits, `.`, `-`, `_` and `:`, and one `*` that is not all of it.
@@ -78,6 +85,22 @@ impl Shown {
         self.certificate.0.duration()
     }
 
+    /// When the key that a host shows since then is to be replaced; none: never.
+    pub(super) fn due(&self, since: Timestamp) -> Option<Timestamp> {
+        Some(since + self.every()?)
+    }
+
+    /// When people hear of that.
+    pub(super) fn warn(&self, since: Timestamp) -> Option<Timestamp> {
+        let ahead = self.warn_ahead.duration().min(self.every()? / 2);
+        Some(self.due(since)? - ahead)
+    }
+
+    /// When that is missed: the old one is shown for the overlap, and no longer.
+    pub(super) fn missed(&self, since: Timestamp) -> Option<Timestamp> {
+        Some(self.due(since)? + self.overlap.duration() + self.deadline.duration())
+    }
+
     /// How often a host has another key.
     pub(super) fn every(&self) -> Option<Duration> {
         self.every.map(|it| it.0.duration())
@@ -104,6 +127,10 @@ fn certificate() -> Life {
 
 fn overlap() -> Span {
     Span::days(30)
+}
+
+fn week() -> Span {
+    Span::days(7)
 }
 
 impl TryFrom<String> for Name {

@@ -12,7 +12,7 @@ use watchward_protocol::keys::PublicKey;
 use watchward_protocol::span::Span;
 use watchward_protocol::time::Timestamp;
 
-use super::authority::{Grant, Login, Schedule};
+use super::authority::{Grant, HostsSchedule, Login, Schedule};
 use super::guarded::{BreakGlass, Guarded};
 use super::host_keys::{self, Shown};
 use super::peers::Peering;
@@ -57,6 +57,8 @@ pub struct Policy {
     pub canaries: Vec<Guarded>,
     /// How often what signs them is replaced.
     pub authority: Schedule,
+    /// How often what signs certificates of hosts' keys is replaced.
+    pub hosts_authority: HostsSchedule,
     /// Machines' keys that rotate by themselves.
     pub machines: Vec<Machine>,
     /// Whose peers of WireGuard are whose.
@@ -107,6 +109,7 @@ impl Default for Policy {
             break_glass: Vec::new(),
             canaries: Vec::new(),
             authority: Schedule::default(),
+            hosts_authority: HostsSchedule::default(),
             machines: Vec::new(),
             peers: Vec::new(),
             hosts: Vec::new(),

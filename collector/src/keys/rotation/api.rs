@@ -26,7 +26,7 @@ use crate::web::{Parameters, Problem, Who};
 pub struct Calendar {
     pub(in crate::keys) store: Store,
     pub(in crate::keys) policy: Live<Policy>,
-    rooms: Rooms,
+    pub(super) rooms: Rooms,
     rotations: Rotations,
 }
 

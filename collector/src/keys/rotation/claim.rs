@@ -5,9 +5,9 @@ use watchward_protocol::text::escaped;
 
 use super::look::Facts;
 use super::state::{Pending, Rotation, Step};
+use crate::keys::authority;
 use crate::keys::policy::Policy;
 use crate::keys::proof::fingerprint;
-use crate::keys::rows::authority;
 use crate::keys::rows::claim::{Other, other};
 use crate::store::Store;
 
@@ -102,11 +102,7 @@ fn held_by(
 
 /// Whose it is as far as anything is kept of it.
 async fn known(store: &Store, name: &str) -> sqlx::Result<Option<String>> {
-    let authorities = authority::ever(store).await?;
-    if authorities
-        .iter()
-        .any(|(_, wire)| fingerprint(wire) == name)
-    {
+    if authority::was_ever(store, name).await? {
         return Ok(Some("it is an authority of certificates".to_owned()));
     }
     let other = other(store, name).await?;

@@ -1,4 +1,5 @@
-//! What is on the calendar: machines' keys, people's keys, authorities, agents' certificates, and peers.
+//! What is on the calendar: machines' keys, people's keys, hosts' keys and certificates, authorities,
+//! agents' certificates, and peers.
 
 use std::borrow::Cow;
 
@@ -10,6 +11,7 @@ use super::api::{Calendar, Shown};
 use super::days::{AHEAD, Entry};
 use super::policy::Missed;
 use crate::keys::authority;
+use crate::keys::host_keys;
 use crate::keys::peers;
 use crate::keys::policy::Policy;
 use crate::keys::retire::Retire;
@@ -25,6 +27,9 @@ impl Calendar {
         let due = opening::due(&self.store, now + AHEAD).await?;
         all.extend(due.into_iter().map(|due| person(due, &policy, now)));
         all.extend(authority::entries(&self.store, &policy.authority, now).await?);
+        all.extend(authority::entries_of_hosts(&self.store, &policy, now).await?);
+        let hosts = (self.rooms.inventory)(&self.store).await?;
+        all.extend(host_keys::entries(&self.store, (&hosts, &policy), now).await?);
         let agents = opening::agents(&self.store, now + AHEAD).await?;
         all.extend(agents.into_iter().map(|due| agent(&due, now)));
         all.extend(peers::entries(&self.store, &policy, (now + AHEAD, now)).await?);

@@ -33,6 +33,10 @@ pub(super) const ROTATED: &str = "ALTER TABLE keys_authority ADD COLUMN signs_at
         UPDATE keys_authority SET signs_at = made_at;
         CREATE INDEX keys_certificate_authority ON keys_certificate (authority, serial)";
 
+/// The one that vouches for another of hosts, and how.
+pub(super) const VOUCHED: &str = "ALTER TABLE keys_authority ADD COLUMN vouched_by BIGINT;
+        ALTER TABLE keys_authority ADD COLUMN vouched {bytes}";
+
 /// Whose keys an authority certifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::keys) enum Whose {
@@ -149,12 +153,41 @@ pub(in crate::keys) async fn counting(tx: &mut Tx) -> sqlx::Result<BTreeMap<i64,
 }
 
 /// All that there ever were: the number and the key's point of each.
-pub(in crate::keys) async fn ever(store: &Store) -> sqlx::Result<Vec<(i64, Vec<u8>)>> {
-    let rows = sqlx::query("SELECT id, public FROM keys_authority WHERE of_hosts = 0 ORDER BY id")
+pub(in crate::keys) async fn ever(
+    store: &Store,
+    whose: Whose,
+) -> sqlx::Result<Vec<(i64, Vec<u8>)>> {
+    let rows = sqlx::query("SELECT id, public FROM keys_authority WHERE of_hosts = $1 ORDER BY id")
+        .bind(i64::from(whose == Whose::Hosts))
         .fetch_all(store.read())
         .await?;
     let one = |row: &AnyRow| Ok((row.try_get("id")?, row.try_get("public")?));
     rows.iter().map(one).collect()
+}
+
+/// Keeps that the one before vouches for this one, with its signature.
+pub(in crate::keys) async fn vouch(
+    tx: &mut Tx,
+    id: i64,
+    (by, signature): (i64, Vec<u8>),
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE keys_authority SET vouched_by = $2, vouched = $3 WHERE id = $1")
+        .bind(id)
+        .bind(by)
+        .bind(signature)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Those that are to be trusted for hosts, by whom each is vouched for, and the signature.
+pub(in crate::keys) async fn vouched(store: &Store) -> sqlx::Result<Vec<(i64, i64, Vec<u8>)>> {
+    sqlx::query_as(
+        "SELECT id, vouched_by, vouched FROM keys_authority WHERE of_hosts = 1 \
+         AND ended_at IS NULL AND vouched IS NOT NULL AND vouched_by IS NOT NULL ORDER BY id",
+    )
+    .fetch_all(store.read())
+    .await
 }
 
 /// Where hosts have told of this authority: where it stands for the whole host, where a line of ours

@@ -48,8 +48,10 @@ const GIVEN_UP: &str = "SELECT at, author AS who, 'what another database had rev
 const WISHED: &str = "SELECT at, author AS who, name AS fingerprint, '' AS detail FROM keys_rotation_wish \
      WHERE at >= $1 AND at < $2 AND $3 IN ('', REPLACE(author, ' (as root)', '')) ORDER BY at DESC LIMIT $4";
 
-const ROTATED: &str = "SELECT made_at AS at, author AS who, 'the authority of certificates' AS fingerprint, \
-     CASE WHEN signs_at = made_at THEN 'at once' ELSE 'as soon as every host trusts the next one' END AS detail \
+const ROTATED: &str = "SELECT made_at AS at, author AS who, \
+     CASE WHEN of_hosts = 1 THEN 'the authority of hosts' ELSE 'the authority of certificates' END AS fingerprint, \
+     CASE WHEN signs_at = made_at THEN 'at once' \
+     WHEN of_hosts = 1 THEN 'as soon as clients could know the next one' ELSE 'as soon as every host trusts the next one' END AS detail \
      FROM keys_authority WHERE author <> '' AND made_at >= $1 AND made_at < $2 \
      AND $3 IN ('', REPLACE(author, ' (as root)', '')) ORDER BY made_at DESC LIMIT $4";
 

@@ -25,6 +25,13 @@ pub(super) const TABLES: &str = "CREATE TABLE keys_host_certificate (
         ALTER TABLE keys_authority ADD COLUMN of_hosts BIGINT NOT NULL DEFAULT 0;
         ALTER TABLE keys_holding ADD COLUMN unshown TEXT";
 
+/// Which revoked keys hosts showed: clients are to refuse these.
+pub(super) const REVOKED: &str =
+    "ALTER TABLE keys_revoked ADD COLUMN of_host BIGINT NOT NULL DEFAULT 0;
+        UPDATE keys_revoked SET of_host = 1
+            WHERE fingerprint IN (SELECT fingerprint FROM keys_opening WHERE means = 4)
+            OR fingerprint IN (SELECT fingerprint FROM keys_host_certificate)";
+
 /// A certificate of a host's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::keys) struct Certificate {
@@ -239,6 +246,32 @@ pub(in crate::keys) async fn turn(
         .execute(&mut **tx)
         .await?;
     Ok(())
+}
+
+/// Marks a key that is revoked as one of hosts, if any has told that it shows it.
+pub(super) async fn mark(tx: &mut Tx, fingerprint: &str) -> sqlx::Result<()> {
+    let sql = "UPDATE keys_revoked SET of_host = 1 WHERE fingerprint = $1 AND ended_at IS NULL \
+        AND (fingerprint IN (SELECT fingerprint FROM keys_opening WHERE means = $2) \
+        OR fingerprint IN (SELECT fingerprint FROM keys_host_certificate))";
+    let marked = sqlx::query(sql).bind(fingerprint.to_owned());
+    let marked = marked.bind(code(&MEANS, &Means::HostKey));
+    marked.execute(&mut **tx).await.map(drop)
+}
+
+/// Marks a key that is revoked as one of hosts.
+pub(in crate::keys) async fn is_of_host(tx: &mut Tx, fingerprint: &str) -> sqlx::Result<()> {
+    let sql = "UPDATE keys_revoked SET of_host = 1 WHERE fingerprint = $1 AND ended_at IS NULL";
+    let marked = sqlx::query(sql).bind(fingerprint.to_owned());
+    marked.execute(&mut **tx).await.map(drop)
+}
+
+/// The keys of hosts that are revoked: their fingerprints, and what they are on the wire, if that is known.
+pub(in crate::keys) async fn revoked(store: &Store) -> sqlx::Result<BTreeMap<String, Vec<u8>>> {
+    let sql = "SELECT fingerprint, wire FROM keys_revoked WHERE ended_at IS NULL AND (of_host = 1 \
+        OR fingerprint IN (SELECT fingerprint FROM keys_opening WHERE means = $1))";
+    let all = sqlx::query_as(sql).bind(code(&MEANS, &Means::HostKey));
+    let all: Vec<(String, Vec<u8>)> = all.fetch_all(store.read()).await?;
+    Ok(all.into_iter().collect())
 }
 
 /// Forgets how far the keys of a host that is revoked are: whoever has its name next begins anew.

@@ -146,6 +146,8 @@ pub const SCHEMA: Schema = Schema {
         peer::GATHERED,
         lineage::TABLES,
         peer::LEFT,
+        authority::VOUCHED,
+        host_key::REVOKED,
     ],
 };
 

@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::time::Timestamp;
 
-use super::maybe_stamp;
+use super::{host_key, maybe_stamp};
 use crate::keys::proof::{Proven, Revoked};
 use crate::store::value::stamp;
 use crate::store::{Store, Tx};
@@ -95,6 +95,7 @@ pub(in crate::keys) async fn revoke(tx: &mut Tx, key: &Revoked) -> sqlx::Result<
     .bind(key.generation.cast_signed())
     .execute(&mut **tx)
     .await?;
+    host_key::mark(tx, &key.fingerprint).await?;
     Ok(kept.rows_affected() > 0)
 }
 

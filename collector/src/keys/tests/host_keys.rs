@@ -12,10 +12,10 @@ use crate::keys::host_keys::Room;
 use crate::policy::{Groups, Networks};
 use crate::sealing::Sealing;
 
-const TABLE: &str = "[[keys.hosts]]\ngroups = [\"all\"]\nnames = [\"*.example.org\"]\n";
-const TURNING: &str = "every = \"10d\"\noverlap = \"1d\"\n";
+pub(super) const TABLE: &str = "[[keys.hosts]]\ngroups = [\"all\"]\nnames = [\"*.example.org\"]\n";
+pub(super) const TURNING: &str = "every = \"10d\"\noverlap = \"1d\"\n";
 
-fn policy(text: &str) -> Result<Policy, String> {
+pub(super) fn policy(text: &str) -> Result<Policy, String> {
     #[derive(Deserialize)]
     struct Whole {
         keys: Policy,
@@ -28,7 +28,7 @@ fn policy(text: &str) -> Result<Policy, String> {
         .map_err(|error| error.to_string())
 }
 
-fn hosts(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>> {
+pub(super) fn hosts(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>> {
     let one = |number| Watched {
         host: host(number),
         is_silent: number == 2,
@@ -37,7 +37,7 @@ fn hosts(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>> {
 }
 
 /// An Ed25519 key that sshd shows.
-fn own(byte: u8, file: &str) -> Opening {
+pub(super) fn own(byte: u8, file: &str) -> Opening {
     let wire = [&b"\0\0\0\x0bssh-ed25519\0\0\0\x20"[..], &[byte; 32]].concat();
     Opening {
         key: Some(PublicKey {
@@ -52,7 +52,7 @@ fn own(byte: u8, file: &str) -> Opening {
 }
 
 /// The same key's certificate, as sshd shows it.
-fn certified(key: &Opening, until: i64) -> Opening {
+pub(super) fn certified(key: &Opening, until: i64) -> Opening {
     let number = key.key.as_ref().unwrap().wire[50];
     Opening {
         means: Means::HostCertificate,
@@ -62,14 +62,14 @@ fn certified(key: &Opening, until: i64) -> Opening {
     }
 }
 
-struct Stage {
-    store: Fresh,
+pub(super) struct Stage {
+    pub(super) store: Fresh,
     room: Room,
     seq: u64,
 }
 
 impl Stage {
-    async fn all() -> Vec<Self> {
+    pub(super) async fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for store in stores().await {
             let (revocations, _) = Revocations::open(&store).await.unwrap();
@@ -84,14 +84,14 @@ impl Stage {
     }
 
     /// What host 1 says that it shows.
-    async fn shows(&mut self, seconds: i64, openings: &[Opening]) {
+    pub(super) async fn shows(&mut self, seconds: i64, openings: &[Opening]) {
         self.seq += 1;
         let told = itself(self.seq, seconds, &["root"], openings);
         hear(&self.store, &[told], at(seconds)).await;
     }
 
     /// What host 1 is ordered then.
-    async fn ordered(&mut self, text: &str, seconds: i64) -> Option<HostKeys> {
+    pub(super) async fn ordered(&mut self, text: &str, seconds: i64) -> Option<HostKeys> {
         let policy = policy(text).unwrap();
         let looked = self.room.look(hosts, &policy, at(seconds)).await.unwrap();
         looked.0.of("web-1").map(|all| HostKeys::clone(&all))
@@ -99,7 +99,7 @@ impl Stage {
 }
 
 /// What ssh-keygen says of a certificate.
-fn read(wire: &[u8]) -> String {
+pub(super) fn read(wire: &[u8]) -> String {
     use base64::Engine;
     let text = base64::engine::general_purpose::STANDARD.encode(wire);
     let mut child = Command::new("ssh-keygen")

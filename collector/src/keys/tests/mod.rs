@@ -1,5 +1,6 @@
 //! What the room does with what hosts tell, on both databases.
 
+mod host_authority;
 mod host_keys;
 mod live;
 mod logins;

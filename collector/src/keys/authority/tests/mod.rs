@@ -1,5 +1,6 @@
 //! What is given to whom, on both databases, as ssh-keygen reads it.
 
+mod hosts;
 mod logins;
 mod revoked;
 mod rotated;

@@ -10,7 +10,7 @@ use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
 use super::Desk;
-use crate::keys::authority::own;
+use crate::keys::authority::{own, own_of_hosts};
 use crate::keys::peers;
 use crate::keys::policy::Fingerprint;
 use crate::keys::proof::Offered;
@@ -93,6 +93,7 @@ impl Desk {
             What::Key(_) | What::Fingerprint(_) | What::Serial(_) | What::Peer(_) => String::new(),
         };
         let authorities = own(store.read()).await?;
+        let of_hosts = own_of_hosts(store.read()).await?;
         let mut ways = Vec::new();
         let mut keys = Vec::new();
         for found in self.meant(what).await? {
@@ -101,6 +102,12 @@ impl Desk {
                     "this is the authority of `watchward login`: with it every certificate would be \
                      void, and no new one would open anything; `watchward authority rotate --now` puts \
                      another in its place and revokes it",
+                ));
+            }
+            if of_hosts.contains(&found.fingerprint) {
+                return Err(Problem::refused(
+                    "this is the authority of hosts, which signs what they show: `watchward authority \
+                     rotate --hosts --now` puts another in its place and revokes it",
                 ));
             }
             if let Some(name) = self.policy.now().break_glass(&found.fingerprint) {

@@ -49,7 +49,8 @@ impl Made {
                     store,
                     "INSERT INTO keys_authority (id, public, sealed, made_at, serial, ended_at) \
                      VALUES (7, $1, $1, 0, 0, 1)",
-                    key,
+                    // The point alone, as authorities are kept.
+                    &key[19..],
                 )
                 .await;
             }
