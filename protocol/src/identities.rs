@@ -1,6 +1,7 @@
 //! Keys that programs of a host log in elsewhere with: made on that host, which never gives away their
 //! private halves.
 
+use crate::host_keys::is_line;
 use crate::proof::LONGEST_KEY;
 use crate::time::Timestamp;
 
@@ -9,11 +10,22 @@ use crate::time::Timestamp;
 pub struct Identities {
     /// Each with another name; at most [`MOST`](Self::MOST).
     pub identities: Vec<Identity>,
+    /// How programs that use them know hosts: the lines of a `known_hosts` beside them.
+    pub known_hosts: Vec<String>,
 }
 
 impl Identities {
     /// How many a host can have.
     pub const MOST: usize = 64;
+    /// How long all lines of `known_hosts` may be together, in bytes.
+    pub const LONGEST_KNOWN: usize = 1 << 20;
+
+    /// Whether lines can stand in that file: they trust authorities for hosts that they name, or take
+    /// trust away.
+    pub fn fits(known_hosts: &[String]) -> bool {
+        let length: usize = known_hosts.iter().map(|it| it.len() + 1).sum();
+        length <= Self::LONGEST_KNOWN && known_hosts.iter().all(|it| is_line(it))
+    }
 
     /// Whether a host can hold them: not too many, each sound, and no name twice.
     pub fn sound(&self) -> bool {
@@ -21,7 +33,7 @@ impl Identities {
         names.sort_unstable();
         names.dedup();
         let are_few = names.len() == self.identities.len() && names.len() <= Self::MOST;
-        are_few && self.identities.iter().all(Identity::sound)
+        are_few && self.identities.iter().all(Identity::sound) && Self::fits(&self.known_hosts)
     }
 }
 

@@ -4,7 +4,7 @@
 //! `NAME/SERIAL` is the folder of a key, with `id` and `id.pub` in it. It gets its name only when all of
 //! it is on the disk, and loses it before anything of it is taken away. `NAME/id` and `NAME/id.pub` lead
 //! through `NAME/current`, the one link that a switch replaces; `NAME/newest` leads to the key that was
-//! made last. What begins with a dot is unfinished.
+//! made last. What begins with a dot is unfinished. `known_hosts` beside them says how hosts are known.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -23,6 +23,8 @@ const CURRENT: &str = "current";
 /// The link for whoever reads `id` at the very moment of a switch: a client of OpenSSH reads the public
 /// half first and the private one later, and refuses to use halves of two keys.
 const NEWEST: &str = "newest";
+/// How programs know the hosts that they log in to: no identity can be called so.
+const KNOWN_HOSTS: &str = "known_hosts";
 /// Others pass through, and see nothing.
 const PASSAGE: u32 = 0o711;
 const OWN: u32 = 0o600;
@@ -94,6 +96,13 @@ impl<'a, F: Fn(&str) -> Result<u32, String>> Keeping<'a, F> {
                 troubles.insert(identity.name.clone(), trouble);
             }
         }
+        if let Err(error) = self.know(ordered) {
+            let trouble = format!("{KNOWN_HOSTS} cannot be written: {error}");
+            for identity in &ordered.identities {
+                let name = identity.name.clone();
+                troubles.entry(name).or_insert_with(|| trouble.clone());
+            }
+        }
         let is_ordered = |name: &String| ordered.identities.iter().any(|it| it.name == *name);
         for name in names(self.folder).unwrap_or_default() {
             let is_left = name.starts_with('.') || is_name(&name) && !is_ordered(&name);
@@ -129,6 +138,23 @@ impl<'a, F: Fn(&str) -> Result<u32, String>> Keeping<'a, F> {
         self.tidy(&home, &identity.serials)
             .map_err(failed("a key cannot be destroyed"))?;
         made
+    }
+
+    /// Has programs know hosts by these lines, where there are programs.
+    fn know(&self, ordered: &Identities) -> io::Result<()> {
+        let file = self.folder.join(KNOWN_HOSTS);
+        if ordered.identities.is_empty() || ordered.known_hosts.is_empty() {
+            return self.remove(&file);
+        }
+        let text = ordered.known_hosts.join("\n") + "\n";
+        if fs::read_to_string(&file).is_ok_and(|it| it == text) {
+            return Ok(());
+        }
+        let next = self.folder.join(format!(".{KNOWN_HOSTS}.next"));
+        self.remove(&next)?;
+        self.write(&next, (text.as_bytes(), PUBLIC), None)?;
+        self.rename(&next, &file)?;
+        sync(self.folder)
     }
 
     /// A folder that others may pass through.

@@ -16,6 +16,7 @@ fn order(serials: &[u32], using: u32) -> Identities {
     };
     Identities {
         identities: vec![identity],
+        known_hosts: vec!["@cert-authority web ssh-ed25519 AAAA".to_owned()],
     }
 }
 
@@ -202,4 +203,33 @@ fn what_went_wrong_is_said_until_it_is_over() {
         late.contains("watchward-agent-identities.service"),
         "{late}"
     );
+}
+
+#[test]
+fn programs_know_hosts_by_what_was_ordered_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let file = folder.join("known_hosts");
+    let mut ordered = order(&[1], 1);
+    assert!(keep(folder, &ordered).is_empty());
+    let text = fs::read_to_string(&file).unwrap();
+    assert_eq!(text, "@cert-authority web ssh-ed25519 AAAA\n");
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644, "every program reads it");
+
+    ordered.known_hosts[0].push_str("BBBB");
+    let dying = Keeping::new(folder, ours);
+    for killed in 0.. {
+        dying.steps.set(killed);
+        let troubles = dying.activate(&ordered);
+        let now = fs::read_to_string(&file).unwrap();
+        if troubles.is_empty() {
+            assert!(now.ends_with("BBBB\n"));
+            break;
+        }
+        assert!(now == text || now.ends_with("BBBB\n"), "{now}");
+    }
+    ordered.known_hosts.clear();
+    keep(folder, &ordered);
+    assert!(!file.exists(), "nothing says any more how hosts are known");
 }

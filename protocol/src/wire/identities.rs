@@ -14,6 +14,7 @@ impl From<&Identities> for v1::Identities {
         };
         Self {
             identities: ordered.identities.iter().map(identity).collect(),
+            known_hosts: ordered.known_hosts.clone(),
         }
     }
 }
@@ -32,6 +33,7 @@ impl TryFrom<v1::Identities> for Identities {
         let identities = wire.identities.into_iter().map(identity);
         let all = Self {
             identities: identities.collect(),
+            known_hosts: wire.known_hosts,
         };
         match all.sound() {
             true => Ok(all),
@@ -103,8 +105,18 @@ mod tests {
         }
     }
 
+    const KNOWN: &str = "@cert-authority web,*.test ssh-ed25519 AAAA watchward-hosts-1";
+
     fn order(identities: Vec<Identity>) -> Order {
-        Order::Identities(Arc::new(Identities { identities }))
+        knowing(identities, &[KNOWN, "@revoked * ssh-ed25519 BBBB"])
+    }
+
+    fn knowing(identities: Vec<Identity>, lines: &[&str]) -> Order {
+        let known_hosts = lines.iter().map(|it| (*it).to_owned()).collect();
+        Order::Identities(Arc::new(Identities {
+            identities,
+            known_hosts,
+        }))
     }
 
     proptest! {
@@ -184,5 +196,15 @@ mod tests {
                 "{all:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_would_be_trusted_for_every_host_is_refused_as_a_whole() {
+        for wrong in ["@cert-authority * ssh-ed25519 AAAA", "web ssh-ed25519 AAAA"] {
+            let order = knowing(Vec::new(), &[KNOWN, wrong]);
+            assert!(decode_order(&encode_order(order)).is_err(), "{wrong}");
+        }
+        let long = format!("{KNOWN}{}", "a".repeat(Identities::LONGEST_KNOWN));
+        assert!(decode_order(&encode_order(knowing(Vec::new(), &[&long]))).is_err());
     }
 }

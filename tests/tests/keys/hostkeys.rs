@@ -16,6 +16,8 @@ const GUARD: &str = "[keys]\nhost = true\n";
 const CERTIFIED: &str = "[[keys.hosts]]\ngroups = [\"all\"]\nnames = [\"*.example.test\"]\n";
 /// The same, and keys that take each other's place.
 const TURNING: &str = "every = \"1m\"\noverlap = \"5s\"\n";
+/// Clients are given the next authority's line for so long before it signs.
+const SOON_KNOWN: &str = "[keys.hosts_authority]\noverlap = \"5s\"\n";
 
 #[test]
 fn a_client_that_knows_the_authority_is_never_asked_while_a_hosts_key_is_replaced() -> Result<()> {
@@ -109,6 +111,78 @@ fn what_the_guard_forbids_or_sshd_refuses_leaves_what_was_shown() -> Result<()> 
     })
 }
 
+#[test]
+fn another_authority_takes_the_place_of_the_one_that_signs_and_a_stolen_key_is_refused()
+-> Result<()> {
+    play("the authority of hosts is replaced", "", |site| {
+        let ground = Ground::new(site, GUARD)?;
+        let Ground { web, home } = &ground;
+        site.collector.rule(&format!("{SOON_KNOWN}{CERTIFIED}"))?;
+        ground.certified(site)?;
+        let old = known(site)?;
+        site.collector.ask(&["authority", "rotate", "--hosts"])?;
+        // Who takes the lines while both are there is never asked.
+        let both = until("both are published", SOON, || {
+            let all = known(site)?;
+            Ok((all.len() == 2 && all.contains(&old[0])).then_some(all))
+        })?;
+        keep(home, &both)?;
+        home.sh(&endlessly(web, "/root/during"))?;
+        let new = until("the old one is no more", 3 * SOON, || {
+            let all = known(site)?;
+            Ok((all.len() == 1).then_some(all))
+        })
+        .with_context(|| log(web))?;
+        ensure!(
+            new[0] == both[1] && opens(home, web, "web")?,
+            "{}",
+            log(web)
+        );
+        home.sh("touch /root/enough; sleep 1")?;
+        let during = home.sh("sort /root/during | uniq -c")?;
+        ensure!(
+            during.lines().count() == 1 && during.contains("opened"),
+            "{during}"
+        );
+        keep(home, &old)?;
+        ensure!(!opens(home, web, "web")?, "the old one counts no more");
+        keep(home, &new)?;
+        ensure!(opens(home, web, "web")?, "{}", log(web));
+
+        // Somebody stole what the host shows: it shows another, and clients refuse that one.
+        let stolen = web.sh("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d' ' -f2")?;
+        let stolen = stolen.trim();
+        let words = ["revoke", stolen, "--reason", "stolen", "--no-wait", "--yes"];
+        let done = site.collector.command()?.args(words).output()?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        let refused = until("clients are told", SOON, || {
+            let all = known(site)?;
+            let is_it = |it: &String| it.starts_with("@revoked * ") && it.ends_with(stolen);
+            Ok(all.iter().any(is_it).then_some(all))
+        })
+        .with_context(|| said.into_owned())?;
+        keep(home, &refused)?;
+        until("another key is shown", 3 * SOON, || {
+            let ours = "test $(sshd -T | grep -c '^hostkey ') = 1";
+            Ok((web.try_sh(ours)? && opens(home, web, "web")?).then_some(()))
+        })
+        .with_context(|| log(web))
+    })
+}
+
+/// The lines by which clients know hosts.
+fn known(site: &Site) -> Result<Vec<String>> {
+    let said = site.collector.ask(&["authority", "hosts"])?;
+    let lines = said.get("known_hosts").and_then(Value::as_array);
+    let lines = lines.into_iter().flatten().filter_map(Value::as_str);
+    Ok(lines.map(str::to_owned).collect())
+}
+
+/// Has the client know hosts by these alone.
+fn keep(home: &Host, lines: &[String]) -> Result<()> {
+    home.write("/root/known", (lines.join("\n") + "\n").as_bytes(), 0o644)
+}
+
 /// A host that is watched, and a client with a key of an account there.
 struct Ground {
     web: Host,
@@ -129,14 +203,7 @@ impl Ground {
     fn certified(&self, site: &Site) -> Result<()> {
         let Self { web, home } = self;
         until("the client is never asked", 2 * SOON, || {
-            let said = site.collector.ask(&["authority", "hosts"])?;
-            let lines = said.get("known_hosts").and_then(Value::as_array);
-            let lines: Vec<_> = lines
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
-            home.write("/root/known", (lines.join("\n") + "\n").as_bytes(), 0o644)?;
+            keep(home, &known(site)?)?;
             Ok(opens(home, web, "web")?.then_some(()))
         })
         .with_context(|| log(web))

@@ -84,6 +84,7 @@ fn order(web: &Host, serials: &[u32], using: u32) -> Result<()> {
     };
     let order = Order::Identities(Arc::new(Identities {
         identities: vec![backup],
+        known_hosts: Vec::new(),
     }));
     let place = "/var/lib/watchward-agent/identities.order";
     web.write(&format!("{place}.next"), &encode_order(order), 0o600)?;

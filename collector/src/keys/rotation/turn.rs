@@ -15,6 +15,7 @@ use super::policy::{Machine, Missed};
 use super::state::{At, Key, Pending, Phase, Rotation, Step, Used};
 use super::step::carry_out;
 use super::{Rooms, alerts};
+use crate::keys::authority;
 use crate::keys::policy::Policy;
 use crate::keys::proof::fingerprint;
 use crate::keys::rows::opening;
@@ -90,6 +91,11 @@ pub(super) async fn look(
         if !changed {
             break;
         }
+    }
+    if !looked.owned.is_empty() {
+        let lines = known_hosts(store, policy).await?;
+        let owned = looked.owned.values_mut();
+        owned.for_each(|it| it.known_hosts.clone_from(&lines));
     }
     let now = clock::now();
     alerts::tell(store, &looked.stands, now).await?;
@@ -313,6 +319,16 @@ fn owned(policy: &Policy, facts: &Facts, now: Timestamp) -> BTreeMap<String, Ide
     }
     owned.retain(|client, all| !unsure.contains(client) && all.sound());
     owned
+}
+
+/// How clients know the hosts that they log in to; none, where it is too much.
+async fn known_hosts(store: &Store, policy: &Policy) -> sqlx::Result<Vec<String>> {
+    let lines = authority::known_hosts(store, policy).await?;
+    let fits = Identities::fits(&lines);
+    if !fits {
+        tracing::error!("machines' clients are not told how hosts are known: it is too much");
+    }
+    Ok(if fits { lines } else { Vec::new() })
 }
 
 impl Known {

@@ -96,3 +96,29 @@ async fn only_what_shows_something_is_kept_for_long() {
         assert_eq!(rows::events(&store, "backup").await.unwrap(), []);
     }
 }
+
+#[tokio::test]
+async fn a_client_is_told_how_the_hosts_are_known_that_its_programs_log_in_to() {
+    for store in stores().await {
+        let mut stage = stage(&store, "page").await;
+        stage.until("adding").await;
+        assert_eq!(stage.looked.owned["web-1"].known_hosts, [""; 0]);
+        let mut tx = store.begin().await.unwrap();
+        for sql in [
+            "INSERT INTO keys_authority (id, public, sealed, made_at, signs_at, serial, of_hosts) \
+             VALUES (7, $1, $1, 0, 0, 0, 1)",
+            "INSERT INTO keys_host_certificate (host_name, fingerprint, authority, serial, \
+             principals, since, until, wire) VALUES ('web-2', 'x', 7, 1, 'web-2', 0, 1, $1)",
+        ] {
+            let made = sqlx::query(sql).bind(vec![7_u8; 32]);
+            made.execute(&mut *tx).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        stage.look().await;
+        let lines = &stage.looked.owned["web-1"].known_hosts;
+        assert!(
+            lines[0].starts_with("@cert-authority web-2 ssh-ed25519 AAAA"),
+            "{lines:?}"
+        );
+    }
+}
