@@ -111,26 +111,8 @@ fn show(standing: &Value, hosts: bool, screen: &mut Screen) -> anyhow::Result<()
     let signs = row
         .list("authorities")
         .any(|one| one.text("signs") == "true");
-    let rows: Vec<_> = row
-        .list("authorities")
-        .map(|one| {
-            let waits = one.text("signs_at").is_empty();
-            let what = match (one.text("signs") == "true", waits && signs) {
-                (true, _) => "signs",
-                (false, true) => "is next",
-                (false, false) if hosts => "until no host shows its certificates",
-                (false, false) => "until its certificates are over",
-            };
-            [
-                one.cell("number"),
-                one.cell("fingerprint"),
-                one.moment("made_at"),
-                what.to_owned(),
-                one.moment("due_at"),
-                one.moment("counts_until"),
-            ]
-        })
-        .collect();
+    let one = |one| authority(one, signs, hosts);
+    let rows: Vec<_> = row.list("authorities").map(one).collect();
     if rows.is_empty() {
         let first = match hosts {
             true => "the first table [[keys.hosts]]",
@@ -165,6 +147,24 @@ fn show(standing: &Value, hosts: bool, screen: &mut Screen) -> anyhow::Result<()
     };
     let line = format!("{what}: {}.", safe(&waits.join(", ")));
     Ok(screen.line(&line)?)
+}
+
+fn authority(one: Row<'_>, signs: bool, hosts: bool) -> [String; 6] {
+    let waits = one.text("signs_at").is_empty();
+    let what = match (one.text("signs") == "true", waits && signs) {
+        (true, _) => "signs",
+        (false, true) => "is next",
+        (false, false) if hosts => "until no host shows its certificates",
+        (false, false) => "until its certificates are over",
+    };
+    [
+        one.cell("number"),
+        one.cell("fingerprint"),
+        one.moment("made_at"),
+        what.to_owned(),
+        one.moment("due_at"),
+        one.moment("counts_until"),
+    ]
 }
 
 fn rotated(answer: &Value, hosts: bool, screen: &mut Screen) -> anyhow::Result<()> {

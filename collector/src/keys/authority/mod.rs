@@ -45,6 +45,7 @@ pub use grant::{Grant, Life};
 pub(super) use hosts::{HostTerms, certifiable, known_hosts};
 pub(super) use hosts_alerts::entries as entries_of_hosts;
 pub(super) use hosts_rotate::leans;
+pub(super) use hosts_step::Lean;
 pub use login::pages;
 pub use logins::Login;
 pub(super) use logins::{managed, principal_role};

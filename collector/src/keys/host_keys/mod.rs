@@ -15,13 +15,13 @@ use watchward_daemon::config::{Live, replace};
 use watchward_daemon::tasks::{Stop, Tasks};
 use watchward_protocol::time::Timestamp;
 
-use super::authority::{Authority, HostTerms, leans};
+use super::authority::{Authority, HostTerms, Lean, leans};
 use super::policy::Policy;
 use super::revocation::Inventory;
 use super::rows::authority::Kept;
 use super::rows::host_key::{self as rows, Certificate, Seen, Turn};
 use crate::alerting::{self, Alert, Bell};
-use crate::intake::Shown as Ordered;
+use crate::intake::{Shown as Ordered, Watched};
 use crate::store::Store;
 use alerts::Standing;
 
@@ -114,29 +114,13 @@ impl Room {
             true => (None, false),
             false => {
                 let leans = leans(&hosts, policy, (&certificates, &seen), now);
-                let mut news = false;
-                match self.authority.follow_hosts(&leans, policy, now).await {
-                    Ok(told) => {
-                        for (key, alert) in told {
-                            news |= self.tell(key, alert, now).await?;
-                        }
-                    }
-                    // The one that signs signs on.
-                    Err(error) => {
-                        let error = format!("{error:#}");
-                        tracing::error!(error, "cannot replace the authority of hosts");
-                    }
-                }
+                let news = self.follow(&leans, policy, now).await?;
                 (Some(self.authority.of_hosts(now).await?), news)
             }
         };
         let (mut orders, mut soon) = (BTreeMap::new(), Vec::new());
         for watched in &hosts {
             let name = &watched.host.name;
-            let keys = (
-                alerts::key(watched.host.id),
-                alerts::missed_key(watched.host.id),
-            );
             let mut known = Known {
                 kept: certificates.remove(name).unwrap_or_default(),
                 turn: turns.remove(name),
@@ -148,8 +132,10 @@ impl Room {
                 if known.turn.is_some() {
                     // What it shows is again what it would by itself.
                     orders.insert(name.clone(), Default::default());
-                    news |= self.tell(&keys.0, None, now).await?;
-                    news |= self.tell(&keys.1, None, now).await?;
+                    let host = watched.host.id;
+                    for key in [alerts::key(host), alerts::missed_key(host)] {
+                        news |= self.tell(&key, None, now).await?;
+                    }
                 }
                 continue;
             };
@@ -168,20 +154,55 @@ impl Room {
             if turn.next.is_none() && table.warn(turn.since).is_some_and(|warn| now >= warn) {
                 soon.extend(table.due(turn.since).map(|due| (name.as_str(), due)));
             }
-            let standing = Standing {
-                watched,
-                kept: &known.kept,
-                seen: &known.seen,
-                unshown: known.unshown.as_deref(),
-            };
             let stolen = next::stolen(&turn, (&known.seen, &revoked));
-            let missed = standing.missed((table.missed(turn.since), stolen), now);
-            news |= self.tell(&keys.0, standing.alert(now), now).await?;
-            news |= self.tell(&keys.1, missed, now).await?;
+            let missed = (table.missed(turn.since), stolen);
+            news |= self.judge((watched, &known), missed, now).await?;
         }
         let soon = alerts::soon(&soon, now);
         news |= self.tell(alerts::SOON, soon, now).await?;
         Ok((Ordered::new(orders), news))
+    }
+
+    /// Has the authority give way to the next when that is due; says whether there was news.
+    async fn follow(
+        &mut self,
+        leans: &[Lean],
+        policy: &Policy,
+        now: Timestamp,
+    ) -> anyhow::Result<bool> {
+        let mut news = false;
+        match self.authority.follow_hosts(leans, policy, now).await {
+            Ok(told) => {
+                for (key, alert) in told {
+                    news |= self.tell(key, alert, now).await?;
+                }
+            }
+            // The one that signs signs on.
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "cannot replace the authority of hosts");
+            }
+        }
+        Ok(news)
+    }
+
+    /// Tells what people should know of a host; says whether there was news.
+    async fn judge(
+        &mut self,
+        (watched, known): (&Watched, &Known),
+        missed: (Option<Timestamp>, Option<Timestamp>),
+        now: Timestamp,
+    ) -> sqlx::Result<bool> {
+        let standing = Standing {
+            watched,
+            kept: &known.kept,
+            seen: &known.seen,
+            unshown: known.unshown.as_deref(),
+        };
+        let (shown, missed) = (standing.alert(now), standing.missed(missed, now));
+        let host = watched.host.id;
+        let news = self.tell(&alerts::key(host), shown, now).await?;
+        Ok(self.tell(&alerts::missed_key(host), missed, now).await? || news)
     }
 
     /// Has a host's keys be certified, and another take their place when that is due.

@@ -28,15 +28,13 @@ fn an_authority_and_many_keys_are_replaced_while_they_are_used() -> Result<()> {
         let many = how_many()?;
         let names: Vec<_> = (1..=many).map(|number| format!("k{number:02}")).collect();
         let outside = site.network.outside();
-        let people = format!(
-            "[[keys.logins]]\ngroups = [\"servers\"]\naccounts = [\"alice\"]\nroles = [\"operator\"]\n\
-             [[keys.certificates]]\nroles = [\"operator\"]\nfrom = [\"here\", \"bench\"]\nlife = \"1h\"\n"
-        );
+        let people = "[[keys.logins]]\ngroups = [\"servers\"]\naccounts = [\"alice\"]\nroles = [\"operator\"]\n\
+             [[keys.certificates]]\nroles = [\"operator\"]\nfrom = [\"here\", \"bench\"]\nlife = \"1h\"\n";
         let policy = policy(site, &names).replace(
             "[networks]\n",
             &format!("[networks]\nbench = [\"{outside}\"]\n"),
         );
-        site.collector.rule(&(policy + &people))?;
+        site.collector.rule(&(policy + people))?;
         let desk = Desk::new(site)?;
         desk.logs_in(&desk.next_code()?)?;
         ground.all_are_idle(&names, 1)?;
@@ -59,14 +57,16 @@ fn an_authority_and_many_keys_are_replaced_while_they_are_used() -> Result<()> {
         let mut now = site.collector.command()?;
         run(now.args(["rotation", "now"]).args(&names))?;
         ground.all_are_idle(&names, 2)?;
-        until("the next authority signs", SOON, || {
+        let mut last = Value::Null;
+        until("the next authority signs", SOON * 3, || {
             let standing = site.collector.ask(&["authority", "show"])?;
+            last.clone_from(&standing);
             let all = standing.get("authorities").and_then(Value::as_array);
             let all = all.context("no authorities")?;
-            let sign = all.iter().filter(|it| it["signs_at"].is_string());
+            let sign = all.iter().filter(|it| !it["signs_at"].is_null());
             Ok((sign.count() == 2).then_some(()))
         })
-        .with_context(|| ground.why())?;
+        .with_context(|| format!("{last:#}\n{}", ground.why()))?;
         desk.logs_in(desk.recovery(0)?)?;
         ground.always_worked(person)?;
         for program in programs? {
