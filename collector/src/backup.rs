@@ -12,6 +12,7 @@ use axum::routing::get;
 use futures_util::stream;
 use tokio::io::AsyncReadExt;
 
+use crate::keys;
 use crate::store::{SnapshotError, Store};
 use crate::web::{Problem, Who};
 
@@ -26,7 +27,7 @@ pub fn routes(store: Store) -> Router {
 }
 
 async fn backup(State(store): State<Store>, Who(by): Who) -> Result<Response, Problem> {
-    let copy = store.snapshot().await.map_err(explained)?;
+    let copy = store.snapshot(keys::OF_A_COPY).await.map_err(explained)?;
     let bytes = copy.metadata()?.len();
     tracing::info!(bytes, by, "a backup was made");
     // Whoever reads can tell by its length whether it came whole.
@@ -79,7 +80,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_backup_comes_whole_and_postgres_has_its_own_way() {
-        for store in testing::stores(&[SCHEMA]).await {
+        for store in testing::stores(&[SCHEMA, keys::SCHEMA]).await {
             let mut tx = store.begin().await.unwrap();
             sqlx::query("INSERT INTO sample (body) VALUES ($1)")
                 .bind(vec![7_u8; 3 * PIECE])

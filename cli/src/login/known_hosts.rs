@@ -1,6 +1,6 @@
 //! How ssh knows hosts by their certificates: `~/.ssh/watchward_known_hosts`, brought up to date with each login.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -47,16 +47,16 @@ fn keep_in(
         let before = fs::read_to_string(&file).with_context(named)?;
         let difference = difference(&before, lines, vouched);
         if !difference.is_empty() && !ask(&difference) {
-            let refused = lines.iter().filter(|it| it.starts_with(REVOKED));
-            let refused = refused.filter(|it| !before.lines().any(|line| line == *it));
-            let refused: Vec<_> = refused.cloned().collect();
+            let unasked = unasked(&before, lines, vouched);
             let said = format!("{} is as it was", file.display());
-            if refused.is_empty() {
+            if unasked.is_empty() {
                 return Ok(Some(format!("{said}.")));
             }
-            let all: Vec<_> = before.lines().map(str::to_owned).chain(refused).collect();
+            let all: Vec<_> = before.lines().map(str::to_owned).chain(unasked).collect();
             write(folder, &all).with_context(named)?;
-            return Ok(Some(format!("{said}, but for what is revoked.")));
+            return Ok(Some(format!(
+                "{said}, but for what is revoked, and what an authority there vouches for."
+            )));
         }
     }
     write(folder, lines).with_context(named)?;
@@ -75,25 +75,53 @@ fn write(folder: &Path, lines: &[String]) -> std::io::Result<()> {
     fs::rename(&next, folder.join(NAME))
 }
 
-/// What is trusted no more, and what in addition, each a line. An authority that another of the same host
-/// vouches for is no news, and neither is one that goes and leaves the host another.
-fn difference(before: &str, lines: &[String], vouched: &[Vouched]) -> String {
-    let old = trusted(before.lines());
-    let new = trusted(lines.iter().map(String::as_str));
+/// The lines that come in addition though nobody takes the rest: what is refused from now on, and the
+/// authorities that another of the same host vouches for.
+fn unasked(before: &str, lines: &[String], vouched: &[Vouched]) -> Vec<String> {
+    let refused = lines.iter().filter(|it| it.starts_with(REVOKED));
+    let refused = refused.filter(|it| !before.lines().any(|line| line == *it));
+    let (old, new) = (
+        trusted(before.lines()),
+        trusted(lines.iter().map(String::as_str)),
+    );
+    let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, key) in new.difference(&old) {
+        if is_vouched((name, key), &old, (before, lines), vouched) {
+            next.entry(key).or_default().push(name);
+        }
+    }
+    let next = next.into_iter();
+    let next = next.map(|(key, names)| format!("{TRUSTED}{} {key}", names.join(",")));
+    refused.cloned().chain(next).collect()
+}
+
+/// Whether an authority that the host has already says that this one can be trusted, too.
+fn is_vouched(
+    (name, key): (&str, &str),
+    old: &BTreeSet<(&str, &str)>,
+    (before, lines): (&str, &[String]),
+    vouched: &[Vouched],
+) -> bool {
     let all = || before.lines().chain(lines.iter().map(String::as_str));
     let is_refused = |key: &str| {
         let mut refused = all().filter_map(|it| it.strip_prefix(REVOKED)?.split_once(' '));
         refused.any(|(_, of)| is_of(of, key))
     };
-    let is_vouched = |(name, key): &(&str, &str)| {
-        let of_key = vouched.iter().filter(|it| is_of(key, &it.key));
-        let of_key = of_key.filter(|it| !is_refused(&it.by));
-        let mut of_key = of_key.filter(|it| it.is_genuine());
-        of_key.any(|it| old.iter().any(|one| one.0 == *name && is_of(one.1, &it.by)))
-    };
+    let of_key = vouched.iter().filter(|it| is_of(key, &it.key));
+    let of_key = of_key.filter(|it| !is_refused(&it.by));
+    let mut of_key = of_key.filter(|it| it.is_genuine());
+    of_key.any(|it| old.iter().any(|one| one.0 == name && is_of(one.1, &it.by)))
+}
+
+/// What is trusted no more, and what in addition, each a line. An authority that another of the same host
+/// vouches for is no news, and neither is one that goes and leaves the host another.
+fn difference(before: &str, lines: &[String], vouched: &[Vouched]) -> String {
+    let old = trusted(before.lines());
+    let new = trusted(lines.iter().map(String::as_str));
     let stays = |(name, _): &(&str, &str)| new.iter().any(|one| one.0 == *name);
     let gone = old.difference(&new).filter(|it| !stays(it));
-    let more = new.difference(&old).filter(|it| !is_vouched(it));
+    let more = new.difference(&old);
+    let more = more.filter(|it| !is_vouched(**it, &old, (before, lines), vouched));
     let refused = |all: BTreeSet<&str>| -> BTreeSet<String> {
         let keys = all.into_iter().filter_map(|it| it.strip_prefix(REVOKED));
         keys.map(|it| format!("{}\n", safe(it))).collect()
@@ -192,7 +220,7 @@ mod tests {
         );
         // Nobody is there to take the one that signs now; the stolen one counts no more all the same.
         let told = keep(home.path(), &[other, revoked], Some(false)).unwrap();
-        assert!(told.unwrap().ends_with("but for what is revoked."));
+        assert!(told.unwrap().contains("but for what is revoked,"));
         assert_eq!(kept(), format!("{WEB}\n{revoked}\n"));
         keep(home.path(), &[other, revoked], Some(true)).unwrap();
         assert_eq!(kept(), format!("{other}\n{revoked}\n"));
@@ -233,7 +261,8 @@ mod tests {
         }
         let more = [line(&old, "web"), line(&new, "web,db")];
         take(&more, &[vouch(&old, &old)], false).unwrap();
-        assert_eq!(kept().lines().count(), 1, "db is another host");
+        assert_eq!(kept().lines().count(), 2);
+        assert!(!kept().contains("db"), "it is another host");
         take(&both, &[vouch(&old, &old)], false).unwrap();
         assert_eq!(kept().lines().count(), 2);
         // The old one goes when no host needs it any more.

@@ -72,6 +72,7 @@ pub use rotation::{
     pages as rotation_pages, routes as rotation_routes,
 };
 pub use rows::deed::deeds;
+pub use rows::lineage::OF_A_COPY;
 pub use rows::{DEADLINES, SCHEMA};
 pub use week::week;
 

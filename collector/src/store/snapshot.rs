@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use sqlx::{AnyConnection, Connection, Executor};
+
 use super::{Kind, Store};
 
 /// What a copy is called until it is whole: the database's name, and this.
@@ -33,12 +35,13 @@ pub enum SnapshotError {
 }
 
 impl Store {
-    /// Copies a SQLite database as one transaction sees it, and opens the copy, which has no name
-    /// any more: it is gone when the file is closed. Beside the database there must be room for it.
+    /// Copies a SQLite database as one transaction sees it, has the copy differ by this, and opens it. It
+    /// has no name any more: it is gone when the file is closed. Beside the database there must be room
+    /// for it.
     ///
     /// # Errors
     /// The database is PostgreSQL's, another copy is being made, or there is no room.
-    pub async fn snapshot(&self) -> Result<File, SnapshotError> {
+    pub async fn snapshot(&self, differs: &'static str) -> Result<File, SnapshotError> {
         if self.kind == Kind::Postgres {
             return Err(SnapshotError::Elsewhere);
         }
@@ -50,6 +53,10 @@ impl Store {
             .bind(copy.0.to_string_lossy().into_owned())
             .execute(&self.read)
             .await?;
+        let url = format!("sqlite://{}", copy.0.display());
+        let mut copied = AnyConnection::connect(&url).await?;
+        copied.execute(differs).await?;
+        copied.close().await?;
         File::open(&copy.0).map_err(|source| copy.unwritable(source))
     }
 }

@@ -79,7 +79,7 @@ async fn a_copy_has_what_was_committed_while_somebody_writes_and_leaves_nothing_
     insert(&store, "before").await;
     let mut open = store.begin().await.unwrap();
     keep(&mut open, "not yet").await;
-    let mut copy = store.snapshot().await.unwrap();
+    let mut copy = store.snapshot("SELECT 1").await.unwrap();
     open.commit().await.unwrap();
     insert(&store, "after").await;
 
@@ -100,17 +100,17 @@ async fn one_copy_at_a_time_and_none_of_a_collector_that_was_killed() {
     let url = format!("sqlite://{}", folder.path().join("db").display());
     let store = Store::open(&url, &[SCHEMA]).await.unwrap();
     std::fs::write(folder.path().join("db.backup"), "half of it").unwrap();
-    let error = store.snapshot().await.unwrap_err();
+    let error = store.snapshot("SELECT 1").await.unwrap_err();
     assert!(matches!(error, SnapshotError::Busy), "{error:?}");
     let again = Store::open(&url, &[SCHEMA]).await.unwrap();
-    again.snapshot().await.unwrap();
+    again.snapshot("SELECT 1").await.unwrap();
 }
 
 #[tokio::test]
 async fn postgres_is_copied_by_its_own_means() {
     for store in testing::stores(&[SCHEMA]).await {
         if store.kind() == Kind::Postgres {
-            let error = store.snapshot().await.unwrap_err();
+            let error = store.snapshot("SELECT 1").await.unwrap_err();
             assert!(matches!(error, SnapshotError::Elsewhere), "{error:?}");
         }
     }

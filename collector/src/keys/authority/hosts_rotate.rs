@@ -227,6 +227,12 @@ pub(super) fn spans(policy: &Policy) -> Spans {
     Spans {
         every: policy.hosts_authority.every.0.duration(),
         published: policy.hosts_authority.published(&policy.certificates),
+        life: policy
+            .hosts
+            .iter()
+            .map(|it| it.life())
+            .max()
+            .unwrap_or_default(),
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Spans {
     pub(super) every: Duration,
     /// How long clients can take the next one's line before it signs.
     pub(super) published: Duration,
+    /// How long a certificate counts at most.
+    pub(super) life: Duration,
 }
 
 /// What to do.
@@ -76,7 +78,13 @@ pub(super) fn next(live: &[Stand], leans: &[Lean], spans: Spans, now: Timestamp)
         return Step::Rest;
     };
     let old = signs.filter(|one| one.id != signing.id);
-    let old: Vec<_> = old.map(|one| (one.id, leaning(leans, one.id))).collect();
+    // What the old one signed is over by then, whatever a host says that it shows.
+    let counts = signing
+        .signs_at
+        .is_some_and(|at| now <= at + spans.life + SLACK);
+    let old: Vec<_> = old
+        .map(|one| (one.id, leaning(leans, one.id, counts)))
+        .collect();
     if let Some((id, _)) = old.iter().find(|(_, hosts)| hosts.is_empty()) {
         return Step::End(*id);
     }
@@ -96,11 +104,10 @@ pub(super) fn next(live: &[Stand], leans: &[Lean], spans: Spans, now: Timestamp)
     }
 }
 
-/// The hosts where a certificate of this one may count still.
-fn leaning(leans: &[Lean], id: i64) -> Vec<String> {
-    let hosts = leans
-        .iter()
-        .filter(|one| one.on.is_none_or(|authority| authority == id));
+/// The hosts where a certificate of this one may count still, if one `counts` that nobody knows.
+fn leaning(leans: &[Lean], id: i64, counts: bool) -> Vec<String> {
+    let leans_on = |one: &&Lean| one.on.map_or(counts, |authority| authority == id);
+    let hosts = leans.iter().filter(leans_on);
     let hosts: BTreeSet<_> = hosts.map(|one| one.host.clone()).collect();
     hosts.into_iter().collect()
 }
@@ -113,6 +120,7 @@ mod tests {
     const SPANS: Spans = Spans {
         every: Duration::from_secs(30 * 86_400),
         published: Duration::from_secs(5 * 86_400),
+        life: Duration::from_secs(30 * 86_400),
     };
 
     fn at(days: u32) -> Timestamp {
@@ -151,6 +159,12 @@ mod tests {
         assert_eq!(step(&signs, &part, 99), waits, "and no third is made");
         let before = [lean("web", Some(2)), lean("db", None)];
         assert_eq!(step(&signs, &before, 36), waits, "an earlier one");
+        assert_eq!(step(&signs, &before, 64), waits);
+        assert_eq!(
+            step(&signs, &before, 66),
+            Step::End(1),
+            "what a host makes up"
+        );
         let new = [lean("web", Some(2)), lean("db", Some(2))];
         assert_eq!(step(&signs, &new, 36), Step::End(1));
     }

@@ -81,7 +81,7 @@ impl Shown {
     }
 
     /// How long a certificate counts.
-    pub(super) fn life(&self) -> Duration {
+    pub(in crate::keys) fn life(&self) -> Duration {
         self.certificate.0.duration()
     }
 
@@ -118,7 +118,8 @@ pub(in crate::keys) fn join(all: &mut [Shown], groups: &Groups) -> Result<(), Mi
 /// Whether a certificate can say it: `*` in one would count for more than was meant.
 fn is_name(text: &str) -> bool {
     let plain = |it: u8| it.is_ascii_alphanumeric() || b".-_:".contains(&it);
-    (1..=LONGEST).contains(&text.len()) && text.bytes().all(plain)
+    let says_something = text.bytes().any(|it| it.is_ascii_alphanumeric());
+    (1..=LONGEST).contains(&text.len()) && says_something && text.bytes().all(plain)
 }
 
 fn certificate() -> Life {

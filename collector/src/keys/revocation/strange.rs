@@ -23,13 +23,24 @@ pub(super) struct Strange {
     since: Option<Option<Timestamp>>,
     /// Hosts that were ordered everything once more, each once: what they say does no more than that.
     ordered: HashSet<HostId>,
+    /// Whether this was made another database, which what hosts say does once.
+    renewed: bool,
 }
 
 impl Strange {
     /// Tells of them, and says whether there was news.
     pub(super) async fn look(&mut self, store: &Store, now: Timestamp) -> sqlx::Result<bool> {
+        if !self.renewed && lineage::renew(store, now).await? {
+            self.renewed = true;
+            tracing::warn!(
+                "hosts have heard of more than this database knows: it is an older copy"
+            );
+        }
         let strangers = lineage::strangers(store).await?;
-        self.order_again(store, &strangers, now).await?;
+        if self.order_again(store, &strangers, now).await? {
+            // What they say to that is waited for.
+            return Ok(false);
+        }
         if strangers.is_empty() {
             if self.since == Some(None) {
                 return Ok(false);
@@ -54,13 +65,13 @@ impl Strange {
     }
 
     /// A host takes no order that is older than what it holds: where that came from another database,
-    /// this one orders all of it once more.
+    /// this one orders all of it once more; says whether it did.
     async fn order_again(
         &mut self,
         store: &Store,
         strangers: &[Stranger],
         now: Timestamp,
-    ) -> sqlx::Result<()> {
+    ) -> sqlx::Result<bool> {
         let own = revoked::generation(store).await?;
         let last = u64::try_from(now.as_micros()).unwrap_or(0);
         let is_ahead = |it: &&Stranger| it.generation.is_some_and(|it| own <= it && it < last);
@@ -68,12 +79,13 @@ impl Strange {
         let before = self.ordered.len();
         // Where nothing was ever ordered, hosts keep what they hold.
         self.ordered.extend(ahead.filter(|_| own > 0));
-        if self.ordered.len() > before {
-            let mut tx = store.begin().await?;
-            revoked::next(&mut tx, now).await?;
-            tx.commit().await?;
+        if self.ordered.len() == before {
+            return Ok(false);
         }
-        Ok(())
+        let mut tx = store.begin().await?;
+        revoked::next(&mut tx, now).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 }
 
@@ -86,7 +98,8 @@ pub(super) async fn give_up(
     let strangers = lineage::strangers(store).await?;
     let lineages: BTreeSet<u64> = strangers
         .iter()
-        .flat_map(|it| it.lineages.clone())
+        // Of one host not so many that others' would have no room.
+        .flat_map(|it| it.lineages.iter().take(4).copied())
         .collect();
     if !lineages.is_empty() {
         let mut tx = store.begin().await?;
@@ -203,7 +216,7 @@ mod tests {
                 let details = raised(&store).await.into_iter().map(|it| it.detail);
                 details.collect::<Vec<_>>()
             };
-            says(&store, 99, &[own], (2, 0)).await;
+            says(&store, 0, &[own], (2, 0)).await;
             assert!(look(0).await.is_empty(), "it holds what this one ordered");
 
             // Before anything is ordered, and after it.
@@ -234,6 +247,37 @@ mod tests {
             assert!(give_up(&store, why, NOON).await.unwrap().is_empty());
             let (_, again) = Revocations::open(&store).await.unwrap();
             assert_eq!(lineages(&again), [own, LOST], "also after a start");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_older_copy_of_a_database_is_another_one() {
+        for store in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
+            lineage::begin(&store).await.unwrap();
+            let known = async || lineage::known(store.read()).await.unwrap();
+            let own = known().await[0];
+            let minutes = |it: u64| NOON - Duration::from_secs(60 * it);
+            let old = order(&store, minutes(9)).await;
+            let mut strange = Strange::default();
+            says(&store, old, &[own], (1, 0)).await;
+            strange.look(&store, NOON).await.unwrap();
+            assert_eq!(known().await, [own], "it knows what hosts have heard");
+
+            let newer = u64::try_from(minutes(5).as_micros()).unwrap();
+            says(&store, newer, &[own], (2, 0)).await;
+            strange.look(&store, NOON).await.unwrap();
+            let other = known().await;
+            assert!(other.len() == 1 && other[0] != own, "{other:?}");
+            assert!(revoked::generation(&store).await.unwrap() > newer);
+            assert!(
+                raised(&store).await[0].detail.ends_with("web-1: 2"),
+                "and it is told of"
+            );
+            let last = revoked::generation(&store).await.unwrap() + 1;
+            says(&store, last, &other, (2, 0)).await;
+            let later = NOON + Duration::from_secs(9);
+            strange.look(&store, later).await.unwrap();
+            assert_eq!(known().await, other, "once");
         }
     }
 

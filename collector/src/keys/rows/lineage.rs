@@ -19,6 +19,9 @@ pub(super) const TABLES: &str =
     CREATE TABLE keys_given_up (
         lineage BIGINT PRIMARY KEY, at BIGINT NOT NULL, author TEXT NOT NULL, reason TEXT NOT NULL)";
 
+/// A copy is another database: hosts may hold by then what it does not know.
+pub const OF_A_COPY: &str = "UPDATE keys_generation SET lineage = 0";
+
 /// Gives the database its number, if it has none.
 pub(in crate::keys) async fn begin(store: &Store) -> sqlx::Result<()> {
     let number: i64 = rand::random_range(1..i64::MAX);
@@ -34,7 +37,7 @@ pub(in crate::keys) async fn known(
 ) -> sqlx::Result<Vec<u64>> {
     let rows = sqlx::query(
         "SELECT lineage, 1 AS own, 0 AS at FROM keys_generation WHERE id = 1 UNION ALL \
-         SELECT lineage, 0 AS own, at FROM keys_given_up ORDER BY own DESC, at DESC LIMIT $1",
+         SELECT lineage, 0 AS own, at FROM keys_given_up ORDER BY own DESC, at DESC, lineage LIMIT $1",
     )
     .bind(i64::try_from(Instruments::MOST_LINEAGES).unwrap_or(i64::MAX))
     .fetch_all(database)
@@ -111,11 +114,39 @@ pub(in crate::keys) async fn strangers(store: &Store) -> sqlx::Result<Vec<Strang
     Ok(all)
 }
 
-/// Whether what a host holds is this database's order.
+/// Whether what a host holds is this database's order, whose number is the first of those known.
 pub(super) fn is_ours(lineages: &str, known: &[u64]) -> bool {
-    numbers(lineages)
-        .first()
-        .is_none_or(|it| known.contains(it))
+    let lineages = numbers(lineages);
+    lineages.first().is_none_or(|it| known.first() == Some(it))
+}
+
+/// Makes this another database, where a host has heard more of it than it knows itself, as after an older
+/// copy was put in its place without a word: then hosts keep what it does not know. Whether that is so.
+pub(in crate::keys) async fn renew(store: &Store, now: Timestamp) -> sqlx::Result<bool> {
+    let heard: Vec<(i64, String)> = sqlx::query_as(
+        "SELECT generation, lineages FROM keys_holding \
+         WHERE generation IS NOT NULL AND generation <= $1 AND lineages <> ''",
+    )
+    .bind(now.as_micros())
+    .fetch_all(store.read())
+    .await?;
+    // Beware: what hosts said is read first, or one could have heard of what came in between.
+    let generation = super::revoked::generation(store).await?;
+    let own = known(store.read()).await?.into_iter().next().unwrap_or(0);
+    let is_more = |(held, lineages): &(i64, String)| {
+        held.cast_unsigned() > generation && numbers(lineages).first() == Some(&own)
+    };
+    if !heard.iter().any(is_more) {
+        return Ok(false);
+    }
+    let mut tx = store.begin().await?;
+    sqlx::query("UPDATE keys_generation SET lineage = $1 WHERE id = 1")
+        .bind(rand::random_range(1..i64::MAX))
+        .execute(&mut *tx)
+        .await?;
+    super::revoked::next(&mut tx, now).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 fn numbers(text: &str) -> Vec<u64> {

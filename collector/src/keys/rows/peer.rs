@@ -208,6 +208,15 @@ pub(in crate::keys) async fn all(store: &Store) -> sqlx::Result<Vec<Kept>> {
     rows.iter().map(one).collect()
 }
 
+/// The peers of all hosts that left with all of their interface, and are there when it is.
+pub(in crate::keys) async fn resting(store: &Store) -> sqlx::Result<Vec<Kept>> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{COLUMNS} WHERE is_away = 1 AND gone_at IS NOT NULL ORDER BY host_name, interface, peer"
+    ));
+    let rows = sqlx::query(sql).fetch_all(store.read()).await?;
+    rows.iter().map(one).collect()
+}
+
 /// Where a peer stands that nobody has said to be right.
 pub(in crate::keys) async fn new(tx: &mut Tx, peer: &str) -> sqlx::Result<Vec<Kept>> {
     let sql = sqlx::AssertSqlSafe(format!(

@@ -80,13 +80,17 @@ impl Aging {
     }
 }
 
-/// The keys that are to be revoked, of all peers that stand: what is revoked is revoked everywhere, so
-/// that each place where it carries something has to be over.
-pub(super) fn over(peers: &[Kept], aging: &[Aging], now: Timestamp) -> BTreeSet<String> {
+/// The keys that are to be revoked, of all peers that stand, or will once their interface is there again:
+/// what is revoked is revoked everywhere, so that each place where it carries something has to be over.
+pub(super) fn over<'a>(
+    peers: impl Iterator<Item = &'a Kept>,
+    aging: &[Aging],
+    now: Timestamp,
+) -> BTreeSet<String> {
     let place = |one: &Kept| (one.host, one.place());
     let over = aging.iter().filter(|it| it.is_over(now));
     let over: BTreeSet<_> = over.map(|it| place(&it.peer)).collect();
-    let carrying = peers.iter().filter(|it| !it.allowed.is_empty());
+    let carrying = peers.filter(|it| !it.allowed.is_empty());
     let kept: BTreeSet<_> = carrying
         .filter(|it| !over.contains(&place(it)))
         .map(|it| &it.peer)

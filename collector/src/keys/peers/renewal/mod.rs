@@ -48,7 +48,8 @@ pub(in crate::keys) async fn renew(
         .iter()
         .filter_map(|it| Aging::of(it, policy, now))
         .collect();
-    let over = judge::over(&peers, &aging, now);
+    let resting = rows::resting(store).await?;
+    let over = judge::over(peers.iter().chain(&resting), &aging, now);
     for peer in &over {
         revoke(store, (peer, policy), &aging, now).await?;
     }

@@ -77,6 +77,10 @@ async fn a_key_is_told_of_ahead_then_when_it_is_too_old_then_paged() {
         look(&store, &policy, 96).await;
         let missed = "vpn-1: peer ada of wg0 was to have a new key by 2027-04-20";
         assert_eq!(told(&store).await, one(Severity::Critical, missed));
+        // Its interface is down there for an hour.
+        tell(&store, another(2), &[], 97).await;
+        look(&store, &policy, 97).await;
+        assert_eq!(revoked_now(&store).await, [""; 0]);
         assert_eq!(revoked_now(&store).await, [""; 0]);
         for alert in raised(&store).await {
             assert!(alerting::testing::is_of_a_known_kind(&alert.key));
@@ -175,6 +179,10 @@ async fn a_peer_that_another_host_may_keep_for_longer_is_paged_and_stays() {
         assert_eq!(revoked_now(&store).await, [""; 0]);
         let missed = "vpn-1: peer ada of wg0 was to have a new key by 2027-04-20";
         assert_eq!(told(&store).await, one(Severity::Critical, missed));
+        // Its interface is down there for an hour.
+        tell(&store, another(2), &[], 97).await;
+        look(&store, &policy, 97).await;
+        assert_eq!(revoked_now(&store).await, [""; 0]);
     }
 }
 
