@@ -59,7 +59,7 @@ fn what_a_lost_database_had_revoked_opens_nothing_until_it_is_given_up() -> Resu
 
 /// The database goes, and the host enrols with the one that is made in its place.
 fn lose(site: &Site, web: &Host) -> Result<()> {
-    web.sh("systemctl stop watchward-agent")?;
+    web.sh("systemctl stop watchward-agent; rm /var/lib/watchward-agent/identity.json")?;
     site.collector.kill()?;
     for ending in ["", "-wal", "-shm"] {
         let file = format!("watchward.db{ending}");

@@ -70,7 +70,7 @@ fn cut_off(ground: &Ground, serial: u64) -> Result<()> {
     let heal = "nft delete table inet cut";
     web.sh(cut)?;
     ground.begin()?;
-    until("the key goes to the server", SOON, || {
+    until("the key goes to the server", SOON * 3, || {
         let shown = ground.shown()?.to_string();
         Ok(shown
             .contains(&format!("key {serial} goes to web"))
@@ -111,7 +111,7 @@ fn asleep(ground: &Ground, serial: u64) -> Result<()> {
         "{}",
         ground.why()
     );
-    until("it has heard", SOON, || {
+    until("it has heard", SOON * 2, || {
         Ok(opens(home, shop, "new")?.then_some(()))
     })
     .with_context(|| ground.why())?;

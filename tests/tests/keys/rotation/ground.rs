@@ -111,7 +111,7 @@ impl<'a> Ground<'a> {
 
     /// Waits until the key of this number is the only one.
     pub(super) fn until_idle(&self, serial: u64) -> Result<()> {
-        until("the rotation ends", SOON * 2, || {
+        until("the rotation ends", SOON * 4, || {
             Ok(is_over(&self.shown()?, serial).then_some(()))
         })
         .with_context(|| self.why())
@@ -144,7 +144,8 @@ impl<'a> Ground<'a> {
     /// Waits until it is this far with the key of this number, or further.
     pub(super) fn until_phase(&self, phase: &str, serial: u64) -> Result<()> {
         let wanted = PHASES.iter().position(|it| *it == phase);
-        until(phase, SOON, || {
+        // Two hosts may be asked in turn, and each may keep others waiting.
+        until(phase, SOON * 3, || {
             let shown = self.shown()?;
             let now = PHASES
                 .iter()
