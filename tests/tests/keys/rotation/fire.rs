@@ -2,6 +2,7 @@
 //! login is refused.
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use watchward_tests::agent;
 use watchward_tests::host::Host;
 use watchward_tests::site::play;
@@ -96,8 +97,16 @@ fn asleep(ground: &Ground, serial: u64) -> Result<()> {
     collector.rule(&std::fs::read_to_string(
         collector.folder().join("policy.toml"),
     )?)?;
+    // How long it may be silent, it is allowed with each word that is heard.
+    let seen = |hosts: &[Value]| {
+        let it = hosts.iter().find(|it| it["name"] == "shop");
+        it.and_then(|it| it["seen_at"].as_i64())
+    };
+    let before = seen(&collector.list(&["hosts"])?);
+    let site = ground.site;
+    site.hosts_until("it is heard again", |hosts| seen(hosts) > before)?;
     shop.power_off()?;
-    ground.site.hosts_until("it is silent", |hosts| {
+    site.hosts_until("it is silent", |hosts| {
         hosts
             .iter()
             .any(|it| it["name"] == "shop" && it["state"] == "silent")
