@@ -8,6 +8,7 @@ use crate::collector::{Collector, ENROLMENT_PORT, STREAM_PORT};
 use crate::host::Host;
 use crate::network::Network;
 use crate::programs;
+use crate::wait::{SOON, until};
 
 const UNIT: &str = "[Unit]
 Description=Watchward's agent, under test
@@ -97,8 +98,11 @@ pub fn start_unprivileged(
 
 /// Kills it without a word of warning; the host's systemd starts it again a second later.
 pub fn kill(host: &Host) -> Result<()> {
-    host.sh("kill -9 $(systemctl show -P MainPID watchward-agent)")
-        .map(drop)
+    let kill = "pid=$(systemctl show -P MainPID watchward-agent); test $pid -gt 1 && kill -9 $pid";
+    // It may not be back from the last time.
+    until("there is an agent to be killed", SOON, || {
+        Ok(host.try_sh(kill)?.then_some(()))
+    })
 }
 
 /// What it has logged.
