@@ -30,7 +30,7 @@ pub(super) async fn tell(
         Step::Wait(hosts) => hosts.as_slice(),
         Step::Rest | Step::Make | Step::Sign(_) | Step::End(_) => &[],
     };
-    let since = signing(live).and_then(|one| Some((one, one.signs_at?)));
+    let since = rows::signing(live).and_then(|one| Some((one, one.signs_at?)));
     let late = next.filter(|it| {
         let waited = now >= it.made_at + schedule.overlap.0.duration();
         waited && !waits.is_empty()
@@ -98,13 +98,7 @@ pub(in crate::keys) async fn entries(
                 .unwrap_or_default(),
         })
     };
-    Ok(signing(&live).and_then(entry).into_iter().collect())
-}
-
-/// The one that signs.
-fn signing(live: &[Kept]) -> Option<&Kept> {
-    let signs = live.iter().filter(|one| one.signs_at.is_some());
-    signs.max_by_key(|one| (one.signs_at, one.id))
+    Ok(rows::signing(&live).and_then(entry).into_iter().collect())
 }
 
 /// It is replaced before long.

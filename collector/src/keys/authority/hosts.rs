@@ -92,8 +92,8 @@ pub(in crate::keys) async fn known_hosts(
         let live = rows::live(store.read(), Whose::Hosts).await?;
         let line = |kept: &Kept| {
             let key = STANDARD.encode(kept.wire());
-            let id = kept.id;
-            format!("@cert-authority {names} ssh-ed25519 {key} watchward-hosts-{id}")
+            let name = Whose::Hosts.called(kept.id);
+            format!("@cert-authority {names} ssh-ed25519 {key} {name}")
         };
         lines.extend(live.iter().map(line));
     }

@@ -4,7 +4,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::Whose;
 use super::alerts::named;
-use super::hosts_rotate::{Told, signing, spans};
+use super::hosts_rotate::{Told, spans};
 use super::hosts_step::Step;
 use crate::alerting::{Alert, Severity};
 use crate::keys::Policy;
@@ -19,7 +19,7 @@ const MISSED: &str = "keys.hosts-authority-missed next";
 /// What should be open.
 pub(super) fn all((live, step): (&[Kept], &Step), policy: &Policy, now: Timestamp) -> Told {
     let schedule = &policy.hosts_authority;
-    let since = signing(live).and_then(|one| Some((one, one.signs_at?)));
+    let since = rows::signing(live).and_then(|one| Some((one, one.signs_at?)));
     let next = live.iter().find(|one| one.signs_at.is_none());
     let soon = since.filter(|(_, since)| {
         let is_near = schedule.warn(*since) <= now && now < schedule.due(*since);
@@ -132,6 +132,6 @@ pub(in crate::keys) async fn entries(
         })
     };
     // Of hosts that are to show nothing there is nothing to replace.
-    let signing = signing(&live).filter(|_| !policy.hosts.is_empty());
+    let signing = rows::signing(&live).filter(|_| !policy.hosts.is_empty());
     Ok(signing.and_then(entry).into_iter().collect())
 }

@@ -15,11 +15,9 @@ use super::{Authority, Whose, certificate, hosts_alerts, what};
 use crate::alerting::Alert;
 use crate::intake::Watched;
 use crate::keys::Policy;
-use crate::keys::proof::Revoked;
 use crate::keys::revocation::Inventory;
 use crate::keys::rows::authority::{self as rows, Kept};
 use crate::keys::rows::host_key::{self, Certificate, Seen};
-use crate::keys::rows::revoked;
 use crate::store::Tx;
 
 /// What people should read, by the incident's key; none: it is over.
@@ -111,27 +109,12 @@ impl Authority {
         now: Timestamp,
     ) -> anyhow::Result<Vec<String>> {
         let mut tx = self.store.begin().await?;
-        let generation = revoked::next(&mut tx, now).await?;
-        let mut gone = Vec::new();
-        for kept in rows::live(&mut *tx, Whose::Hosts).await? {
-            let one = Revoked {
-                fingerprint: kept.fingerprint(),
-                kind: "ssh-ed25519".to_owned(),
-                wire: kept.wire(),
-                reason: reason.to_owned(),
-                author: by.to_owned(),
-                at: now,
-                comment: format!("watchward-hosts-{}", kept.id),
-                person: String::new(),
-                generation,
-            };
-            revoked::revoke(&mut tx, &one).await?;
-            host_key::is_of_host(&mut tx, &one.fingerprint).await?;
-            rows::end(&mut tx, kept.id, now).await?;
-            gone.push(one.fingerprint);
-        }
-        self.make(&mut tx, Whose::Hosts, (Some(now), by), now)
+        let gone = self
+            .succeed(&mut tx, Whose::Hosts, (by, reason), now)
             .await?;
+        for fingerprint in &gone {
+            host_key::is_of_host(&mut tx, fingerprint).await?;
+        }
         tx.commit().await?;
         self.revocations.changed();
         Ok(gone)
@@ -155,18 +138,11 @@ impl Authority {
         }
         let live = rows::live(self.store.read(), Whose::Hosts).await?;
         let step = hosts_step::next(&stands(&live), &leans, spans(&policy), now);
-        let signing = signing(&live).map(|one| one.id);
-        let one = |kept: &Kept| One {
-            number: kept.id,
-            fingerprint: kept.fingerprint(),
-            made_at: kept.made_at,
-            signs_at: kept.signs_at,
-            due_at: kept
-                .signs_at
-                .filter(|_| signing == Some(kept.id))
-                .map(|since| policy.hosts_authority.due(since)),
-            counts_until: until.get(&kept.id).copied(),
-            signs: signing == Some(kept.id),
+        let signing = rows::signing(&live).map(|one| one.id);
+        let one = |kept: &Kept| {
+            let counts_until = until.get(&kept.id).copied();
+            let due = |since| policy.hosts_authority.due(since);
+            One::of(kept, signing == Some(kept.id), counts_until, due)
         };
         Ok(Standing {
             authorities: live.iter().map(one).collect(),
@@ -215,12 +191,6 @@ pub(in crate::keys) fn leans(
         hosts_step::leans(name, (kept, is_ordered), seen, now).collect::<Vec<_>>()
     };
     hosts.iter().flat_map(of_host).collect()
-}
-
-/// The one that signs.
-pub(super) fn signing(live: &[Kept]) -> Option<&Kept> {
-    let signs = live.iter().filter(|one| one.signs_at.is_some());
-    signs.max_by_key(|one| (one.signs_at, one.id))
 }
 
 pub(super) fn spans(policy: &Policy) -> Spans {

@@ -118,7 +118,7 @@ impl Authority {
         tx.commit().await?;
         let line = |kept: &Kept| {
             let key = STANDARD.encode(kept.wire());
-            format!("ssh-ed25519 {key} watchward-authority-{}", kept.id)
+            format!("ssh-ed25519 {key} {}", Whose::People.called(kept.id))
         };
         Ok(live.iter().map(line).collect())
     }

@@ -45,6 +45,25 @@ pub(super) struct One {
     pub(super) signs: bool,
 }
 
+impl One {
+    pub(super) fn of(
+        kept: &Kept,
+        signs: bool,
+        counts_until: Option<Timestamp>,
+        due: impl Fn(Timestamp) -> Timestamp,
+    ) -> Self {
+        Self {
+            number: kept.id,
+            fingerprint: kept.fingerprint(),
+            made_at: kept.made_at,
+            signs_at: kept.signs_at,
+            due_at: kept.signs_at.filter(|_| signs).map(due),
+            counts_until,
+            signs,
+        }
+    }
+}
+
 /// Has authorities follow each other as the policy says, until told to stop.
 ///
 /// # Errors
@@ -184,9 +203,26 @@ impl Authority {
         now: Timestamp,
     ) -> anyhow::Result<Vec<String>> {
         let mut tx = self.store.begin().await?;
-        let generation = revoked::next(&mut tx, now).await?;
+        let gone = self
+            .succeed(&mut tx, Whose::People, (by, reason), now)
+            .await?;
+        alerts::end(&mut tx, now).await?;
+        tx.commit().await?;
+        self.revocations.changed();
+        Ok(gone)
+    }
+
+    /// Revokes all there are, and makes one that signs now; gives the fingerprints of those that go.
+    pub(super) async fn succeed(
+        &self,
+        tx: &mut Tx,
+        whose: Whose,
+        (by, reason): (&str, &str),
+        now: Timestamp,
+    ) -> anyhow::Result<Vec<String>> {
+        let generation = revoked::next(tx, now).await?;
         let mut gone = Vec::new();
-        for kept in rows::live(&mut *tx, Whose::People).await? {
+        for kept in rows::live(&mut **tx, whose).await? {
             let one = Revoked {
                 fingerprint: kept.fingerprint(),
                 kind: "ssh-ed25519".to_owned(),
@@ -194,19 +230,15 @@ impl Authority {
                 reason: reason.to_owned(),
                 author: by.to_owned(),
                 at: now,
-                comment: format!("watchward-authority-{}", kept.id),
+                comment: whose.called(kept.id),
                 person: String::new(),
                 generation,
             };
-            revoked::revoke(&mut tx, &one).await?;
-            rows::end(&mut tx, kept.id, now).await?;
+            revoked::revoke(tx, &one).await?;
+            rows::end(tx, kept.id, now).await?;
             gone.push(one.fingerprint);
         }
-        self.make(&mut tx, Whose::People, (Some(now), by), now)
-            .await?;
-        alerts::end(&mut tx, now).await?;
-        tx.commit().await?;
-        self.revocations.changed();
+        self.make(tx, whose, (Some(now), by), now).await?;
         Ok(gone)
     }
 
@@ -222,21 +254,10 @@ impl Authority {
         let stands = stands(&mut tx, &live).await?;
         drop(tx);
         let step = step::next(&stands, &observed, self.spans(), now);
-        let signing = stands.iter().filter(|one| one.signs_at.is_some());
-        let signing = signing
-            .max_by_key(|one| (one.signs_at, one.id))
-            .map(|one| one.id);
-        let one = |(kept, stand): (&Kept, &Stand)| One {
-            number: kept.id,
-            fingerprint: kept.fingerprint(),
-            made_at: kept.made_at,
-            signs_at: kept.signs_at,
-            due_at: kept
-                .signs_at
-                .filter(|_| signing == Some(kept.id))
-                .map(|since| since + self.spans().every),
-            counts_until: stand.counts_until,
-            signs: signing == Some(kept.id),
+        let signing = rows::signing(&live).map(|one| one.id);
+        let one = |(kept, stand): (&Kept, &Stand)| {
+            let due = |since| since + self.spans().every;
+            One::of(kept, signing == Some(kept.id), stand.counts_until, due)
         };
         Ok(Standing {
             authorities: live.iter().zip(&stands).map(one).collect(),

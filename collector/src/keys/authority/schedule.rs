@@ -32,13 +32,12 @@ pub struct Schedule {
 impl Schedule {
     /// When one that signs since then is to be replaced.
     pub(in crate::keys) fn due(&self, since: Timestamp) -> Timestamp {
-        since + self.every.0.duration()
+        self.every.due(since)
     }
 
     /// When people hear of that.
     pub(in crate::keys) fn warn(&self, since: Timestamp) -> Timestamp {
-        let every = self.every.0.duration();
-        self.due(since) - self.warn_ahead.duration().min(every / 2)
+        self.every.warn(since, self.warn_ahead)
     }
 
     /// When that is missed.
@@ -65,13 +64,12 @@ pub struct HostsSchedule {
 impl HostsSchedule {
     /// When one that signs since then is to be replaced.
     pub(in crate::keys) fn due(&self, since: Timestamp) -> Timestamp {
-        since + self.every.0.duration()
+        self.every.due(since)
     }
 
     /// When people hear of that.
     pub(in crate::keys) fn warn(&self, since: Timestamp) -> Timestamp {
-        let every = self.every.0.duration();
-        self.due(since) - self.warn_ahead.duration().min(every / 2)
+        self.every.warn(since, self.warn_ahead)
     }
 
     /// When that is missed, but for the time in which clients take the next one's line.
@@ -108,6 +106,16 @@ impl Default for HostsSchedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Span", into = "Span")]
 pub struct Every(pub(super) Span);
+
+impl Every {
+    fn due(self, since: Timestamp) -> Timestamp {
+        since + self.0.duration()
+    }
+
+    fn warn(self, since: Timestamp, ahead: Span) -> Timestamp {
+        self.due(since) - ahead.duration().min(self.0.duration() / 2)
+    }
+}
 
 /// How long the next one waits for silent hosts: up to 90 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! The authorities of people's certificates: which hosts are to trust, and which of them signs.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::Row;
@@ -46,6 +47,16 @@ pub(in crate::keys) enum Whose {
     Hosts,
 }
 
+impl Whose {
+    /// What one of them is called behind its key.
+    pub(in crate::keys) fn called(self, id: i64) -> String {
+        match self {
+            Self::People => format!("watchward-authority-{id}"),
+            Self::Hosts => format!("watchward-hosts-{id}"),
+        }
+    }
+}
+
 /// An authority that is to be trusted.
 #[derive(Debug)]
 pub(in crate::keys) struct Kept {
@@ -76,9 +87,11 @@ where
 }
 
 /// The one that signs: of those that do, the one that began last.
-pub(in crate::keys) fn signing(live: Vec<Kept>) -> Option<Kept> {
-    let signs = live.into_iter().filter(|one| one.signs_at.is_some());
-    signs.max_by_key(|one| (one.signs_at, one.id))
+pub(in crate::keys) fn signing<T: Borrow<Kept>>(live: impl IntoIterator<Item = T>) -> Option<T> {
+    let signs = live
+        .into_iter()
+        .filter(|one| one.borrow().signs_at.is_some());
+    signs.max_by_key(|one| (one.borrow().signs_at, one.borrow().id))
 }
 
 fn kept(row: &AnyRow) -> sqlx::Result<Kept> {

@@ -10,7 +10,7 @@ use watchward_tests::wait::{SOON, until};
 
 use super::ground::{Ground, policy};
 
-/// As many as `WATCHWARD_KEYS` says; usually few, because hundreds of doors are asked about each.
+/// As many as `WATCHWARD_KEYS` says; usually few, because every door of every host is asked about each.
 fn how_many() -> Result<usize> {
     match std::env::var("WATCHWARD_KEYS") {
         Ok(many) => many.parse().context("WATCHWARD_KEYS"),
