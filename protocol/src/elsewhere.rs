@@ -19,6 +19,8 @@ pub struct Question {
     /// Really log in, and leave at once: in the connection that asks the first door of this account, if
     /// there is one.
     pub login: Option<Login>,
+    /// How many tries that sshd bears in one connection; none: it is not known.
+    pub tries: Option<u32>,
     /// From where each connection has to come, one after the other: the other host was told them,
     /// and knows its visitor by that. Without any left, none is made.
     pub from: Vec<SocketAddr>,
@@ -29,8 +31,9 @@ pub struct Question {
 pub struct ElsewhereDoor {
     /// Which account.
     pub account: Foreign,
-    /// Whether it takes this key or certificate, as on the wire.
-    pub key: Vec<u8>,
+    /// Whether it takes these keys or certificates, as on the wire; at most
+    /// [`MOST_KEYS`](crate::proof::MOST_KEYS).
+    pub keys: Vec<Vec<u8>>,
     /// Keys that should open it, as on the wire; at most [`CONTROLS`](crate::proof::CONTROLS).
     pub controls: Vec<Vec<u8>>,
 }
@@ -49,7 +52,7 @@ pub struct Login {
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Every door that was asked. One that is not here was not asked in time.
+    /// Every door that was asked, with each of its keys. One that is not here was not asked in time.
     pub doors: Vec<Door>,
     /// Whether the login worked, or why not; none: it was not tried.
     pub opened: Option<Result<(), String>>,

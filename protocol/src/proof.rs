@@ -1,4 +1,4 @@
-//! The question whether a public key would still be accepted anywhere on a host, and its answer.
+//! The question whether public keys would still be accepted anywhere on a host, and its answer.
 
 use std::net::SocketAddr;
 
@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::Foreign;
 
-/// Would any account of this host still accept this key? Only its public half is needed for that: a
-/// server says whether it would take a key before anything is signed (RFC 4252, section 7).
+/// Would any account of this host still accept these keys? Only their public halves are needed for that:
+/// a server says whether it would take a key before anything is signed (RFC 4252, section 7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The key or certificate, as SSH writes it on the wire (RFC 4253, section 6.6).
-    pub key: Vec<u8>,
+    /// The keys or certificates, as SSH writes them on the wire (RFC 4253, section 6.6); at most
+    /// [`MOST_KEYS`].
+    pub keys: Vec<Vec<u8>>,
     /// Of which accounts; none: of all.
     pub accounts: Vec<Foreign>,
 }
@@ -27,6 +28,8 @@ pub struct Answer {
     pub trouble: Option<String>,
     /// Why there is no door at all, in one sentence: the host has no sshd.
     pub closed: Option<String>,
+    /// How many tries its sshd bears in one connection; none: it is not known.
+    pub tries: Option<u32>,
 }
 
 impl Answer {
@@ -37,11 +40,25 @@ impl Answer {
             ..Self::default()
         }
     }
+
+    /// What was found of one of the keys.
+    pub fn of_key(&self, key: u32) -> Self {
+        let its = self.doors.iter().filter(|door| door.key == key);
+        Self {
+            doors: its.cloned().collect(),
+            left: self.left.clone(),
+            trouble: self.trouble.clone(),
+            closed: self.closed.clone(),
+            tries: self.tries,
+        }
+    }
 }
 
-/// An account, behind a place where sshd listens.
+/// An account, behind a place where sshd listens, and one of the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Door {
+    /// Which of the keys that were asked about, counted from 0.
+    pub key: u32,
     /// Which account.
     pub account: Foreign,
     /// Where it was asked.
@@ -96,6 +113,8 @@ pub struct Ways {
     pub trouble: Option<String>,
     /// Why there is none, in one sentence.
     pub closed: Option<String>,
+    /// How many tries sshd bears in one connection (`MaxAuthTries`); none: it is not known.
+    pub tries: Option<u32>,
 }
 
 /// How an account can be asked.
@@ -105,13 +124,22 @@ pub struct Way {
     pub account: Foreign,
     /// Other keys that should open it, as on the wire; at most [`CONTROLS`].
     pub controls: Vec<Vec<u8>>,
-    /// Where the key in question still stands for this account.
-    pub stands: Option<Stands>,
+    /// Where those keys in question that do still stand for this account.
+    pub stands: Vec<Stands>,
+}
+
+impl Way {
+    /// Where one of the keys still stands.
+    pub fn stands(&self, key: u32) -> Option<&Stands> {
+        self.stands.iter().find(|it| it.key == key)
+    }
 }
 
 /// Where a key still stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stands {
+    /// Which of the keys in question, counted from 0.
+    pub key: u32,
     /// In one sentence, with its conditions.
     pub text: String,
     /// Whether it counts only for some connections, or only by what it signs: then that it is refused
@@ -119,6 +147,11 @@ pub struct Stands {
     pub conditional: bool,
 }
 
+/// How many keys are asked about at once: so many refusals OpenSSH bears in one connection, unless its
+/// configuration says otherwise (`MaxAuthTries 6`).
+pub const MOST_KEYS: usize = 5;
+/// The tries that OpenSSH bears by itself.
+pub const TRIES: u32 = 6;
 /// How many keys of an account are tried as a control.
 pub const CONTROLS: usize = 3;
 /// How many keys of sshd's own are told.

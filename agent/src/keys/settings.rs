@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use watchward_protocol::proof::TRIES;
+
 use super::accounts::Account;
 
 /// What applies to an account.
@@ -30,6 +32,8 @@ pub(super) struct Settings {
     pub(super) host_certificates: Vec<PathBuf>,
     /// `ListenAddress`, each with its port.
     pub(super) listens: Vec<SocketAddr>,
+    /// `MaxAuthTries`.
+    pub(super) tries: u32,
 }
 
 impl Default for Settings {
@@ -50,6 +54,7 @@ impl Default for Settings {
             host_keys: ["rsa", "ecdsa", "ed25519"].map(host_key).into(),
             host_certificates: Vec::new(),
             listens: Vec::new(),
+            tries: TRIES,
         }
     }
 }
@@ -81,6 +86,10 @@ impl Settings {
                 b"hostkey" => host_keys.extend(path()),
                 b"hostcertificate" => settings.host_certificates.extend(path()),
                 b"listenaddress" => settings.listens.extend(place(value)),
+                b"maxauthtries" => {
+                    let tries = std::str::from_utf8(value).ok();
+                    settings.tries = tries.and_then(|it| it.parse().ok()).unwrap_or(TRIES);
+                }
                 _ => {}
             }
         }
@@ -137,9 +146,10 @@ mod tests {
             b"port 22\npubkeyauthentication yes\nauthorizedkeysfile /etc/keys/%u .ssh/a%%b\n\
             strictmodes no\ntrustedusercakeys /etc/ssh/ca.pub\nauthorizedprincipalsfile none\n\
             authorizedkeyscommand /usr/bin/keys %u\nhostkey /etc/ssh/one\nhostkey /etc/ssh/two\n\
-            hostcertificate /etc/ssh/one-cert.pub\nauthorizedprincipalscommand none\n";
+            hostcertificate /etc/ssh/one-cert.pub\nauthorizedprincipalscommand none\nmaxauthtries 3\n";
         let settings = Settings::read(text);
         assert!(settings.keys_count && !settings.strict);
+        assert_eq!((settings.tries, Settings::default().tries), (3, 6));
         assert_eq!(settings.files, [&b"/etc/keys/%u"[..], b".ssh/a%%b"]);
         assert_eq!(settings.command.as_deref(), Some(&b"/usr/bin/keys %u"[..]));
         assert_eq!(

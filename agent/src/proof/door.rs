@@ -1,4 +1,6 @@
 //! One door: a connection to sshd, which is asked about keys and shown no signature (RFC 4252, section 7).
+//! Beware: it ends one in which it has refused as many as it bears, without saying that it refuses the
+//! last (`MaxAuthTries`).
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -46,6 +48,11 @@ impl Key {
         key.map_err(|error| format!("this key cannot be asked about: {error}"))
     }
 
+    /// How many tries a refusal of it costs.
+    fn tries(&self) -> u32 {
+        u32::try_from(self.hashes().len()).unwrap_or(u32::MAX)
+    }
+
     /// How a signature by it may be called: a server may take one of them and not another.
     fn hashes(&self) -> &'static [Option<HashAlg>] {
         let algorithm = match self {
@@ -60,11 +67,15 @@ impl Key {
     }
 }
 
+/// What is to be asked about; or why it cannot be.
+pub(super) type Wanted = Result<Key, String>;
+
 /// What came of asking.
 #[derive(Debug)]
 pub(super) struct Heard {
-    /// What the server said; or why it cannot be told.
-    pub(super) said: Result<Said, String>,
+    /// What the server said to the first keys, one after the other; or why it cannot be told. For the
+    /// others there was no room in this connection.
+    pub(super) said: Vec<Result<Said, String>>,
     /// The fingerprint of a key that it would take.
     pub(super) control: Option<String>,
     /// Nobody was there to be asked.
@@ -90,41 +101,43 @@ pub(super) struct Asking<'a> {
     pub(super) own: &'a Own,
     /// By which keys sshd proves itself, as on the wire.
     pub(super) host_keys: &'a [Vec<u8>],
+    /// How many tries sshd bears in one connection.
+    pub(super) tries: u32,
     /// Whose sshd it should be, for a sentence: `this host's`.
     pub(super) whose: &'static str,
 }
 
 impl Asking<'_> {
     /// Asks first about keys that should open the account, and then, in the same connection, about
-    /// the one in question. Whoever has a key to leave by logs in with it at the end, and is not
+    /// those in question, as many as sshd bears. Whoever has a key to leave by logs in with it at the end, and is not
     /// penalised by sshd as one who only asks (`PerSourcePenalties`, `noauth`).
     pub(super) async fn ask(
         self,
         account: &Foreign,
-        (controls, key): (&[Vec<u8>], &Key),
+        (controls, keys): (&[Vec<u8>], &[Wanted]),
         leaves_by: Option<PrivateKey>,
     ) -> Heard {
+        let nothing = |why: &str| Heard {
+            said: vec![Err(why.to_owned()); keys.len()],
+            control: None,
+            is_silent: false,
+            opened: None,
+        };
         let Ok(account) = std::str::from_utf8(account.as_bytes()) else {
-            return unknown("its name cannot be told to sshd");
+            return nothing("its name cannot be told to sshd");
         };
         let (mut line, _call) = match self.line().await {
             Ok(line) => line,
             Err(Closed { why, is_silent }) => {
                 return Heard {
                     is_silent,
-                    ..unknown(&why)
+                    ..nothing(&why)
                 };
             }
         };
-        let mut control = None;
-        for wire in controls {
-            let Ok(other) = Key::read(wire) else { continue };
-            if accepts(&mut line, account, &other).await == Ok(Said::Accepted) {
-                control = other.fingerprint();
-                break;
-            }
-        }
-        let said = accepts(&mut line, account, key).await;
+        let mut room = self.tries.saturating_sub(1);
+        let control = control(&mut line, account, (controls, &mut room)).await;
+        let said = each(&mut line, account, (keys, room)).await;
         let opened = match leaves_by {
             Some(key) => Some(enter(&mut line, account, key).await),
             None => None,
@@ -218,16 +231,6 @@ impl Key {
     }
 }
 
-/// That it cannot be told.
-pub(super) fn unknown(why: &str) -> Heard {
-    Heard {
-        said: Err(why.to_owned()),
-        control: None,
-        is_silent: false,
-        opened: None,
-    }
-}
-
 pub(super) fn config() -> Config {
     let name = concat!("SSH-2.0-Watchward_", env!("CARGO_PKG_VERSION"));
     Config {
@@ -250,6 +253,62 @@ async fn enter(line: &mut Handle<Sshd>, account: &str, key: PrivateKey) -> Resul
         Ok(Err(error)) => Err(format!("sshd ended the connection: {error}")),
         Err(_) => Err("sshd does not answer in time".to_owned()),
     }
+}
+
+/// The first of these keys that the server would take, by its fingerprint. Beyond the first they are
+/// asked about as long as it bears one more refusal after them.
+async fn control(
+    line: &mut Handle<Sshd>,
+    account: &str,
+    (controls, room): (&[Vec<u8>], &mut u32),
+) -> Option<String> {
+    let keys = controls.iter().filter_map(|wire| Key::read(wire).ok());
+    for (before, other) in keys.enumerate() {
+        let left = room.saturating_sub(other.tries());
+        if left == 0 && before > 0 {
+            break;
+        }
+        if accepts(line, account, &other).await == Ok(Said::Accepted) {
+            return other.fingerprint();
+        }
+        *room = left;
+    }
+    None
+}
+
+/// What the server says to one key after the other, as long as it bears another refusal; to the first in
+/// any case. Of a later one with which it ends the connection, the next shows what it says.
+async fn each(
+    line: &mut Handle<Sshd>,
+    account: &str,
+    (keys, mut room): (&[Wanted], u32),
+) -> Vec<Result<Said, String>> {
+    let mut said = Vec::new();
+    for wanted in keys {
+        let key = match wanted {
+            Ok(key) => key,
+            Err(why) => {
+                said.push(Err(why.clone()));
+                continue;
+            }
+        };
+        let left = room.checked_sub(key.tries());
+        if left.is_none() && !said.is_empty() {
+            break;
+        }
+        let one = accepts(line, account, key).await;
+        if one == Ok(Said::Refused) {
+            room = left.unwrap_or_default();
+        }
+        let has_ended = one.is_err();
+        if !has_ended || said.is_empty() {
+            said.push(one);
+        }
+        if has_ended {
+            break;
+        }
+    }
+    said
 }
 
 /// Whether the server would take a signature by this key.

@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 use watchward_daemon::tasks::Stop;
 use watchward_protocol::elsewhere::{Answer, ElsewhereDoor, Question};
-use watchward_protocol::proof::{Door, Way};
+use watchward_protocol::proof::{Door, TRIES, Way};
 use watchward_protocol::question;
 use watchward_protocol::text::Foreign;
 
-use super::door::{Asking, Key, unknown};
+use super::door::{Asking, Key, Wanted};
 use super::{LONGEST, PACE, judge, lend};
 use crate::own::Own;
 use crate::uplink::Asked;
@@ -96,9 +96,13 @@ impl<'a> Visit<'a> {
         for door in &question.doors {
             let leaves_by = login.take_if(|(account, _)| **account == door.account);
             match self.door(door, leaves_by.map(|(_, key)| key)).await {
-                Ok((door, opened)) => {
-                    answer.doors.push(door);
+                Ok((doors, opened)) => {
+                    let is_whole = doors.len() == door.keys.len();
+                    answer.doors.extend(doors);
                     answer.opened = opened.or(answer.opened);
+                    if !is_whole {
+                        break;
+                    }
                 }
                 Err(why) => {
                     answer.trouble = why;
@@ -113,37 +117,34 @@ impl<'a> Visit<'a> {
         answer
     }
 
-    /// What one door says, and whether the login at the end of it worked; else why none can be asked, if
-    /// it is not only for now.
+    /// What one door says to its first keys, as many as one connection bears, and whether the login at
+    /// the end of it worked; else why none can be asked, if it is not only for now.
     async fn door(
         &mut self,
         door: &ElsewhereDoor,
         leaves_by: Option<PrivateKey>,
-    ) -> Result<(Door, Opened), Option<String>> {
+    ) -> Result<(Vec<Door>, Opened), Option<String>> {
         let way = Way {
             account: door.account.clone(),
             controls: door.controls.clone(),
-            stands: None,
+            stands: Vec::new(),
         };
+        let wanted: Vec<Wanted> = door.keys.iter().map(|it| Key::read(it)).collect();
         let mut why = None;
         while let Some(at) = self.places.first() {
-            let heard = match Key::read(&door.key) {
-                Ok(key) => {
-                    let asking = self.asking(*at, leaves_by.is_some()).await;
-                    let asking = asking.ok_or_else(|| why.clone())?;
-                    let keys = (&door.controls[..], &key);
-                    let asked = asking.ask(&door.account, keys, leaves_by.clone());
-                    timeout_at(self.until, asked).await.map_err(|_| None)?
-                }
-                Err(why) => unknown(&why),
-            };
+            let asking = self.asking(*at, leaves_by.is_some()).await;
+            let asking = asking.ok_or_else(|| why.clone())?;
+            let keys = (&door.controls[..], &wanted[..]);
+            let asked = asking.ask(&door.account, keys, leaves_by.clone());
+            let heard = timeout_at(self.until, asked).await.map_err(|_| None)?;
             self.forget_if(&heard.opened, *at);
             if !heard.is_silent {
                 self.places = std::slice::from_ref(at);
                 let opened = heard.opened.clone();
-                return Ok((judge(&way, *at, heard), opened));
+                return Ok((judge(&way, *at, (0, heard)), opened));
             }
-            why = heard.said.err().map(|why| format!("{at}: {why}"));
+            let mut said = heard.said.into_iter();
+            why = said.find_map(|it| Some(format!("{at}: {}", it.err()?)));
             self.places = self.places.get(1..).unwrap_or_default();
         }
         Err(why.or_else(|| Some("nobody said where that host's sshd listens".to_owned())))
@@ -202,6 +203,7 @@ impl<'a> Visit<'a> {
             source: Some(source),
             own: self.own,
             host_keys: &self.question.host_keys,
+            tries: self.question.tries.unwrap_or(TRIES),
             whose: "that host's",
         })
     }

@@ -1,4 +1,4 @@
-//! Whether a public key would still be accepted by this host's sshd: it is asked, door by door.
+//! Whether public keys would still be accepted by this host's sshd: it is asked, door by door.
 
 mod door;
 mod elsewhere;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use watchward_daemon::tasks::Stop;
-use watchward_protocol::proof::{Answer, Control, Door, Question, Said, Way, Ways};
+use watchward_protocol::proof::{Answer, Control, Door, Question, Said, Stands, TRIES, Way, Ways};
 use watchward_protocol::question;
 use watchward_protocol::restriction::Transport;
 use watchward_protocol::text::Foreign;
@@ -22,7 +22,7 @@ use watchward_protocol::text::Foreign;
 use crate::own::Own;
 use crate::sockets::{self, Place};
 use crate::uplink::Asked;
-use door::{Asking, Heard};
+use door::{Asking, Heard, Key, Wanted};
 
 pub use elsewhere::{Private, run as ask_elsewhere};
 pub use shown::{Presents, presents};
@@ -62,15 +62,12 @@ pub async fn run(
 
 async fn prove(question: &Question, keys: &mpsc::Sender<Asked>, own: &Own) -> Answer {
     let until = Instant::now() + LONGEST;
-    let key = match door::Key::read(&question.key) {
-        Ok(key) => key,
-        Err(why) => return Answer::of_trouble(why),
-    };
+    let wanted: Vec<Wanted> = question.keys.iter().map(|it| Key::read(it)).collect();
     match ways(question, keys).await {
         Ok(Ways {
             closed: Some(why), ..
         }) => closed(why, &sockets::places()),
-        Ok(ways) => ask(&ways, &key, (own, until)).await,
+        Ok(ways) => Round::new(&ways, &wanted, (own, until)).all().await,
         Err(why) => Answer::of_trouble(why),
     }
 }
@@ -107,48 +104,80 @@ async fn ways(question: &Question, keys: &mpsc::Sender<Asked>) -> Result<Ways, &
     }
 }
 
-/// Asks every door, as long as there is time.
-async fn ask(ways: &Ways, key: &door::Key, (own, until): (&Own, Instant)) -> Answer {
-    let mut answer = Answer {
-        trouble: ways.trouble.clone(),
-        ..Answer::default()
-    };
-    let places = places(&ways.listens);
-    if places.is_empty() && answer.trouble.is_none() {
-        answer.trouble = Some("sshd's configuration names no place where it listens".to_owned());
-    }
-    let mut last: HashMap<IpAddr, Instant> = HashMap::new();
-    for way in &ways.accounts {
-        let mut doors = Vec::new();
-        for at in &places {
-            let source = source(at.ip());
-            let asking = async {
-                if let Some(from) = source.is_none().then(|| last.get(&at.ip())).flatten() {
-                    sleep(PACE.saturating_sub(from.elapsed())).await;
-                }
-                let asking = Asking {
-                    at: *at,
-                    source: source.map(|from| (from, 0).into()),
-                    own,
-                    host_keys: &ways.host_keys,
-                    whose: "this host's",
-                };
-                asking.ask(&way.account, (&way.controls, key), None).await
-            };
-            let Ok(heard) = timeout_at(until, asking).await else {
-                break;
-            };
-            last.insert(at.ip(), Instant::now());
-            doors.push(judge(way, *at, heard));
-        }
-        if doors.len() == places.len() {
-            answer.doors.extend(doors);
-        } else {
-            answer.left.push(way.account.clone());
+/// A question while it is answered: every door is asked, as long as there is time.
+struct Round<'a> {
+    ways: &'a Ways,
+    places: Vec<SocketAddr>,
+    keys: &'a [Wanted],
+    own: &'a Own,
+    until: Instant,
+    /// When an address was asked last.
+    last: HashMap<IpAddr, Instant>,
+}
+
+impl<'a> Round<'a> {
+    fn new(ways: &'a Ways, keys: &'a [Wanted], (own, until): (&'a Own, Instant)) -> Self {
+        Self {
+            ways,
+            places: places(&ways.listens),
+            keys,
+            own,
+            until,
+            last: HashMap::new(),
         }
     }
-    lend(&mut answer.doors);
-    answer
+
+    async fn all(mut self) -> Answer {
+        let mut answer = Answer {
+            trouble: self.ways.trouble.clone(),
+            tries: self.ways.tries,
+            ..Answer::default()
+        };
+        if self.places.is_empty() && answer.trouble.is_none() {
+            let why = "sshd's configuration names no place where it listens";
+            answer.trouble = Some(why.to_owned());
+        }
+        for way in &self.ways.accounts {
+            match self.account(way).await {
+                Some(doors) => answer.doors.extend(doors),
+                None => answer.left.push(way.account.clone()),
+            }
+        }
+        lend(&mut answer.doors);
+        answer
+    }
+
+    /// What an account's doors say; none: there was no time.
+    async fn account(&mut self, way: &Way) -> Option<Vec<Door>> {
+        let mut all = Vec::new();
+        for at in self.places.clone() {
+            let mut doors = Vec::new();
+            while let Some(keys @ [_, ..]) = self.keys.get(doors.len()..) {
+                let heard = timeout_at(self.until, self.call(way, at, keys)).await;
+                self.last.insert(at.ip(), Instant::now());
+                doors.extend(judge(way, at, (doors.len(), heard.ok()?)));
+            }
+            all.extend(doors);
+        }
+        Some(all)
+    }
+
+    /// One connection.
+    async fn call(&self, way: &Way, at: SocketAddr, keys: &[Wanted]) -> Heard {
+        let source = source(at.ip());
+        if let Some(from) = source.is_none().then(|| self.last.get(&at.ip())).flatten() {
+            sleep(PACE.saturating_sub(from.elapsed())).await;
+        }
+        let asking = Asking {
+            at,
+            source: source.map(|from| (from, 0).into()),
+            own: self.own,
+            host_keys: &self.ways.host_keys,
+            tries: self.ways.tries.unwrap_or(TRIES),
+            whose: "this host's",
+        };
+        asking.ask(&way.account, (&way.controls, keys), None).await
+    }
 }
 
 /// Where to ask: on a host's own way for what listens everywhere.
@@ -181,31 +210,39 @@ fn source(to: IpAddr) -> Option<IpAddr> {
     to.is_ipv4().then(|| Ipv4Addr::new(127, a, b, last).into())
 }
 
-/// What a door said, and what is to be known besides.
-fn judge(way: &Way, at: SocketAddr, heard: Heard) -> Door {
-    let (said, note) = match heard.said {
-        Ok(Said::Refused) => refusal(way, heard.control.is_some()),
-        Ok(said) => {
-            let text = way.stands.as_ref().map(|it| it.text.clone());
-            (said, text.unwrap_or_default())
+/// What a door said to the keys from the one with this number on, and what is to be known besides.
+fn judge(way: &Way, at: SocketAddr, (first, heard): (usize, Heard)) -> Vec<Door> {
+    let is_controlled = heard.control.is_some();
+    let control = heard.control.map_or(Control::None, Control::Own);
+    let numbers = (0..).skip(first);
+    let door = |(key, said): (u32, Result<Said, String>)| {
+        let stands = way.stands(key);
+        let (said, note) = match said {
+            Ok(Said::Refused) => refusal(way, stands, is_controlled),
+            Ok(said) => {
+                let text = stands.map(|it| it.text.clone());
+                (said, text.unwrap_or_default())
+            }
+            Err(why) => (Said::Unknown, why),
+        };
+        Door {
+            key,
+            account: way.account.clone(),
+            at,
+            said,
+            control: control.clone(),
+            note,
         }
-        Err(why) => (Said::Unknown, why),
     };
-    Door {
-        account: way.account.clone(),
-        at,
-        said,
-        control: heard.control.map_or(Control::None, Control::Own),
-        note,
-    }
+    numbers.zip(heard.said).map(door).collect()
 }
 
 /// What a refusal is worth: sshd may refuse everybody who comes from this host (`AllowUsers`,
 /// `StrictModes`), and take the key from elsewhere.
-fn refusal(way: &Way, is_controlled: bool) -> (Said, String) {
+fn refusal(way: &Way, stands: Option<&Stands>, is_controlled: bool) -> (Said, String) {
     let no_other =
         "sshd took no other key of this account either: it may refuse it only from here".to_owned();
-    match &way.stands {
+    match stands {
         Some(stands) if stands.conditional => {
             (Said::Unknown, format!("refused here, but {}", stands.text))
         }

@@ -12,7 +12,7 @@ use russh::keys::{Algorithm, Certificate, HashAlg, PublicKeyOrCertificate};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use watchward_enforcer::keys::TRACER;
-use watchward_protocol::proof::Question;
+use watchward_protocol::proof::{Question, TRIES};
 
 use super::door::{self, Asking, PATIENCE};
 use super::{places, source, ways};
@@ -57,7 +57,7 @@ async fn look(
     }
     // Only where sshd listens is asked for.
     let nobody = Question {
-        key: TRACER.to_vec(),
+        keys: vec![TRACER.to_vec()],
         accounts: vec!["root".into()],
     };
     let listens = ways(&nobody, keys).await?.listens;
@@ -79,6 +79,7 @@ async fn shown(at: SocketAddr, own: &Own, algorithm: Algorithm) -> Result<Vec<u8
         source: source(at.ip()).map(|from| (from, 0).into()),
         own,
         host_keys: &[],
+        tries: TRIES,
         whose: "this host's",
     };
     let (stream, _call) = match timeout(PATIENCE, asking.connect()).await {

@@ -30,27 +30,60 @@ fn questions_come_from_another_loopback_address_each_time() {
     assert_eq!(source(Ipv6Addr::LOCALHOST.into()), None);
 }
 
-/// A door of an account with one other key, which it takes or not; none: it has no other.
+/// A door of an account with one other key, which it takes or not; none: it has no other. The key in
+/// question was asked about after another.
 fn asked(stands: Option<(&str, bool)>, taken: Option<bool>, said: Result<Said, String>) -> Door {
     let way = Way {
         account: "zoe".into(),
         controls: taken.iter().map(|_| vec![1]).collect(),
-        stands: stands.map(|(text, conditional)| Stands {
-            text: text.to_owned(),
-            conditional,
-        }),
+        stands: stands.into_iter().map(stands_of(1)).collect(),
     };
     let control = (taken == Some(true)).then(|| "SHA256:a".to_owned());
-    judge(
+    let mut doors = judge(
         &way,
         "127.0.0.1:22".parse().unwrap(),
-        Heard {
-            said,
-            control,
-            is_silent: false,
-            opened: None,
-        },
-    )
+        (1, heard([said], control)),
+    );
+    assert_eq!((doors.len(), doors[0].key), (1, 1));
+    doors.remove(0)
+}
+
+fn stands_of(key: u32) -> impl Fn((&str, bool)) -> Stands {
+    move |(text, conditional)| Stands {
+        key,
+        text: text.to_owned(),
+        conditional,
+    }
+}
+
+fn heard(said: impl IntoIterator<Item = Result<Said, String>>, control: Option<String>) -> Heard {
+    Heard {
+        said: said.into_iter().collect(),
+        control,
+        is_silent: false,
+        opened: None,
+    }
+}
+
+#[test]
+fn each_key_of_one_connection_is_judged_by_where_it_stands() {
+    let way = Way {
+        account: "zoe".into(),
+        controls: vec![vec![1]],
+        stands: vec![stands_of(3)(("it stands in a, from 10.0.0.0/8", true))],
+    };
+    let said = [Ok(Said::Refused), Ok(Said::Refused), Ok(Said::Accepted)];
+    let at = "127.0.0.1:22".parse().unwrap();
+    let doors = judge(&way, at, (2, heard(said, Some("SHA256:a".to_owned()))));
+    let told: Vec<_> = doors.iter().map(|it| (it.key, it.said)).collect();
+    let expected = [(2, Said::Refused), (3, Said::Unknown), (4, Said::Accepted)];
+    assert_eq!(told, expected);
+    assert!(doors[1].note.contains("10.0.0.0/8"), "{}", doors[1].note);
+    assert!(
+        doors
+            .iter()
+            .all(|it| it.control == Control::Own("SHA256:a".to_owned()))
+    );
 }
 
 fn door(stands: Option<(&str, bool)>, said: Result<Said, String>) -> Door {
@@ -126,7 +159,7 @@ fn an_account_that_is_refused_whatever_it_shows_proves_nothing() {
 
 #[test]
 fn what_is_no_key_is_not_asked_about() {
-    assert!(door::Key::read(b"no key").is_err());
+    assert!(Key::read(b"no key").is_err());
 }
 
 #[tokio::test]

@@ -11,12 +11,12 @@ use crate::elsewhere::{
     MOST_PLACES, Question,
 };
 use crate::identities::is_name;
-use crate::proof::{CONTROLS, HOST_KEYS, LONGEST_KEY};
+use crate::proof::{CONTROLS, HOST_KEYS, LONGEST_KEY, MOST_KEYS};
 
 pub(super) fn ask(asked: &Question) -> v1::Elsewhere {
     let door = |it: &ElsewhereDoor| v1::ElsewhereDoor {
         account: it.account.as_bytes().to_vec(),
-        key: it.key.clone(),
+        keys: it.keys.clone(),
         controls: it.controls.clone(),
     };
     let login = |it: &Login| v1::ElsewhereLogin {
@@ -30,20 +30,23 @@ pub(super) fn ask(asked: &Question) -> v1::Elsewhere {
         doors: asked.doors.iter().map(door).collect(),
         login: asked.login.as_ref().map(login),
         from: places(&asked.from),
+        tries: asked.tries.unwrap_or_default(),
     }
 }
 
 pub(super) fn question(wire: v1::Elsewhere) -> Result<Question, Malformed> {
     let is_key = |it: &Vec<u8>| !it.is_empty() && it.len() <= LONGEST_KEY;
-    let keys = wire.doors.iter().map(|it| &it.key);
+    let keys = wire.doors.iter().flat_map(|it| &it.keys);
     let controls = wire.doors.iter().flat_map(|it| &it.controls);
     let mut all = keys.chain(controls).chain(&wire.host_keys);
-    if wire.doors.len() > MOST_DOORS || !all.all(is_key) {
+    let has_keys = |it: &v1::ElsewhereDoor| (1..=MOST_KEYS).contains(&it.keys.len());
+    let fits = wire.doors.len() <= MOST_DOORS && wire.doors.iter().all(has_keys);
+    if !fits || !all.all(is_key) {
         return Err(Malformed("keys to ask about"));
     }
     let door = |it: v1::ElsewhereDoor| ElsewhereDoor {
         account: cut(it.account, ACCOUNT),
-        key: it.key,
+        keys: it.keys,
         controls: it.controls.into_iter().take(CONTROLS).collect(),
     };
     let login = |it: v1::ElsewhereLogin| match is_name(&it.identity) {
@@ -60,6 +63,7 @@ pub(super) fn question(wire: v1::Elsewhere) -> Result<Question, Malformed> {
         doors: wire.doors.into_iter().map(door).collect(),
         login: wire.login.map(login).transpose()?,
         from: at_most(wire.from, MOST_CALLS)?,
+        tries: (wire.tries > 0).then_some(wire.tries),
     })
 }
 
@@ -76,7 +80,8 @@ pub(super) fn reply(given: Answer) -> v1::SeenElsewhere {
 pub(super) fn answer(wire: v1::SeenElsewhere) -> Result<Answer, Malformed> {
     let why = text(wire.why);
     let opened = |worked| if worked { Ok(()) } else { Err(why) };
-    let doors = wire.doors.into_iter().take(MOST_DOORS).map(asked);
+    let doors = wire.doors.into_iter().take(MOST_DOORS * MOST_KEYS);
+    let doors = doors.map(asked);
     Ok(Answer {
         doors: doors.collect::<Result<_, _>>()?,
         opened: wire.opened.map(opened),
@@ -135,10 +140,10 @@ mod tests {
     prop_compose! {
         fn some_door()(
             account in vec(any::<u8>(), 0..40),
-            key in key(),
+            keys in vec(key(), 1..=MOST_KEYS),
             controls in vec(key(), 0..=CONTROLS),
         ) -> ElsewhereDoor {
-            ElsewhereDoor { account: account.into(), key, controls }
+            ElsewhereDoor { account: account.into(), keys, controls }
         }
     }
 
@@ -160,8 +165,9 @@ mod tests {
             host_keys in vec(key(), 0..=HOST_KEYS),
             doors in vec(some_door(), 0..5),
             login in prop::option::of(some_login()),
+            tries in prop::option::of(1u32..),
         ) {
-            let given = question::Question::Elsewhere(Question { at, host_keys, doors, login, from });
+            let given = question::Question::Elsewhere(Question { at, host_keys, doors, login, from, tries });
             prop_assert_eq!(decode_question(&encode_question(&given)).unwrap(), given);
         }
 
@@ -186,7 +192,8 @@ mod tests {
             opened in prop::option::of(prop::result::maybe_ok(Just(()), "[ -~]{0,99}")),
             trouble in prop::option::of("[ -~]{0,99}"),
         ) {
-            let doors = places.into_iter().map(|at| Door {
+            let doors = (0..).zip(places).map(|(key, at)| Door {
+                key,
                 account: "zoe".into(),
                 at,
                 said: Said::Refused,
@@ -201,11 +208,12 @@ mod tests {
 
     #[test]
     fn nobody_asks_about_a_mountain_of_keys_or_expects_for_ever() {
-        let door = |size| ElsewhereDoor {
+        let with = |keys| ElsewhereDoor {
             account: "zoe".into(),
-            key: vec![1; size],
+            keys,
             controls: Vec::new(),
         };
+        let door = |size| with(vec![vec![1; size]]);
         let asked = |doors| {
             question(ask(&Question {
                 doors,
@@ -217,6 +225,8 @@ mod tests {
             vec![door(1); MOST_DOORS + 1],
             vec![door(0)],
             vec![door(LONGEST_KEY + 1)],
+            vec![with(Vec::new())],
+            vec![with(vec![vec![1]; MOST_KEYS + 1])],
         ] {
             assert!(asked(wrong).is_err());
         }

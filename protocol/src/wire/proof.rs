@@ -1,12 +1,12 @@
-//! Whether a public key would still be accepted: the question, the ways and the doors, as they travel.
+//! Whether public keys would still be accepted: the question, the ways and the doors, as they travel.
 
 use std::net::SocketAddr;
 
 use super::reach::ACCOUNT;
 use super::{Malformed, NAME, address, bytes, cut, short, text, v1};
 use crate::proof::{
-    Answer, CONTROLS, Control, Door, HOST_KEYS, LONGEST_KEY, MOST_ACCOUNTS, Question, Said, Stands,
-    Way, Ways,
+    Answer, CONTROLS, Control, Door, HOST_KEYS, LONGEST_KEY, MOST_ACCOUNTS, MOST_KEYS, Question,
+    Said, Stands, Way, Ways,
 };
 use crate::text::Foreign;
 
@@ -17,17 +17,19 @@ const MOST_PLACES: usize = 64;
 
 pub(super) fn ask(asked: &Question) -> v1::Proof {
     v1::Proof {
-        key: asked.key.clone(),
+        keys: asked.keys.clone(),
         accounts: names(&asked.accounts),
     }
 }
 
 pub(super) fn question(wire: v1::Proof) -> Result<Question, Malformed> {
-    if wire.key.is_empty() || wire.key.len() > LONGEST_KEY {
-        return Err(Malformed("key"));
+    let is_key = |key: &Vec<u8>| (1..=LONGEST_KEY).contains(&key.len());
+    let fits = (1..=MOST_KEYS).contains(&wire.keys.len());
+    if !fits || !wire.keys.iter().all(is_key) {
+        return Err(Malformed("keys"));
     }
     Ok(Question {
-        key: wire.key,
+        keys: wire.keys,
         accounts: accounts(wire.accounts),
     })
 }
@@ -38,6 +40,7 @@ pub(super) fn proven(given: Answer) -> v1::Proven {
         left: names(&given.left),
         trouble: given.trouble,
         closed: given.closed,
+        tries: given.tries.unwrap_or_default(),
     }
 }
 
@@ -48,15 +51,20 @@ pub(super) fn answer(wire: v1::Proven) -> Result<Answer, Malformed> {
         left: accounts(wire.left),
         trouble: wire.trouble.map(text),
         closed: wire.closed.map(text),
+        tries: (wire.tries > 0).then_some(wire.tries),
     })
 }
 
 pub(super) fn ways(ways: Ways) -> v1::Ways {
+    let stands = |it: Stands| v1::Stands {
+        key: it.key,
+        text: it.text,
+        conditional: it.conditional,
+    };
     let way = |way: Way| v1::Way {
         account: way.account.as_bytes().to_vec(),
         controls: way.controls,
-        conditional: way.stands.as_ref().is_some_and(|it| it.conditional),
-        stands: way.stands.map(|it| it.text),
+        stands: way.stands.into_iter().map(stands).collect(),
     };
     v1::Ways {
         listens: ways.listens.into_iter().map(place).collect(),
@@ -64,17 +72,20 @@ pub(super) fn ways(ways: Ways) -> v1::Ways {
         trouble: ways.trouble,
         host_keys: ways.host_keys,
         closed: ways.closed,
+        tries: ways.tries.unwrap_or_default(),
     }
 }
 
 pub(super) fn told(wire: v1::Ways) -> Result<Ways, Malformed> {
+    let stands = |it: v1::Stands| Stands {
+        key: it.key,
+        text: text(it.text),
+        conditional: it.conditional,
+    };
     let way = |way: v1::Way| Way {
         account: cut(way.account, ACCOUNT),
         controls: way.controls.into_iter().take(CONTROLS).collect(),
-        stands: way.stands.map(|it| Stands {
-            text: text(it),
-            conditional: way.conditional,
-        }),
+        stands: way.stands.into_iter().take(MOST_KEYS).map(stands).collect(),
     };
     let listens = wire.listens.into_iter().take(MOST_PLACES).map(at);
     Ok(Ways {
@@ -88,6 +99,7 @@ pub(super) fn told(wire: v1::Ways) -> Result<Ways, Malformed> {
             .collect(),
         trouble: wire.trouble.map(text),
         closed: wire.closed.map(text),
+        tries: (wire.tries > 0).then_some(wire.tries),
     })
 }
 
@@ -121,6 +133,7 @@ pub(super) fn door(door: Door) -> v1::Door {
         control,
         control_account: account,
         note: door.note,
+        key: door.key,
     }
 }
 
@@ -136,6 +149,7 @@ pub(super) fn asked(wire: v1::Door) -> Result<Door, Malformed> {
         (true, true) => Control::None,
     };
     Ok(Door {
+        key: wire.key,
         account: cut(wire.account, ACCOUNT),
         at: at(wire.at.ok_or(Malformed("door"))?)?,
         said,
@@ -166,6 +180,7 @@ mod tests {
 
     prop_compose! {
         fn some_door()(
+            key: u32,
             account in name(),
             address: std::net::IpAddr,
             port: u16,
@@ -178,17 +193,17 @@ mod tests {
             note in "[ -~]{0,99}",
         ) -> Door {
             let at = SocketAddr::new(address.to_canonical(), port);
-            Door { account, at, said, control, note }
+            Door { key, account, at, said, control, note }
         }
     }
 
     proptest! {
         #[test]
         fn a_question_arrives_as_it_was_asked(
-            key in prop::collection::vec(any::<u8>(), 1..600),
+            keys in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..600), 1..=MOST_KEYS),
             accounts in prop::collection::vec(name(), 0..5),
         ) {
-            let given = Question { key, accounts };
+            let given = Question { keys, accounts };
             prop_assert_eq!(question(ask(&given)).unwrap(), given);
         }
 
@@ -198,8 +213,9 @@ mod tests {
             left in prop::collection::vec(name(), 0..5),
             trouble in prop::option::of("[ -~]{0,99}"),
             closed in prop::option::of("[ -~]{0,99}"),
+            tries in prop::option::of(1u32..),
         ) {
-            let given = Answer { doors, left, trouble, closed };
+            let given = Answer { doors, left, trouble, closed, tries };
             prop_assert_eq!(answer(proven(given.clone())).unwrap(), given);
         }
 
@@ -208,27 +224,28 @@ mod tests {
             listens in prop::collection::vec(any::<(std::net::IpAddr, u16)>(), 0..5),
             accounts in prop::collection::vec(
                 (name(), prop::collection::vec(prop::collection::vec(any::<u8>(), 1..60), 0..=CONTROLS),
-                 prop::option::of(("[ -~]{0,99}", any::<bool>())
-                    .prop_map(|(text, conditional)| Stands { text, conditional })))
+                 prop::collection::vec(("[ -~]{0,99}", any::<(u32, bool)>())
+                    .prop_map(|(text, (key, conditional))| Stands { key, text, conditional }), 0..=MOST_KEYS))
                     .prop_map(|(account, controls, stands)| Way { account, controls, stands }),
                 0..5),
         ) {
             let listens = listens.into_iter().map(|(ip, port)| SocketAddr::new(ip.to_canonical(), port));
             let closed = Some("there is no sshd".to_owned());
-            let given = Ways { listens: listens.collect(), host_keys: vec![vec![7; 51]], accounts, trouble: None, closed };
+            let given = Ways { listens: listens.collect(), host_keys: vec![vec![7; 51]], accounts, trouble: None, closed, tries: Some(3) };
             prop_assert_eq!(told(ways(given.clone())).unwrap(), given);
         }
     }
 
     #[test]
     fn nobody_asks_about_no_key_or_about_a_mountain() {
-        let asked = |size| {
+        let asked = |sizes: &[usize]| {
             question(v1::Proof {
-                key: vec![0; size],
+                keys: sizes.iter().map(|size| vec![0; *size]).collect(),
                 accounts: Vec::new(),
             })
         };
-        assert!(asked(0).is_err() && asked(LONGEST_KEY + 1).is_err());
-        assert!(asked(LONGEST_KEY).is_ok());
+        assert!(asked(&[]).is_err() && asked(&[1, 0]).is_err());
+        assert!(asked(&[LONGEST_KEY + 1]).is_err() && asked(&[1; MOST_KEYS + 1]).is_err());
+        assert!(asked(&[LONGEST_KEY; MOST_KEYS]).is_ok());
     }
 }

@@ -203,7 +203,7 @@ pub(super) fn leaves(ways: &Ways, accounts: &[Foreign], list: &List) -> bool {
 async fn ask(whom: &mpsc::Sender<Asked>, accounts: Vec<Foreign>) -> Option<Answer> {
     let (answer, said) = oneshot::channel();
     let question = Question::Proof(proof::Question {
-        key: TRACER.to_vec(),
+        keys: vec![TRACER.to_vec()],
         accounts,
     });
     let asking = async {

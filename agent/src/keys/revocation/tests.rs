@@ -78,6 +78,7 @@ fn a_session_is_known_by_what_opened_it() {
 
 fn door(account: &str, said: Said, control: Control) -> Door {
     Door {
+        key: 0,
         account: account.into(),
         at: SocketAddr::from(([127, 0, 0, 1], 22)),
         said,
@@ -126,7 +127,7 @@ fn who_fills_sshd_up_has_no_list_confirmed_by_a_key_of_an_account_that_it_lets_n
     let way = |account: &str, controls: &[&Vec<u8>]| proof::Way {
         account: account.into(),
         controls: controls.iter().map(|&it| it.clone()).collect(),
-        stands: None,
+        stands: Vec::new(),
     };
     let ways = |accounts| proof::Ways {
         accounts,

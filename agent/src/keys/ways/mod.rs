@@ -1,4 +1,4 @@
-//! Where a key could be tried on this host: what sshd listens on, the accounts, and keys that open them.
+//! Where keys could be tried on this host: what sshd listens on, the accounts, and keys that open them.
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +27,7 @@ use crate::keys::shelf::Shelf;
 /// owner writes the file, and each search reads it anew.
 const MISFITS: usize = 5;
 
-/// Looks which ways there are for a key.
+/// Looks which ways there are for keys.
 pub(super) async fn look(config: &Config, question: &Question) -> Ways {
     let known = match Known::ask(config, None).await {
         Ok(known) => known,
@@ -41,7 +41,7 @@ pub(super) async fn look(config: &Config, question: &Question) -> Ways {
         };
     };
     let settings = general.always.clone();
-    let listens = settings.listens.clone();
+    let (listens, tries) = (settings.listens.clone(), Some(settings.tries));
     let question = question.clone();
     let looking =
         tokio::task::spawn_blocking(move || (host_keys(&settings), accounts(&known, &question)));
@@ -52,6 +52,7 @@ pub(super) async fn look(config: &Config, question: &Question) -> Ways {
             accounts,
             trouble,
             closed: None,
+            tries,
         },
         Err(_) => trouble("its keys cannot be read".to_owned()),
     }
@@ -93,9 +94,7 @@ fn accounts(known: &Known, question: &Question) -> (Vec<Way>, Option<String>) {
         zone: &TimeZone::system(),
         now: clock::now(),
     };
-    let Some(asked) = Asked::read(&question.key) else {
-        return (Vec::new(), Some("sshd takes this for no key".to_owned()));
-    };
+    let asked: Vec<Asked> = (0..).zip(&question.keys).filter_map(Asked::read).collect();
     let wanted: HashSet<&Foreign> = question.accounts.iter().collect();
     let is_wanted = |it: &&Account| wanted.is_empty() || wanted.contains(&it.name);
     let all = known.accounts.list.iter().filter(is_wanted);
@@ -112,7 +111,10 @@ fn accounts(known: &Known, question: &Question) -> (Vec<Way>, Option<String>) {
         ways.push(Way {
             account: account.name.clone(),
             controls: controls(&view, account, (&keys.openings, &asked)),
-            stands: stands(&keys, &asked, view.now),
+            stands: asked
+                .iter()
+                .filter_map(|it| stands(&keys, it, view.now))
+                .collect(),
         });
     }
     let beyond = all.count().saturating_sub(MOST_ACCOUNTS) + known.accounts.omitted;
@@ -129,17 +131,21 @@ fn accounts(known: &Known, question: &Question) -> (Vec<Way>, Option<String>) {
 
 /// What is asked about.
 struct Asked {
+    /// Which of the keys in question, counted from 0.
+    number: u32,
     fingerprint: String,
     is_certificate: bool,
 }
 
 impl Asked {
-    fn read(wire: &[u8]) -> Option<Self> {
+    /// None: sshd takes it for no key.
+    fn read((number, wire): (u32, &Vec<u8>)) -> Option<Self> {
         let named = wire.split_first_chunk().and_then(|(length, rest)| {
             let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
             rest.get(..length)
         });
         Some(Self {
+            number,
             fingerprint: authorized::fingerprint(wire)?,
             is_certificate: named?.ends_with(b"-cert-v01@openssh.com"),
         })
@@ -167,7 +173,7 @@ fn stands(keys: &Keys, asked: &Asked, now: Timestamp) -> Option<Stands> {
     let mut places = openings().filter(|it| asked.is(it));
     let first = places.clone().next();
     let limited = places.find(|it| !counts_everywhere(it, now));
-    let place = limited.or(first).map(|it| place(it, now));
+    let place = limited.or(first).map(|it| place(asked.number, it, now));
     let has = |means| openings().any(|it| it.means == means);
     let doubt = if hides(keys) {
         "not all its keys were looked at"
@@ -183,6 +189,7 @@ fn stands(keys: &Keys, asked: &Asked, now: Timestamp) -> Option<Stands> {
         None => doubt.to_owned(),
     };
     Some(Stands {
+        key: asked.number,
         text,
         conditional: true,
     })
@@ -192,11 +199,12 @@ fn stands(keys: &Keys, asked: &Asked, now: Timestamp) -> Option<Stands> {
 fn controls(
     view: &View<'_>,
     account: &Account,
-    (openings, asked): (&[Opening], &Asked),
+    (openings, asked): (&[Opening], &[Asked]),
 ) -> Vec<Vec<u8>> {
     let (mut found, mut misfits) = (Vec::new(), 0);
     let counting = openings.iter().filter(|it| counts(it, view.now));
-    for one in counting.filter(|it| !asked.is(it) && counts_everywhere(it, view.now)) {
+    let is_other = |it: &&Opening| !asked.iter().any(|asked| asked.is(it));
+    for one in counting.filter(|it| is_other(it) && counts_everywhere(it, view.now)) {
         match wire(view, account, one) {
             Some(wire) if found.contains(&wire) => {}
             Some(wire) => found.push(wire),
@@ -224,7 +232,7 @@ fn counts_everywhere(opening: &Opening, now: Timestamp) -> bool {
 }
 
 /// Where it stands, in words.
-fn place(opening: &Opening, now: Timestamp) -> Stands {
+fn place(key: u32, opening: &Opening, now: Timestamp) -> Stands {
     let mut text = format!("it stands in {}", opening.file);
     if let Some(line) = opening.line {
         text.push_str(&format!(", line {line}"));
@@ -242,6 +250,7 @@ fn place(opening: &Opening, now: Timestamp) -> Stands {
         text.push_str(&format!(", for connections {condition}"));
     }
     Stands {
+        key,
         text,
         conditional: !counts_everywhere(opening, now),
     }

@@ -27,6 +27,7 @@ fn keys(openings: impl IntoIterator<Item = Opening>) -> Keys {
 
 fn of(keys: &Keys, is_certificate: bool) -> Option<Stands> {
     let asked = Asked {
+        number: 0,
         fingerprint: KEY.to_owned(),
         is_certificate,
     };

@@ -1,4 +1,4 @@
-//! The negative proof: every host's sshd is asked whether it would still take a key, account by account.
+//! The negative proof: every host's sshd is asked whether it would still take keys, account by account.
 
 mod api;
 mod elsewhere;
@@ -32,9 +32,9 @@ pub(super) use shown::{ShownRevoked, list, sentence};
 const AT_ONCE: usize = 16;
 /// How often a host is asked for the accounts that it had no time for.
 const ROUNDS: usize = 60;
-/// How long a host is asked about one key in all; the last answer may still come.
+/// How long a host is asked about some keys in all; the last answer may still come.
 const LONGEST: Duration = Duration::from_secs(180);
-/// Who has named so many doors is not asked for more.
+/// Who has named so many doors for each key is not asked for more.
 const MOST_DOORS: usize = 16_000;
 
 /// What a host said; or why it said nothing.
@@ -46,22 +46,35 @@ struct Heard {
 }
 
 impl Heard {
-    /// What a host said, with what another sees of it now.
+    /// What a host said to each of these keys, with what another sees of it now.
     async fn from(
         asking: &Asking,
         host: &str,
-        key: &Offered,
+        keys: &[Offered],
         said: Result<Answer, String>,
-    ) -> Self {
+    ) -> Vec<Self> {
         let elsewhere = match &said {
-            Ok(own) => asking.ask(host, key, own).await,
-            Err(_) => Elsewhere::default(),
+            Ok(own) => asking.ask(host, keys, own).await,
+            Err(_) => Vec::new(),
         };
-        Self {
+        Self::each(host, keys, &said, elsewhere)
+    }
+
+    /// What a host said to each of these keys, with what another saw of it, if anybody did.
+    fn each(
+        host: &str,
+        keys: &[Offered],
+        said: &Result<Answer, String>,
+        elsewhere: Vec<Elsewhere>,
+    ) -> Vec<Self> {
+        let mut elsewhere = elsewhere.into_iter();
+        let numbers = (0..).zip(keys).map(|(number, _)| number);
+        let of_key = |key| Self {
             host: host.to_owned(),
-            said,
-            elsewhere,
-        }
+            said: said.as_ref().map(|it| it.of_key(key)).map_err(Clone::clone),
+            elsewhere: elsewhere.next().unwrap_or_default(),
+        };
+        numbers.map(of_key).collect()
     }
 }
 
@@ -85,25 +98,28 @@ pub(super) async fn keep_for_tests(
 
 /// Asks hosts about a key, and waits for all of them.
 async fn ask(asking: &Asking, hosts: Vec<String>, key: &Offered) -> Vec<Heard> {
+    let keys = std::slice::from_ref(key);
     let all = hosts.into_iter().map(|host| async move {
-        let said = whole(&asking.questions, &host, key).await;
-        Heard::from(asking, &host, key, said).await
+        let said = whole(&asking.questions, &host, keys).await;
+        Heard::from(asking, &host, keys, said).await
     });
-    let mut heard: Vec<_> = stream::iter(all).buffer_unordered(AT_ONCE).collect().await;
+    let heard: Vec<_> = stream::iter(all).buffer_unordered(AT_ONCE).collect().await;
+    let mut heard: Vec<Heard> = heard.into_iter().flatten().collect();
     heard.sort_by(|a, b| a.host.cmp(&b.host));
     heard
 }
 
-/// All that a host says, however often it has to be asked, within [`LONGEST`].
-async fn whole(questions: &Questions, host: &str, key: &Offered) -> Result<Answer, String> {
-    of(questions, host, (key, Vec::new())).await
+/// All that a host says to these keys, at most [`MOST_KEYS`](watchward_protocol::proof::MOST_KEYS),
+/// however often it has to be asked, within [`LONGEST`].
+async fn whole(questions: &Questions, host: &str, keys: &[Offered]) -> Result<Answer, String> {
+    of(questions, host, (keys, Vec::new())).await
 }
 
 /// The same of these accounts; none: of all.
 async fn of(
     questions: &Questions,
     host: &str,
-    (key, accounts): (&Offered, Vec<Foreign>),
+    (keys, accounts): (&[Offered], Vec<Foreign>),
 ) -> Result<Answer, String> {
     let until = Instant::now() + LONGEST;
     let mut all = Answer {
@@ -112,9 +128,9 @@ async fn of(
     };
     for _ in 0..ROUNDS {
         let asked = std::mem::take(&mut all.left);
-        match once(questions, host, (key, &asked)).await {
+        match once(questions, host, (keys, &asked)).await {
             Ok(said) => {
-                if !add(&mut all, asked, said) {
+                if !add(&mut all, asked, (said, keys.len())) {
                     return Ok(all);
                 }
             }
@@ -135,10 +151,10 @@ async fn of(
 async fn once(
     questions: &Questions,
     host: &str,
-    (key, accounts): (&Offered, &[Foreign]),
+    (keys, accounts): (&[Offered], &[Foreign]),
 ) -> Result<Answer, String> {
     let question = question::Question::Proof(Question {
-        key: key.wire.clone(),
+        keys: keys.iter().map(|key| key.wire.clone()).collect(),
         accounts: accounts.to_vec(),
     });
     match questions.ask(host, question).await {
@@ -148,15 +164,17 @@ async fn once(
     }
 }
 
-/// Adds what was said when these accounts were asked, or none in particular; says whether to ask on.
+/// Adds what was said when these accounts were asked about so many keys, or none in particular; says
+/// whether to ask on.
 /// Beware: a host that says anything at all must not keep others waiting for ever.
-fn add(all: &mut Answer, asked: Vec<Foreign>, said: Answer) -> bool {
+fn add(all: &mut Answer, asked: Vec<Foreign>, (said, keys): (Answer, usize)) -> bool {
     let before: HashSet<_> = asked.iter().collect();
     let is_less = said.left.len() < asked.len() && said.left.iter().all(|it| before.contains(it));
-    let goes_on = (asked.is_empty() || is_less) && all.doors.len() < MOST_DOORS;
+    let goes_on = (asked.is_empty() || is_less) && all.doors.len() < MOST_DOORS * keys;
     all.doors.extend(said.doors);
     all.trouble = said.trouble.or(all.trouble.take());
     all.closed = said.closed.or(all.closed.take());
+    all.tries = said.tries.or(all.tries);
     if goes_on || said.left.is_empty() {
         all.left = said.left;
         return !all.left.is_empty();
@@ -174,6 +192,7 @@ mod tests {
 
     fn left(names: &[&str]) -> Answer {
         let door = Door {
+            key: 0,
             account: "root".into(),
             at: "127.0.0.1:22".parse().unwrap(),
             said: Said::Accepted,
@@ -194,7 +213,7 @@ mod tests {
         for names in answers {
             assert!(goes_on, "it was asked too often");
             let asked = std::mem::take(&mut all.left);
-            goes_on = add(&mut all, asked, left(names));
+            goes_on = add(&mut all, asked, (left(names), 1));
         }
         (all, goes_on)
     }
@@ -219,7 +238,7 @@ mod tests {
             fingerprint: None,
             wire: vec![1],
         };
-        let said = whole(&Questions::default(), "web", &key).await;
+        let said = whole(&Questions::default(), "web", &[key]).await;
         assert!(said.unwrap_err().contains("not connected"));
     }
 }

@@ -116,6 +116,7 @@ async fn hear(store: &Store, told: &[Heard<Told>], now: Timestamp) {
 /// What host 1 says when it is asked about the key.
 async fn answers(store: &Store, said: Said, now: Timestamp) {
     let door = Door {
+        key: 0,
         account: "zoe".into(),
         at: "127.0.0.1:22".parse().unwrap(),
         said,

@@ -101,7 +101,7 @@ fn question(one: &Try, host_keys: Vec<Vec<u8>>, at: Vec<SocketAddr>) -> Question
     let door = one.old.as_ref().filter(|_| one.refusal);
     let door = door.map(|(_, key)| ElsewhereDoor {
         account: account.clone(),
-        key: key.clone(),
+        keys: vec![key.clone()],
         controls: vec![one.new.1.clone()],
     });
     Question {
@@ -113,6 +113,7 @@ fn question(one: &Try, host_keys: Vec<Vec<u8>>, at: Vec<SocketAddr>) -> Question
             serial: one.new.0,
             account,
         }),
+        tries: None,
         from: Vec::new(),
     }
 }

@@ -19,19 +19,19 @@ pub(in crate::keys) struct Known {
     pub(in crate::keys) host_keys: Vec<Vec<u8>>,
     /// Other keys that should open each account.
     pub(in crate::keys) controls: Controls,
-    /// The accounts in whose files the key stands or stood, each with the addresses from which alone
-    /// it counts there; empty: from everywhere.
-    pub(in crate::keys) stands: BTreeMap<Foreign, String>,
+    /// For each of the keys the accounts in whose files it stands or stood, each with the addresses from
+    /// which alone it counts there; empty: from everywhere.
+    pub(in crate::keys) stands: Vec<BTreeMap<Foreign, String>>,
 }
 
 /// How many lines of one host are looked through.
 const MOST: i64 = 20_000;
 
-/// Of a host, about the key with this fingerprint.
+/// Of a host, about the keys with these fingerprints.
 pub(in crate::keys) async fn known(
     store: &Store,
     host: &str,
-    fingerprint: Option<&str>,
+    fingerprints: &[Option<&str>],
 ) -> sqlx::Result<Known> {
     let rows = sqlx::query(
         "SELECT o.holder, o.means, o.options, o.fingerprint, o.gone_at, o.condition, w.wire, \
@@ -44,7 +44,10 @@ pub(in crate::keys) async fn known(
     .bind(MOST)
     .fetch_all(store.read())
     .await?;
-    let mut known = Known::default();
+    let mut known = Known {
+        stands: vec![BTreeMap::new(); fingerprints.len()],
+        ..Known::default()
+    };
     for row in &rows {
         let account = Foreign::from(row.try_get::<Vec<u8>, _>("holder")?);
         let options: Vec<u8> = row.try_get("options")?;
@@ -52,11 +55,10 @@ pub(in crate::keys) async fn known(
         let wire: Vec<u8> = row.try_get::<Option<_>, _>("wire")?.unwrap_or_default();
         let is_gone = maybe_stamp(row, "gone_at")?.is_some();
         let is_key = variant(&MEANS, row.try_get("means")?)? == Means::AuthorizedKey;
-        if is_key && its.is_some() && its.as_deref() == fingerprint {
-            known
-                .stands
-                .entry(account)
-                .or_insert_with(|| from(&options));
+        let mut asked = fingerprints.iter().zip(&mut known.stands);
+        let asked = asked.find(|(one, _)| is_key && one.is_some() && **one == its.as_deref());
+        if let Some((_, stands)) = asked {
+            stands.entry(account).or_insert_with(|| from(&options));
             continue;
         }
         let is_plain =

@@ -4,7 +4,7 @@
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -95,6 +95,7 @@ struct Way<'a> {
     visit: Visit<'a>,
     at: Vec<SocketAddr>,
     host_keys: &'a [Vec<u8>],
+    tries: Option<u32>,
 }
 
 impl Asking {
@@ -107,22 +108,25 @@ impl Asking {
         }
     }
 
-    /// Asks a host's doors from another host, after what it said itself.
-    pub(super) async fn ask(&self, host: &str, key: &Offered, own: &Answer) -> Elsewhere {
+    /// Asks a host's doors from another host about some keys, after what it said itself; what was seen of
+    /// each key.
+    pub(super) async fn ask(&self, host: &str, keys: &[Offered], own: &Answer) -> Vec<Elsewhere> {
         if own.doors.is_empty() {
-            return Elsewhere::default();
+            return vec![Elsewhere::default(); keys.len()];
         }
+        let nothing = |why: &str| vec![Elsewhere::of_none(why); keys.len()];
         let sites = (self.sites)(&self.store).await;
-        let known = door::known(&self.store, host, key.fingerprint.as_deref()).await;
+        let fingerprints: Vec<_> = keys.iter().map(|it| it.fingerprint.as_deref()).collect();
+        let known = door::known(&self.store, host, &fingerprints).await;
         let (sites, known) = match (sites, known) {
             (Ok(sites), Ok(known)) => (sites, known),
             (Err(error), _) | (_, Err(error)) => {
                 tracing::error!(%error, "cannot tell from where a host could be asked");
-                return Elsewhere::of_none("the database did not say which host could ask");
+                return nothing("the database did not say which host could ask");
             }
         };
         if known.host_keys.is_empty() {
-            return Elsewhere::of_none("no other host could know it: its host keys are not known");
+            return nothing("no other host could know it: its host keys are not known");
         }
         let pairs = pairs(&sites, host, |name| self.questions.is_there(name));
         let mut why = "no other host that is connected can be seen to reach it".to_owned();
@@ -140,26 +144,32 @@ impl Asking {
                 },
                 at,
                 host_keys: &known.host_keys,
+                tries: own.tries,
             };
-            match self.all(&mut way, doors(own, &known, &key.wire)).await {
+            match self
+                .all(&mut way, wanted(own, &known), (keys, &known))
+                .await
+            {
                 Ok(mut doors) => {
                     doors.iter_mut().for_each(|it| limits(it, &known, from));
-                    let seen = Some((vantage.to_owned(), doors));
-                    let why = String::new();
-                    return Elsewhere { seen, why };
+                    return each(keys.len(), vantage, &doors);
                 }
                 Err(said) => why = said,
             }
         }
-        Elsewhere::of_none(why)
+        nothing(&why)
     }
 
     /// All doors that one other host can ask, one after the other: between them others may ask it.
-    async fn all(&self, way: &mut Way<'_>, doors: Vec<ElsewhereDoor>) -> Result<Vec<Door>, String> {
+    async fn all(
+        &self,
+        way: &mut Way<'_>,
+        mut wanted: VecDeque<Wanted>,
+        (keys, known): (&[Offered], &Known),
+    ) -> Result<Vec<Door>, String> {
         let mut all: Vec<Door> = Vec::new();
-        for door in doors {
-            let account = door.account.clone();
-            let mut said = match self.once(way, door).await {
+        while let Some(mut next) = wanted.pop_front() {
+            let mut said = match self.once(way, next.door(keys, known)).await {
                 Ok(seen) if !seen.doors.is_empty() => seen.doors,
                 Ok(_) | Err(_) if !all.is_empty() => break,
                 Ok(seen) => {
@@ -169,12 +179,19 @@ impl Asking {
                 Err(why) => return Err(why),
             };
             // A host says what it was asked for, and nothing else.
-            said.retain(|it| way.at.contains(&it.at) && it.account == account);
+            said.retain(|it| way.at.contains(&it.at) && it.account == next.account);
             // Where one is answered, the next is.
             if let Some(answered) = said.first() {
                 way.at = vec![answered.at];
             }
-            all.extend(said);
+            let before = all.len();
+            all.extend(said.into_iter().filter_map(|door| next.heard(door)));
+            next.keys
+                .retain(|key| all.iter().skip(before).all(|door| door.key != *key));
+            // One connection bears only so many.
+            if all.len() > before && !next.keys.is_empty() {
+                wanted.push_front(next);
+            }
         }
         match all.is_empty() {
             true => Err(format!(
@@ -197,6 +214,7 @@ impl Asking {
             host_keys: way.host_keys.to_vec(),
             doors: vec![door],
             login: None,
+            tries: way.tries,
             from: Vec::new(),
         };
         let seen = way.visit.ask(&self.questions, question).await;
@@ -251,34 +269,87 @@ fn places(own: &Answer, to: IpAddr) -> Vec<SocketAddr> {
     places
 }
 
-/// The accounts that matter: where the key stands or stood, where it was taken, root, and one that has
-/// another key to compare with.
-fn doors(own: &Answer, known: &Known, key: &[u8]) -> Vec<ElsewhereDoor> {
-    let there = |account: &&Foreign| own.doors.iter().any(|door| door.account == **account);
-    let taken = own.doors.iter().filter(|door| door.said == Said::Accepted);
-    let root = Foreign::from("root");
-    let mut controlled: Vec<_> = known.controls.keys().collect();
-    controlled.sort_unstable();
-    let accounts = known.stands.keys().chain(taken.map(|door| &door.account));
-    let accounts = accounts
-        .chain([&root])
-        .chain(controlled.into_iter().filter(there).take(1));
-    let mut doors: Vec<ElsewhereDoor> = Vec::new();
-    for account in accounts.filter(there) {
-        if doors.len() < MOST && doors.iter().all(|door| door.account != *account) {
-            doors.push(ElsewhereDoor {
-                account: account.clone(),
-                key: key.to_vec(),
-                controls: known.controls.get(account).cloned().unwrap_or_default(),
-            });
+/// An account, and which keys are still to be asked about there.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    account: Foreign,
+    keys: Vec<u32>,
+}
+
+impl Wanted {
+    fn door(&self, keys: &[Offered], known: &Known) -> ElsewhereDoor {
+        let numbered = (0..).zip(keys);
+        let its = numbered.filter(|(number, _)| self.keys.contains(number));
+        ElsewhereDoor {
+            account: self.account.clone(),
+            keys: its.map(|(_, key)| key.wire.clone()).collect(),
+            controls: known
+                .controls
+                .get(&self.account)
+                .cloned()
+                .unwrap_or_default(),
         }
     }
-    doors
+
+    /// What is said of one of these, which was asked as the first, second or so.
+    fn heard(&self, door: Door) -> Option<Door> {
+        let key = *self.keys.get(usize::try_from(door.key).ok()?)?;
+        Some(Door { key, ..door })
+    }
+}
+
+/// The accounts that matter for each key: where it stands or stood, where it was taken, root, and one
+/// that has another key to compare with.
+fn wanted(own: &Answer, known: &Known) -> VecDeque<Wanted> {
+    let there = |account: &&Foreign| own.doors.iter().any(|door| door.account == **account);
+    let root = Foreign::from("root");
+    let mut controlled: Vec<_> = known.controls.keys().filter(there).collect();
+    controlled.sort_unstable();
+    let mut all: VecDeque<Wanted> = VecDeque::new();
+    for (key, stands) in (0..).zip(&known.stands) {
+        let its = own.doors.iter().filter(|door| door.key == key);
+        let taken = its.filter(|door| door.said == Said::Accepted);
+        let accounts = stands.keys().chain(taken.map(|door| &door.account));
+        let accounts = accounts.chain([&root]).chain(controlled.first().copied());
+        let mut of_key: Vec<&Foreign> = Vec::new();
+        for account in accounts.filter(there) {
+            if of_key.len() < MOST && !of_key.contains(&account) {
+                of_key.push(account);
+            }
+        }
+        for account in of_key {
+            match all.iter_mut().find(|it| it.account == *account) {
+                Some(one) => one.keys.push(key),
+                None => all.push_back(Wanted {
+                    account: account.clone(),
+                    keys: vec![key],
+                }),
+            }
+        }
+    }
+    all
+}
+
+/// What was seen from a vantage of each of so many keys.
+fn each(keys: usize, vantage: &str, doors: &[Door]) -> Vec<Elsewhere> {
+    let of_key = |key| {
+        let its = doors.iter().filter(|door| door.key == key);
+        match its.cloned().collect::<Vec<_>>() {
+            none if none.is_empty() => Elsewhere::of_none(format!("{vantage} had no time for it")),
+            its => Elsewhere {
+                seen: Some((vantage.to_owned(), its)),
+                why: String::new(),
+            },
+        }
+    };
+    (0..).take(keys).map(of_key).collect()
 }
 
 /// A line that counts for some addresses alone says little to others.
 fn limits(door: &mut Door, known: &Known, from: IpAddr) {
-    if let Some(limit) = known.stands.get(&door.account).filter(|it| !it.is_empty()) {
+    let stands = usize::try_from(door.key).ok();
+    let stands = stands.and_then(|key| known.stands.get(key)?.get(&door.account));
+    if let Some(limit) = stands.filter(|it| !it.is_empty()) {
         let note = format!("its line counts from {limit} alone, and it was asked from {from}");
         door.note = match door.note.is_empty() {
             true => note,

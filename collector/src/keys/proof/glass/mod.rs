@@ -120,14 +120,17 @@ impl Round {
         let Some((kind, wire)) = wire::find(store, &one.fingerprint).await? else {
             return unlisted(store, one, (&accounts, clock::now())).await;
         };
-        let offered = Offered {
+        let offered = [Offered {
             kind,
             fingerprint: Some(one.fingerprint.clone()),
             wire,
-        };
+        }];
         let names = accounts.iter().map(|name| Foreign::from(*name)).collect();
         let said = of(&self.asking.questions, &one.host, (&offered, names)).await;
         let heard = Heard::from(&self.asking, &one.host, &offered, said).await;
+        let Some(heard) = heard.into_iter().next() else {
+            return Ok(None);
+        };
         let answer = match &heard.said {
             Ok(answer) if !is_mute(answer) => answer,
             Ok(_) | Err(_) => return Ok(Some((one.fingerprint.clone(), one.host.clone()))),

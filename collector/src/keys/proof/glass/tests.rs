@@ -27,6 +27,7 @@ fn policy(more: &str) -> Policy {
 
 fn door(account: &str, said: Said, note: &str) -> Door {
     Door {
+        key: 0,
         account: account.into(),
         at: "127.0.0.1:22".parse().unwrap(),
         said,

@@ -1,21 +1,24 @@
 //! Who is asked about which revoked key, and when.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::{StreamExt, stream};
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
-use watchward_protocol::proof::Answer;
+use watchward_protocol::proof::{Answer, MOST_KEYS};
 use watchward_protocol::time::Timestamp;
 
 use super::{Revoked, keep};
 use crate::alerting::Bell;
 use crate::intake::Questions;
-use crate::keys::proof::elsewhere::{Asking, Elsewhere, Sites};
+use crate::keys::proof::elsewhere::{Asking, Sites};
 use crate::keys::proof::offered::Offered;
 use crate::keys::proof::{Heard, LONGEST, whole};
 use crate::keys::revocation::Revocations;
@@ -31,7 +34,7 @@ const SOON: Duration = Duration::from_secs(5);
 pub(super) const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// So long after a host could not be asked, it is tried again.
 pub(super) const AGAIN: Duration = Duration::from_secs(600);
-/// How many hosts are asked side by side, and how long one may be asked about one key after the other
+/// How many hosts are asked side by side, and how long one may be asked about some keys after the others
 /// before the next turn.
 const SIDE_BY_SIDE: usize = 8;
 const TURN: Duration = LONGEST;
@@ -84,14 +87,27 @@ struct Rounds {
 }
 
 impl Rounds {
-    /// Looks again and again whom to ask, also when it is woken, and asks.
+    /// Looks again and again whom to ask, also when it is woken, and asks: whoever answers slowly holds
+    /// up nobody else.
     async fn run<W: Future<Output = ()>>(&self, pass: Pass, woken: impl Fn() -> W) {
         let mut tried: HashMap<String, Instant> = HashMap::new();
+        let mut asked: HashSet<String> = HashSet::new();
+        let side_by_side = Semaphore::new(SIDE_BY_SIDE);
+        let mut turns = FuturesUnordered::new();
+        let mut look = pin!(sleep(pass.look()));
         loop {
             tokio::select! {
                 () = woken() => {}
-                () = sleep(pass.look()) => {}
+                () = look.as_mut() => {}
+                Some((host, failed)) = turns.next() => {
+                    asked.remove(&host);
+                    if failed {
+                        tried.insert(host, Instant::now());
+                    }
+                    continue;
+                }
             }
+            look.set(sleep(pass.look()));
             tried.retain(|_, at| at.elapsed() < pass.again());
             let due = due(&self.asking.store, (pass, self.hosts), clock::now()).await;
             let mut due = match due {
@@ -101,45 +117,41 @@ impl Rounds {
                     continue;
                 }
             };
-            due.retain(|host, _| !tried.contains_key(host));
+            due.retain(|host, _| !tried.contains_key(host) && !asked.contains(host));
             if pass == Pass::First {
-                *self.waiting() = due.keys().cloned().collect();
+                self.waiting().extend(due.keys().cloned());
             }
-            let turns = due.into_iter().map(|(host, keys)| async {
+            asked.extend(due.keys().cloned());
+            turns.extend(due.into_iter().map(|(host, keys)| async {
+                let _one = side_by_side.acquire().await;
                 let failed = self.turn(pass, (&host, keys)).await;
                 if pass == Pass::First {
                     self.waiting().remove(&host);
                 }
                 (host, failed)
-            });
-            let asked = stream::iter(turns).buffer_unordered(SIDE_BY_SIDE);
-            let failing = asked.filter_map(|(host, failed)| async move { failed.then_some(host) });
-            let failing: Vec<String> = failing.collect().await;
-            tried.extend(failing.into_iter().map(|host| (host, Instant::now())));
+            }));
         }
     }
 
-    /// Asks a host about one key after the other, as long as its turn lasts; says whether it failed.
+    /// Asks a host about some keys after the others, as long as its turn lasts; says whether it failed.
     async fn turn(&self, pass: Pass, (host, keys): (&str, Vec<Revoked>)) -> bool {
         let until = Instant::now() + TURN;
-        for key in keys {
+        for keys in keys.chunks(MOST_KEYS) {
             if pass == Pass::Daily && self.waiting().contains(host) {
                 return false;
             }
-            let offered = Offered::of(&key);
+            let offered: Vec<_> = keys.iter().map(Offered::of).collect();
             let said = whole(&self.asking.questions, host, &offered).await;
             let failed = failed(&said);
             let heard = match pass {
-                Pass::First => Heard {
-                    host: host.to_owned(),
-                    said,
-                    elsewhere: Elsewhere::default(),
-                },
+                Pass::First => Heard::each(host, &offered, &said, Vec::new()),
                 Pass::Daily => Heard::from(&self.asking, host, &offered, said).await,
             };
-            let (store, heard) = (&self.asking.store, [heard]);
-            if let Err(error) = keep(store, &key.fingerprint, &heard, clock::now()).await {
-                tracing::error!(%error, "cannot keep what a host said to a revoked key");
+            let (store, now) = (&self.asking.store, clock::now());
+            for (key, heard) in keys.iter().zip(heard) {
+                if let Err(error) = keep(store, &key.fingerprint, &[heard], now).await {
+                    tracing::error!(%error, "cannot keep what a host said to a revoked key");
+                }
             }
             self.bell.ring();
             if failed || Instant::now() >= until {

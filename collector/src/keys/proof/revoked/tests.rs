@@ -16,6 +16,7 @@ const NOON: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
 fn door(account: &str, said: Said, control: Control) -> Door {
     Door {
+        key: 0,
         account: account.into(),
         at: "127.0.0.1:22".parse().unwrap(),
         said,

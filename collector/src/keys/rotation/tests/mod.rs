@@ -29,6 +29,7 @@ async fn stores() -> Vec<Fresh> {
 async fn refuse(store: &Fresh, key: &[u8]) {
     for number in [1, 2] {
         let door = Door {
+            key: 0,
             account: "backup".into(),
             at: "127.0.0.1:22".parse().unwrap(),
             said: Said::Refused,
