@@ -6,7 +6,7 @@ use anyhow::Result;
 use watchward_tests::host::Host;
 
 /// An sshd that reads its configuration again does not listen for a moment.
-const OPTIONS: &str = "-o ConnectionAttempts=5 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes \
+pub(super) const OPTIONS: &str = "-o ConnectionAttempts=5 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes \
     -o LogLevel=ERROR -o ConnectTimeout=20 -o IdentitiesOnly=yes";
 
 /// Whether a key of `/root` opens the account for a real client.

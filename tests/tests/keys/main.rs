@@ -13,6 +13,7 @@ mod revocation;
 mod revoke;
 mod rotation;
 mod silent;
+mod survivors;
 mod vantage;
 
 use std::time::Duration;

@@ -14,6 +14,7 @@ use watchward_tests::wait::{SOON, until};
 use watchward_tests::{agent, enforcer};
 
 use super::client::{Session, opens};
+use super::survivors::Left;
 use super::{Key, append, new_key, now, watched_as};
 
 /// Newer than whatever a collector of today orders.
@@ -28,13 +29,15 @@ pub(super) fn revoked_on(release: Release) -> Result<()> {
     play("a key is revoked", "", |site| {
         let ground = Ground::new(site, release)?;
         let Ground { web, home, old, .. } = &ground;
+        let mut left = Left::before(home, web)?;
         let mut with_old = Session::open(home, web, "old")?;
         let mut with_new = Session::open(home, web, "new")?;
         until(
             "two sessions",
             SOON,
-            || Ok((count(web)? == 2).then_some(())),
+            || Ok((count(web)? == 3).then_some(())),
         )?;
+        left.leave(home, web)?;
 
         // What it leaves behind to come back by.
         web.sh("runuser -u alice -- sh -c 'echo >> ~/.bashrc'
@@ -57,7 +60,7 @@ pub(super) fn revoked_on(release: Release) -> Result<()> {
         ));
         ensure!(opens(home, web, "new")?, "the other key opens still");
         until("all of it ends", SOON, || {
-            Ok((count(web)? == 1).then_some(()))
+            Ok((count(web)? == 2).then_some(()))
         })
         .with_context(|| log(web))?;
         ensure!(!with_new.ended()?, "{}", log(web));
@@ -68,6 +71,7 @@ pub(super) fn revoked_on(release: Release) -> Result<()> {
             Ok((told && left.iter().all(|it| said.contains(it))).then_some(()))
         })
         .with_context(|| log(web))?;
+        left.told(home, web)?;
 
         comes_back(&ground)?;
 

@@ -97,6 +97,10 @@ impl Hand {
             Request::Confirm { generation } => done(self.confirm(generation)),
             Request::Back => done(self.back()),
             Request::End(session) => self.end(session),
+            Request::Since { user, started } => match session::since(user, started) {
+                Ok(processes) => Answer::Processes(processes),
+                Err(error) => Answer::Refused(short(&unable(error))),
+            },
         }
     }
 

@@ -36,7 +36,7 @@ pub use list::TRACER;
 pub(crate) use list::read_fingerprint;
 pub use request::{
     Answer, Certificate, Digest, Force, Holding, HostCertificate, LARGEST, Line, MOST_AUTHORITIES,
-    MOST_LINES, MOST_REVOKED, MOST_STAGED, Request, Revoked, Session, Shown,
+    MOST_LINES, MOST_REVOKED, MOST_STAGED, Process, Request, Revoked, Session, Shown,
 };
 
 use crate::clients::{self, Client as Conversation, MOST_CLIENTS};

@@ -22,6 +22,9 @@ pub(super) const MOST_NETS: usize = 64;
 /// For how many principals.
 pub(super) const MOST_PRINCIPALS: usize = 64;
 
+/// How many processes one [`Answer::Processes`] has.
+pub(super) const MOST_PROCESSES: usize = 4_096;
+
 /// How many certificates sshd may show.
 const MOST_CERTIFICATES: usize = 16;
 
@@ -70,6 +73,13 @@ pub enum Request {
     /// End a session that was opened with something which is revoked, with all its processes.
     /// Answered with `Done`, `Gone` or `Refused`.
     End(Session),
+    /// Which processes of a user began since then, wherever they run? Answered with `Processes`.
+    Since {
+        /// The user's number.
+        user: u32,
+        /// In ticks since the start of the machine.
+        started: u64,
+    },
 }
 
 /// Something that sshd refuses.
@@ -140,6 +150,15 @@ pub struct Session {
     pub started: u64,
 }
 
+/// A process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// When it began, in ticks since the start of the machine.
+    pub started: u64,
+}
+
 /// A certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
@@ -163,6 +182,8 @@ pub enum Answer {
     Holding(Holding),
     /// That session was over already.
     Gone,
+    /// These; where there are more, some of them.
+    Processes(Vec<Process>),
 }
 
 /// What is held.
@@ -245,6 +266,7 @@ kinds!(Request {
     6 => End(session),
     7 => Open(lines),
     8 => Show { shown, seconds },
+    9 => Since { user, started },
 });
 kinds!(Revoked {
     1 => Key(digest),
@@ -271,7 +293,9 @@ kinds!(Answer {
     2 => Refused(why),
     3 => Holding(holding),
     4 => Gone,
+    5 => Processes(processes),
 });
+fields!(Process { pid, started } most MOST_PROCESSES;);
 fields!(Holding {
     version,
     force,

@@ -9,10 +9,14 @@ use std::path::Path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::request::{MOST_PROCESSES, Process};
+
 /// It is looked so often, every tenth of a second, whether something lives; and so often before
 /// what does not end by itself is killed.
 const GLANCES: usize = 50;
 const PATIENT: usize = 5;
+/// A flag of the kernel's own threads (`PF_KTHREAD` of `linux/sched.h`).
+const KERNELS: u64 = 0x0020_0000;
 
 /// What became of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +98,7 @@ struct Stat {
     pid: u32,
     name: String,
     parent: u32,
+    flags: u64,
     started: u64,
 }
 
@@ -108,8 +113,14 @@ impl Stat {
             pid,
             name: name.to_owned(),
             parent: field(4)?.parse().ok()?,
+            flags: field(9)?.parse().ok()?,
             started: field(22)?.parse().ok()?,
         })
+    }
+
+    /// Whether it is a thread of the kernel.
+    const fn is_kernels(&self) -> bool {
+        self.flags & KERNELS != 0
     }
 
     /// Whoever may not become root cannot make such a process.
@@ -128,6 +139,28 @@ impl Stat {
             )),
         }
     }
+}
+
+/// The processes of a user that began since then: whoever may not see whose a process is learns it here.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn since(user: u32, started: u64) -> io::Result<Vec<Process>> {
+    let all = processes()?.into_iter();
+    let own = all.filter(|it| it.started >= started && !it.is_kernels() && is_of(it.pid, user));
+    let found = own.map(|it| Process {
+        pid: it.pid,
+        started: it.started,
+    });
+    Ok(found.take(MOST_PROCESSES).collect())
+}
+
+/// Whether a process acts for this user (proc_pid_status(5): its real number, and the others).
+fn is_of(pid: u32, user: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let mut numbers = numbers.unwrap_or_default().split_ascii_whitespace();
+    numbers.any(|it| it.parse() == Ok(user))
 }
 
 /// Every process of the host.
@@ -195,5 +228,21 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(end(stat.pid, stat.started, || Ok(())), Ok(Over::Gone));
+    }
+
+    #[test]
+    fn whose_process_it_is_and_since_when_is_seen() {
+        let mut child = Command::new("/bin/sleep").arg("600").spawn().unwrap();
+        let stat = Stat::read(child.id()).unwrap();
+        let user = rustix::process::getuid().as_raw();
+        let found = |user, started| {
+            let found = since(user, started).unwrap();
+            found.iter().any(|it| it.pid == stat.pid)
+        };
+        assert!(found(user, stat.started));
+        assert!(!found(user, stat.started + 1), "it began before");
+        assert!(!found(user + 1, stat.started), "another's");
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }

@@ -72,6 +72,10 @@ fn a_request_arrives_as_it_was_said() {
         Request::Confirm { generation: 5 },
         Request::Back,
         Request::End(session),
+        Request::Since {
+            user: 1000,
+            started: 9,
+        },
         Request::Open(vec![line]),
         Request::Show {
             shown: certificates(vec![vec![1, 2]]),

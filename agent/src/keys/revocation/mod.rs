@@ -4,6 +4,8 @@ mod control;
 mod known;
 mod list;
 mod live;
+mod open;
+mod processes;
 mod role;
 mod shown;
 mod survivors;
@@ -20,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use watchward_daemon::clock;
 use watchward_daemon::tasks::Stop;
-use watchward_enforcer::keys::{self as role_of, Answer, Request};
+use watchward_enforcer::keys::{self as role_of, Request};
 use watchward_protocol::host_keys::HostKeys;
 use watchward_protocol::instruments::{self, Instruments, Told};
 use watchward_protocol::record::Report;
@@ -382,13 +384,4 @@ fn holds(order: &Instruments, held: &role_of::Holding) -> bool {
         .force
         .is_some_and(|it| it.generation == order.generation);
     same && held.known && held.trial.is_none()
-}
-
-/// What the role said to something that it was to do.
-fn done(answer: Answer) -> Result<(), String> {
-    match answer {
-        Answer::Done => Ok(()),
-        Answer::Refused(why) => Err(why),
-        Answer::Holding(_) | Answer::Gone => Err("it answers something else".to_owned()),
-    }
 }

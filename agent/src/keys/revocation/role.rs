@@ -33,7 +33,7 @@ impl Role {
         };
         match answer? {
             Answer::Holding(holding) => Ok(holding),
-            Answer::Done | Answer::Refused(_) | Answer::Gone => {
+            Answer::Done | Answer::Refused(_) | Answer::Gone | Answer::Processes(_) => {
                 Err("it does not say what it holds".to_owned())
             }
         }
@@ -41,7 +41,13 @@ impl Role {
 
     /// Has it do something.
     pub(super) async fn done(&mut self, request: Request) -> Result<(), String> {
-        super::done(self.ask(request).await?)
+        match self.ask(request).await? {
+            Answer::Done => Ok(()),
+            Answer::Refused(why) => Err(why),
+            Answer::Holding(_) | Answer::Gone | Answer::Processes(_) => {
+                Err("it answers something else".to_owned())
+            }
+        }
     }
 
     /// Asks. It may take a while, so it has a thread of its own.

@@ -12,12 +12,14 @@ use watchward_protocol::access::{AccessEvent, Outcome};
 use watchward_protocol::hosts::{Finding, FindingState};
 use watchward_protocol::instruments::{Ended, Way};
 use watchward_protocol::question::{self, Left, Question};
+use watchward_protocol::text::Foreign;
 
 use super::list::{List, Opener};
 use super::live::{Monitor, monitors};
 use super::role::Role;
 use super::survivors::Survivors;
 use crate::findings::{Findings, taken_back};
+use crate::keys::accounts::Accounts;
 use crate::logins::{self, Logins};
 use crate::uplink::Asked;
 
@@ -79,7 +81,7 @@ impl Sweep {
                 continue;
             };
             let account = login.user.as_ref().map(|it| it.name.clone());
-            let before = spawn_blocking(move || Survivors::before(monitor.pid, account)).await;
+            let before = spawn_blocking(move || Survivors::before(monitor, account)).await;
             let session = Session {
                 pid: monitor.pid,
                 started: monitor.started,
@@ -88,16 +90,15 @@ impl Sweep {
                 Ok(Answer::Done) => Way::Ended,
                 Ok(Answer::Gone) => Way::Gone,
                 Ok(Answer::Refused(why)) | Err(why) => Way::Refused(why),
-                Ok(Answer::Holding(_)) => continue,
+                Ok(Answer::Holding(_) | Answer::Processes(_)) => continue,
             };
             if !self.is_news(monitor, &how) {
                 continue;
             }
-            let survivors = match before {
-                Ok(before) => spawn_blocking(move || before.after()).await,
-                Err(error) => Err(error),
+            let mut survivors = match before {
+                Ok(before) => after(before, (&login, monitor), role).await,
+                Err(_) => Vec::new(),
             };
-            let mut survivors = survivors.unwrap_or_default();
             survivors.extend(self.left(&login).await);
             survivors.truncate(Ended::MOST_SURVIVORS);
             ended.extend(told(&login, monitor, how, survivors));
@@ -213,4 +214,36 @@ fn told(login: &AccessEvent, monitor: Monitor, how: Way, survivors: Vec<String>)
         how,
         survivors,
     })
+}
+
+/// What is left of a session.
+async fn after(
+    before: Survivors,
+    (login, monitor): (&AccessEvent, Monitor),
+    role: &mut Role,
+) -> Vec<String> {
+    let user = match (before.user, &login.user) {
+        (Some(user), _) => Some(user),
+        (None, Some(named)) => user_of(&named.name).await,
+        (None, None) => None,
+    };
+    let (mut since, mut unseen) = (Vec::new(), None);
+    if let Some(user) = user {
+        let started = monitor.started;
+        match role.ask(Request::Since { user, started }).await {
+            Ok(Answer::Processes(processes)) => since = processes,
+            Ok(Answer::Refused(why)) | Err(why) => unseen = Some(why),
+            Ok(Answer::Done | Answer::Gone | Answer::Holding(_)) => {}
+        }
+    }
+    let said = spawn_blocking(move || before.after(&since, user)).await;
+    let unseen = unseen.map(|why| format!("what else its user runs could not be seen: {why}"));
+    said.unwrap_or_default().into_iter().chain(unseen).collect()
+}
+
+/// The number of an account.
+async fn user_of(account: &Foreign) -> Option<u32> {
+    let accounts = Accounts::ask().await.ok()?;
+    let mut accounts = accounts.list.into_iter();
+    accounts.find(|it| it.name == *account).map(|it| it.uid)
 }

@@ -1,5 +1,7 @@
 //! Where anything waits for connections on this host, as procfs tells it.
 
+pub(crate) mod opened;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};

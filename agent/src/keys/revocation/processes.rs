@@ -1,0 +1,98 @@
+//! The processes of this host, as `/proc` shows them to everybody, and where the kernel has their control groups.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use watchward_protocol::text::Foreign;
+
+use super::live::said;
+
+/// A process.
+#[derive(Clone, Debug)]
+pub(super) struct Process {
+    pub(super) pid: u32,
+    pub(super) parent: u32,
+    /// When it began, in ticks since the machine did.
+    pub(super) started: u64,
+    /// What it calls itself; it may call itself anything.
+    pub(super) name: String,
+    /// Its control groups, a line for each hierarchy.
+    pub(super) groups: String,
+    /// The kernel's own number of the login that it came from, which no process can put off.
+    pub(super) login: Option<String>,
+}
+
+/// What a process is in that no login began (`(unsigned) -1`).
+const NO_LOGIN: &str = "4294967295";
+
+impl Process {
+    pub(super) fn read(pid: u32) -> Option<Self> {
+        let stat = said(pid, "stat")?;
+        // The name may have spaces and parentheses in it.
+        let (start, rest) = stat.rsplit_once(") ")?;
+        let (_, name) = start.split_once('(')?;
+        let field = |number: usize| rest.split(' ').nth(number - 3);
+        Some(Self {
+            pid,
+            parent: field(4)?.parse().ok()?,
+            started: field(22)?.parse().ok()?,
+            name: Foreign::from(name).shortened(40),
+            groups: said(pid, "cgroup").unwrap_or_default(),
+            login: said(pid, "sessionid").filter(|it| it != NO_LOGIN),
+        })
+    }
+
+    /// Its control group of the second version.
+    pub(super) fn group(&self) -> Option<&str> {
+        self.groups
+            .lines()
+            .find_map(|line| line.strip_prefix("0::"))
+    }
+
+    /// What systemd calls that.
+    pub(super) fn unit(&self) -> &str {
+        let group = self.group().unwrap_or_default();
+        group.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Whether it is in the scope of a session.
+    pub(super) fn is_in_session(&self) -> bool {
+        self.groups.contains("/session-")
+    }
+}
+
+/// All of them.
+pub(super) fn all() -> Vec<Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let all = entries.filter_map(|it| it.file_name().to_str()?.parse().ok());
+    all.filter_map(Process::read).collect()
+}
+
+/// These, and all that come from them.
+pub(super) fn with_children(of: HashSet<u32>, all: &[Process]) -> HashSet<u32> {
+    let mut found = of;
+    loop {
+        let children = all.iter().filter(|it| found.contains(&it.parent));
+        let more: Vec<u32> = children
+            .map(|it| it.pid)
+            .filter(|it| !found.contains(it))
+            .collect();
+        if more.is_empty() {
+            return found;
+        }
+        found.extend(more);
+    }
+}
+
+/// The number that the kernel knows a control group by: that of its folder. None: it is gone, or this
+/// host has none of the second version.
+pub(super) fn number(group: &str) -> Option<u64> {
+    let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
+    let place = mounts.lines().find_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        let (place, kind) = (words.next()?, words.next()?);
+        (kind == "cgroup2").then_some(place)
+    })?;
+    Some(fs::metadata(format!("{place}{group}")).ok()?.ino())
+}
