@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
-use watchward_protocol::receipt::{How, Public, Receipt, Untrusted, verify as genuine};
+use watchward_protocol::receipt::{Counts, How, Public, Receipt, Untrusted, verify as genuine};
 use watchward_protocol::report;
 
 use crate::args;
@@ -132,13 +132,7 @@ fn show(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
                 counts.doors, counts.refused, counts.controlled, counts.accepted, counts.unknown
             ),
         ),
-        (
-            "Sessions",
-            format!(
-                "{} ended, {} go on",
-                counts.sessions_ended, counts.sessions_alive
-            ),
-        ),
+        ("Sessions", ended(counts)),
     ];
     for (name, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
         screen.line(&format!("{name:<9} {}", safe(fact)))?;
@@ -154,6 +148,17 @@ fn show(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
         screen.line(&safe(&format!("  {one}")))?;
     }
     Ok(())
+}
+
+/// What became of sessions, in numbers.
+fn ended(counts: &Counts) -> String {
+    let (ended, alive) = (counts.sessions_ended, counts.sessions_alive);
+    match counts.sessions_unknown {
+        0 => format!("{ended} ended, {alive} go on"),
+        unknown => {
+            format!("{ended} ended, {alive} go on, of {unknown} it is not known what opened them")
+        }
+    }
 }
 
 /// What happened while it was replaced, and what was seen from elsewhere.
@@ -221,4 +226,21 @@ fn sessions(receipt: &Receipt, screen: &mut Screen) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_said_of_sessions_than_is_known() {
+        let mut counts = Counts {
+            sessions_ended: 2,
+            ..Counts::default()
+        };
+        assert_eq!(ended(&counts), "2 ended, 0 go on");
+        counts.sessions_unknown = 1;
+        let said = "2 ended, 0 go on, of 1 it is not known what opened them";
+        assert_eq!(ended(&counts), said);
+    }
 }

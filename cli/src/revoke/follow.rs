@@ -95,6 +95,7 @@ fn lacks(receipt: &Receipt) -> Vec<String> {
         if host.sessions.iter().any(|one| one.how == How::Alive) {
             lacks.push(format!("{name}: a session goes on"));
         }
+        lacks.extend(host.doubt().map(|doubt| format!("{name}: {doubt}")));
         match &host.proof {
             Some(proof) => {
                 let said = |what| proof.doors.iter().filter(|it| it.said == what).count();
@@ -154,6 +155,7 @@ fn words(host: &Host) -> String {
         words.push(format!("session of {} {}", one.account, one.how.words()));
         words.extend(one.survivors.iter().cloned());
     }
+    words.extend(host.doubt());
     for one in host.tunnel.iter().flat_map(|it| &it.taken) {
         words.push(format!(
             "taken away from {} at {}",
@@ -255,6 +257,9 @@ mod tests {
     fn it_is_done_where_every_host_that_is_heard_holds_it_and_no_door_takes_it() {
         let held = || json!("2026-11-22T12:00:05Z");
         let (early, late) = ("2026-11-22T12:00:01Z", "2026-11-22T12:00:06Z");
+        let mut doubted = receipt("held", held(), proof(late, "refused"));
+        doubted.hosts[0].unknown_sessions = 1;
+        assert!(words(&doubted.hosts[0]).contains("of 1 session it is not known"));
         for (receipt, settled, done) in [
             (receipt("held", held(), proof(late, "refused")), true, true),
             (
@@ -281,6 +286,7 @@ mod tests {
                 false,
             ),
             (receipt("pending", Value::Null, Value::Null), true, true),
+            (doubted, true, false),
         ] {
             assert_eq!(is_settled(&receipt, PATIENCE), settled, "{receipt:#?}");
             assert_eq!(lacks(&receipt).is_empty(), done, "{receipt:#?}");

@@ -157,11 +157,16 @@ pub struct Holding {
     pub lineages: Vec<u64>,
     /// How much it keeps so, beside what was ordered last.
     pub kept: u32,
+    /// Since when each session of sshd is open of which nobody knows what opened it, by the host's
+    /// clock: of at most [`MOST_UNKNOWN`](Self::MOST_UNKNOWN) the oldest. These do not end.
+    pub unknown_sessions: Vec<Timestamp>,
 }
 
 impl Holding {
     /// What a trouble begins with where nothing is installed that could tell sshd anything.
     pub const NOBODY: &str = "nobody here can tell sshd";
+    /// Of how many sessions it is told that nobody knows what opened them.
+    pub const MOST_UNKNOWN: usize = 256;
 }
 
 /// A session that was opened with a key which is revoked.

@@ -124,6 +124,14 @@ pub struct Counts {
     /// Sessions that could not be ended.
     pub sessions_alive: usize,
     pub survivors: usize,
+    /// Sessions of which nobody knows what opened them.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub sessions_unknown: usize,
+}
+
+/// What is nothing is left out, as older programs do not know it.
+const fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What one host did.
@@ -150,6 +158,10 @@ pub struct Host {
     /// Of a peer of WireGuard, what became of it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tunnel: Option<Tunnel>,
+    /// How many sessions are open there that began before it held the key, and of which nobody knows
+    /// what opened them: these do not end.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unknown_sessions: usize,
 }
 
 /// What became of a peer of WireGuard on a host.
@@ -177,6 +189,18 @@ pub struct Taken {
 }
 
 impl Host {
+    /// What is to be said of sessions of which nobody knows what opened them.
+    pub fn doubt(&self) -> Option<String> {
+        let doubt = match self.unknown_sessions {
+            0 => return None,
+            1 => "of 1 session it is not known what opened it: it was not ended".to_owned(),
+            many => {
+                format!("of {many} sessions it is not known what opened them: they were not ended")
+            }
+        };
+        Some(doubt)
+    }
+
     /// Whether it was asked, and there is no door at all: it has no sshd that could take the key.
     pub fn has_no_door(&self) -> bool {
         let proof = self.proof.as_ref();

@@ -63,6 +63,7 @@ fn receipt(pair: &Ed25519KeyPair, why: &str) -> Receipt {
             elsewhere: "1 door was asked from db, too".into(),
         }),
         tunnel: None,
+        unknown_sessions: 2,
     };
     Receipt {
         format: FORMAT.into(),

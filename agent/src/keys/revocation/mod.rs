@@ -242,6 +242,8 @@ impl Room {
         for ended in self.sweep.sweep(&list, &mut self.role).await {
             self.keep(Told::Ended(ended)).await?;
         }
+        // Of how many sessions it is not known what opened them, is known now.
+        self.tell(order, &held).await?;
         self.soon = self.soon.saturating_sub(1);
         Ok(if self.soon > 0 { SOON } else { ROUND })
     }
@@ -337,6 +339,7 @@ impl Room {
             unshown: self.unshown.clone(),
             lineages: order.lineages.clone(),
             kept: order.kept,
+            unknown_sessions: self.sweep.unknown(),
         };
         let same = |told: &instruments::Holding| {
             let at = holding.at;

@@ -10,9 +10,10 @@ use watchward_daemon::clock;
 use watchward_enforcer::keys::{Answer, Request, Session};
 use watchward_protocol::access::{AccessEvent, Outcome};
 use watchward_protocol::hosts::{Finding, FindingState};
-use watchward_protocol::instruments::{Ended, Way};
+use watchward_protocol::instruments::{Ended, Holding, Way};
 use watchward_protocol::question::{self, Left, Question};
 use watchward_protocol::text::Foreign;
+use watchward_protocol::time::Timestamp;
 
 use super::list::{List, Opener};
 use super::live::{Monitor, monitors};
@@ -45,8 +46,8 @@ pub(super) struct Sweep {
     known: HashMap<Monitor, Vec<AccessEvent>>,
     /// What was told of those that do not end.
     refused: HashMap<Monitor, String>,
-    /// Of how many it was said last that nobody knows what opened them.
-    unknown: usize,
+    /// Those of which nobody knows what opened them, and since when they are open.
+    unknown: HashMap<Monitor, Timestamp>,
 }
 
 impl Sweep {
@@ -55,7 +56,7 @@ impl Sweep {
             logins,
             reader,
             findings,
-            unknown: 0,
+            unknown: HashMap::new(),
             known: HashMap::new(),
             refused: HashMap::new(),
         }
@@ -64,6 +65,7 @@ impl Sweep {
     /// Ends what is to end, and says what became of it.
     pub(super) async fn sweep(&mut self, list: &List, role: &mut Role) -> Vec<Ended> {
         if list.is_empty() {
+            self.unknown.clear();
             return Vec::new();
         }
         let live = spawn_blocking(monitors).await.unwrap_or_default();
@@ -127,13 +129,27 @@ impl Sweep {
         }
     }
 
+    /// Since when sessions are open of which nobody knows what opened them, the oldest first.
+    pub(super) fn unknown(&self) -> Vec<Timestamp> {
+        let mut since: Vec<Timestamp> = self.unknown.values().copied().collect();
+        since.sort_unstable();
+        since.truncate(Holding::MOST_UNKNOWN);
+        since
+    }
+
     /// Says of how many sessions nobody knows what opened them: these do not end.
     fn admit(&mut self, live: &[Monitor]) {
-        let now = clock::now();
-        let settled = |it: &&Monitor| it.began(now).is_some_and(|began| began + GRACE < now);
-        let strange = live.iter().filter(settled);
-        let unknown = strange.filter(|it| !self.known.contains_key(it)).count();
-        if unknown == std::mem::replace(&mut self.unknown, unknown) {
+        let (now, before) = (clock::now(), self.unknown.len());
+        self.unknown
+            .retain(|it, _| live.contains(it) && !self.known.contains_key(it));
+        for monitor in live.iter().filter(|it| !self.known.contains_key(it)) {
+            if let Some(began) = monitor.began(now).filter(|it| *it + GRACE < now) {
+                // Each time that it is reckoned it is another by some thousandths of a second.
+                self.unknown.entry(*monitor).or_insert(began);
+            }
+        }
+        let unknown = self.unknown.len();
+        if unknown == before {
             return;
         }
         let subject = "keys: sessions".to_owned();
@@ -142,10 +158,15 @@ impl Sweep {
             unknown => Finding {
                 subject,
                 state: FindingState::Failing,
-                detail: format!(
-                    "of {unknown} sessions of sshd it is not known what opened them: they do not end \
-                     when a key is revoked"
-                ),
+                detail: match unknown {
+                    1 => "of 1 session of sshd it is not known what opened it: it does not end when a \
+                          key is revoked"
+                        .to_owned(),
+                    many => format!(
+                        "of {many} sessions of sshd it is not known what opened them: they do not \
+                         end when a key is revoked"
+                    ),
+                },
             },
         };
         // Without anybody to hear it the agent is ending.
@@ -201,21 +222,6 @@ impl Sweep {
     }
 }
 
-fn told(login: &AccessEvent, monitor: Monitor, how: Way, survivors: Vec<String>) -> Option<Ended> {
-    let account = login.user.as_ref()?.name.clone();
-    tracing::info!(account = %account, pid = monitor.pid, ?how, ?survivors, "a session of a revoked key");
-    Some(Ended {
-        at: clock::now(),
-        account,
-        address: login.peer.map(|it| it.address),
-        fingerprint: login.key.as_ref()?.fingerprint.clone(),
-        opened_at: login.at,
-        leader: monitor.pid,
-        how,
-        survivors,
-    })
-}
-
 /// What is left of a session.
 async fn after(
     before: Survivors,
@@ -246,4 +252,59 @@ async fn user_of(account: &Foreign) -> Option<u32> {
     let accounts = Accounts::ask().await.ok()?;
     let mut accounts = accounts.list.into_iter();
     accounts.find(|it| it.name == *account).map(|it| it.uid)
+}
+
+fn told(login: &AccessEvent, monitor: Monitor, how: Way, survivors: Vec<String>) -> Option<Ended> {
+    let account = login.user.as_ref()?.name.clone();
+    tracing::info!(account = %account, pid = monitor.pid, ?how, ?survivors, "a session of a revoked key");
+    Some(Ended {
+        at: clock::now(),
+        account,
+        address: login.peer.map(|it| it.address),
+        fingerprint: login.key.as_ref()?.fingerprint.clone(),
+        opened_at: login.at,
+        leader: monitor.pid,
+        how,
+        survivors,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_when_sessions_are_open_of_which_nobody_knows_what_opened_them_is_said() {
+        let (logins, reader) = (mpsc::channel(1).0, mpsc::channel(1).0);
+        let (findings, mut said) = mpsc::unbounded_channel();
+        let mut sweep = Sweep::new(logins, reader, findings);
+        // It began with the machine, unless that began a moment ago.
+        let monitor = |pid| Monitor { pid, started: 0 };
+        let old = monitor(1).began(clock::now());
+        if old.is_none_or(|it| it + GRACE > clock::now()) {
+            return;
+        }
+        let new = Monitor {
+            started: u64::MAX,
+            ..monitor(3)
+        };
+        sweep.known.insert(monitor(2), Vec::new());
+        let live = [monitor(1), monitor(2), new];
+        sweep.admit(&live);
+        let unknown = sweep.unknown();
+        assert_eq!(unknown.len(), 1, "one is known, and one came just now");
+        let finding = said.try_recv().unwrap();
+        assert!(
+            finding
+                .detail
+                .contains("of 1 session of sshd it is not known"),
+            "{finding:?}"
+        );
+        sweep.admit(&live);
+        assert_eq!(sweep.unknown(), unknown, "the same is no news");
+        assert!(said.try_recv().is_err());
+        sweep.admit(&[new]);
+        assert!(sweep.unknown().is_empty(), "it is over");
+        assert_eq!(said.try_recv().unwrap().state, FindingState::Absent);
+    }
 }

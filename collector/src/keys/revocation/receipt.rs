@@ -1,6 +1,7 @@
 //! From everything that is known of a revocation to its receipt. What puts it together is pure.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use watchward_protocol::receipt::{
     Act, Counts, Door, FORMAT, Host, How, Key, Moment, Phase, Proof, Receipt, Session, Stand,
@@ -19,6 +20,9 @@ use crate::keys::rows::reached::{self, Holding, Reached};
 use crate::keys::rows::revoked;
 use crate::keys::rows::rotation;
 use crate::store::Store;
+
+/// How far the clock of a host may be from the collector's.
+const APART: Duration = Duration::from_secs(120);
 
 /// Where receipts come from.
 #[derive(Clone, Debug)]
@@ -179,7 +183,19 @@ impl Facts {
             sessions: sessions.map(session).collect(),
             proof: answer.map(|(proven, doors)| proof(proven, doors)),
             tunnel: tunnels.and_then(|it| it.tunnel(name)),
+            unknown_sessions: self.unknown_sessions(name),
         }
+    }
+
+    /// How many sessions of a host may be of the key, as nobody knows what opened them. None is that
+    /// began when it refused the key already.
+    fn unknown_sessions(&self, host: &str) -> usize {
+        let of_sshd = self.tunnels.is_none();
+        let holding = self.holdings.get(host).filter(|_| of_sshd);
+        let held_at = self.held_at(host);
+        let may_be = |since: &&Timestamp| held_at.is_none_or(|held| **since < held + APART);
+        let unknown = holding.iter().flat_map(|it| &it.unknown_sessions);
+        unknown.filter(may_be).count()
     }
 
     fn proven(&self, host: &str) -> Option<&Proven> {
@@ -219,6 +235,7 @@ impl Facts {
                 one.account, one.why
             ));
         }
+        lacks.extend(host.doubt().map(|doubt| format!("{name}: {doubt}.")));
         if asks {
             lacks.extend(self.doubts(name, now));
         }
@@ -278,6 +295,7 @@ impl Facts {
             sessions_ended: ended(How::Ended),
             sessions_alive: ended(How::Alive),
             survivors: self.sessions.iter().map(|one| one.survivors.len()).sum(),
+            sessions_unknown: hosts.iter().map(|host| host.unknown_sessions).sum(),
         }
     }
 }

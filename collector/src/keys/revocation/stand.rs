@@ -46,6 +46,7 @@ mod tests {
             unmanaged: None,
             has_role: trouble != Some("nobody"),
             told: None,
+            unknown_sessions: Vec::new(),
         };
         for (holding, heard, silent) in [
             (None, Stand::Mute, Stand::Pending),

@@ -211,6 +211,31 @@ async fn a_receipt_says_everything_that_was_done_and_what_is_missing() {
 }
 
 #[tokio::test]
+async fn sessions_that_may_be_of_the_key_as_nobody_knows_what_opened_them_are_in_the_receipt() {
+    for store in stores().await {
+        let generation = revoke(&store, at(0)).await;
+        let Told::Holding(held) = holding(Some(generation), None) else {
+            panic!("no holding");
+        };
+        let unknown = Holding {
+            // The last came when the host refused the key already.
+            unknown_sessions: vec![at(-3600), at(1), at(3600)],
+            ..held.clone()
+        };
+        hear(&store, &[heard(1, Told::Holding(unknown))], at(2)).await;
+        answers(&store, Said::Refused, at(4)).await;
+        let receipt = receipt_of(&store, at(5)).await;
+        assert_eq!(receipt.hosts[0].unknown_sessions, 2);
+        assert_eq!(receipt.counts.sessions_unknown, 2);
+        let doubt = "web-1: of 2 sessions it is not known what opened them: they were not ended.";
+        assert_eq!(receipt.missing[0], doubt);
+        hear(&store, &[heard(1, Told::Holding(held))], at(6)).await;
+        let receipt = receipt_of(&store, at(7)).await;
+        assert_eq!(receipt.counts.sessions_unknown, 0, "they are over");
+    }
+}
+
+#[tokio::test]
 async fn what_was_asked_before_a_host_held_it_proves_nothing() {
     for store in stores().await {
         let generation = revoke(&store, at(0)).await;

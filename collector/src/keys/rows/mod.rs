@@ -148,6 +148,7 @@ pub const SCHEMA: Schema = Schema {
         peer::LEFT,
         authority::VOUCHED,
         host_key::REVOKED,
+        reached::UNKNOWN,
     ],
 };
 

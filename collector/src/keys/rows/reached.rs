@@ -15,6 +15,11 @@ use crate::store::bulk::{Bulk, without_nul};
 use crate::store::value::{fixed, stamp};
 use crate::store::{Store, Tx};
 
+/// Since when sessions are open of which a host does not know what opened them, in microseconds of UTC,
+/// as JSON.
+pub(super) const UNKNOWN: &str =
+    "ALTER TABLE keys_holding ADD COLUMN unknown_sessions TEXT NOT NULL DEFAULT '[]'";
+
 /// What a host said last of what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::keys) struct Holding {
@@ -33,6 +38,8 @@ pub(in crate::keys) struct Holding {
     pub(in crate::keys) has_role: bool,
     /// What people were told of it.
     pub(in crate::keys) told: Option<String>,
+    /// Since when sessions are open of which it does not know what opened them, by its own clock.
+    pub(in crate::keys) unknown_sessions: Vec<Timestamp>,
 }
 
 /// A generation that a host was told of, or held.
@@ -72,6 +79,8 @@ pub(in crate::keys) async fn holding(
 ) -> sqlx::Result<()> {
     let digest = holding.digest.map(|digest| digest.to_vec());
     let lineages = lineage::text(&holding.lineages);
+    let unknown = holding.unknown_sessions.iter().map(|it| it.as_micros());
+    let unknown = serde_json::to_string(&unknown.collect::<Vec<i64>>());
     let plain = |text: &Option<String>| {
         let text = text.as_deref().map(escaped);
         text.map(|it| without_nul(&it).into_owned())
@@ -79,12 +88,13 @@ pub(in crate::keys) async fn holding(
     sqlx::query(
         "INSERT INTO keys_holding \
          (host, host_name, at, generation, revoked, digest, trouble, managed, unmanaged, unshown, \
-         lineages, kept) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (host) DO UPDATE SET \
+         lineages, kept, unknown_sessions) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (host) DO UPDATE SET \
          host_name = excluded.host_name, at = excluded.at, generation = excluded.generation, \
          revoked = excluded.revoked, digest = excluded.digest, trouble = excluded.trouble, \
          managed = excluded.managed, unmanaged = excluded.unmanaged, \
-         unshown = excluded.unshown, lineages = excluded.lineages, kept = excluded.kept",
+         unshown = excluded.unshown, lineages = excluded.lineages, kept = excluded.kept, \
+         unknown_sessions = excluded.unknown_sessions",
     )
     .bind(host.id.as_bytes().to_vec())
     .bind(host.name.clone())
@@ -98,6 +108,7 @@ pub(in crate::keys) async fn holding(
     .bind(plain(&holding.unshown))
     .bind(lineages.clone())
     .bind(i64::from(holding.kept))
+    .bind(unknown.map_err(|error| sqlx::Error::Encode(error.into()))?)
     .execute(&mut **tx)
     .await?;
     let generation = holding.generation.filter(|_| holding.trouble.is_none());
@@ -126,7 +137,7 @@ pub(in crate::keys) async fn holdings(store: &Store) -> sqlx::Result<HashMap<Str
     let known = lineage::known(store.read()).await?;
     let rows = sqlx::query(
         "SELECT h.host, h.host_name, h.at, h.generation, h.revoked, h.trouble, h.told, \
-         h.managed, h.unmanaged, h.lineages, \
+         h.managed, h.unmanaged, h.lineages, h.unknown_sessions, \
          (SELECT COUNT(*) FROM keys_reached r WHERE r.host = h.host AND r.held_at IS NOT NULL) AS times \
          FROM keys_holding h ORDER BY h.at",
     )
@@ -137,6 +148,9 @@ pub(in crate::keys) async fn holdings(store: &Store) -> sqlx::Result<HashMap<Str
         let generation: Option<i64> = row.try_get("generation")?;
         let is_ours = lineage::is_ours(&row.try_get::<String, _>("lineages")?, &known);
         let trouble: Option<String> = row.try_get("trouble")?;
+        let unknown: String = row.try_get("unknown_sessions")?;
+        let unknown: Vec<i64> =
+            serde_json::from_str(&unknown).map_err(|error| sqlx::Error::Decode(error.into()))?;
         let held = row.try_get::<i64, _>("times")? > 0;
         let unmanaged: Option<String> = row.try_get("unmanaged")?;
         let nobody = instruments::Holding::NOBODY;
@@ -154,6 +168,7 @@ pub(in crate::keys) async fn holdings(store: &Store) -> sqlx::Result<HashMap<Str
             managed: row.try_get("managed")?,
             unmanaged,
             told: row.try_get("told")?,
+            unknown_sessions: unknown.into_iter().map(Timestamp::from_micros).collect(),
         };
         Ok((name, holding))
     };

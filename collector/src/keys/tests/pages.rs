@@ -17,6 +17,15 @@ pub(super) fn nobody(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>> {
     Box::pin(async { Ok(Vec::new()) })
 }
 
+/// There is one.
+fn one(_: &Store) -> BoxFuture<'_, sqlx::Result<Vec<Watched>>> {
+    let watched = Watched {
+        host: host(1),
+        is_silent: false,
+    };
+    Box::pin(async { Ok(vec![watched]) })
+}
+
 /// A browser in which somebody has signed in.
 struct Browser {
     routes: Router,
@@ -29,7 +38,7 @@ impl Browser {
         let cookie = web::testing::cookie(&people, "ada", &Role::Security.into()).await;
         let policy = Live::fixed(Policy::default());
         let site = Site::new(people);
-        let desk = Desk::of(store, nobody, Policy::default()).await;
+        let desk = Desk::of(store, one, Policy::default()).await;
         let site = site.with(pages(store.clone(), policy, (desk, Bell::default())));
         let routes = site.router(&web::Config::default()).unwrap();
         Self { routes, cookie }
@@ -119,6 +128,14 @@ async fn a_revoked_key_has_its_receipt_on_its_page() {
             generation: rows::revoked::next(&mut tx, at(0)).await.unwrap(),
         };
         rows::revoked::revoke(&mut tx, &key).await.unwrap();
+        let held = watchward_protocol::instruments::Holding {
+            generation: Some(key.generation),
+            unknown_sessions: vec![at(-60)],
+            ..Default::default()
+        };
+        rows::reached::holding(&mut tx, &host(1), &held, at(1))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         let page = browser.read("/keys/revoked").await;
         assert!(
@@ -129,6 +146,12 @@ async fn a_revoked_key_has_its_receipt_on_its_page() {
         assert!(page.contains(&format!("/keys/receipt?{path}")), "{page}");
         let page = browser.read(&format!("/keys/one?{path}")).await;
         assert!(page.contains("&#60;b&#62;lost"), "{page}");
+        let doubt = "of 1 session it is not known what opened it: it was not ended";
+        assert!(page.contains(&format!("<li>web-1: {doubt}.")), "{page}");
+        assert!(
+            page.contains(", <span class=\"state warn\">1 of which"),
+            "{page}"
+        );
         let receipt = browser.read(&format!("/keys/receipt?{path}")).await;
         assert!(receipt.contains("\"signature\": \""), "{receipt}");
     }

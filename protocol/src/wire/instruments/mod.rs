@@ -136,6 +136,7 @@ impl TryFrom<v1::InstrumentsTold> for Told {
 
 impl From<Holding> for v1::InstrumentsHeld {
     fn from(held: Holding) -> Self {
+        let unknown = held.unknown_sessions.iter().map(|it| it.as_micros());
         Self {
             at: held.at.as_micros(),
             generation: held.generation,
@@ -147,6 +148,7 @@ impl From<Holding> for v1::InstrumentsHeld {
             unshown: held.unshown,
             lineages: held.lineages,
             kept: held.kept,
+            unknown_sessions: unknown.collect(),
         }
     }
 }
@@ -156,6 +158,7 @@ impl TryFrom<v1::InstrumentsHeld> for Holding {
 
     fn try_from(wire: v1::InstrumentsHeld) -> Result<Self, Malformed> {
         let digest = wire.digest.map(TryInto::try_into).transpose();
+        let unknown = wire.unknown_sessions.into_iter().take(Self::MOST_UNKNOWN);
         Ok(Self {
             at: Timestamp::from_micros(wire.at),
             generation: wire.generation,
@@ -167,6 +170,7 @@ impl TryFrom<v1::InstrumentsHeld> for Holding {
             unshown: wire.unshown.map(text),
             lineages: few(wire.lineages),
             kept: wire.kept,
+            unknown_sessions: unknown.map(Timestamp::from_micros).collect(),
         })
     }
 }

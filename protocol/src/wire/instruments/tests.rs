@@ -82,7 +82,11 @@ fn order(generation: u64, revoked: Vec<Revoked>, managed: Vec<Managed>) -> Order
 fn holding() -> impl Strategy<Value = Told> {
     let plain = any::<(i64, Option<u64>, u32, Option<[u8; 32]>)>();
     let texts = || prop::option::of("[ -~]{0,99}");
-    let foreign = (vec(any::<u64>(), 0..4), any::<u32>());
+    let foreign = (
+        vec(any::<u64>(), 0..4),
+        any::<u32>(),
+        vec(any::<i64>(), 0..4),
+    );
     (plain, texts(), (any::<u32>(), foreign), texts(), texts()).prop_map(
         |((at, generation, revoked, digest), trouble, (managed, foreign), unmanaged, unshown)| {
             Told::Holding(Holding {
@@ -96,6 +100,7 @@ fn holding() -> impl Strategy<Value = Told> {
                 unshown,
                 lineages: foreign.0,
                 kept: foreign.1,
+                unknown_sessions: foreign.2.into_iter().map(Timestamp::from_micros).collect(),
             })
         },
     )
