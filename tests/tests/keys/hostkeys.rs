@@ -37,6 +37,11 @@ fn a_client_that_knows_the_authority_is_never_asked_while_a_hosts_key_is_replace
         );
         ensure!(shown(home, web, "")? == own, "its keys are the same");
 
+        // What it knew of another key that no certificate is for leads to no question either.
+        home.sh("ssh-keygen -q -t rsa -N '' -f /root/rsa
+             echo \"web $(cut -d' ' -f1,2 /root/rsa.pub)\" >> /root/known")?;
+        ensure!(opens(home, web, "web")?, "a key of another type is known");
+
         // From now on somebody logs in all the time.
         home.sh(&endlessly(web, "/root/during"))?;
         site.collector.rule(&format!("{CERTIFIED}{TURNING}"))?;
