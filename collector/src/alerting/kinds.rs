@@ -8,7 +8,7 @@ use super::about::Room;
 /// A rule: the beginning of its keys, and what one and several of its incidents are called.
 type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 66] = [
+const KINDS: [Kind; 67] = [
     ("access.brute-force", "brute force", "brute forces"),
     (
         "access.elevation",
@@ -118,6 +118,11 @@ const KINDS: [Kind; 66] = [
         "keys.kept",
         "old key that cannot be revoked",
         "old keys that cannot be revoked",
+    ),
+    (
+        "keys.left-out",
+        "revoked key without room in the order",
+        "revoked keys without room in the order",
     ),
     (
         "keys.missed",

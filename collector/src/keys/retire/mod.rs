@@ -14,9 +14,10 @@ use watchward_protocol::text::escaped;
 use watchward_protocol::time::Timestamp;
 
 use super::peers;
-use super::policy::Policy;
+use super::policy::{Fingerprint, Policy};
 use super::proof::Revoked;
-use super::revocation::{Revocations, lonely};
+use super::revocation::{Revocations, Share, lonely};
+use super::rows::cause::{Cause, Sort};
 use super::rows::retire::{self as rows, Retiring, Standing};
 use super::rows::{revoked, way, wire};
 use crate::alerting::{self, Alert, Bell};
@@ -70,14 +71,17 @@ pub(super) async fn look(store: &Store, policy: &Policy, now: Timestamp) -> sqlx
     }
     let mut keys: BTreeMap<String, Vec<Standing>> = BTreeMap::new();
     for one in rows::overdue(store, now).await? {
-        // The key for emergencies is out of reach of whatever revokes by itself.
-        if policy.break_glass(&one.fingerprint).is_some() {
+        // The key for emergencies is out of reach of whatever revokes by itself, and so is what a host
+        // only calls a key of sshd: it may be a peer's.
+        let is_key = Fingerprint::try_from(one.fingerprint.clone()).is_ok();
+        if !is_key || policy.break_glass(&one.fingerprint).is_some() {
             continue;
         }
         keys.entry(one.fingerprint.clone()).or_default().push(one);
     }
     let marks = revoked::marks(store).await?;
     let mut gone: BTreeSet<String> = marks.into_keys().collect();
+    let mut share = Share::read(store, Sort::Keys).await?;
     let mut changed = 0;
     for (fingerprint, places) in &keys {
         if gone.contains(fingerprint) {
@@ -92,7 +96,7 @@ pub(super) async fn look(store: &Store, policy: &Policy, now: Timestamp) -> sqlx
             Stage::Missed(end) => Fate::Missed(end),
             Stage::Kept(places) => Fate::Shadow(None, Some(kept(&places))),
             Stage::Over => match alone(store, fingerprint, &gone, now).await? {
-                None => Fate::Revoke,
+                None => Fate::over(share.take(places.iter().map(|one| one.host.as_str()))),
                 Some(why) => Fate::Shadow(None, Some(why)),
             },
         };
@@ -107,7 +111,7 @@ pub(super) async fn look(store: &Store, policy: &Policy, now: Timestamp) -> sqlx
         let news = key.meet(&mut tx, (&fate, known), now).await?;
         tx.commit().await?;
         changed += usize::from(news);
-        if fate == Fate::Revoke {
+        if matches!(fate, Fate::Revoke(_)) {
             gone.insert(fingerprint.clone());
         }
     }
@@ -130,7 +134,18 @@ enum Fate {
     Shadow(Option<Timestamp>, Option<String>),
     /// Since when it should have gone.
     Missed(Timestamp),
-    Revoke,
+    /// And of which host that counts.
+    Revoke(String),
+}
+
+impl Fate {
+    /// Of one whose time is over, as far as there is room for it.
+    fn over(room: Result<&str, String>) -> Self {
+        match room {
+            Ok(host) => Self::Revoke(host.to_owned()),
+            Err(why) => Self::Shadow(None, Some(why)),
+        }
+    }
 }
 
 /// A key, and everywhere that it stands.
@@ -152,14 +167,15 @@ impl Key<'_> {
         now: Timestamp,
     ) -> sqlx::Result<bool> {
         let (until, why, end) = match fate {
-            Fate::Forget | Fate::Revoke => {
+            Fate::Forget | Fate::Revoke(_) => {
                 if let Some(known) = known {
                     end(tx, (self.fingerprint, known), now).await?;
                 }
-                if *fate == Fate::Revoke {
-                    self.revoke(tx, now).await?;
-                }
-                return Ok(known.is_some() || *fate == Fate::Revoke);
+                let Fate::Revoke(host) = fate else {
+                    return Ok(known.is_some());
+                };
+                self.revoke(tx, host, now).await?;
+                return Ok(true);
             }
             Fate::Shadow(until, why) => (*until, why.as_deref(), None),
             Fate::Missed(end) => (None, None, Some(*end)),
@@ -192,7 +208,7 @@ impl Key<'_> {
         Ok(true)
     }
 
-    async fn revoke(&self, tx: &mut Tx, now: Timestamp) -> sqlx::Result<()> {
+    async fn revoke(&self, tx: &mut Tx, host: &str, now: Timestamp) -> sqlx::Result<()> {
         let (kind, wire) = wire::find(self.store, self.fingerprint)
             .await?
             .unwrap_or_default();
@@ -212,7 +228,7 @@ impl Key<'_> {
             person: escaped(self.owner),
             generation,
         };
-        revoked::revoke(tx, &one).await?;
+        revoked::revoke_by(tx, &one, Cause::Policy(host)).await?;
         tracing::warn!(
             key = self.fingerprint,
             "revoked: it is older than the policy allows"

@@ -2,9 +2,11 @@
 
 mod alerts;
 mod api;
+mod beyond;
 pub(super) mod order;
 mod plan;
 mod receipt;
+mod share;
 mod signer;
 mod spread;
 mod stand;
@@ -29,6 +31,7 @@ use ended::Ended;
 
 pub use api::{Desk, routes};
 pub(super) use plan::{Way, lonely};
+pub(super) use share::Share;
 pub use signer::Signer;
 pub use spread::Revocations;
 pub(super) use stand::stand;

@@ -7,8 +7,8 @@ use watchward_protocol::peers::PeerKey;
 
 /// What every host is to refuse as of this generation; none, where nothing was ever revoked: what
 /// hosts hold stays then, as after a database was lost. Each key is its fingerprint and what it is on
-/// the wire, as far as that is known, the newest first: what has no room any more is said by its
-/// fingerprint, which OpenSSH understands from 7.9 on, and the key itself from 6.2 on.
+/// the wire, as far as that is known, what counts most first, and then the newest: what has no room any
+/// more is said by its fingerprint, which OpenSSH understands from 7.9 on, and the key itself from 6.2 on.
 ///
 /// Certificates, each with its authority's key and its serial, are revoked by that, too, as far as there
 /// is room besides: they are refused by the keys that they are for.
@@ -21,8 +21,9 @@ pub(in crate::keys) fn instruments(
         return None;
     }
     let most = Instruments::MOST_REVOKED;
-    let (peers, keys) = peers(keys);
-    let keys = keys.get(..most).unwrap_or(&keys);
+    let (mut peers, mut keys) = sorted(keys);
+    peers.truncate(Instruments::MOST_PEERS);
+    keys.truncate(most);
     // Room is kept for all of them by their fingerprints.
     let mut room = Instruments::LARGEST.saturating_sub(32 * keys.len());
     let mut ranges = serials(certificates);
@@ -35,7 +36,7 @@ pub(in crate::keys) fn instruments(
         Some(_) | None => false,
     });
     let mut revoked = Vec::new();
-    for (fingerprint, wire) in keys {
+    for (fingerprint, wire) in &keys {
         let key = Revoked::Key(wire.clone());
         match room.checked_sub(wire.len()).filter(|_| key.sound()) {
             Some(left) => {
@@ -45,24 +46,43 @@ pub(in crate::keys) fn instruments(
             None => revoked.extend(digest(fingerprint).map(Revoked::Fingerprint)),
         }
     }
-    // The oldest first: one key more changes nothing before it.
+    // The oldest first: one key more of people changes nothing before it.
     revoked.reverse();
     revoked.extend(ranges);
     Some(Instruments {
         generation,
         revoked,
-        peers,
+        peers: peers.into_iter().map(|(peer, _)| peer).collect(),
         ..Instruments::default()
     })
 }
 
-/// Those of them that are peers of WireGuard, as far as there is room, and the others.
-fn peers(keys: &[(String, Vec<u8>)]) -> (Vec<PeerKey>, Vec<(String, Vec<u8>)>) {
-    let peer = |name: &str| name.parse::<PeerKey>().ok();
-    let peers = keys.iter().filter_map(|(name, _)| peer(name));
-    let others = keys.iter().filter(|(name, _)| peer(name).is_none());
-    let most = Instruments::MOST_PEERS;
-    (peers.take(most).collect(), others.cloned().collect())
+/// A peer of WireGuard, and what its key is called.
+type Peer<'a> = (PeerKey, &'a str);
+/// A key's fingerprint, and what it is on the wire.
+type Key = (String, Vec<u8>);
+
+/// Those of them that are peers of WireGuard, and the others.
+fn sorted(keys: &[Key]) -> (Vec<Peer<'_>>, Vec<&Key>) {
+    let (mut peers, mut others) = (Vec::new(), Vec::new());
+    for one in keys {
+        match one.0.parse::<PeerKey>() {
+            Ok(peer) => peers.push((peer, one.0.as_str())),
+            Err(_) => others.push(one),
+        }
+    }
+    (peers, others)
+}
+
+/// What an order has no room for: peers of WireGuard, and the fingerprints of others.
+pub(super) fn left_out(keys: &[Key]) -> (Vec<&str>, Vec<&str>) {
+    let (peers, others) = sorted(keys);
+    let peers = peers.iter().skip(Instruments::MOST_PEERS);
+    let others = others.into_iter().skip(Instruments::MOST_REVOKED);
+    (
+        peers.map(|(_, name)| *name).collect(),
+        others.map(|(name, _)| name.as_str()).collect(),
+    )
 }
 
 /// The serials as ranges; they come by authority, in their order.
@@ -149,6 +169,27 @@ mod tests {
         let ordered = instruments(7, &keys, &[]).unwrap();
         assert_eq!(ordered.peers, [peer]);
         assert_eq!(ordered.revoked, [Revoked::Key(vec![1])]);
+    }
+
+    #[test]
+    fn what_has_no_room_is_the_last_and_is_said() {
+        let one = |number: usize| {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&number.to_be_bytes());
+            (PeerKey::from_bytes(bytes).to_string(), Vec::new())
+        };
+        let mut all: Vec<_> = (0..=Instruments::MOST_PEERS).map(one).collect();
+        let last = all[Instruments::MOST_PEERS].0.clone();
+        all.push(key(vec![1]));
+        assert_eq!(left_out(&all), (vec![last.as_str()], Vec::new()));
+        let ordered = instruments(7, &all, &[]).unwrap();
+        assert_eq!(ordered.peers.len(), Instruments::MOST_PEERS);
+        assert!(ordered.peers.iter().all(|it| it.to_string() != last));
+        let many = |number: usize| key(number.to_be_bytes().to_vec());
+        let all: Vec<_> = (0..Instruments::MOST_REVOKED + 2).map(many).collect();
+        assert_eq!(left_out(&all).1, [&all[20_000].0, &all[20_001].0]);
+        let ordered = instruments(7, &all, &[]).unwrap();
+        assert!(ordered.revoked.contains(&Revoked::Key(all[0].1.clone())));
     }
 
     proptest! {

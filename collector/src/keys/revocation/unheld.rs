@@ -9,6 +9,7 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::receipt::Stand;
 use watchward_protocol::time::Timestamp;
 
+use super::beyond::Beyond;
 use super::stand::stand;
 use super::strange::Strange;
 use super::{Inventory, alerts};
@@ -32,20 +33,34 @@ pub async fn run(
     bell: Bell,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let (mut doubts, mut strange) = (Doubts::default(), Strange::default());
+    let mut looks = Looks::default();
     loop {
-        let unheld = doubts.look((&store, inventory), clock::now()).await;
-        let looked = match unheld {
-            Ok(news) => strange
-                .look(&store, clock::now())
-                .await
-                .map(|it| it || news),
-            Err(error) => Err(error),
-        };
+        let looked = looks.all((&store, inventory), clock::now()).await;
         let what = "look who holds what is revoked";
         if !bell.after(what, looked, (LOOK, &stop)).await {
             return Ok(());
         }
+    }
+}
+
+/// What is looked at.
+#[derive(Debug, Default)]
+struct Looks {
+    doubts: Doubts,
+    strange: Strange,
+    beyond: Beyond,
+}
+
+impl Looks {
+    async fn all(
+        &mut self,
+        (store, inventory): (&Store, Inventory),
+        now: Timestamp,
+    ) -> sqlx::Result<bool> {
+        let unheld = self.doubts.look((store, inventory), now).await?;
+        let strange = self.strange.look(store, now).await?;
+        let beyond = self.beyond.look(store, now).await?;
+        Ok(unheld || strange || beyond)
     }
 }
 

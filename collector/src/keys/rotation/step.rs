@@ -5,6 +5,7 @@ use watchward_protocol::time::Timestamp;
 use super::next::Observed;
 use super::state::{Rotation, Step};
 use crate::keys::proof::{Revoked, fingerprint};
+use crate::keys::rows::cause::Cause;
 use crate::keys::rows::revoked;
 use crate::keys::rows::rotation::{self as rows, Known};
 use crate::store::{Store, Tx};
@@ -119,7 +120,7 @@ async fn revoke(tx: &mut Tx, rotation: &Rotation, now: Timestamp) -> sqlx::Resul
         person: String::new(),
         generation,
     };
-    revoked::revoke(tx, &one).await?;
+    revoked::revoke_by(tx, &one, Cause::Rotation).await?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 pub(super) mod asked;
 pub(super) mod authority;
+pub(super) mod cause;
 pub(super) mod certificate;
 pub(super) mod change;
 pub(super) mod claim;
@@ -149,6 +150,7 @@ pub const SCHEMA: Schema = Schema {
         authority::VOUCHED,
         host_key::REVOKED,
         reached::UNKNOWN,
+        cause::TABLES,
     ],
 };
 

@@ -6,6 +6,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use watchward_protocol::time::Timestamp;
 
+use super::cause::{self, Cause};
 use super::{host_key, maybe_stamp};
 use crate::keys::proof::{Proven, Revoked};
 use crate::store::value::stamp;
@@ -36,12 +37,12 @@ pub(in crate::keys) async fn generation(store: &Store) -> sqlx::Result<u64> {
     Ok(generation.unsigned_abs())
 }
 
-/// The same, with every key that is revoked: its fingerprint and what it is on the wire, the newest
-/// first.
+/// The same, with every key that is revoked: its fingerprint and what it is on the wire, what people
+/// revoked first, what the policy did by itself last, and of each the newest first.
 pub(in crate::keys) async fn ordered(store: &Store) -> sqlx::Result<(u64, Vec<(String, Vec<u8>)>)> {
     let rows = sqlx::query(
         "SELECT g.generation, r.fingerprint, r.wire FROM keys_generation g \
-         LEFT JOIN keys_revoked r ON r.ended_at IS NULL WHERE g.id = 1 ORDER BY r.id DESC",
+         LEFT JOIN keys_revoked r ON r.ended_at IS NULL WHERE g.id = 1 ORDER BY r.cause, r.id DESC",
     )
     .fetch_all(store.read())
     .await?;
@@ -55,16 +56,18 @@ pub(in crate::keys) async fn ordered(store: &Store) -> sqlx::Result<(u64, Vec<(S
     Ok((generation.unsigned_abs(), keys))
 }
 
-/// How many keys are revoked.
-pub(in crate::keys) async fn count(tx: &mut Tx) -> sqlx::Result<usize> {
-    let sql = "SELECT COUNT(*) FROM keys_revoked WHERE ended_at IS NULL";
-    let count: i64 = sqlx::query_scalar(sql).fetch_one(&mut **tx).await?;
-    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+/// Keeps that somebody revoked a key; says whether it was not revoked yet. Of one that was, it may be
+/// learnt now what it is on the wire.
+pub(in crate::keys) async fn revoke(tx: &mut Tx, key: &Revoked) -> sqlx::Result<bool> {
+    revoke_by(tx, key, Cause::Person).await
 }
 
-/// Keeps that a key is revoked; says whether it was not yet. Of one that was, it may be learnt now
-/// what it is on the wire.
-pub(in crate::keys) async fn revoke(tx: &mut Tx, key: &Revoked) -> sqlx::Result<bool> {
+/// The same, for this cause.
+pub(in crate::keys) async fn revoke_by(
+    tx: &mut Tx,
+    key: &Revoked,
+    cause: Cause<'_>,
+) -> sqlx::Result<bool> {
     if !key.wire.is_empty() {
         let learnt = "UPDATE keys_revoked SET wire = $2, kind = $3 \
              WHERE fingerprint = $1 AND ended_at IS NULL AND LENGTH(wire) = 0";
@@ -76,12 +79,13 @@ pub(in crate::keys) async fn revoke(tx: &mut Tx, key: &Revoked) -> sqlx::Result<
             .await?;
     }
     if again(tx, key).await? {
+        cause::raise(tx, key, cause).await?;
         return Ok(false);
     }
     let kept = sqlx::query(
         "INSERT INTO keys_revoked \
-         (fingerprint, kind, wire, reason, author, at, comment, person, generation) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         (fingerprint, kind, wire, reason, author, at, comment, person, generation, cause, told_by) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
          ON CONFLICT (fingerprint) WHERE ended_at IS NULL DO NOTHING",
     )
     .bind(key.fingerprint.clone())
@@ -93,6 +97,8 @@ pub(in crate::keys) async fn revoke(tx: &mut Tx, key: &Revoked) -> sqlx::Result<
     .bind(key.comment.clone())
     .bind(key.person.clone())
     .bind(key.generation.cast_signed())
+    .bind(cause.code())
+    .bind(cause.told_by().map(str::to_owned))
     .execute(&mut **tx)
     .await?;
     host_key::mark(tx, &key.fingerprint).await?;

@@ -147,3 +147,21 @@ async fn who_does_not_replace_a_shadowed_key_is_paged() {
         assert_eq!(late().await, 0);
     }
 }
+
+#[tokio::test]
+async fn what_a_host_only_calls_a_key_of_sshd_is_not_revoked() {
+    let policy = policy("retire = \"revoke\"\n");
+    let peer = "hs6kOFvVqRnrDGLTYBQPGl9tYbmoTxvXSFpIKzCwUVg=";
+    for store in stores().await {
+        let mut forged = key('x');
+        if let Some(key) = &mut forged.key {
+            key.fingerprint = peer.to_owned();
+        }
+        hear(&store, &[root(1, 0, &[key('a'), forged])], at(0)).await;
+        hear(&store, &[itself(2, 0, &["root"], &[])], at(1)).await;
+        log_in(&store, &[login(9, 60, 'a')], at(60)).await;
+        go_on(&store, &policy, 31).await;
+        go_on(&store, &policy, 60).await;
+        assert_eq!(revoked_now(&store).await, [""; 0], "it is a peer's key");
+    }
+}

@@ -1,6 +1,6 @@
 //! What people are told of peers whose keys grow old. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::text::Foreign;
@@ -11,8 +11,13 @@ use crate::alerting::{Alert, Severity, cut};
 use crate::keys::peers::alerts::{LISTED, TITLE, more, short};
 use crate::keys::rotation::Missed;
 
-/// Everything that should be open: what is due, and what is missed, on one day on one host is one.
-pub(super) fn all(aging: &[Aging], now: Timestamp) -> Vec<Alert> {
+/// Everything that should be open: what is due, and what is missed, on one day on one host is one. Of
+/// some it is known why they are not revoked although their time is over.
+pub(super) fn all(
+    aging: &[Aging],
+    beyond: &BTreeMap<String, String>,
+    now: Timestamp,
+) -> Vec<Alert> {
     let mut due: BTreeMap<(HostId, String), Vec<&Aging>> = BTreeMap::new();
     let mut missed = due.clone();
     for one in aging {
@@ -35,7 +40,7 @@ pub(super) fn all(aging: &[Aging], now: Timestamp) -> Vec<Alert> {
         }
     }
     let due = due.iter().map(|(key, all)| growing(key, all, now));
-    let missed = missed.iter().map(|(key, all)| overdue(key, all));
+    let missed = missed.iter().map(|(key, all)| overdue(key, all, beyond));
     due.chain(missed).flatten().collect()
 }
 
@@ -70,8 +75,15 @@ fn growing((host, day): &(HostId, String), all: &[&Aging], now: Timestamp) -> Op
 }
 
 /// They should have new keys by now.
-fn overdue((host, day): &(HostId, String), all: &[&Aging]) -> Option<Alert> {
+fn overdue(
+    (host, day): &(HostId, String),
+    all: &[&Aging],
+    beyond: &BTreeMap<String, String>,
+) -> Option<Alert> {
     let first = all.first()?;
+    // What holds all up comes first, for not all are named.
+    let whys: BTreeSet<_> = all.iter().filter_map(|it| beyond.get(&it.peer.peer)).collect();
+    let whys: String = whys.into_iter().map(|why| format!("{why}\n")).collect();
     let name = short(&first.peer.name);
     let title = match all {
         [one] => format!("{name}: {} was to have a new key by {day}", one.title()),
@@ -85,7 +97,7 @@ fn overdue((host, day): &(HostId, String), all: &[&Aging]) -> Option<Alert> {
         severity: Severity::Critical,
         host: Some(first.peer.name.clone()),
         title: cut(&title, TITLE),
-        detail: listed(all),
+        detail: format!("{whys}{}", listed(all)),
         advice: format!(
             "{} `watchward revoke KEY` takes one away from every host.",
             advice()

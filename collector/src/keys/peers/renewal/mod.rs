@@ -4,7 +4,7 @@
 mod alerts;
 mod judge;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use watchward_protocol::peers::PeerKey;
 use watchward_protocol::text::escaped;
@@ -13,7 +13,9 @@ use watchward_protocol::time::Timestamp;
 use crate::alerting;
 use crate::keys::Policy;
 use crate::keys::proof::Revoked;
+use crate::keys::revocation::Share;
 use crate::keys::rotation::{Entry, Missed};
+use crate::keys::rows::cause::{Cause, Sort};
 use crate::keys::rows::peer::{self as rows, Kept};
 use crate::keys::rows::revoked;
 use crate::store::{Store, Tx};
@@ -49,12 +51,41 @@ pub(in crate::keys) async fn renew(
         .filter_map(|it| Aging::of(it, policy, now))
         .collect();
     let resting = rows::resting(store).await?;
-    let over = judge::over(peers.iter().chain(&resting), &aging, now);
-    for peer in &over {
-        revoke(store, (peer, policy), &aging, now).await?;
-    }
+    let mut over = judge::over(peers.iter().chain(&resting), &aging, now);
+    let beyond = match over.is_empty() {
+        true => BTreeMap::new(),
+        false => revoke_all(store, (&mut over, policy), &aging, now).await?,
+    };
     aging.retain(|one| !over.contains(&one.peer.peer));
-    Ok(over.len() + tell(store, &alerts::all(&aging, now), &told, now).await?)
+    let alerts = alerts::all(&aging, &beyond, now);
+    Ok(over.len() + tell(store, &alerts, &told, now).await?)
+}
+
+/// Has these taken away, as far as the policy may; says why not of those that stay, which it takes out
+/// of them.
+async fn revoke_all(
+    store: &Store,
+    (over, policy): (&mut BTreeSet<String>, &Policy),
+    aging: &[Aging],
+    now: Timestamp,
+) -> sqlx::Result<BTreeMap<String, String>> {
+    let mut share = Share::read(store, Sort::Peers).await?;
+    let mut standing: BTreeMap<&str, Vec<&Aging>> = BTreeMap::new();
+    for one in aging {
+        standing.entry(&one.peer.peer).or_default().push(one);
+    }
+    let mut beyond = BTreeMap::new();
+    for peer in over.iter() {
+        let places = standing.remove(peer.as_str()).unwrap_or_default();
+        match share.take(places.iter().map(|it| it.peer.name.as_str())) {
+            Ok(host) => revoke(store, (peer, policy), (&places, host), now).await?,
+            Err(why) => {
+                beyond.insert(peer.clone(), why);
+            }
+        }
+    }
+    over.retain(|peer| !beyond.contains_key(peer));
+    Ok(beyond)
 }
 
 /// Keeps since when which of them are too old.
@@ -116,11 +147,11 @@ async fn tell(
 async fn revoke(
     store: &Store,
     (peer, policy): (&str, &Policy),
-    aging: &[Aging],
+    (places, host): (&[&Aging], &str),
     now: Timestamp,
 ) -> sqlx::Result<()> {
-    let places = aging.iter().filter(|one| one.peer.peer == peer);
-    let since = places.map(|one| one.peer.first_at).min().unwrap_or(now);
+    let since = places.iter().map(|one| one.peer.first_at).min();
+    let since = since.unwrap_or(now);
     let mut tx: Tx = store.begin().await?;
     let one = Revoked {
         fingerprint: peer.to_owned(),
@@ -133,7 +164,7 @@ async fn revoke(
         person: escaped(policy.owner(peer)),
         generation: revoked::next(&mut tx, now).await?,
     };
-    revoked::revoke(&mut tx, &one).await?;
+    revoked::revoke_by(&mut tx, &one, Cause::Policy(host)).await?;
     tx.commit().await?;
     tracing::warn!(peer, "revoked: its key is older than the policy allows");
     Ok(())

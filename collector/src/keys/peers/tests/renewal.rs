@@ -240,3 +240,65 @@ async fn the_calendar_the_list_and_the_plan_say_it() {
         assert_eq!(states, [("overdue", Some(day(90))), ("unused", None)]);
     }
 }
+
+/// So many peers that nobody knows.
+fn made_up(count: u16) -> Vec<Peer> {
+    let one = |number: u16| {
+        let mut bytes = [0; 32];
+        bytes[..2].copy_from_slice(&number.to_be_bytes());
+        bytes[31] = 1;
+        Peer {
+            key: PeerKey::from_bytes(bytes),
+            ..peer(1, "10.9.0.1/32")
+        }
+    };
+    (0..count).map(one).collect()
+}
+
+#[tokio::test]
+async fn of_one_host_the_policy_revokes_so_many_and_no_other_hosts_wait_for_that() {
+    let policy = schedule("missed = \"revoke\"\n");
+    for store in stores().await {
+        tell(&store, host(), &made_up(600), 0).await;
+        tell(&store, another(2), &[peer(7, "10.9.0.7/32")], 0).await;
+        look(&store, &policy, 90).await;
+        look(&store, &policy, 95).await;
+        let gone = revoked_now(&store).await;
+        assert_eq!(gone.len(), 501);
+        assert!(gone.contains(&key(7).to_string()));
+        let missed = "vpn-1: 100 peers of WireGuard were to have new keys by 2027-04-20";
+        assert_eq!(told(&store).await, one(Severity::Critical, missed));
+        let why = "The policy has revoked 500 of this host by itself";
+        assert!(raised(&store).await.iter().any(|it| it.detail.starts_with(why)));
+        look(&store, &policy, 96).await;
+        assert_eq!(revoked_now(&store).await.len(), 501);
+
+        // What somebody says is right makes room for another, and so does what is revoked by hand.
+        let routes = revoke_routes(Desk::of(&store, watched, adas()).await);
+        let mut gone = gone.into_iter().filter(|it| *it != key(7).to_string());
+        let what = json!({"peer": gone.next().unwrap()});
+        let _back: Value = ask(&routes, "/v1/keys/reinstate", &what).await;
+        let again = json!({"what": {"peer": gone.next().unwrap()}, "reason": "nobody's"});
+        let _done: Value = ask(&routes, "/v1/revoke", &again).await;
+        look(&store, &policy, 97).await;
+        assert_eq!(revoked_now(&store).await.len(), 502);
+    }
+}
+
+#[tokio::test]
+async fn what_people_revoke_has_room_before_what_the_policy_does() {
+    let policy = schedule("missed = \"revoke\"\n");
+    for store in stores().await {
+        let routes = revoke_routes(Desk::of(&store, watched, adas()).await);
+        let wanted = json!({"what": {"person": "ada"}, "reason": "she has left"});
+        let _done: Value = ask(&routes, "/v1/revoke", &wanted).await;
+        tell(&store, host(), &[peer(8, "10.9.0.8/32"), peer(9, "10.9.0.9/32")], 0).await;
+        look(&store, &policy, 90).await;
+        look(&store, &policy, 95).await;
+        let wanted = json!({"what": {"peer": key(9).to_string()}, "reason": "it is a thief's"});
+        let _done: Value = ask(&routes, "/v1/revoke", &wanted).await;
+        let order = ordered(&store).await.peers;
+        assert_eq!(order.last(), Some(&key(8)), "the policy's own is the first to go: {order:?}");
+        assert_eq!(order.len(), 3);
+    }
+}

@@ -19,6 +19,7 @@ use super::{Inventory, Revocations, Signer, strange};
 use crate::alerting::Bell;
 use crate::keys::policy::Policy;
 use crate::keys::proof::{self, Revoked};
+use crate::keys::rows::cause::{self, Sort};
 use crate::keys::rows::revoked as rows;
 use crate::store::Store;
 use crate::web::{Parameters, Problem, Who};
@@ -188,10 +189,14 @@ impl Desk {
                 false => before.push(key.fingerprint),
             }
         }
-        if rows::count(&mut tx).await? > Instruments::MOST_REVOKED {
-            let most = Instruments::MOST_REVOKED;
-            let why = format!("no more than {most} keys can be revoked at a time");
-            return Err(Problem::refused(why));
+        for (sort, most, what) in [
+            (Sort::Keys, Instruments::MOST_REVOKED, "keys"),
+            (Sort::Peers, Instruments::MOST_PEERS, "peers of WireGuard"),
+        ] {
+            if cause::by_people(&mut tx, sort).await? > most {
+                let why = format!("no more than {most} {what} can be revoked at a time");
+                return Err(Problem::refused(why));
+            }
         }
         tx.commit().await?;
         Ok(Done {
