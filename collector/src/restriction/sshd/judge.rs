@@ -59,7 +59,9 @@ pub(super) fn changes(accepted: &[Line], lines: &[Line]) -> Vec<Change> {
         let (before, after) = (before.get(subject), after.get(subject));
         let is_other_version =
             block.is_none() && !SELDOM.contains(name) && (before.is_none() || after.is_none());
-        (before != after && !is_other_version).then(|| Change {
+        let is_ordered = block.is_none()
+            && is_ordered(name, before.map(Vec::as_slice), after.map(Vec::as_slice));
+        (before != after && !is_other_version && !is_ordered).then(|| Change {
             block: block.map(ToOwned::to_owned),
             name: (*name).to_owned(),
             before: before.map(|it| it.join(" ")),
@@ -68,6 +70,27 @@ pub(super) fn changes(accepted: &[Line], lines: &[Line]) -> Vec<Change> {
         })
     };
     all.into_iter().filter_map(change).collect()
+}
+
+/// What the enforcer has sshd told, as its own orders say: the file of revocations, and the files of lines
+/// that open accounts.
+const REVOKED: &str = "/etc/ssh/watchward/now/revoked_keys";
+const MANAGED: &str = "/etc/ssh/watchward/now/keys/%u";
+
+/// Whether it is no more than what was ordered: of that nobody has to be told. That sshd does not look at
+/// what is revoked any more, nobody orders.
+fn is_ordered(name: &str, before: Option<&[&str]>, after: Option<&[&str]>) -> bool {
+    let others = |values: Option<&[&str]>| -> Vec<String> {
+        let words = values.unwrap_or_default().iter();
+        let words = words.flat_map(|it| it.split_whitespace());
+        let others = words.filter(|it| *it != MANAGED && *it != "none");
+        others.map(str::to_owned).collect()
+    };
+    match name {
+        "RevokedKeys" => others(before).is_empty() && after == Some(&[REVOKED][..]),
+        "AuthorizedKeysFile" => others(before) == others(after),
+        _ => false,
+    }
 }
 
 type Subject<'a> = (Option<&'a str>, &'a str);

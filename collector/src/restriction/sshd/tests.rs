@@ -270,6 +270,34 @@ fn whether_somebody_more_may_come_in_is_known_or_feared() {
 }
 
 #[test]
+fn what_was_ordered_of_sshd_is_no_change_and_whatever_else_is() {
+    let own = "/etc/ssh/watchward/now/keys/%u";
+    let list = "RevokedKeys /etc/ssh/watchward/now/revoked_keys";
+    let files = "AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys2";
+    let ordered = format!("{files} {own}");
+    let alone = format!("AuthorizedKeysFile {own}");
+    let other = format!("AuthorizedKeysFile .ssh/authorized_keys /tmp/mine {own}");
+    let within = format!("User git: {list}");
+    for (before, after, is_told) in [
+        ("RevokedKeys none", list, false),
+        (files, &*ordered, false),
+        (&*ordered, files, false),
+        ("AuthorizedKeysFile none", &*alone, false),
+        // Somebody else's.
+        (list, "RevokedKeys none", true),
+        ("RevokedKeys /etc/ssh/others", list, true),
+        (list, "RevokedKeys /etc/ssh/others", true),
+        (&*ordered, &*other, true),
+        (files, &*other, true),
+        (files, &*alone, true),
+        ("", &*within, true),
+    ] {
+        let found = changes(&lines(&sshd(before)), &lines(&sshd(after)));
+        assert_eq!(!found.is_empty(), is_told, "{before} -> {after}");
+    }
+}
+
+#[test]
 fn what_another_version_of_openssh_says_besides_is_no_change() {
     let found = |before: &str, after: &str| changes(&lines(&sshd(before)), &lines(&sshd(after)));
     let none: Vec<Change> = Vec::new();
