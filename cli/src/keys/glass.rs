@@ -16,7 +16,8 @@ pub(super) async fn run(collector: &Client, screen: &mut Screen) -> anyhow::Resu
     }
     let rows: Vec<_> = Row::all(&answer).map(line).collect();
     if rows.is_empty() {
-        return Ok(screen.line("The policy has no [[keys.break_glass]].")?);
+        let hosts = crate::hosts::fetch(collector).await?;
+        return Ok(screen.line(nobody(Row::all(&hosts).next().is_some()))?);
     }
     let heads = [
         "KEY",
@@ -28,6 +29,14 @@ pub(super) async fn run(collector: &Client, screen: &mut Screen) -> anyhow::Resu
     ];
     screen.table(heads, &rows)?;
     verdict(&answer)
+}
+
+/// Why there is nothing to list.
+fn nobody(has_hosts: bool) -> &'static str {
+    match has_hosts {
+        true => "The policy has no [[keys.break_glass]] for any host that is enrolled.",
+        false => "No host is enrolled yet: there is nobody to ask about keys for emergencies.",
+    }
 }
 
 fn verdict(answer: &Value) -> anyhow::Result<()> {
@@ -86,5 +95,6 @@ mod tests {
         assert_eq!(state(Row::of(&shut)), said);
         assert!(verdict(&json!([well])).is_ok() && verdict(&json!([well, shut])).is_err());
         assert!(verdict(&json!([])).is_ok());
+        assert!(nobody(false).starts_with("No host is enrolled yet"));
     }
 }

@@ -35,6 +35,8 @@ pub struct Policy {
     pub allowed: Vec<Strength>,
     /// What becomes of a key that is older than that.
     pub retire: Retire,
+    /// With "warn": so long after somebody is paged of such a key; none: nobody is.
+    pub deadline: Option<Span>,
     /// For how long such a key still works, and every use of it is told, before it is revoked.
     pub shadow: Span,
     /// The accounts that a new key opens only with a critical alert.
@@ -81,6 +83,8 @@ pub struct Rule {
     pub allowed: Option<Vec<Strength>>,
     /// See [`Policy::retire`].
     pub retire: Option<Retire>,
+    /// See [`Policy::deadline`].
+    pub deadline: Option<Span>,
     /// See [`Policy::shadow`].
     pub shadow: Option<Span>,
     /// See [`Policy::privileged`].
@@ -99,6 +103,7 @@ impl Default for Policy {
                 Strength::of("ssh-rsa", 3072),
             ],
             retire: Retire::Warn,
+            deadline: None,
             shadow: Span::days(14),
             privileged: vec!["root".to_owned()],
             exceptions: Vec::new(),
@@ -170,6 +175,7 @@ impl Policy {
             let policy = policy.to_mut();
             policy.max_age = rule.max_age.unwrap_or(policy.max_age);
             policy.retire = rule.retire.unwrap_or(policy.retire);
+            policy.deadline = rule.deadline.or(policy.deadline);
             policy.shadow = rule.shadow.unwrap_or(policy.shadow);
             policy.warn_ahead = rule.warn_ahead.unwrap_or(policy.warn_ahead);
             if let Some(allowed) = &rule.allowed {
@@ -184,8 +190,10 @@ impl Policy {
 
     /// Whether old keys become anything anywhere, but that people are warned.
     pub(super) fn retires(&self) -> bool {
+        let mut deadlines = self.rules.iter().map(|rule| rule.deadline);
         let rules = self.rules.iter().filter_map(|rule| rule.retire);
-        rules.chain([self.retire]).any(|one| one > Retire::Warn)
+        let is_stern = rules.chain([self.retire]).any(|one| one > Retire::Warn);
+        is_stern || self.deadline.is_some() || deadlines.any(|one| one.is_some())
     }
 
     /// What is wrong with a key, in words for people; `None` if it is strong enough.

@@ -26,6 +26,8 @@ pub(super) struct Place {
     /// What the policy says of that host.
     pub(super) retire: Retire,
     pub(super) shadow: Duration,
+    /// How long after that people are paged of a key that they are only warned of, if they are.
+    pub(super) deadline: Option<Duration>,
     /// When the key is too old there; none: never.
     pub(super) due_at: Option<Timestamp>,
 }
@@ -35,6 +37,10 @@ pub(super) struct Place {
 pub(super) enum Stage {
     /// Nothing becomes of it, but that people are warned.
     Stay,
+    /// The same until its deadline.
+    Warned,
+    /// The same, and its deadline has passed then: people are paged.
+    Overdue(Timestamp),
     /// It works, and people are told whenever it is used; until when, where it is revoked then.
     Shadowed(Option<Timestamp>),
     /// The same, and its time is over since then: people are paged.
@@ -60,7 +66,7 @@ pub(super) fn stage(places: &[Place], since: Option<Timestamp>, now: Timestamp) 
         return match stern.map(|place| since + place.shadow).max() {
             Some(end) if end <= now => Stage::Missed(end),
             Some(_) => Stage::Shadowed(None),
-            None => Stage::Stay,
+            None => warned(places.iter().filter(is_due), since, now),
         };
     };
     if now < until {
@@ -73,6 +79,15 @@ pub(super) fn stage(places: &[Place], since: Option<Timestamp>, now: Timestamp) 
     match kept.is_empty() {
         true => Stage::Over,
         false => Stage::Kept(kept),
+    }
+}
+
+/// How far one is of which people are only warned.
+fn warned<'a>(places: impl Iterator<Item = &'a Place>, since: Timestamp, now: Timestamp) -> Stage {
+    match places.filter_map(|it| it.deadline).max() {
+        None => Stage::Stay,
+        Some(deadline) if since + deadline <= now => Stage::Overdue(since + deadline),
+        Some(_) => Stage::Warned,
     }
 }
 
@@ -93,6 +108,7 @@ mod tests {
             name: name.into(),
             retire,
             shadow: DAY * 14,
+            deadline: None,
             due_at: due.map(at),
         }
     }
@@ -116,6 +132,23 @@ mod tests {
             let found = stage(&places, since.map(at), at(now));
             assert_eq!(found, expected, "{places:?} {now}");
         }
+    }
+
+    #[test]
+    fn a_key_that_people_are_warned_of_has_a_deadline_where_the_policy_says_so() {
+        let mut places = vec![place("web", Retire::Warn, Some(0))];
+        places[0].deadline = Some(DAY * 7);
+        for (since, now, expected) in [
+            (None, -1, Stage::Stay),
+            (None, 1000, Stage::Warned),
+            (Some(0), 6, Stage::Warned),
+            (Some(0), 7, Stage::Overdue(at(7))),
+        ] {
+            assert_eq!(stage(&places, since.map(at), at(now)), expected, "{now}");
+        }
+        places.push(place("db", Retire::Shadow, Some(0)));
+        let found = stage(&places, Some(at(0)), at(7));
+        assert_eq!(found, Stage::Shadowed(None), "what is sterner decides");
     }
 
     #[test]

@@ -10,7 +10,8 @@ use std::time::Duration;
 use watchward_daemon::clock;
 use watchward_daemon::config::Live;
 use watchward_daemon::tasks::Stop;
-use watchward_protocol::text::escaped;
+use watchward_protocol::span::Span;
+use watchward_protocol::text::{Foreign, escaped};
 use watchward_protocol::time::Timestamp;
 
 use super::peers;
@@ -19,7 +20,7 @@ use super::proof::Revoked;
 use super::revocation::{Revocations, Share, lonely};
 use super::rows::cause::{Cause, Sort};
 use super::rows::retire::{self as rows, Retiring, Standing};
-use super::rows::{revoked, way, wire};
+use super::rows::{revoked, shown, way, wire};
 use crate::alerting::{self, Alert, Bell};
 use crate::store::{Store, Tx};
 
@@ -29,6 +30,9 @@ pub use judge::Retire;
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// Of so many keys people are told why the policy does not revoke them, where that is for what hosts say.
+const TOLD: usize = 20;
 
 /// Who revokes what is too old, for receipts and the trail.
 const AUTHOR: &str = "policy";
@@ -69,19 +73,12 @@ pub(super) async fn look(store: &Store, policy: &Policy, now: Timestamp) -> sqlx
     if before.is_empty() && !policy.retires() {
         return Ok(0);
     }
-    let mut keys: BTreeMap<String, Vec<Standing>> = BTreeMap::new();
-    for one in rows::overdue(store, now).await? {
-        // The key for emergencies is out of reach of whatever revokes by itself, and so is what a host
-        // only calls a key of sshd: it may be a peer's.
-        let is_key = Fingerprint::try_from(one.fingerprint.clone()).is_ok();
-        if !is_key || policy.break_glass(&one.fingerprint).is_some() {
-            continue;
-        }
-        keys.entry(one.fingerprint.clone()).or_default().push(one);
-    }
+    let keys = old(store, policy, now).await?;
     let marks = revoked::marks(store).await?;
     let mut gone: BTreeSet<String> = marks.into_keys().collect();
     let mut share = Share::read(store, Sort::Keys).await?;
+    let shown = shown::by(store).await?;
+    let mut told = 0;
     let mut changed = 0;
     for (fingerprint, places) in &keys {
         if gone.contains(fingerprint) {
@@ -89,16 +86,21 @@ pub(super) async fn look(store: &Store, policy: &Policy, now: Timestamp) -> sqlx
         }
         let known = before.get(fingerprint);
         let since = known.map(|it| it.since);
+        let room = Room {
+            shown: &shown,
+            gone: &gone,
+            share: &mut share,
+            told: &mut told,
+        };
         let judged: Vec<_> = places.iter().map(|one| one.place(policy)).collect();
         let fate = match stage(&judged, since, now) {
             Stage::Stay => Fate::Forget,
+            Stage::Warned => Fate::Warn(None),
+            Stage::Overdue(end) => Fate::Warn(Some(end)),
             Stage::Shadowed(until) => Fate::Shadow(until, None),
             Stage::Missed(end) => Fate::Missed(end),
             Stage::Kept(places) => Fate::Shadow(None, Some(kept(&places))),
-            Stage::Over => match alone(store, fingerprint, &gone, now).await? {
-                None => Fate::over(share.take(places.iter().map(|one| one.host.as_str()))),
-                Some(why) => Fate::Shadow(None, Some(why)),
-            },
+            Stage::Over => over(store, (fingerprint, places), room, now).await?,
         };
         let key = Key {
             store,
@@ -126,10 +128,29 @@ pub(super) async fn look(store: &Store, policy: &Policy, now: Timestamp) -> sqlx
     Ok(changed)
 }
 
+/// Everywhere that each key stands which is too old anywhere. The key for emergencies is out of reach of
+/// whatever revokes by itself, and so is what a host only calls a key of sshd: it may be a peer's.
+async fn old(
+    store: &Store,
+    policy: &Policy,
+    now: Timestamp,
+) -> sqlx::Result<BTreeMap<String, Vec<Standing>>> {
+    let mut keys: BTreeMap<String, Vec<Standing>> = BTreeMap::new();
+    for one in rows::overdue(store, now).await? {
+        let is_key = Fingerprint::try_from(one.fingerprint.clone()).is_ok();
+        if is_key && policy.break_glass(&one.fingerprint).is_none() {
+            keys.entry(one.fingerprint.clone()).or_default().push(one);
+        }
+    }
+    Ok(keys)
+}
+
 /// What becomes of a key now.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     Forget,
+    /// Since when it should have gone, if it should.
+    Warn(Option<Timestamp>),
     /// Until when, and why it is not revoked although its time is over.
     Shadow(Option<Timestamp>, Option<String>),
     /// Since when it should have gone.
@@ -138,14 +159,45 @@ enum Fate {
     Revoke(String),
 }
 
-impl Fate {
-    /// Of one whose time is over, as far as there is room for it.
-    fn over(room: Result<&str, String>) -> Self {
-        match room {
-            Ok(host) => Self::Revoke(host.to_owned()),
-            Err(why) => Self::Shadow(None, Some(why)),
+/// What holds up that a key is revoked.
+struct Room<'a> {
+    /// The hosts that show keys, by fingerprint.
+    shown: &'a BTreeMap<String, String>,
+    gone: &'a BTreeSet<String>,
+    share: &'a mut Share,
+    /// How many are told of that hosts may have made up.
+    told: &'a mut usize,
+}
+
+impl Room<'_> {
+    /// Of one that stays, and that a host may have made up: not all of them are told of.
+    fn stays(self, why: String) -> Fate {
+        *self.told += 1;
+        match *self.told > TOLD {
+            true => Fate::Warn(None),
+            false => Fate::Shadow(None, Some(why)),
         }
     }
+}
+
+/// What becomes of a key whose time is over.
+async fn over(
+    store: &Store,
+    (fingerprint, places): (&str, &[Standing]),
+    room: Room<'_>,
+    now: Timestamp,
+) -> sqlx::Result<Fate> {
+    if let Some(host) = room.shown.get(fingerprint) {
+        return Ok(room.stays(known(host)));
+    }
+    if let Some(why) = alone(store, fingerprint, room.gone, now).await? {
+        return Ok(Fate::Shadow(None, Some(why)));
+    }
+    let hosts = places.iter().map(|one| one.host.as_str());
+    Ok(match room.share.take(hosts) {
+        Ok(host) => Fate::Revoke(host.to_owned()),
+        Err(why) => room.stays(why),
+    })
 }
 
 /// A key, and everywhere that it stands.
@@ -177,10 +229,16 @@ impl Key<'_> {
                 self.revoke(tx, host, now).await?;
                 return Ok(true);
             }
+            Fate::Warn(end) => (None, None, *end),
             Fate::Shadow(until, why) => (*until, why.as_deref(), None),
             Fate::Missed(end) => (None, None, Some(*end)),
         };
-        let used = alerts::used(self, until);
+        let used = match fate {
+            Fate::Warn(_) => None,
+            Fate::Forget | Fate::Revoke(_) | Fate::Shadow(..) | Fate::Missed(_) => {
+                alerts::used(self, until)
+            }
+        };
         let held = why.map(|why| alerts::held(self, why));
         let missed = end.map(|end| alerts::missed(self, end));
         let detail = |alert: &Option<Alert>| alert.as_ref().map(|it| it.detail.clone());
@@ -195,6 +253,10 @@ impl Key<'_> {
         }
         for alert in used.iter().chain(&held).chain(&missed) {
             alerting::hold(tx, alert, now).await?;
+        }
+        if used.is_none() && known.is_some_and(|it| it.used.is_some()) {
+            let key = alerts::used_key(self.fingerprint);
+            alerting::resolve(tx, &key, "The policy only warns of it.", now).await?;
         }
         if missed.is_none() && known.is_some_and(|it| it.missed.is_some()) {
             let key = alerts::missed_key(self.fingerprint);
@@ -244,6 +306,7 @@ impl Standing {
             name: self.name(),
             retire: policy.retire,
             shadow: policy.shadow.duration(),
+            deadline: policy.deadline.map(Span::duration),
             due_at: self.due_at,
         }
     }
@@ -289,6 +352,12 @@ async fn alone(
             "Nobody ever came into {names} by anything else. Log in there once with another key."
         )
     }))
+}
+
+/// Clients would refuse that host, and any host can say of another's key that it opens something.
+fn known(host: &str) -> String {
+    let host = Foreign::from(host).shortened(40);
+    format!("It is the key that {host} shows: only somebody can revoke it.")
 }
 
 fn kept(places: &[String]) -> String {

@@ -100,7 +100,10 @@ fn person(due: Due, policy: &Policy, now: Timestamp) -> Entry {
         1 => policy.of(&due.host),
         _ => Cow::Borrowed(policy),
     };
-    let ends = policy.retire > Retire::Warn;
+    let after = match policy.retire {
+        Retire::Warn => policy.deadline,
+        Retire::Shadow | Retire::Revoke => Some(policy.shadow),
+    };
     Entry {
         due_at: due.at,
         what: format!("key {}", escaped(&due.fingerprint)),
@@ -109,9 +112,10 @@ fn person(due: Due, policy: &Policy, now: Timestamp) -> Entry {
         path: format!("/keys/one?{}", query.finish()),
         every: policy.max_age.to_string(),
         warn_at: due.warn_at,
-        deadline_at: ends.then(|| due.at + policy.shadow.duration()),
+        deadline_at: after.map(|it| due.at + it.duration()),
         missed: match policy.retire {
-            Retire::Warn => "",
+            Retire::Warn if policy.deadline.is_none() => "",
+            Retire::Warn => Missed::Page.word(),
             Retire::Shadow => Missed::Page.word(),
             Retire::Revoke => Missed::Revoke.word(),
         },

@@ -23,6 +23,7 @@ pub(super) mod reached;
 pub(super) mod retire;
 pub(super) mod revoked;
 pub(super) mod rotation;
+pub(super) mod shown;
 pub(super) mod signer;
 pub(super) mod stray;
 pub(super) mod taken;

@@ -165,3 +165,51 @@ async fn what_a_host_only_calls_a_key_of_sshd_is_not_revoked() {
         assert_eq!(revoked_now(&store).await, [""; 0], "it is a peer's key");
     }
 }
+
+#[tokio::test]
+async fn the_key_that_a_host_shows_is_not_revoked_for_what_another_says_of_it() {
+    let policy = policy("retire = \"revoke\"\n");
+    for store in stores().await {
+        begun(&store).await;
+        // It says that the other's key opens it, and waits until that is too old.
+        let shown = means(Means::HostKey, key('a'));
+        let web_2 = Holder::Host(vec!["root".into()]);
+        hear(&store, &[heard(2, 1, 0, web_2, &[shown])], at(2)).await;
+        go_on(&store, &policy, 31).await;
+        go_on(&store, &policy, 46).await;
+        assert_eq!(revoked_now(&store).await, [""; 0]);
+        let said = said(&store).await;
+        assert!(
+            said.iter().any(|it| it.ends_with("cannot be revoked")),
+            "{said:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_is_only_warned_is_paged_by_the_deadline_that_the_policy_says() {
+    let warning = policy("retire = \"warn\"\ndeadline = \"7d\"\n");
+    for store in stores().await {
+        begun(&store).await;
+        let late = async || {
+            let all = open(&store).await;
+            let late = all
+                .into_iter()
+                .filter(|it| it.contains("was to be replaced by"));
+            late.collect::<Vec<_>>()
+        };
+        go_on(&store, &warning, 31).await;
+        log_in(&store, &[login(10, 32 * DAY, 'a')], at(32 * DAY)).await;
+        go_on(&store, &warning, 37).await;
+        assert_eq!(late().await, [""; 0], "a day is left");
+        go_on(&store, &warning, 38).await;
+        let told = late().await;
+        assert!(
+            told.len() == 1 && told[0].starts_with("critical"),
+            "{told:?}"
+        );
+        assert_eq!(said(&store).await, [""; 0], "nobody asked who uses it");
+        go_on(&store, &policy("retire = \"warn\"\n"), 39).await;
+        assert_eq!(late().await, [""; 0]);
+    }
+}

@@ -82,7 +82,10 @@ fn overdue(
 ) -> Option<Alert> {
     let first = all.first()?;
     // What holds all up comes first, for not all are named.
-    let whys: BTreeSet<_> = all.iter().filter_map(|it| beyond.get(&it.peer.peer)).collect();
+    let whys: BTreeSet<_> = all
+        .iter()
+        .filter_map(|it| beyond.get(&it.peer.peer))
+        .collect();
     let whys: String = whys.into_iter().map(|why| format!("{why}\n")).collect();
     let name = short(&first.peer.name);
     let title = match all {

@@ -269,7 +269,12 @@ async fn of_one_host_the_policy_revokes_so_many_and_no_other_hosts_wait_for_that
         let missed = "vpn-1: 100 peers of WireGuard were to have new keys by 2027-04-20";
         assert_eq!(told(&store).await, one(Severity::Critical, missed));
         let why = "The policy has revoked 500 of this host by itself";
-        assert!(raised(&store).await.iter().any(|it| it.detail.starts_with(why)));
+        assert!(
+            raised(&store)
+                .await
+                .iter()
+                .any(|it| it.detail.starts_with(why))
+        );
         look(&store, &policy, 96).await;
         assert_eq!(revoked_now(&store).await.len(), 501);
 
@@ -292,13 +297,23 @@ async fn what_people_revoke_has_room_before_what_the_policy_does() {
         let routes = revoke_routes(Desk::of(&store, watched, adas()).await);
         let wanted = json!({"what": {"person": "ada"}, "reason": "she has left"});
         let _done: Value = ask(&routes, "/v1/revoke", &wanted).await;
-        tell(&store, host(), &[peer(8, "10.9.0.8/32"), peer(9, "10.9.0.9/32")], 0).await;
+        tell(
+            &store,
+            host(),
+            &[peer(8, "10.9.0.8/32"), peer(9, "10.9.0.9/32")],
+            0,
+        )
+        .await;
         look(&store, &policy, 90).await;
         look(&store, &policy, 95).await;
         let wanted = json!({"what": {"peer": key(9).to_string()}, "reason": "it is a thief's"});
         let _done: Value = ask(&routes, "/v1/revoke", &wanted).await;
         let order = ordered(&store).await.peers;
-        assert_eq!(order.last(), Some(&key(8)), "the policy's own is the first to go: {order:?}");
+        assert_eq!(
+            order.last(),
+            Some(&key(8)),
+            "the policy's own is the first to go: {order:?}"
+        );
         assert_eq!(order.len(), 3);
     }
 }
