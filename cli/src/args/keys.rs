@@ -72,6 +72,9 @@ pub(crate) enum KeyCommand {
         /// Why, for whoever reads it later
         #[arg(long)]
         reason: String,
+        /// Ask nothing: give up what there is now
+        #[arg(long)]
+        yes: bool,
     },
     /// Say that something new is right, which ends its incident
     Accept {

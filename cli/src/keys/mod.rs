@@ -1,5 +1,6 @@
 //! `watchward keys`: what opens each account, since when, and who used it last.
 
+mod give_up;
 mod glass;
 mod peers;
 mod proof;
@@ -32,7 +33,9 @@ pub(crate) async fn run(
             let what = crate::revoke::what(what.as_deref(), serial)?;
             proof::reinstate(collector, &what, screen).await
         }
-        Some(KeyCommand::GiveUp { reason }) => proof::give_up(collector, &reason, screen).await,
+        Some(KeyCommand::GiveUp { reason, yes }) => {
+            give_up::run(collector, (&reason, yes), screen).await
+        }
         Some(KeyCommand::Accept { key, host, account }) => {
             let wanted = json!({"key": key, "host": host, "account": account});
             accept(collector, &wanted, screen).await

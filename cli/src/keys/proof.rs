@@ -39,25 +39,6 @@ pub(super) async fn reinstate(
     Ok(())
 }
 
-pub(super) async fn give_up(
-    collector: &Client,
-    reason: &str,
-    screen: &mut Screen,
-) -> anyhow::Result<()> {
-    let wanted = json!({ "reason": reason });
-    let answer: Value = collector.post("/v1/keys/give-up", &wanted).await?;
-    if screen.is_for_programs() {
-        return Ok(screen.json(&answer)?);
-    }
-    for host in Row::of(&answer).texts("hosts") {
-        screen.line(&format!(
-            "{} is told to refuse no more than what is revoked here.",
-            safe(&host)
-        ))?;
-    }
-    Ok(())
-}
-
 /// Lists the revoked keys; an error, unless it is known of each that it opens nothing.
 pub(super) async fn revoked(collector: &Client, screen: &mut Screen) -> anyhow::Result<()> {
     let answer: Value = collector.fetch("/v1/keys/revoked", &[]).await?;

@@ -42,7 +42,7 @@ fn what_a_lost_database_had_revoked_opens_nothing_until_it_is_given_up() -> Resu
         refused(&home, &web, &["stolen", "other"])?;
         told(site, true)?;
 
-        let why = ["--reason", "it was found in a drawer"];
+        let why = ["--yes", "--reason", "it was found in a drawer"];
         run(site
             .collector
             .command()?

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use serde::Serialize;
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::text::{Foreign, escaped};
 use watchward_protocol::time::Timestamp;
@@ -89,27 +90,65 @@ impl Strange {
     }
 }
 
-/// Has hosts refuse no more than what this database knows; says which do.
+/// What could be given up.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown {
+    hosts: Vec<ShownHost>,
+    /// The databases: whoever gives them up says which they were shown.
+    pub(super) lineages: Vec<String>,
+}
+
+/// A host, and how much it refuses so. Safe for a terminal.
+#[derive(Debug, Serialize)]
+struct ShownHost {
+    host: String,
+    count: i64,
+}
+
+pub(super) async fn shown(store: &Store) -> sqlx::Result<Shown> {
+    let strangers = lineage::strangers(store).await?;
+    let host = |one: &Stranger| ShownHost {
+        host: escaped(&one.name),
+        count: one.count,
+    };
+    let all = lineages(&strangers);
+    Ok(Shown {
+        hosts: strangers.iter().map(host).collect(),
+        lineages: all.iter().map(u64::to_string).collect(),
+    })
+}
+
+/// Of one host not so many that others' would have no room.
+fn lineages(strangers: &[Stranger]) -> BTreeSet<u64> {
+    let all = strangers.iter();
+    all.flat_map(|it| it.lineages.iter().take(4).copied())
+        .collect()
+}
+
+/// Has hosts refuse no more than what this database knows; says which do. None: it is not these databases
+/// any more, and nothing is given up.
 pub(super) async fn give_up(
     store: &Store,
+    shown: &[String],
     (by, reason): (&str, &str),
     now: Timestamp,
-) -> sqlx::Result<Vec<String>> {
+) -> sqlx::Result<Option<Vec<String>>> {
     let strangers = lineage::strangers(store).await?;
-    let lineages: BTreeSet<u64> = strangers
-        .iter()
-        // Of one host not so many that others' would have no room.
-        .flat_map(|it| it.lineages.iter().take(4).copied())
-        .collect();
-    if !lineages.is_empty() {
-        let mut tx = store.begin().await?;
-        revoked::next(&mut tx, now).await?;
-        for lineage in lineages {
-            lineage::give_up(&mut tx, lineage, (by, reason), now).await?;
-        }
-        tx.commit().await?;
+    let lineages = lineages(&strangers);
+    if lineages.is_empty() {
+        return Ok(Some(Vec::new()));
     }
-    Ok(strangers.into_iter().map(|it| it.name).collect())
+    let shown: BTreeSet<String> = shown.iter().cloned().collect();
+    if shown != lineages.iter().map(u64::to_string).collect() {
+        return Ok(None);
+    }
+    let mut tx = store.begin().await?;
+    revoked::next(&mut tx, now).await?;
+    for lineage in lineages {
+        lineage::give_up(&mut tx, lineage, (by, reason), now).await?;
+    }
+    tx.commit().await?;
+    Ok(Some(strangers.into_iter().map(|it| it.name).collect()))
 }
 
 fn alert(strangers: &[Stranger], since: Timestamp) -> Alert {
@@ -238,13 +277,22 @@ mod tests {
             assert!(look(2).await[0].ends_with("web-1: 2"));
 
             let why = ("ada", "nothing of it matters");
-            assert_eq!(give_up(&store, why, NOON).await.unwrap(), ["web-1"]);
+            let all = shown(&store).await.unwrap().lineages;
+            assert_eq!(all, [LOST.to_string()]);
+            // Another one came since somebody looked.
+            says(&store, generation, &[own, LOST, LOST + 1], (5, 2)).await;
+            assert_eq!(give_up(&store, &all, why, NOON).await.unwrap(), None);
+            assert_eq!(lineage::known(store.read()).await.unwrap(), [own]);
+            says(&store, generation, &[own, LOST], (5, 2)).await;
+            let given_up = give_up(&store, &all, why, NOON).await.unwrap();
+            assert_eq!(given_up, Some(vec!["web-1".to_owned()]));
             revocations.look(&store, NOON).await.unwrap();
             assert_eq!(lineages(&refusing), [own, LOST]);
             assert!(refusing.refuse.now().generation() > generation);
             says(&store, generation + 1, &[own], (3, 0)).await;
             assert!(look(3).await.is_empty());
-            assert!(give_up(&store, why, NOON).await.unwrap().is_empty());
+            let nothing = give_up(&store, &all, why, NOON).await.unwrap();
+            assert_eq!(nothing, Some(Vec::new()));
             let (_, again) = Revocations::open(&store).await.unwrap();
             assert_eq!(lineages(&again), [own, LOST], "also after a start");
         }

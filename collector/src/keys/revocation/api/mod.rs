@@ -21,7 +21,7 @@ use crate::keys::policy::Policy;
 use crate::keys::proof::{self, Revoked};
 use crate::keys::rows::cause::{self, Sort};
 use crate::keys::rows::revoked as rows;
-use crate::store::Store;
+use crate::store::{Store, Tx};
 use crate::web::{Parameters, Problem, Who};
 
 mod wanted;
@@ -96,8 +96,9 @@ impl Desk {
 /// `{"person": ...}`: what revoking it would do. `POST /v1/revoke` with the same, a `reason`, and
 /// `even_so` where somebody would be left without a way in; `GET /v1/revoke/stand?fingerprint=...`: what
 /// came of it until now. `POST /v1/keys/reinstate` with `{"fingerprint": ...}`: it may open something
-/// again, or `key`, `person` and `serial` as above. `POST /v1/keys/give-up` with a `reason`: hosts need not
-/// refuse what another database had revoked. `GET /v1/receipt?fingerprint=...` or `number=...`: the receipt,
+/// again, or `key`, `person` and `serial` as above. `GET /v1/keys/give-up`: what hosts refuse that
+/// another database had revoked, and `POST` with a `reason` and the `lineages` that were shown: they need
+/// not any more. `GET /v1/receipt?fingerprint=...` or `number=...`: the receipt,
 /// signed, and `GET /v1/receipt/key` what it is looked at with.
 pub fn routes(desk: Desk) -> Router {
     Router::new()
@@ -105,7 +106,7 @@ pub fn routes(desk: Desk) -> Router {
         .route("/v1/revoke", post(revoke))
         .route("/v1/revoke/stand", get(stand))
         .route("/v1/keys/reinstate", post(reinstate))
-        .route("/v1/keys/give-up", post(give_up))
+        .route("/v1/keys/give-up", get(strangers).post(give_up))
         .route("/v1/receipt", get(receipt))
         .route("/v1/receipt/key", get(key))
         .with_state(desk)
@@ -189,15 +190,7 @@ impl Desk {
                 false => before.push(key.fingerprint),
             }
         }
-        for (sort, most, what) in [
-            (Sort::Keys, Instruments::MOST_REVOKED, "keys"),
-            (Sort::Peers, Instruments::MOST_PEERS, "peers of WireGuard"),
-        ] {
-            if cause::by_people(&mut tx, sort).await? > most {
-                let why = format!("no more than {most} {what} can be revoked at a time");
-                return Err(Problem::refused(why));
-            }
-        }
+        fits(&mut tx).await?;
         tx.commit().await?;
         Ok(Done {
             revoked,
@@ -205,6 +198,20 @@ impl Desk {
             lonely: plan.lonely,
         })
     }
+}
+
+/// Whether an order has room for all that people revoked.
+async fn fits(tx: &mut Tx) -> Result<(), Problem> {
+    for (sort, most, what) in [
+        (Sort::Keys, Instruments::MOST_REVOKED, "keys"),
+        (Sort::Peers, Instruments::MOST_PEERS, "peers of WireGuard"),
+    ] {
+        if cause::by_people(tx, sort).await? > most {
+            let why = format!("no more than {most} {what} can be revoked at a time");
+            return Err(Problem::refused(why));
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug, Deserialize)]
@@ -297,6 +304,8 @@ async fn reinstate(
 #[serde(deny_unknown_fields)]
 struct GiveUp {
     reason: String,
+    /// What was shown to whoever gives it up.
+    lineages: Vec<String>,
 }
 
 /// What was given up.
@@ -306,13 +315,21 @@ struct GivenUp {
     hosts: Vec<String>,
 }
 
+async fn strangers(State(desk): State<Desk>) -> Result<Json<strange::Shown>, Problem> {
+    Ok(Json(strange::shown(&desk.sources.store).await?))
+}
+
 async fn give_up(
     State(desk): State<Desk>,
     Who(by): Who,
     Json(wanted): Json<GiveUp>,
 ) -> Result<Json<GivenUp>, Problem> {
     let why = (&*by, &*escaped(reason(&wanted.reason)?));
-    let hosts = strange::give_up(&desk.sources.store, why, clock::now()).await?;
+    let given_up = strange::give_up(&desk.sources.store, &wanted.lineages, why, clock::now());
+    let Some(hosts) = given_up.await? else {
+        let why = "what hosts refuse is not what was shown any more: nothing was given up; ask again, and read it";
+        return Err(Problem::refused(why));
+    };
     if hosts.is_empty() {
         let why = "there is nothing to give up: no host refuses more than this database knows";
         return Err(Problem::refused(why));
