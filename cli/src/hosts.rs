@@ -1,5 +1,6 @@
 //! `watchward hosts`: who is watched, what is watched there, and who is cut off.
 
+use anyhow::bail;
 use serde_json::{Value, json};
 use watchward_daemon::clock;
 use watchward_protocol::time::Timestamp;
@@ -21,7 +22,9 @@ pub(crate) async fn run(
             let answer = collector.fetch("/v1/hosts", &query).await?;
             list(&answer, query.is_empty(), screen)
         }
-        Some(HostCommand::Revoke { host }) => revoke(collector, &host, screen).await,
+        Some(HostCommand::Revoke { host, stolen }) => {
+            revoke(collector, (&host, stolen.as_deref()), screen).await
+        }
     }
 }
 
@@ -114,14 +117,60 @@ pub(crate) fn finding_line(finding: Row<'_>, screen: &Screen) -> String {
     format!("  {mark} {subject}: {detail}")
 }
 
-async fn revoke(collector: &Client, host: &str, screen: &mut Screen) -> anyhow::Result<()> {
+async fn revoke(
+    collector: &Client,
+    (host, stolen): (&str, Option<&str>),
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    // Its keys first: of a host that is cut off they are forgotten.
+    let keys: Value = match stolen {
+        None => json!({}),
+        Some(reason) => {
+            let wanted = json!({"host": host, "reason": reason});
+            collector.post("/v1/revoke/host-keys", &wanted).await?
+        }
+    };
     let _: Value = collector
         .post(&format!("/v1/hosts/{}/revoke", encoded(host)), &json!({}))
         .await?;
+    let row = Row::of(&keys);
+    let refused = row.texts("keys");
+    let shared: Vec<_> = row
+        .list("shared")
+        .map(|it| {
+            format!(
+                "{} of {}",
+                it.text("fingerprint"),
+                it.texts("of").join(", ")
+            )
+        })
+        .collect();
     if screen.is_for_programs() {
-        return Ok(screen.json(&json!({"revoked": host}))?);
+        let said = match stolen {
+            None => json!({"revoked": host}),
+            Some(_) => json!({"revoked": host, "host_keys": keys}),
+        };
+        screen.json(&said)?;
+    } else {
+        for key in &refused {
+            let key = safe(key);
+            screen.line(&format!(
+                "{key} is revoked: clients refuse it, and its certificates."
+            ))?;
+        }
+        if stolen.is_some() && refused.is_empty() && shared.is_empty() {
+            screen.line(&format!("{} has told of no key of its own.", safe(host)))?;
+        }
+        screen.line(&format!("{} is cut off.", safe(host)))?;
     }
-    Ok(screen.line(&format!("{} is cut off.", safe(host)))?)
+    match shared.is_empty() {
+        true => Ok(()),
+        false => bail!(
+            "what it showed is others', too, and is not revoked: {}; `watchward revoke` with the key has it \
+             refused there as well",
+            safe(&shared.join("; "))
+        ),
+    }
 }
 
 /// A name as one segment of a path.

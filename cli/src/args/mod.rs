@@ -211,6 +211,10 @@ pub(crate) enum HostCommand {
     Revoke {
         /// The host's name
         host: String,
+        /// It is in other hands, and how that came: the keys that it shows are revoked first, so that
+        /// clients refuse them and their certificates
+        #[arg(long, value_name = "REASON")]
+        stolen: Option<String>,
     },
 }
 

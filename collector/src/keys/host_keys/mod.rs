@@ -108,7 +108,7 @@ impl Room {
         }
         let mut seen = rows::seen(&self.store).await?;
         let mut unshown = rows::unshown(&self.store).await?;
-        let revoked = rows::revoked(&self.store).await?;
+        let revoked = rows::uncertified(&self.store).await?;
         let hosts = inventory(&self.store).await?;
         let (signing, mut news) = match policy.hosts.is_empty() {
             true => (None, false),

@@ -1,6 +1,6 @@
 //! What is next for a host: which keys want a certificate, and which key it is to show. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use watchward_protocol::host_keys::HostKeys;
@@ -10,8 +10,8 @@ use super::policy::Shown;
 use crate::keys::authority::certifiable;
 use crate::keys::rows::host_key::{Certificate, Next, Seen, SeenKey, Turn};
 
-/// Keys of hosts that are revoked, by fingerprint.
-pub(super) type Revoked = BTreeMap<String, Vec<u8>>;
+/// Keys that are revoked, by fingerprint.
+pub(super) type Revoked = BTreeSet<String>;
 
 /// The keys of a host that can have a certificate, those of ours first. Others where ours stand were never
 /// ordered: whoever broke into a host can write another machine's there.
@@ -20,7 +20,7 @@ pub(super) fn certified<'a>(seen: &'a Seen, turn: &Turn, revoked: &Revoked) -> V
     let (own, rest): (Vec<_>, Vec<_>) = seen
         .keys
         .iter()
-        .filter(|it| certifiable(it) && !revoked.contains_key(&it.fingerprint))
+        .filter(|it| certifiable(it) && !revoked.contains(&it.fingerprint))
         .partition(|it| ours.contains(&it.file));
     let rest = rest
         .into_iter()
@@ -119,7 +119,7 @@ fn is_revoked(serial: u32, (seen, revoked): (&Seen, &Revoked)) -> bool {
         serial => it.file == HostKeys::public_file(serial),
     };
     let mut keys = seen.keys.iter().filter(is_it);
-    keys.any(|it| revoked.contains_key(&it.fingerprint))
+    keys.any(|it| revoked.contains(&it.fingerprint))
 }
 
 /// Whether a host shows this key of ours, and a certificate of it.

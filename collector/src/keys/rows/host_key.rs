@@ -9,7 +9,9 @@ use watchward_protocol::hosts::HostId;
 use watchward_protocol::keys::Means;
 use watchward_protocol::time::Timestamp;
 
+use super::cause::Cause;
 use super::{MEANS, maybe_stamp};
+use crate::keys::proof::Revoked;
 use crate::store::value::{code, stamp, variant};
 use crate::store::{Store, Tx};
 
@@ -248,13 +250,17 @@ pub(in crate::keys) async fn turn(
     Ok(())
 }
 
-/// Marks a key that is revoked as one of hosts, if any has told that it shows it.
-pub(super) async fn mark(tx: &mut Tx, fingerprint: &str) -> sqlx::Result<()> {
+/// Marks a key that is revoked as one of hosts, if it was certified as one, or somebody revokes what a host
+/// shows and nobody owns. That a host says so later, or of what the policy revokes, is that host's word alone.
+pub(super) async fn mark(tx: &mut Tx, key: &Revoked, cause: Cause<'_>) -> sqlx::Result<()> {
+    let is_meant = cause == Cause::Person && key.person.is_empty();
     let sql = "UPDATE keys_revoked SET of_host = 1 WHERE fingerprint = $1 AND ended_at IS NULL \
-        AND (fingerprint IN (SELECT fingerprint FROM keys_opening WHERE means = $2) \
-        OR fingerprint IN (SELECT fingerprint FROM keys_host_certificate))";
-    let marked = sqlx::query(sql).bind(fingerprint.to_owned());
-    let marked = marked.bind(code(&MEANS, &Means::HostKey));
+        AND (fingerprint IN (SELECT fingerprint FROM keys_host_certificate) \
+        OR ($3 = 1 AND fingerprint IN (SELECT fingerprint FROM keys_opening WHERE means = $2)))";
+    let marked = sqlx::query(sql)
+        .bind(key.fingerprint.clone())
+        .bind(code(&MEANS, &Means::HostKey))
+        .bind(i64::from(is_meant));
     marked.execute(&mut **tx).await.map(drop)
 }
 
@@ -265,12 +271,20 @@ pub(in crate::keys) async fn is_of_host(tx: &mut Tx, fingerprint: &str) -> sqlx:
     marked.execute(&mut **tx).await.map(drop)
 }
 
-/// The keys of hosts that are revoked: their fingerprints, and what they are on the wire, if that is known.
+/// The keys of hosts that are revoked, for clients to refuse: their fingerprints, and what they are on the
+/// wire, if that is known.
 pub(in crate::keys) async fn revoked(store: &Store) -> sqlx::Result<BTreeMap<String, Vec<u8>>> {
-    let sql = "SELECT fingerprint, wire FROM keys_revoked WHERE ended_at IS NULL AND (of_host = 1 \
+    let sql = "SELECT fingerprint, wire FROM keys_revoked WHERE ended_at IS NULL AND of_host = 1";
+    let all: Vec<(String, Vec<u8>)> = sqlx::query_as(sql).fetch_all(store.read()).await?;
+    Ok(all.into_iter().collect())
+}
+
+/// All of those, and whatever else is revoked that hosts say to be theirs: none of it is certified.
+pub(in crate::keys) async fn uncertified(store: &Store) -> sqlx::Result<BTreeSet<String>> {
+    let sql = "SELECT fingerprint FROM keys_revoked WHERE ended_at IS NULL AND (of_host = 1 \
         OR fingerprint IN (SELECT fingerprint FROM keys_opening WHERE means = $1))";
-    let all = sqlx::query_as(sql).bind(code(&MEANS, &Means::HostKey));
-    let all: Vec<(String, Vec<u8>)> = all.fetch_all(store.read()).await?;
+    let all = sqlx::query_scalar(sql).bind(code(&MEANS, &Means::HostKey));
+    let all: Vec<String> = all.fetch_all(store.read()).await?;
     Ok(all.into_iter().collect())
 }
 

@@ -80,6 +80,7 @@ pub(in crate::keys) async fn revoke_by(
     }
     if again(tx, key).await? {
         cause::raise(tx, key, cause).await?;
+        host_key::mark(tx, key, cause).await?;
         return Ok(false);
     }
     let kept = sqlx::query(
@@ -101,7 +102,7 @@ pub(in crate::keys) async fn revoke_by(
     .bind(cause.told_by().map(str::to_owned))
     .execute(&mut **tx)
     .await?;
-    host_key::mark(tx, &key.fingerprint).await?;
+    host_key::mark(tx, key, cause).await?;
     Ok(kept.rows_affected() > 0)
 }
 

@@ -3,10 +3,14 @@
 use watchward_protocol::host_keys::HostKeys;
 
 use super::host_keys::{Stage, TABLE, TURNING, certified, hosts, own, policy, read};
+use serde_json::{Value, json};
+
 use super::*;
 use crate::keys::host_keys::entries;
 use crate::keys::proof::Revoked;
+use crate::keys::revocation::{Desk, routes as revoke_routes};
 use crate::keys::rows::revoked;
+use crate::web::testing::command;
 
 const SCHEDULE: &str =
     "[keys.hosts_authority]\nevery = \"30d\"\noverlap = \"2d\"\ndeadline = \"1d\"\n";
@@ -214,5 +218,90 @@ async fn people_hear_of_a_hosts_key_before_it_is_replaced_and_somebody_is_paged_
             .iter()
             .filter(|it| it.starts_with("critical the key of web-"));
         assert_eq!(paged.count(), 2, "{told:?}");
+    }
+}
+
+/// Keys in a file each.
+fn three() -> [Opening; 3] {
+    [1, 2, 3].map(|number| own(number, &format!("/etc/ssh/ssh_host_{number}.pub")))
+}
+
+/// What it would take to revoke a key.
+fn revoked_key(key: &Opening, person: &str) -> Revoked {
+    let key = key.key.clone().unwrap();
+    Revoked {
+        fingerprint: key.fingerprint,
+        kind: key.kind,
+        wire: key.wire,
+        reason: "stolen".to_owned(),
+        author: "root".to_owned(),
+        at: at(2),
+        comment: String::new(),
+        person: person.to_owned(),
+        generation: 7,
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_says_revoked_keys_to_be_its_own_makes_no_lines_of_them() {
+    for mut stage in Stage::all().await {
+        let [hers, lost, its] = three();
+        let mut tx = stage.store.begin().await.unwrap();
+        let one = revoked_key(&lost, "");
+        revoked::revoke(&mut tx, &one).await.unwrap();
+        tx.commit().await.unwrap();
+        stage
+            .shows(3, &[hers.clone(), lost.clone(), its.clone()])
+            .await;
+        assert_eq!(
+            lines(&stage, "[keys]").await,
+            [""; 0],
+            "nobody knew it as a host's"
+        );
+        let mut tx = stage.store.begin().await.unwrap();
+        let one = revoked_key(&hers, "ada");
+        revoked::revoke(&mut tx, &one).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(lines(&stage, "[keys]").await, [""; 0], "it is ada's");
+
+        // What somebody revokes that a host shows is a host's, also the second time.
+        let mut tx = stage.store.begin().await.unwrap();
+        for one in [revoked_key(&its, ""), revoked_key(&lost, "")] {
+            revoked::revoke(&mut tx, &one).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        assert_eq!(lines(&stage, "[keys]").await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn the_keys_of_a_stolen_host_are_refused_and_nobody_elses() {
+    for mut stage in Stage::all().await {
+        let [its, copied, deploys] = three();
+        let opens = means(Means::AuthorizedKey, deploys.clone());
+        let web_2 = Holder::Host(vec!["root".into()]);
+        let told = heard(2, 1, 0, web_2, std::slice::from_ref(&copied));
+        hear(&stage.store, &[told], at(0)).await;
+        let told = heard(2, 2, 0, Holder::Account("root".into()), &[opens]);
+        hear(&stage.store, &[told], at(0)).await;
+        stage
+            .shows(1, &[its.clone(), copied.clone(), deploys.clone()])
+            .await;
+        // Whoever has the host says that it never had that key.
+        stage.shows(2, &[copied.clone(), deploys.clone()]).await;
+
+        let routes = revoke_routes(Desk::of(&stage.store, hosts, Policy::default()).await);
+        let wanted = json!({"host": "web-1", "reason": "carried away"});
+        let (_, said) = command(&routes, "/v1/revoke/host-keys", Some(&wanted)).await;
+        let done: Value = serde_json::from_str(&said).unwrap();
+        let name = |key: &Opening| key.key.clone().unwrap().fingerprint;
+        assert_eq!(done["keys"], json!([name(&its)]));
+        let mut shared: Vec<_> = done["shared"].as_array().unwrap().iter().collect();
+        shared.sort_by_key(|it| it["fingerprint"] != json!(name(&copied)));
+        let of_web_2 = |key| json!({"fingerprint": name(key), "of": ["web-2"]});
+        assert_eq!(shared, [&of_web_2(&copied), &of_web_2(&deploys)]);
+        let said = lines(&stage, "[keys]").await;
+        assert_eq!(said.len(), 1);
+        assert!(said[0].starts_with("@revoked * ") && said[0].ends_with(&name(&its)));
     }
 }

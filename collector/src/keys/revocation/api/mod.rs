@@ -24,6 +24,7 @@ use crate::keys::rows::revoked as rows;
 use crate::store::{Store, Tx};
 use crate::web::{Parameters, Problem, Who};
 
+mod host_keys;
 mod wanted;
 
 use wanted::{Plan, What};
@@ -96,7 +97,8 @@ impl Desk {
 /// `{"person": ...}`: what revoking it would do. `POST /v1/revoke` with the same, a `reason`, and
 /// `even_so` where somebody would be left without a way in; `GET /v1/revoke/stand?fingerprint=...`: what
 /// came of it until now. `POST /v1/keys/reinstate` with `{"fingerprint": ...}`: it may open something
-/// again, or `key`, `person` and `serial` as above. `GET /v1/keys/give-up`: what hosts refuse that
+/// again, or `key`, `person` and `serial` as above. `POST /v1/revoke/host-keys` with `{"host": ..., "reason":
+/// ...}`: clients are to refuse the keys that this host shows. `GET /v1/keys/give-up`: what hosts refuse that
 /// another database had revoked, and `POST` with a `reason` and the `lineages` that were shown: they need
 /// not any more. `GET /v1/receipt?fingerprint=...` or `number=...`: the receipt,
 /// signed, and `GET /v1/receipt/key` what it is looked at with.
@@ -104,6 +106,7 @@ pub fn routes(desk: Desk) -> Router {
     Router::new()
         .route("/v1/revoke/plan", post(plan))
         .route("/v1/revoke", post(revoke))
+        .route("/v1/revoke/host-keys", post(host_keys::revoke))
         .route("/v1/revoke/stand", get(stand))
         .route("/v1/keys/reinstate", post(reinstate))
         .route("/v1/keys/give-up", get(strangers).post(give_up))

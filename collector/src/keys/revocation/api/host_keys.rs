@@ -1,0 +1,104 @@
+//! The keys of a host that is in other hands: clients are to refuse them, and their certificates.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use watchward_daemon::clock;
+use watchward_protocol::text::escaped;
+use watchward_protocol::time::Timestamp;
+
+use super::{Desk, fits, reason};
+use crate::keys::authority::{own, own_of_hosts};
+use crate::keys::proof::Revoked;
+use crate::keys::rows::certificate::{self, Whose};
+use crate::keys::rows::revoked as rows;
+use crate::keys::rows::shown::{self, Own};
+use crate::web::{Problem, Who};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    host: String,
+    reason: String,
+}
+
+/// What was revoked. Safe for a terminal.
+#[derive(Debug, Serialize)]
+pub(super) struct Done {
+    keys: Vec<String>,
+    /// Keys that the host says to be its own and that are others', too: a host can say so of any.
+    shared: Vec<Shared>,
+}
+
+/// A key that is not revoked, and whose it is.
+#[derive(Debug, Serialize)]
+struct Shared {
+    fingerprint: String,
+    of: Vec<String>,
+}
+
+pub(super) async fn revoke(
+    State(desk): State<Desk>,
+    Who(by): Who,
+    Json(wanted): Json<Wanted>,
+) -> Result<Json<Done>, Problem> {
+    let reason = reason(&wanted.reason)?;
+    let (store, now) = (&desk.sources.store, clock::now());
+    let (mut keys, mut shared) = (Vec::new(), Vec::new());
+    for key in shown::own(store, &wanted.host).await? {
+        let of = desk.others(&key, now).await?;
+        match of.is_empty() {
+            true => keys.push(key),
+            false => shared.push(Shared {
+                fingerprint: escaped(&key.fingerprint),
+                of,
+            }),
+        }
+    }
+    if !keys.is_empty() {
+        let mut tx = store.begin().await?;
+        let generation = rows::next(&mut tx, now).await?;
+        for key in &keys {
+            let one = Revoked {
+                fingerprint: key.fingerprint.clone(),
+                kind: key.kind.clone(),
+                wire: key.wire.clone(),
+                reason: escaped(reason),
+                author: by.clone(),
+                at: now,
+                comment: escaped(&wanted.host),
+                person: String::new(),
+                generation,
+            };
+            rows::revoke(&mut tx, &one).await?;
+        }
+        fits(&mut tx).await?;
+        tx.commit().await?;
+        desk.revocations.changed();
+        desk.bell.ring();
+    }
+    let names = keys.iter().map(|key| escaped(&key.fingerprint));
+    Ok(Json(Done {
+        keys: names.collect(),
+        shared,
+    }))
+}
+
+impl Desk {
+    /// Whose this key is besides. Safe for a terminal.
+    async fn others(&self, key: &Own, now: Timestamp) -> Result<Vec<String>, Problem> {
+        let (store, name) = (&self.sources.store, &key.fingerprint);
+        let policy = self.policy.now();
+        let mut of: Vec<_> = key.others.iter().map(|host| escaped(host)).collect();
+        let owner = Some(policy.owner(name)).filter(|owner| !owner.is_empty());
+        of.extend(owner.map(escaped));
+        of.extend(policy.break_glass(name).map(escaped));
+        let issued = certificate::still(store, Whose::Key(name), now).await?;
+        of.extend(issued.first().map(|one| escaped(&one.person)));
+        let authorities = [own(store.read()).await?, own_of_hosts(store.read()).await?];
+        if authorities.concat().contains(name) {
+            of.push("the collector".to_owned());
+        }
+        Ok(of)
+    }
+}
