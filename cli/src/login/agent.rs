@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tokio::time::sleep;
 use zeroize::Zeroizing;
 
 use super::key::{Key, string};
@@ -22,6 +23,8 @@ const LIST: u8 = 11;
 const LISTED: u8 = 12;
 /// `SSH_AGENTC_REMOVE_IDENTITY`
 const REMOVE: u8 = 18;
+/// So long a login takes from when it asks for keys until one of them signs.
+const MOMENT: Duration = Duration::from_secs(5);
 /// No answer is longer, in bytes.
 const LONGEST: u32 = 1 << 20;
 
@@ -45,15 +48,16 @@ impl Agent {
         Ok(Self(stream))
     }
 
-    /// Has it keep a key with its certificate, as a line of a `-cert.pub` file, for so many seconds, in
-    /// the place of what it has under this comment: sshd bears few keys that open nothing.
+    /// Has it keep a key with its certificate, as a line of a `-cert.pub` file, for so many seconds. What
+    /// it has under this comment is to be [forgotten](Before::forget) then: sshd bears few keys that open
+    /// nothing.
     pub(super) fn keep(
         mut self,
         key: &Key,
         certificate: &str,
         comment: &str,
         seconds: u32,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Before> {
         let mut words = certificate.split(' ');
         let (Some(kind), Some(text)) = (words.next(), words.next()) else {
             bail!("the collector's answer is no certificate");
@@ -78,11 +82,11 @@ impl Agent {
             self.ask(&message)? == [SUCCESS],
             "the ssh-agent does not take the certificate: is it locked (ssh-add -X)?"
         );
-        for old in listed(&before, comment.as_bytes()).unwrap_or_default() {
-            // If it stays, it is over in some hours all the same.
-            let _stays = self.ask(&[&[REMOVE][..], &string(old)].concat());
-        }
-        Ok(())
+        let before = listed(&before, comment.as_bytes()).unwrap_or_default();
+        Ok(Before {
+            blobs: before.into_iter().map(<[u8]>::to_vec).collect(),
+            agent: self,
+        })
     }
 
     fn ask(&mut self, message: &[u8]) -> anyhow::Result<Vec<u8>> {
@@ -96,6 +100,28 @@ impl Agent {
             Ok(answer)
         };
         answer().context("the ssh-agent does not answer")
+    }
+}
+
+/// What an agent had before.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Before {
+    agent: Agent,
+    blobs: Vec<Vec<u8>>,
+}
+
+impl Before {
+    /// Has it removed, once no login counts on it any more: whoever has asked for the keys there are is
+    /// about to have something signed by one of them.
+    pub(super) async fn forget(mut self) {
+        if !self.blobs.is_empty() {
+            sleep(MOMENT).await;
+        }
+        for old in &self.blobs {
+            // If it stays, it is over in some hours all the same.
+            let _stays = self.agent.ask(&[&[REMOVE][..], &string(old)].concat());
+        }
     }
 }
 
@@ -120,11 +146,50 @@ fn first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
+
+    fn one(blob: &[u8], comment: &[u8]) -> Vec<u8> {
+        [string(blob), string(comment)].concat()
+    }
+
+    /// What an agent of its own is asked for, one kind after the other.
+    fn asked_of(mut stream: UnixStream) -> Vec<u8> {
+        let mut kinds = Vec::new();
+        let mut length = [0; 4];
+        while stream.read_exact(&mut length).is_ok() {
+            let length = usize::try_from(u32::from_be_bytes(length)).unwrap();
+            let mut asked = vec![0; length];
+            stream.read_exact(&mut asked).unwrap();
+            kinds.push(asked[0]);
+            let answer = match asked[0] {
+                LIST => [
+                    &[LISTED, 0, 0, 0, 1][..],
+                    &one(b"old", b"watchward ada@here"),
+                ]
+                .concat(),
+                _ => vec![SUCCESS],
+            };
+            stream.write_all(&string(&answer)).unwrap();
+        }
+        kinds
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_that_has_begun_finds_the_key_of_before() {
+        let (own, other) = UnixStream::pair().unwrap();
+        let agent = std::thread::spawn(|| asked_of(other));
+        let key = Key::new().unwrap();
+        let begun = Instant::now();
+        let before = Agent(own).keep(&key, "kind AAAA", "watchward ada@here", 9);
+        before.unwrap().forget().await;
+        assert_eq!(begun.elapsed(), MOMENT);
+        assert_eq!(agent.join().unwrap(), [LIST, ADD, REMOVE]);
+    }
 
     #[test]
     fn only_what_has_this_comment_is_found() {
-        let one = |blob: &[u8], comment: &[u8]| [string(blob), string(comment)].concat();
         let all = [
             &[LISTED, 0, 0, 0, 3][..],
             &one(b"a", b"watchward ada@here"),

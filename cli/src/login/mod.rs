@@ -86,10 +86,21 @@ pub(crate) async fn run(asked: Login, screen: &mut Screen) -> anyhow::Result<()>
     // The certificate's name begins with its owner's.
     let name = issued.name.split(' ').next().unwrap_or_default().to_owned();
     let comment = format!("watchward {name}@{}", url.host_str().unwrap_or_default());
-    agent.keep(&key, &issued.certificate, &comment, left)?;
+    let before = agent.keep(&key, &issued.certificate, &comment, left)?;
+    tell(screen, (&url, &name), (&given, &issued))?;
+    before.forget().await;
+    Ok(())
+}
+
+/// Keeps what makes the next login easier, and says what came of this one.
+fn tell(
+    screen: &mut Screen,
+    (url, name): (&Url, &str),
+    (given, issued): (&Value, &Issued),
+) -> anyhow::Result<()> {
     if let Err(error) = (Remembered {
         url: url.to_string(),
-        name: name.clone(),
+        name: name.to_owned(),
     })
     .write()
     {
@@ -99,12 +110,12 @@ pub(crate) async fn run(asked: Login, screen: &mut Screen) -> anyhow::Result<()>
         !screen.is_for_programs() && takes(difference).unwrap_or(false)
     });
     if screen.is_for_programs() {
-        return Ok(screen.json(&given)?);
+        return Ok(screen.json(given)?);
     }
-    let row = Row::of(&given);
+    let row = Row::of(given);
     screen.line(&format!(
         "Welcome, {}. Your ssh-agent has a certificate until {} UTC, for {}.",
-        safe(&name),
+        safe(name),
         row.moment("until"),
         safe(&row.texts("principals").join(", ")),
     ))?;
