@@ -47,12 +47,12 @@ impl Survivors {
     pub(super) fn before(monitor: Monitor, account: Option<Foreign>) -> Self {
         let process = Process::read(monitor.pid);
         let group = process.as_ref().and_then(Process::group);
-        let parts = group.unwrap_or_default().split('/');
+        let mut parts = group.unwrap_or_default().split('/');
         let user = parts.clone().find_map(|part| {
             let number = part.strip_prefix("user-")?.strip_suffix(".slice")?;
             number.parse().ok()
         });
-        let scope = parts.last().filter(|it| it.starts_with("session-"));
+        let scope = parts.next_back().filter(|it| it.starts_with("session-"));
         let scope = scope.and(group).map(str::to_owned);
         Self {
             account,
