@@ -210,7 +210,8 @@ impl Case<'_> {
         if open().next().is_none() {
             return Step::Destroy;
         }
-        let ask = open().filter(|it| it.holds && it.trouble.is_none());
+        // Also where a try came to nothing before: somebody may have been gone just then.
+        let ask = open().filter(|it| it.holds);
         let ask: Vec<_> = ask.map(|it| it.at.clone()).collect();
         match ask.is_empty() || self.seen.client.is_silent {
             true => self.wait(),

@@ -44,6 +44,9 @@ struct Server {
     refused: Vec<u32>,
     added: Option<u32>,
     other_way: bool,
+    /// Whether the next try there comes to nothing; whether the last did.
+    misses: bool,
+    missed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,7 @@ enum Event {
     Turn(bool),
     Host(usize, bool),
     Client(bool),
+    Misses(usize),
     /// A host does what it was ordered.
     Obey(usize),
     ClientObeys,
@@ -97,7 +101,7 @@ impl World {
             proven: it.proven.contains(&new),
             refuses: it.refused.contains(&old),
             alone: !it.other_way && !it.takes.contains(&new),
-            trouble: None,
+            trouble: it.missed.then(|| "the client is not connected".to_owned()),
         });
         Observed {
             client: Client {
@@ -153,10 +157,16 @@ impl World {
         self.order();
     }
 
-    fn tried(&self, tries: &[At]) -> Vec<usize> {
+    fn tried(&mut self, tries: &[At]) -> Vec<usize> {
         let at = |at: &At| HOSTS.iter().position(|host| *host == at.host);
         let all = tries.iter().filter_map(at);
-        all.filter(|it| !self.hosts[*it].is_silent).collect()
+        let mut all: Vec<_> = all.filter(|it| !self.hosts[*it].is_silent).collect();
+        all.retain(|host| {
+            let it = &mut self.hosts[*host];
+            it.missed = std::mem::take(&mut it.misses);
+            !it.missed
+        });
+        all
     }
 
     fn order(&mut self) {
@@ -186,6 +196,7 @@ impl World {
             Event::Turn(is_kept) => self.turn(is_kept),
             Event::Host(host, is_silent) => self.hosts[host].is_silent = is_silent,
             Event::Client(is_silent) => self.client_is_silent = is_silent,
+            Event::Misses(host) => self.hosts[host].misses = true,
             Event::Obey(host) if !self.hosts[host].is_silent => {
                 self.hosts[host].takes = self.hosts[host].ordered.clone();
             }
@@ -240,6 +251,7 @@ fn event() -> impl Strategy<Value = Event> {
         6 => Just(Event::Turn(true)),
         1 => (0..HOSTS.len(), any::<bool>()).prop_map(|(host, is)| Event::Host(host, is)),
         1 => any::<bool>().prop_map(Event::Client),
+        1 => (0..HOSTS.len()).prop_map(Event::Misses),
         5 => (0..HOSTS.len()).prop_map(Event::Obey),
         4 => Just(Event::ClientObeys),
         2 => (1_u32..600).prop_map(Event::Later),
@@ -338,10 +350,8 @@ fn the_canary_is_first_and_a_silent_host_holds_nothing_up_beyond_the_overlap() {
     for (wave, hosts) in [(&["a"][..], &[0][..]), (&["b"], &[1]), (&["c"], &[2])] {
         assert_eq!(world.step(), add(wave));
         world.turn(true);
-        assert!(
-            matches!(world.step(), Step::Wait(_)),
-            "it does not hold it yet"
-        );
+        let waits = matches!(world.step(), Step::Wait(_));
+        assert!(waits, "it does not hold it yet");
         hosts.iter().for_each(|it| world.happens(Event::Obey(*it)));
         assert!(matches!(world.step(), Step::Prove(_)));
         world.turn(true);
@@ -384,9 +394,7 @@ fn a_host_that_is_not_there_and_a_key_of_another_are_told() {
         let Step::Wait(pending) = next(kept, (&world.machine, &seen), NOON) else {
             panic!();
         };
-        assert!(
-            pending[0].why.contains(expected) && !pending[0].usual,
-            "{pending:?}"
-        );
+        let is_it = pending[0].why.contains(expected) && !pending[0].usual;
+        assert!(is_it, "{pending:?}");
     }
 }
