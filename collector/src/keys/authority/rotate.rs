@@ -142,6 +142,7 @@ impl Authority {
         Spans {
             every: schedule.every.0.duration(),
             overlap: schedule.overlap.0.duration(),
+            slack: schedule.slack.0.duration(),
         }
     }
 

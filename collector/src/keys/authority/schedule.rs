@@ -21,6 +21,8 @@ pub struct Schedule {
     pub every: Every,
     /// How long the next waits for hosts that are silent; for others it waits as long as it takes.
     pub overlap: Overlap,
+    /// How long hosts trust one after its last certificate is over: so far clocks may be apart.
+    pub slack: Slack,
     /// How long before the next is made people hear of it; at most half of `every`.
     pub warn_ahead: Span,
     /// How long after it was made the next may take to sign.
@@ -122,11 +124,17 @@ impl Every {
 #[serde(try_from = "Span", into = "Span")]
 pub struct Overlap(pub(super) Span);
 
+/// How far clocks may be apart: a second to a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Span", into = "Span")]
+pub struct Slack(pub(super) Span);
+
 impl Default for Schedule {
     fn default() -> Self {
         Self {
             every: Every(Span::days(365)),
             overlap: Overlap(Span::days(7)),
+            slack: Slack(Span::minutes(10)),
             warn_ahead: Span::days(14),
             deadline: Span::days(30),
             missed: Missed::Page,
@@ -165,5 +173,22 @@ impl TryFrom<Span> for Overlap {
 impl From<Overlap> for Span {
     fn from(overlap: Overlap) -> Self {
         overlap.0
+    }
+}
+
+impl TryFrom<Span> for Slack {
+    type Error = &'static str;
+
+    fn try_from(span: Span) -> Result<Self, Self::Error> {
+        match (Span::seconds(1)..=Span::days(1)).contains(&span) {
+            true => Ok(Self(span)),
+            false => Err("expected \"1s\" to \"1d\""),
+        }
+    }
+}
+
+impl From<Slack> for Span {
+    fn from(slack: Slack) -> Self {
+        slack.0
     }
 }

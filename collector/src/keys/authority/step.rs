@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use watchward_protocol::time::Timestamp;
 
-/// How far clocks may be apart.
-const SLACK: Duration = Duration::from_secs(600);
-
 /// An authority that hosts are to trust.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stand {
@@ -43,6 +40,8 @@ pub(super) struct Observed {
 pub(super) struct Spans {
     pub(super) every: Duration,
     pub(super) overlap: Duration,
+    /// So far clocks may be apart.
+    pub(super) slack: Duration,
 }
 
 /// What to do.
@@ -85,7 +84,7 @@ pub(super) fn next(live: &[Stand], observed: &Observed, spans: Spans, now: Times
     // What it signed while another was to sign already has the chance to count until its end.
     let over = signs.clone().find(|one| {
         let ends = one.counts_until.max(signing.signs_at);
-        one.id != signing.id && ends.is_none_or(|end| end + SLACK <= now)
+        one.id != signing.id && ends.is_none_or(|end| end + spans.slack <= now)
     });
     if let Some(over) = over {
         return Step::End(over.id);

@@ -12,6 +12,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const SPANS: Spans = Spans {
     every: Duration::from_secs(365 * 86_400),
     overlap: Duration::from_secs(7 * 86_400),
+    slack: Duration::from_secs(600),
 };
 
 fn at(days: i64) -> Timestamp {
@@ -83,6 +84,25 @@ fn one_takes_the_place_of_another_by_overlap() {
             expected,
             "{live:?} {now}"
         );
+    }
+}
+
+#[test]
+fn the_old_one_goes_when_its_last_certificate_is_over_wherever_a_clock_is_behind() {
+    let live = [
+        stand(1, 0, Some(0), Some(366)),
+        stand(2, 365, Some(365), None),
+    ];
+    let seen = observed(&["web"], &[], &[]);
+    for (slack, seconds, expected) in [
+        (600, 599, Step::Rest),
+        (600, 600, Step::End(1)),
+        (1, 0, Step::Rest),
+        (1, 1, Step::End(1)),
+    ] {
+        let slack = Duration::from_secs(slack);
+        let now = at(366) + Duration::from_secs(seconds);
+        assert_eq!(next(&live, &seen, Spans { slack, ..SPANS }, now), expected);
     }
 }
 
