@@ -8,6 +8,10 @@ use anyhow::{Result, ensure};
 
 use crate::wait::{SOON, until};
 
+/// How an ssh client that logs in again and again agrees on a key: by what costs least. OpenSSH's own choice
+/// costs a client more CPU time than all the rest.
+pub const QUICKLY: &str = "-o KexAlgorithms=curve25519-sha256";
+
 /// A program that logs in until it is told that it was enough.
 #[derive(Debug)]
 pub struct Logins {
@@ -26,7 +30,7 @@ impl Logins {
         let script = format!(
             "while ! test -e enough; do for it in '{}'; do test -e enough && break; \
              if ssh -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
-             -o BatchMode=yes -o LogLevel=ERROR -o ConnectTimeout=20 \
+             -o BatchMode=yes -o LogLevel=ERROR -o ConnectTimeout=20 {QUICKLY} \
              $it true 2> why; then echo worked; \
              else echo \"$it at $(date +%T): $(cat why)\"; fi >> logins; sleep 0.2; done; done",
             ways.join("' '")

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watchward_tests::enforcer;
 use watchward_tests::host::Host;
+use watchward_tests::logins::QUICKLY;
 use watchward_tests::ready::notice;
 use watchward_tests::site::{Site, play};
 use watchward_tests::wait::{SOON, until};
@@ -223,7 +224,7 @@ const OPTIONS: &str = "-o StrictHostKeyChecking=yes -o UserKnownHostsFile=/root/
 fn opens(from: &Host, to: &Host, name: &str) -> Result<bool> {
     let to = to.address();
     from.try_sh(&format!(
-        "ssh {OPTIONS} -o HostKeyAlias={name} alice@{to} true"
+        "ssh {OPTIONS} {QUICKLY} -o HostKeyAlias={name} alice@{to} true"
     ))
 }
 
@@ -231,7 +232,7 @@ fn opens(from: &Host, to: &Host, name: &str) -> Result<bool> {
 fn endlessly(to: &Host, file: &str) -> String {
     let to = to.address();
     format!(
-        "while [ ! -e /root/enough ]; do ssh {OPTIONS} -o HostKeyAlias=web alice@{to} echo opened \
+        "while [ ! -e /root/enough ]; do ssh {OPTIONS} {QUICKLY} -o HostKeyAlias=web alice@{to} echo opened \
          2>&1; sleep 0.3; done > {file} 2>&1 &"
     )
 }
