@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watchward_daemon::clock;
 
+use crate::collector::Collector;
 use crate::host::Host;
 use crate::logins::Logins;
 use crate::run::{complaint, run};
@@ -112,6 +113,12 @@ impl Desk {
         let ended = child.wait_with_output()?;
         let said = String::from_utf8_lossy(&ended.stdout).into_owned();
         ensure!(said.starts_with("Welcome, ada."), "{said}");
+        Ok(())
+    }
+
+    /// The collector started again, and its page is elsewhere.
+    pub fn follow(&mut self, collector: &Collector) -> Result<()> {
+        self.page = collector.page()?;
         Ok(())
     }
 

@@ -4,11 +4,10 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watchward_tests::agent;
-use watchward_tests::host::Host;
 use watchward_tests::site::play;
 use watchward_tests::wait::{SOON, until};
 
-use super::ground::{Ground, ID, PHASES};
+use super::ground::{CUT, Ground, HEAL, ID, PHASES, kill};
 use crate::client::opens;
 
 /// How soon a host that says nothing is silent; and how soon, once it is asleep.
@@ -31,12 +30,6 @@ fn whatever_is_killed_or_cut_off_or_asleep_it_ends_with_one_way_in() -> Result<(
 /// Each part is killed at each phase, one after the other; gives the number of the next key.
 fn killed(ground: &Ground) -> Result<u64> {
     let (home, web, collector) = (&ground.home, ground.web()?, &ground.site.collector);
-    let kill = |host: &Host, units: &str| {
-        host.sh(&format!(
-            "systemctl kill -s KILL {units}; systemctl reset-failed"
-        ))
-        .map(drop)
-    };
     let harms: [(&str, &dyn Fn() -> Result<()>); 4] = [
         ("the client's agent and its keys' keeper", &|| {
             kill(home, "watchward-agent watchward-agent-identities")
@@ -66,10 +59,7 @@ fn killed(ground: &Ground) -> Result<u64> {
 /// A server hears nothing of the collector while the new key comes, and while the old one goes.
 fn cut_off(ground: &Ground, serial: u64) -> Result<()> {
     let web = ground.web()?;
-    let cut = "nft 'add table inet cut; add chain inet cut out { type filter hook output priority 0; }; \
-        add rule inet cut out tcp dport 7443 drop'";
-    let heal = "nft delete table inet cut";
-    web.sh(cut)?;
+    web.sh(CUT)?;
     ground.begin()?;
     until("the key goes to the server", SOON * 3, || {
         let shown = ground.shown()?.to_string();
@@ -78,11 +68,11 @@ fn cut_off(ground: &Ground, serial: u64) -> Result<()> {
             .then_some(()))
     })
     .with_context(|| ground.why())?;
-    web.sh(heal)?;
+    web.sh(HEAL)?;
     ground.until_phase("shadow", serial)?;
-    web.sh(cut)?;
+    web.sh(CUT)?;
     ground.until_phase("revoking", serial)?;
-    web.sh(heal)?;
+    web.sh(HEAL)?;
     ground.until_idle(serial)?;
     ground.has_one_way_in(serial)
 }

@@ -17,6 +17,10 @@ use crate::{append, new_key};
 
 /// Where the client's programs find the key that is called `backup`.
 pub(super) const ID: &str = "/var/lib/watchward-identities/backup";
+/// Has a server hear nothing of the collector, and hear it again.
+pub(super) const CUT: &str = "nft 'add table inet cut; add chain inet cut out { type filter hook output priority 0; }; \
+    add rule inet cut out tcp dport 7443 drop'";
+pub(super) const HEAL: &str = "nft delete table inet cut";
 /// The phases of a rotation that begins, in their order.
 pub(super) const PHASES: [&str; 6] = [
     "making",
@@ -41,8 +45,7 @@ impl<'a> Ground<'a> {
         let admin = new_key(&home, "admin")?;
         let mut servers = Vec::new();
         for name in ["web", "shop"] {
-            let server = watched(site, name)?;
-            server.sh("useradd -m -s /bin/bash alice")?;
+            let server = server(site, name)?;
             append(&server, "root", &admin.text)?;
             servers.push(server);
         }
@@ -197,6 +200,21 @@ impl<'a> Ground<'a> {
 
 fn is_over(shown: &Value, serial: u64) -> bool {
     shown["phase"] == "idle" && shown["serial"].as_u64() == Some(serial)
+}
+
+/// A server with an account that nothing opens.
+pub(super) fn server(site: &Site, name: &str) -> Result<Host> {
+    let server = watched(site, name)?;
+    server.sh("useradd -m -s /bin/bash alice")?;
+    Ok(server)
+}
+
+/// Kills these services of a host, which come back.
+pub(super) fn kill(host: &Host, units: &str) -> Result<()> {
+    host.sh(&format!(
+        "systemctl kill -s KILL {units}; systemctl reset-failed"
+    ))
+    .map(drop)
 }
 
 /// A host with everything that is shipped for keys.

@@ -1,8 +1,10 @@
 //! A machine's key is replaced while it is used: no login is refused, and the old key opens nothing.
 
+mod authority;
 mod fire;
 mod ground;
 mod many;
+mod thief;
 mod trouble;
 
 use anyhow::{Context, Result, ensure};
