@@ -14,7 +14,8 @@ use crate::undo::Folder;
 /// Those by which a program does something to others, waits for what it started, or writes to the
 /// disk. Whoever is killed before the next of them has left what it left after the one before.
 const CALLS: &str = "sendto,sendmsg,write,writev,pwrite64,fsync,fdatasync,ftruncate,openat,rename,\
-    renameat,renameat2,unlink,unlinkat,clone,clone3,vfork,poll,wait4,waitid,memfd_create";
+    renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,symlink,symlinkat,clone,clone3,vfork,poll,\
+    wait4,waitid,memfd_create";
 
 /// Whose calls.
 #[derive(Clone, Copy, Debug)]

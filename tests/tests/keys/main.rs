@@ -2,6 +2,7 @@
 
 mod client;
 mod hostkeys;
+mod hostkeys_under_fire;
 mod identities;
 mod lost;
 mod managed;

@@ -1,8 +1,9 @@
 //! The files that sshd is told by: all of them change in one step, and what a trial took the place of is kept beside them.
 //!
-//! Each whole is a folder of its own, and `now` is a link to the one in force. There is no other state.
-//! While `before` is there, a trial has begun: it is what `now` was before. Where sshd was told
-//! nothing, that is a whole that says nothing.
+//! Each whole is a folder of its own, and `now` is a link to the one in force. While `before` is there,
+//! a trial has begun: it is what `now` was before. Where sshd was told nothing, that is a whole that says
+//! nothing. While `unread` is there, the drop-in was changed, and sshd may not have been told to read
+//! it. There is no other state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
@@ -58,6 +59,7 @@ pub(super) struct Folder {
     pub(super) own: PathBuf,
     pub(super) now: PathBuf,
     before: PathBuf,
+    unread: PathBuf,
 }
 
 /// When each file of a whole was changed last, and which it is.
@@ -78,6 +80,7 @@ impl Folder {
             drop_in: ssh.join("sshd_config.d/10-watchward.conf"),
             now: own.join("now"),
             before: own.join("before"),
+            unread: own.join("unread"),
             own,
         }
     }
@@ -204,6 +207,9 @@ impl Folder {
 
     /// Has sshd told so, from its next start or reload.
     pub(super) fn tell(&self, told: &str) -> io::Result<()> {
+        // From here on until sshd has read it, so that nobody who is killed in between leaves it unread.
+        File::create(&self.unread)?;
+        sync(&self.unread)?;
         if told.is_empty() {
             absent(fs::remove_file(&self.drop_in))?;
             return sync(&self.drop_in);
@@ -213,6 +219,16 @@ impl Folder {
         File::open(&next)?.sync_all()?;
         fs::rename(&next, &self.drop_in)?;
         sync(&self.drop_in)
+    }
+
+    /// Whether sshd was told to read what it is told, since that was changed last.
+    pub(super) fn is_read(&self) -> bool {
+        !self.unread.exists()
+    }
+
+    /// It was.
+    pub(super) fn was_read(&self) -> io::Result<()> {
+        absent(fs::remove_file(&self.unread))
     }
 
     /// Takes away every whole that is neither in force nor the way back, and every key that neither

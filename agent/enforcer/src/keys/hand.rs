@@ -46,7 +46,10 @@ impl Hand {
         let mut hand = Self {
             guarded: Guarded::new(guard.to_owned()),
             folder: Folder::below(ssh),
-            programs: Programs { folder: work },
+            programs: Programs {
+                folder: work,
+                is_starting: true,
+            },
             staged: Ok(List::default()),
             lines: Lines::default(),
             whole: None,
@@ -65,6 +68,7 @@ impl Hand {
         }
         hand.look();
         hand.folder.clear();
+        hand.programs.is_starting = false;
         hand
     }
 

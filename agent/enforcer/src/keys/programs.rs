@@ -19,6 +19,8 @@ const LONGEST: &str = "20";
 #[derive(Debug)]
 pub(super) struct Programs {
     pub(super) folder: PathBuf,
+    /// Whether this role's service is about to start: systemd has whatever is done to sshd wait for that.
+    pub(super) is_starting: bool,
 }
 
 impl Programs {
@@ -27,7 +29,13 @@ impl Programs {
     pub(super) fn reload(&self) -> Result<(), String> {
         let is_active = |unit: &&str| run(SYSTEMCTL, &["is-active", "--quiet", unit]).is_ok();
         let unit = ["ssh.service", "sshd.service"].into_iter().find(is_active);
-        unit.map_or(Ok(()), |unit| run(SYSTEMCTL, &["reload", unit]).map(drop))
+        let words: &[&str] = match self.is_starting {
+            true => &["reload", "--no-block"],
+            false => &["reload"],
+        };
+        unit.map_or(Ok(()), |unit| {
+            run(SYSTEMCTL, &[words, &[unit]].concat()).map(drop)
+        })
     }
 
     /// Makes a file of revocations of a list, and sees that it can be read and revokes.

@@ -19,6 +19,11 @@ impl Hand {
         } else if self.trial.is_none() {
             let _noted = self.back();
         }
+        if self.trial.is_none() && !self.folder.is_read() {
+            // Whoever was killed, or could not, has left it so.
+            let read = self.programs.test().and_then(|()| self.reload());
+            self.note(read);
+        }
         let Some(told) = self.folder.told() else {
             if self.trial.is_none() {
                 (self.whole, self.known) = (None, None);
@@ -98,8 +103,14 @@ impl Hand {
         let put = self.folder.tell(&whole.told).map_err(unable);
         // An sshd that does not hear of it obeys what is in force there: nothing.
         let put = put.and_then(|()| self.programs.test());
-        let put = put.and_then(|()| self.programs.reload());
+        let put = put.and_then(|()| self.reload());
         self.note(put);
+    }
+
+    /// Has sshd read what it is told.
+    pub(super) fn reload(&self) -> Result<(), String> {
+        self.programs.reload()?;
+        self.folder.was_read().map_err(unable)
     }
 
     /// Where somebody changed in which files sshd looks for keys, it looks there, and into this role's

@@ -184,6 +184,7 @@ fn a_list_revokes_what_it_names_and_nothing_else() {
     let file = folder.path().join("list.krl");
     let programs = Programs {
         folder: folder.path().to_owned(),
+        is_starting: false,
     };
     let made = programs.make(&all.unwrap(), 77).unwrap();
     let header = Header::read(&made).unwrap();
@@ -285,6 +286,8 @@ fn whatever_it_was_doing_when_it_was_killed_all_that_held_before_holds_again() {
             .unwrap();
         switch(&files, 2);
         files.tell(&of(&files, 2).told).unwrap();
+        assert!(!files.is_read(), "whoever is killed now leaves it unread");
+        files.was_read().unwrap();
         files.end().unwrap();
         assert_eq!(force(&mut begin(&folder)), Some(2), "it was confirmed");
         let left = fs::read_dir(folder.path().join("watchward")).unwrap();

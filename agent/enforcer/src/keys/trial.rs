@@ -153,7 +153,7 @@ impl Hand {
         self.must_be_ours(&self.programs.names()?)?;
         match reread {
             false => Ok(()),
-            true => self.programs.reload(),
+            true => self.reload(),
         }
     }
 
