@@ -158,5 +158,7 @@ pub const CONTROLS: usize = 3;
 pub const HOST_KEYS: usize = 16;
 /// How many accounts a host answers for at most.
 pub const MOST_ACCOUNTS: usize = 2000;
+/// How many doors are in one answer.
+pub const MOST_DOORS: usize = 4 * MOST_ACCOUNTS;
 /// The longest key that is asked about, in bytes: an RSA key of 16,384 bits in a certificate fits.
 pub const LONGEST_KEY: usize = 16 << 10;

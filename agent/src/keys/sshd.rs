@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use rcgen::KeyPair;
+use watchward_protocol::proof::TRIES;
 use watchward_protocol::restriction::Sshd;
 use watchward_protocol::text::Foreign;
 
@@ -68,6 +69,16 @@ impl Said {
     /// What applies to an account. None: there is no sshd.
     pub(super) fn of(&self, account: &Account) -> Option<&Answer> {
         self.own.get(&account.name).or(self.general.as_ref())
+    }
+
+    /// How many tries it bears in one connection, whoever it is.
+    pub(super) fn tries(&self) -> u32 {
+        let answers = self.general.iter().chain(self.own.values());
+        let settings = answers.flat_map(|it| {
+            let sometimes = it.sometimes.iter().map(|(_, settings)| settings);
+            sometimes.chain([&it.always])
+        });
+        settings.map(|it| it.tries).min().unwrap_or(TRIES)
     }
 
     /// The same for everybody.

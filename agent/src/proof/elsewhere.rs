@@ -203,7 +203,8 @@ impl<'a> Visit<'a> {
             source: Some(source),
             own: self.own,
             host_keys: &self.question.host_keys,
-            tries: self.question.tries.unwrap_or(TRIES),
+            // From half of them on sshd writes of each as of an attack, and others than we may act on it.
+            tries: self.question.tries.unwrap_or(TRIES) / 2 + 1,
             whose: "that host's",
         })
     }

@@ -14,7 +14,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use watchward_daemon::tasks::Stop;
-use watchward_protocol::proof::{Answer, Control, Door, Question, Said, Stands, TRIES, Way, Ways};
+use watchward_protocol::proof::{
+    Answer, Control, Door, MOST_DOORS, Question, Said, Stands, TRIES, Way, Ways,
+};
 use watchward_protocol::question;
 use watchward_protocol::restriction::Transport;
 use watchward_protocol::text::Foreign;
@@ -138,28 +140,67 @@ impl<'a> Round<'a> {
             answer.trouble = Some(why.to_owned());
         }
         for way in &self.ways.accounts {
-            match self.account(way).await {
-                Some(doors) => answer.doors.extend(doors),
-                None => answer.left.push(way.account.clone()),
+            let (mut doors, is_whole) = match answer.doors.len() + self.each() <= MOST_DOORS {
+                true => self.account(way).await,
+                false => (Vec::new(), false),
+            };
+            if !is_whole && !answer.doors.is_empty() {
+                answer.left.push(way.account.clone());
+                continue;
             }
+            if !is_whole {
+                // It had all the time there is, and would not have more if it were asked again.
+                self.miss(way, &mut doors);
+            }
+            answer.doors.extend(doors);
         }
         lend(&mut answer.doors);
         answer
     }
 
-    /// What an account's doors say; none: there was no time.
-    async fn account(&mut self, way: &Way) -> Option<Vec<Door>> {
+    /// How many doors each account has.
+    fn each(&self) -> usize {
+        self.places.len() * self.keys.len()
+    }
+
+    /// What an account's doors say, and whether there was time for all of them.
+    async fn account(&mut self, way: &Way) -> (Vec<Door>, bool) {
         let mut all = Vec::new();
         for at in self.places.clone() {
             let mut doors = Vec::new();
             while let Some(keys @ [_, ..]) = self.keys.get(doors.len()..) {
                 let heard = timeout_at(self.until, self.call(way, at, keys)).await;
                 self.last.insert(at.ip(), Instant::now());
-                doors.extend(judge(way, at, (doors.len(), heard.ok()?)));
+                let Ok(heard) = heard else {
+                    all.extend(doors);
+                    return (all, false);
+                };
+                doors.extend(judge(way, at, (doors.len(), heard)));
             }
             all.extend(doors);
         }
-        Some(all)
+        (all, true)
+    }
+
+    /// Says of an account's doors that are not among these that nobody knows.
+    fn miss(&self, way: &Way, doors: &mut Vec<Door>) {
+        let keys = || (0..).zip(self.keys).map(|(key, _)| key);
+        for (at, key) in self
+            .places
+            .iter()
+            .flat_map(|at| keys().map(move |key| (*at, key)))
+        {
+            if !doors.iter().any(|door| (door.at, door.key) == (at, key)) {
+                doors.push(Door {
+                    key,
+                    account: way.account.clone(),
+                    at,
+                    said: Said::Unknown,
+                    control: Control::None,
+                    note: "sshd answers too slowly to be asked".to_owned(),
+                });
+            }
+        }
     }
 
     /// One connection.

@@ -65,6 +65,35 @@ fn heard(said: impl IntoIterator<Item = Result<Said, String>>, control: Option<S
     }
 }
 
+/// Whoever makes an account slow for sshd is not asked again and again, while others wait.
+#[tokio::test(start_paused = true)]
+async fn an_account_that_takes_all_the_time_there_is_is_unknown() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let way = |account: &str| Way {
+        account: account.into(),
+        controls: Vec::new(),
+        stands: Vec::new(),
+    };
+    let ways = Ways {
+        listens: vec![silent.local_addr().unwrap()],
+        accounts: vec![way("zoe"), way("root")],
+        ..Ways::default()
+    };
+    let keys = [Err("no key".to_owned()), Err("no key".to_owned())];
+    let until = Instant::now() + door::PATIENCE / 2;
+    let answer = Round::new(&ways, &keys, (&Own::default(), until))
+        .all()
+        .await;
+    let seen: Vec<_> = answer.doors.iter().map(|it| (it.key, it.said)).collect();
+    assert_eq!(seen, [(0, Said::Unknown), (1, Said::Unknown)]);
+    assert!(
+        answer.doors[0].note.contains("too slowly"),
+        "{:?}",
+        answer.doors
+    );
+    assert_eq!(answer.left, ["root".into()]);
+}
+
 #[test]
 fn each_key_of_one_connection_is_judged_by_where_it_stands() {
     let way = Way {

@@ -5,13 +5,11 @@ use std::net::SocketAddr;
 use super::reach::ACCOUNT;
 use super::{Malformed, NAME, address, bytes, cut, short, text, v1};
 use crate::proof::{
-    Answer, CONTROLS, Control, Door, HOST_KEYS, LONGEST_KEY, MOST_ACCOUNTS, MOST_KEYS, Question,
-    Said, Stands, Way, Ways,
+    Answer, CONTROLS, Control, Door, HOST_KEYS, LONGEST_KEY, MOST_ACCOUNTS, MOST_DOORS, MOST_KEYS,
+    Question, Said, Stands, Way, Ways,
 };
 use crate::text::Foreign;
 
-/// How many doors are taken of one host.
-const MOST_DOORS: usize = 4 * MOST_ACCOUNTS;
 /// How many places are taken of one sshd.
 const MOST_PLACES: usize = 64;
 
@@ -45,7 +43,11 @@ pub(super) fn proven(given: Answer) -> v1::Proven {
 }
 
 pub(super) fn answer(wire: v1::Proven) -> Result<Answer, Malformed> {
-    let doors = wire.doors.into_iter().take(MOST_DOORS).map(asked);
+    // What is cut away would look like a host without these doors.
+    if wire.doors.len() > MOST_DOORS {
+        return Err(Malformed("doors"));
+    }
+    let doors = wire.doors.into_iter().map(asked);
     Ok(Answer {
         doors: doors.collect::<Result<_, _>>()?,
         left: accounts(wire.left),
@@ -247,5 +249,21 @@ mod tests {
         assert!(asked(&[]).is_err() && asked(&[1, 0]).is_err());
         assert!(asked(&[LONGEST_KEY + 1]).is_err() && asked(&[1; MOST_KEYS + 1]).is_err());
         assert!(asked(&[LONGEST_KEY; MOST_KEYS]).is_ok());
+    }
+
+    #[test]
+    fn of_too_many_doors_none_is_taken_for_all() {
+        let said = |many| {
+            let door = v1::Door {
+                at: Some(place("127.0.0.1:22".parse().unwrap())),
+                ..v1::Door::default()
+            };
+            answer(v1::Proven {
+                doors: vec![door; many],
+                ..v1::Proven::default()
+            })
+        };
+        assert_eq!(said(MOST_DOORS).unwrap().doors.len(), MOST_DOORS);
+        assert!(said(MOST_DOORS + 1).is_err());
     }
 }

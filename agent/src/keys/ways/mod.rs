@@ -41,7 +41,7 @@ pub(super) async fn look(config: &Config, question: &Question) -> Ways {
         };
     };
     let settings = general.always.clone();
-    let (listens, tries) = (settings.listens.clone(), Some(settings.tries));
+    let (listens, tries) = (settings.listens.clone(), Some(known.said.tries()));
     let question = question.clone();
     let looking =
         tokio::task::spawn_blocking(move || (host_keys(&settings), accounts(&known, &question)));

@@ -99,8 +99,8 @@ async fn prove(
             return Err(Problem::refused(format!("there is no host {host}")));
         }
     }
-    let heard = ask(&room.asking, hosts, &key).await;
     let now = clock::now();
+    let heard = ask(&room.asking, hosts, &key).await;
     if let Some(fingerprint) = &key.fingerprint {
         // Only of a key that is revoked.
         revoked::keep(&room.store, fingerprint, &heard, now).await?;

@@ -67,14 +67,26 @@ impl Heard {
         said: &Result<Answer, String>,
         elsewhere: Vec<Elsewhere>,
     ) -> Vec<Self> {
-        let mut elsewhere = elsewhere.into_iter();
         let numbers = (0..).zip(keys).map(|(number, _)| number);
-        let of_key = |key| Self {
+        let mut said: Vec<_> = numbers
+            .map(|key| said.as_ref().map(|it| it.of_key(key)).map_err(Clone::clone))
+            .collect();
+        let doors = |said: &Result<Answer, String>| said.as_ref().map_or(0, |it| it.doors.len());
+        let most = said.iter().map(doors).max().unwrap_or_default();
+        for one in &mut said {
+            let lacks = doors(one) < most;
+            if let Some(answer) = one.as_mut().ok().filter(|_| lacks) {
+                let why = "it said less of this key than of others that it was asked about";
+                answer.trouble.get_or_insert_with(|| why.to_owned());
+            }
+        }
+        let mut elsewhere = elsewhere.into_iter();
+        let one = |said| Self {
             host: host.to_owned(),
-            said: said.as_ref().map(|it| it.of_key(key)).map_err(Clone::clone),
+            said,
             elsewhere: elsewhere.next().unwrap_or_default(),
         };
-        numbers.map(of_key).collect()
+        said.into_iter().map(one).collect()
     }
 }
 
@@ -231,12 +243,32 @@ mod tests {
         }
     }
 
+    const KEY: Offered = Offered {
+        kind: String::new(),
+        fingerprint: None,
+        wire: Vec::new(),
+    };
+
+    #[test]
+    fn a_key_of_which_less_is_said_than_of_others_is_not_done() {
+        let mut said = left(&[]);
+        said.doors.push(Door {
+            key: 1,
+            ..said.doors[0].clone()
+        });
+        let heard = Heard::each("web", &[KEY, KEY, KEY], &Ok(said), Vec::new());
+        let answers = heard.into_iter().map(|it| it.said.unwrap());
+        let seen: Vec<_> = answers
+            .map(|it| (it.doors.len(), it.trouble.is_some()))
+            .collect();
+        assert_eq!(seen, [(1, false), (1, false), (0, true)]);
+    }
+
     #[tokio::test]
     async fn who_is_not_there_says_nothing() {
         let key = Offered {
-            kind: String::new(),
-            fingerprint: None,
             wire: vec![1],
+            ..KEY
         };
         let said = whole(&Questions::default(), "web", &[key]).await;
         assert!(said.unwrap_err().contains("not connected"));

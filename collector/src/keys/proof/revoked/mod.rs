@@ -181,7 +181,7 @@ fn plain(text: &str) -> String {
     escaped(text).chars().take(LONGEST_NOTE).collect()
 }
 
-/// Keeps what hosts said to a key, and tells people if it opens something.
+/// Keeps what hosts that were asked at this time said to a key, and tells people if it opens something.
 pub(super) async fn keep(
     store: &Store,
     fingerprint: &str,
@@ -192,6 +192,10 @@ pub(super) async fn keep(
     for one in heard {
         if let Ok(answer) = &one.said {
             let before = rows::before(&mut tx, fingerprint, &one.host).await?;
+            // Who asked longer was overtaken.
+            if before.as_ref().is_some_and(|it| it.at > now) {
+                continue;
+            }
             let proven = Proven::new((&one.host, answer, &one.elsewhere), before, now);
             let doors = serde_json::to_string(&doors(answer, &one.elsewhere));
             let doors = doors.map_err(|error| sqlx::Error::Encode(error.into()))?;

@@ -136,18 +136,19 @@ impl Rounds {
     /// Asks a host about some keys after the others, as long as its turn lasts; says whether it failed.
     async fn turn(&self, pass: Pass, (host, keys): (&str, Vec<Revoked>)) -> bool {
         let until = Instant::now() + TURN;
-        for keys in keys.chunks(MOST_KEYS) {
+        for keys in batches(&keys) {
             if pass == Pass::Daily && self.waiting().contains(host) {
                 return false;
             }
             let offered: Vec<_> = keys.iter().map(Offered::of).collect();
+            let now = clock::now();
             let said = whole(&self.asking.questions, host, &offered).await;
             let failed = failed(&said);
             let heard = match pass {
                 Pass::First => Heard::each(host, &offered, &said, Vec::new()),
                 Pass::Daily => Heard::from(&self.asking, host, &offered, said).await,
             };
-            let (store, now) = (&self.asking.store, clock::now());
+            let store = &self.asking.store;
             for (key, heard) in keys.iter().zip(heard) {
                 if let Err(error) = keep(store, &key.fingerprint, &[heard], now).await {
                     tracing::error!(%error, "cannot keep what a host said to a revoked key");
@@ -233,6 +234,25 @@ pub(super) async fn due(
         }
     }
     Ok(due)
+}
+
+/// Keys that can be asked about at once: their refusals are borne in one connection, in which an RSA key
+/// is asked about by three names.
+pub(super) fn batches(mut keys: &[Revoked]) -> Vec<&[Revoked]> {
+    let mut all = Vec::new();
+    while !keys.is_empty() {
+        let mut room = MOST_KEYS;
+        let fits = |key: &&Revoked| {
+            let tries = if key.kind.contains("rsa") { 3 } else { 1 };
+            let left = room.checked_sub(tries);
+            room = left.unwrap_or_default();
+            left.is_some()
+        };
+        let (some, more) = keys.split_at(keys.iter().take_while(fits).count());
+        all.push(some);
+        keys = more;
+    }
+    all
 }
 
 /// The generations that each host held, and when it was first heard to.

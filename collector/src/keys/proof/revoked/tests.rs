@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 use watchward_protocol::hosts::HostId;
 use watchward_protocol::instruments;
 
-use super::rounds::{AGAIN, EVERY, Pass, due, failed};
+use super::rounds::{AGAIN, EVERY, Pass, batches, due, failed};
 use super::*;
 use crate::alerting::testing::{raised, told};
 use crate::alerting::{self, Severity};
@@ -93,6 +93,46 @@ async fn a_revoked_key_that_opens_something_is_an_incident_until_it_opens_nothin
             .collect();
         assert_eq!(counts, [("db", 1, 1), ("web", 1, 1)]);
     }
+}
+
+#[tokio::test]
+async fn who_was_asked_before_does_not_gainsay_who_was_asked_after() {
+    for fresh in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
+        let (store, key) = (&*fresh, old());
+        let mut tx = store.begin().await.unwrap();
+        assert!(rows::revoke(&mut tx, &key).await.unwrap());
+        tx.commit().await.unwrap();
+        let later = NOON + Duration::from_secs(60);
+        let said = |said| [heard("web", vec![door("root", said, Control::None)])];
+        let refused = said(Said::Refused);
+        keep(store, &key.fingerprint, &refused, later)
+            .await
+            .unwrap();
+        // The daily round asked it first, and then another host for minutes.
+        let taken = said(Said::Accepted);
+        keep(store, &key.fingerprint, &taken, NOON).await.unwrap();
+        assert!(raised(store).await.is_empty());
+        let mut tx = store.begin().await.unwrap();
+        let known = rows::before(&mut tx, &key.fingerprint, "web")
+            .await
+            .unwrap();
+        assert_eq!(known.map(|it| (it.at, it.refused)), Some((later, 1)));
+    }
+}
+
+#[test]
+fn as_many_keys_are_asked_about_at_once_as_one_connection_bears() {
+    let kinds = |kinds: &str| -> Vec<Revoked> {
+        let kind = |kind: &str| Revoked {
+            kind: kind.to_owned(),
+            ..old()
+        };
+        kinds.split(' ').map(kind).collect()
+    };
+    let sizes = |keys: &[Revoked]| batches(keys).iter().map(|it| it.len()).collect::<Vec<_>>();
+    assert_eq!(sizes(&kinds("a a a a a a a")), [5, 2]);
+    assert_eq!(sizes(&kinds("ssh-rsa ssh-rsa a a a a")), [1, 3, 2]);
+    assert_eq!(sizes(&[]), [0; 0]);
 }
 
 #[tokio::test]
