@@ -15,7 +15,8 @@ use watchward_protocol::proof::{Door, TRIES, Way};
 use watchward_protocol::question;
 use watchward_protocol::text::Foreign;
 
-use super::door::{Asking, Key, Wanted};
+use super::door::Asking;
+use super::key::{Key, Wanted};
 use super::{LONGEST, PACE, judge, lend};
 use crate::own::Own;
 use crate::uplink::Asked;

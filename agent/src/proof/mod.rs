@@ -2,6 +2,7 @@
 
 mod door;
 mod elsewhere;
+mod key;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,8 @@ use watchward_protocol::text::Foreign;
 use crate::own::Own;
 use crate::sockets::{self, Place};
 use crate::uplink::Asked;
-use door::{Asking, Heard, Key, Wanted};
+use door::{Asking, Heard};
+use key::{Key, Wanted};
 
 pub use elsewhere::{Private, run as ask_elsewhere};
 pub use shown::{Presents, presents};
