@@ -56,9 +56,15 @@ impl Process {
         group.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Whether it is in the scope of a session.
+    /// Whether it is in the scope of a session: only what is directly below the slice of a user is
+    /// logind's. What is deeper has the names that the user likes.
     pub(super) fn is_in_session(&self) -> bool {
-        self.groups.contains("/session-")
+        self.groups.lines().any(|line| {
+            let mut parts = line.split('/');
+            let is_slice = |it: &str| it.starts_with("user-") && it.ends_with(".slice");
+            let below = parts.find(|it| is_slice(it)).and_then(|_| parts.next());
+            below.is_some_and(|it| it.starts_with("session-") && it.ends_with(".scope"))
+        })
     }
 }
 
@@ -95,4 +101,38 @@ pub(super) fn number(group: &str) -> Option<u64> {
         (kind == "cgroup2").then_some(place)
     })?;
     Some(fs::metadata(format!("{place}{group}")).ok()?.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_group(group: &str) -> Process {
+        Process {
+            pid: 2,
+            parent: 1,
+            started: 1,
+            name: "nc".to_owned(),
+            groups: format!("0::{group}"),
+            login: None,
+        }
+    }
+
+    #[test]
+    fn only_what_logind_made_is_a_session_whatever_a_user_calls_a_unit() {
+        let user = "/user.slice/user-1000.slice";
+        let is_in = |below: &str| in_group(&format!("{user}/{below}")).is_in_session();
+        assert!(is_in("session-3.scope"));
+        assert!(is_in("session-c1.scope/below"));
+        assert!(!is_in("user@1000.service/app.slice/session-x.service"));
+        assert!(!is_in("user@1000.service/app.slice/session-3.scope"));
+        assert!(!is_in("user@1000.service/user-1000.slice/session-3.scope"));
+        assert!(!is_in("session-3.service"));
+        assert!(!in_group("/system.slice/session-3.scope").is_in_session());
+        let old = Process {
+            groups: format!("4:devices:{user}\n1:name=systemd:{user}/session-3.scope"),
+            ..in_group("")
+        };
+        assert!(old.is_in_session(), "of the first version");
+    }
 }

@@ -173,3 +173,35 @@ fn named(all: &[(Kin, Process)], user: Option<u32>) -> Vec<String> {
     }
     said
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_that_a_user_calls_like_a_session_is_a_service_of_its_own() {
+        let survivors = Survivors {
+            account: Some("zoe".into()),
+            monitor: Monitor { pid: 2, started: 1 },
+            login: None,
+            user: Some(1000),
+            scope: None,
+            number: None,
+        };
+        let kin = |below: &str| {
+            let one = Process {
+                pid: 3,
+                parent: 1,
+                started: 2,
+                name: "nc".to_owned(),
+                groups: format!("0::/user.slice/user-1000.slice/{below}"),
+                login: None,
+            };
+            survivors.kin(&one, &HashSet::new())
+        };
+        let service = "user@1000.service/app.slice/session-x.service";
+        assert_eq!(kin(service), Kin::Service);
+        assert_eq!(kin("session-7.scope"), Kin::None, "another key opened it");
+        assert_eq!(kin("session-7.service"), Kin::Users);
+    }
+}
