@@ -234,16 +234,18 @@ impl Room {
         if let Some(failed) = failed.filter(|_| held.trouble.is_empty()) {
             held.trouble.clone_from(&failed.why);
         }
+        // Who hears that it holds hears with it of sessions of which nobody knows what opened them.
+        if holds(order, &held) {
+            self.sweep.look(&list).await;
+        }
         self.tell(order, &held).await?;
         if !holds(order, &held) {
             let wait = |it: &Failed| it.until.saturating_duration_since(Instant::now());
             return Ok(self.failed.as_ref().map_or(ROUND, wait).min(ROUND));
         }
-        for ended in self.sweep.sweep(&list, &mut self.role).await {
+        for ended in self.sweep.end(&list, &mut self.role).await {
             self.keep(Told::Ended(ended)).await?;
         }
-        // Of how many sessions it is not known what opened them, is known now.
-        self.tell(order, &held).await?;
         self.soon = self.soon.saturating_sub(1);
         Ok(if self.soon > 0 { SOON } else { ROUND })
     }

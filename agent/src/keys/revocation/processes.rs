@@ -66,6 +66,13 @@ impl Process {
             below.is_some_and(|it| it.starts_with("session-") && it.ends_with(".scope"))
         })
     }
+
+    /// Whether somebody was let in that it watches over: it is in a session, or the kernel knows of
+    /// another login than that of whoever started it.
+    pub(super) fn has_let_in(&self, parent: Option<&Self>) -> bool {
+        let inherited = parent.and_then(|it| it.login.as_ref());
+        self.is_in_session() || self.login.is_some() && self.login.as_ref() != inherited
+    }
 }
 
 /// All of them.
@@ -134,5 +141,22 @@ mod tests {
             ..in_group("")
         };
         assert!(old.is_in_session(), "of the first version");
+    }
+
+    #[test]
+    fn who_was_let_in_is_in_a_session_or_a_login_of_its_own() {
+        let sshd = in_group("/system.slice/ssh.service");
+        let of_login = |login: &str| Process {
+            login: Some(login.to_owned()),
+            ..sshd.clone()
+        };
+        let session = in_group("/user.slice/user-0.slice/session-3.scope");
+        assert!(session.has_let_in(Some(&sshd)));
+        assert!(of_login("3").has_let_in(Some(&sshd)), "without logind");
+        assert!(of_login("3").has_let_in(None));
+        assert!(!sshd.has_let_in(Some(&sshd)), "who is on the way in");
+        // Somebody who was logged in started sshd.
+        assert!(!of_login("2").has_let_in(Some(&of_login("2"))));
+        assert!(of_login("3").has_let_in(Some(&of_login("2"))));
     }
 }

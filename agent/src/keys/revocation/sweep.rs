@@ -1,6 +1,6 @@
 //! Ends the sessions that a revoked key opened, and tells of each once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +17,7 @@ use watchward_protocol::time::Timestamp;
 
 use super::list::{List, Opener};
 use super::live::{Monitor, monitors};
+use super::processes::Process;
 use super::role::Role;
 use super::survivors::Survivors;
 use crate::findings::{Findings, taken_back};
@@ -29,7 +30,7 @@ const SLACK: Duration = Duration::from_secs(2);
 /// Whoever has not signed in by then is sent away by sshd (`LoginGraceTime` is two minutes), or somebody
 /// has set it otherwise.
 const GRACE: Duration = Duration::from_secs(150);
-/// How long it may take to see what a session left behind.
+/// How long it may take to see what opened sessions, or what one left behind.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether that was the last that a login needed.
@@ -48,6 +49,8 @@ pub(super) struct Sweep {
     refused: HashMap<Monitor, String>,
     /// Those of which nobody knows what opened them, and since when they are open.
     unknown: HashMap<Monitor, Timestamp>,
+    /// Of how many it was told that this lasts.
+    lasting: usize,
 }
 
 impl Sweep {
@@ -59,20 +62,30 @@ impl Sweep {
             unknown: HashMap::new(),
             known: HashMap::new(),
             refused: HashMap::new(),
+            lasting: 0,
         }
     }
 
-    /// Ends what is to end, and says what became of it.
-    pub(super) async fn sweep(&mut self, list: &List, role: &mut Role) -> Vec<Ended> {
+    /// Looks which sessions there are, and what opened them.
+    pub(super) async fn look(&mut self, list: &List) {
         if list.is_empty() {
             self.unknown.clear();
-            return Vec::new();
+            return;
         }
-        let live = spawn_blocking(monitors).await.unwrap_or_default();
+        let seen = spawn_blocking(|| {
+            let live = monitors();
+            let let_in = live.iter().copied().filter(|it| has_let_in(*it)).collect();
+            (live, let_in)
+        });
+        let (live, let_in) = seen.await.unwrap_or_default();
         self.known.retain(|monitor, _| live.contains(monitor));
         self.refused.retain(|monitor, _| live.contains(monitor));
         self.learn(&live).await;
-        self.admit(&live);
+        self.admit(&live, &let_in);
+    }
+
+    /// Ends what is to end of the sessions that were seen, and says what became of it.
+    pub(super) async fn end(&mut self, list: &List, role: &mut Role) -> Vec<Ended> {
         let mut ended = Vec::new();
         for (monitor, logins) in self.known.clone() {
             let revoked = |login: AccessEvent| {
@@ -137,19 +150,28 @@ impl Sweep {
         since
     }
 
-    /// Says of how many sessions nobody knows what opened them: these do not end.
-    fn admit(&mut self, live: &[Monitor]) {
-        let (now, before) = (clock::now(), self.unknown.len());
-        self.unknown
-            .retain(|it, _| live.contains(it) && !self.known.contains_key(it));
-        for monitor in live.iter().filter(|it| !self.known.contains_key(it)) {
-            if let Some(began) = monitor.began(now).filter(|it| *it + GRACE < now) {
-                // Each time that it is reckoned it is another by some thousandths of a second.
-                self.unknown.entry(*monitor).or_insert(began);
-            }
+    /// Whether it is known what opened it: a key that did not do alone says nothing of what did.
+    fn knows(&self, monitor: &Monitor) -> bool {
+        let logins = self.known.get(monitor);
+        logins.is_some_and(|all| all.iter().any(is_in))
+    }
+
+    /// Notes of which sessions nobody knows what opened them: these do not end. People are told of how
+    /// many this lasts, for what sshd wrote just now may be read a moment later.
+    fn admit(&mut self, live: &[Monitor], let_in: &HashSet<Monitor>) {
+        let now = clock::now();
+        let mut unknown = HashMap::new();
+        for monitor in live.iter().filter(|it| !self.knows(it)) {
+            // Each time that it is reckoned it is another by some thousandths of a second.
+            let before = self.unknown.get(monitor).copied();
+            let began = before.or_else(|| monitor.began(now));
+            let is_open = |began: &Timestamp| let_in.contains(monitor) || *began + GRACE < now;
+            unknown.extend(began.filter(is_open).map(|it| (*monitor, it)));
         }
-        let unknown = self.unknown.len();
-        if unknown == before {
+        self.unknown = unknown;
+        let lasts = self.unknown.values().filter(|it| **it + GRACE < now);
+        let unknown = lasts.count();
+        if std::mem::replace(&mut self.lasting, unknown) == unknown {
             return;
         }
         let subject = "keys: sessions".to_owned();
@@ -175,25 +197,28 @@ impl Sweep {
 
     /// Asks who opened those of which it is not known.
     async fn learn(&mut self, live: &[Monitor]) {
-        let strange: Vec<Monitor> = live
-            .iter()
-            .filter(|it| !self.known.get(it).is_some_and(|all| all.iter().any(is_in)))
-            .copied()
-            .collect();
+        let strange: Vec<Monitor> = live.iter().filter(|it| !self.knows(it)).copied().collect();
         if strange.is_empty() {
             return;
         }
         let (answer, said) = oneshot::channel();
         let processes = strange.iter().map(|it| it.pid).collect();
         let asked = logins::Asked { processes, answer };
-        let sent = self.logins.send(asked).await;
-        let logins = match (sent, said.await) {
-            (Ok(()), Ok(Ok(logins))) => logins,
-            (_, Ok(Err(why))) => {
+        let asking = async {
+            self.logins.send(asked).await.ok()?;
+            said.await.ok()
+        };
+        let answer = match timeout(PATIENCE, asking).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => return,
+            Err(_) => Err("nobody said in time".to_owned()),
+        };
+        let logins = match answer {
+            Ok(logins) => logins,
+            Err(why) => {
                 tracing::warn!(why, "it is not known which keys opened the sessions");
                 return;
             }
-            (Err(_), _) | (_, Err(_)) => return,
         };
         let now = clock::now();
         self.known.retain(|it, _| !strange.contains(it));
@@ -220,6 +245,12 @@ impl Sweep {
             }
         }
     }
+}
+
+/// Whether somebody was let in that it watches over.
+fn has_let_in(monitor: Monitor) -> bool {
+    let process = Process::read(monitor.pid).filter(|it| it.started == monitor.started);
+    process.is_some_and(|it| it.has_let_in(Process::read(it.parent).as_ref()))
 }
 
 /// What is left of a session.
@@ -271,26 +302,62 @@ fn told(login: &AccessEvent, monitor: Monitor, how: Way, survivors: Vec<String>)
 
 #[cfg(test)]
 mod tests {
+    use watchward_protocol::access::{Action, Service, Trust, Tunnel};
+
     use super::*;
+
+    fn sweep() -> (Sweep, mpsc::UnboundedReceiver<Finding>) {
+        let (logins, reader) = (mpsc::channel(1).0, mpsc::channel(1).0);
+        let (findings, said) = mpsc::unbounded_channel();
+        (Sweep::new(logins, reader, findings), said)
+    }
+
+    fn login(outcome: Outcome) -> AccessEvent {
+        AccessEvent {
+            at: clock::now(),
+            service: Service::Sshd,
+            action: Action::Authentication,
+            outcome,
+            attempt: true,
+            form: "accepted".to_owned(),
+            user: None,
+            target: None,
+            peer: None,
+            tunnel: Tunnel::default(),
+            method: Some("publickey".to_owned()),
+            key: None,
+            certificate: None,
+            command: None,
+            pid: Some(2),
+            trust: Trust::Server,
+            line: "".into(),
+        }
+    }
+
+    fn monitor(pid: u32) -> Monitor {
+        Monitor { pid, started: 0 }
+    }
+
+    /// That began just now.
+    fn new(pid: u32) -> Monitor {
+        Monitor {
+            pid,
+            started: u64::MAX,
+        }
+    }
 
     #[test]
     fn since_when_sessions_are_open_of_which_nobody_knows_what_opened_them_is_said() {
-        let (logins, reader) = (mpsc::channel(1).0, mpsc::channel(1).0);
-        let (findings, mut said) = mpsc::unbounded_channel();
-        let mut sweep = Sweep::new(logins, reader, findings);
+        let (mut sweep, mut said) = sweep();
         // It began with the machine, unless that began a moment ago.
-        let monitor = |pid| Monitor { pid, started: 0 };
         let old = monitor(1).began(clock::now());
         if old.is_none_or(|it| it + GRACE > clock::now()) {
             return;
         }
-        let new = Monitor {
-            started: u64::MAX,
-            ..monitor(3)
-        };
-        sweep.known.insert(monitor(2), Vec::new());
-        let live = [monitor(1), monitor(2), new];
-        sweep.admit(&live);
+        let known = vec![login(Outcome::Success)];
+        sweep.known.insert(monitor(2), known);
+        let live = [monitor(1), monitor(2), new(3)];
+        sweep.admit(&live, &HashSet::new());
         let unknown = sweep.unknown();
         assert_eq!(unknown.len(), 1, "one is known, and one came just now");
         let finding = said.try_recv().unwrap();
@@ -300,11 +367,28 @@ mod tests {
                 .contains("of 1 session of sshd it is not known"),
             "{finding:?}"
         );
-        sweep.admit(&live);
+        sweep.admit(&live, &HashSet::new());
         assert_eq!(sweep.unknown(), unknown, "the same is no news");
         assert!(said.try_recv().is_err());
-        sweep.admit(&[new]);
+        sweep.admit(&[new(3)], &HashSet::new());
         assert!(sweep.unknown().is_empty(), "it is over");
         assert_eq!(said.try_recv().unwrap().state, FindingState::Absent);
+    }
+
+    #[test]
+    fn who_was_let_in_counts_at_once_where_nobody_knows_by_what() {
+        let (mut sweep, mut said) = sweep();
+        let live = [new(2), new(3)];
+        let let_in = HashSet::from([new(2)]);
+        sweep.admit(&live, &let_in);
+        assert_eq!(sweep.unknown().len(), 1, "the other is on the way in");
+        assert!(said.try_recv().is_err(), "it may be read a moment later");
+        let needed_more = vec![login(Outcome::Unknown)];
+        sweep.known.insert(new(2), needed_more);
+        sweep.admit(&live, &let_in);
+        assert_eq!(sweep.unknown().len(), 1, "one key did not do alone");
+        sweep.known.insert(new(2), vec![login(Outcome::Success)]);
+        sweep.admit(&live, &let_in);
+        assert!(sweep.unknown().is_empty());
     }
 }
