@@ -51,5 +51,11 @@ pub(super) async fn run(
             safe(&host)
         ))?;
     }
+    for host in Row::of(&answer).texts("since") {
+        screen.line(&format!(
+            "{} refuses more, which was not shown and is not given up: ask again, and read it.",
+            safe(&host)
+        ))?;
+    }
     Ok(())
 }

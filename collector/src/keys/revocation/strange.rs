@@ -125,22 +125,39 @@ fn lineages(strangers: &[Stranger]) -> BTreeSet<u64> {
         .collect()
 }
 
-/// Has hosts refuse no more than what this database knows; says which do. None: it is not these databases
-/// any more, and nothing is given up.
+/// What was given up, and what was not.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct GivenUp {
+    /// The hosts that refused what was given up.
+    pub(super) hosts: Vec<String>,
+    /// Those that refuse what was not shown.
+    pub(super) since: Vec<String>,
+}
+
+/// Has hosts refuse what was shown no more: what turned up since then, which a host can make up at any
+/// time, stays as it is.
 pub(super) async fn give_up(
     store: &Store,
     shown: &[String],
     (by, reason): (&str, &str),
     now: Timestamp,
-) -> sqlx::Result<Option<Vec<String>>> {
+) -> sqlx::Result<GivenUp> {
     let strangers = lineage::strangers(store).await?;
-    let lineages = lineages(&strangers);
-    if lineages.is_empty() {
-        return Ok(Some(Vec::new()));
+    let shown: BTreeSet<u64> = shown.iter().filter_map(|it| it.parse().ok()).collect();
+    let (mut given_up, mut lineages) = (GivenUp::default(), BTreeSet::new());
+    for one in &strangers {
+        let all = one.lineages.iter().copied();
+        let (those, others): (Vec<u64>, Vec<u64>) = all.partition(|it| shown.contains(it));
+        if !those.is_empty() {
+            given_up.hosts.push(escaped(&one.name));
+        }
+        if !others.is_empty() {
+            given_up.since.push(escaped(&one.name));
+        }
+        lineages.extend(those);
     }
-    let shown: BTreeSet<String> = shown.iter().cloned().collect();
-    if shown != lineages.iter().map(u64::to_string).collect() {
-        return Ok(None);
+    if lineages.is_empty() {
+        return Ok(given_up);
     }
     let mut tx = store.begin().await?;
     revoked::next(&mut tx, now).await?;
@@ -148,7 +165,7 @@ pub(super) async fn give_up(
         lineage::give_up(&mut tx, lineage, (by, reason), now).await?;
     }
     tx.commit().await?;
-    Ok(Some(strangers.into_iter().map(|it| it.name).collect()))
+    Ok(given_up)
 }
 
 fn alert(strangers: &[Stranger], since: Timestamp) -> Alert {
@@ -281,18 +298,17 @@ mod tests {
             assert_eq!(all, [LOST.to_string()]);
             // Another one came since somebody looked.
             says(&store, generation, &[own, LOST, LOST + 1], (5, 2)).await;
-            assert_eq!(give_up(&store, &all, why, NOON).await.unwrap(), None);
-            assert_eq!(lineage::known(store.read()).await.unwrap(), [own]);
-            says(&store, generation, &[own, LOST], (5, 2)).await;
             let given_up = give_up(&store, &all, why, NOON).await.unwrap();
-            assert_eq!(given_up, Some(vec!["web-1".to_owned()]));
+            assert_eq!(given_up.hosts, ["web-1"]);
+            assert_eq!(given_up.since, ["web-1"], "a host vetoes nothing");
+            assert_eq!(lineage::known(store.read()).await.unwrap(), [own, LOST]);
             revocations.look(&store, NOON).await.unwrap();
             assert_eq!(lineages(&refusing), [own, LOST]);
             assert!(refusing.refuse.now().generation() > generation);
             says(&store, generation + 1, &[own], (3, 0)).await;
             assert!(look(3).await.is_empty());
             let nothing = give_up(&store, &all, why, NOON).await.unwrap();
-            assert_eq!(nothing, Some(Vec::new()));
+            assert_eq!(nothing, GivenUp::default());
             let (_, again) = Revocations::open(&store).await.unwrap();
             assert_eq!(lineages(&again), [own, LOST], "also after a start");
         }

@@ -311,13 +311,6 @@ struct GiveUp {
     lineages: Vec<String>,
 }
 
-/// What was given up.
-#[derive(Debug, Serialize)]
-struct GivenUp {
-    /// The hosts that kept it.
-    hosts: Vec<String>,
-}
-
 async fn strangers(State(desk): State<Desk>) -> Result<Json<strange::Shown>, Problem> {
     Ok(Json(strange::shown(&desk.sources.store).await?))
 }
@@ -326,18 +319,20 @@ async fn give_up(
     State(desk): State<Desk>,
     Who(by): Who,
     Json(wanted): Json<GiveUp>,
-) -> Result<Json<GivenUp>, Problem> {
+) -> Result<Json<strange::GivenUp>, Problem> {
     let why = (&*by, &*escaped(reason(&wanted.reason)?));
     let given_up = strange::give_up(&desk.sources.store, &wanted.lineages, why, clock::now());
-    let Some(hosts) = given_up.await? else {
-        let why = "what hosts refuse is not what was shown any more: nothing was given up; ask again, and read it";
-        return Err(Problem::refused(why));
-    };
-    if hosts.is_empty() {
-        let why = "there is nothing to give up: no host refuses more than this database knows";
+    let given_up = given_up.await?;
+    if given_up.hosts.is_empty() {
+        let why = match given_up.since.is_empty() {
+            true => "there is nothing to give up: no host refuses more than this database knows",
+            false => {
+                "no host refuses any of what was shown, but others turned up: nothing was given up"
+            }
+        };
         return Err(Problem::refused(why));
     }
     desk.revocations.changed();
     desk.bell.ring();
-    Ok(Json(GivenUp { hosts }))
+    Ok(Json(given_up))
 }
