@@ -211,10 +211,13 @@ pub(crate) enum HostCommand {
     Revoke {
         /// The host's name
         host: String,
-        /// It is in other hands, and how that came: the keys that it shows are revoked first, so that
-        /// clients refuse them and their certificates
+        /// It is in other hands, and how that came: its own keys are revoked first, so that clients refuse
+        /// them and their certificates
         #[arg(long, value_name = "REASON")]
         stolen: Option<String>,
+        /// Ask nothing: revoke the keys that are its own now
+        #[arg(long, requires = "stolen")]
+        yes: bool,
     },
 }
 

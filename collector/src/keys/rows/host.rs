@@ -69,10 +69,12 @@ pub(in crate::keys) async fn save(
 ) -> sqlx::Result<()> {
     let host = inventory.host.id;
     if inventory.holders.values().any(|known| known.touched) || !inventory.retired.is_empty() {
-        let sql = "UPDATE keys_host SET listed_at = $1 WHERE host = $2";
+        let sql =
+            "UPDATE keys_host SET listed_at = $1, told_at = COALESCE(told_at, $3) WHERE host = $2";
         sqlx::query(sql)
             .bind(inventory.listed_at.map(Timestamp::as_micros))
             .bind(host.as_bytes().to_vec())
+            .bind(inventory.listed_at.map(|_| now.as_micros()))
             .execute(&mut **tx)
             .await?;
     }

@@ -152,6 +152,7 @@ pub const SCHEMA: Schema = Schema {
         host_key::REVOKED,
         reached::UNKNOWN,
         cause::TABLES,
+        shown::FIRST,
     ],
 };
 

@@ -274,6 +274,25 @@ async fn a_host_that_says_revoked_keys_to_be_its_own_makes_no_lines_of_them() {
     }
 }
 
+fn name(key: &Opening) -> String {
+    key.key.clone().unwrap().fingerprint
+}
+
+/// What revoking host 1's own keys says, where somebody was shown these.
+async fn stolen(stage: &Stage, keys: &[String]) -> Value {
+    let routes = revoke_routes(Desk::of(&stage.store, hosts, Policy::default()).await);
+    let wanted = json!({"host": "web-1", "reason": "carried away", "keys": keys});
+    let (_, said) = command(&routes, "/v1/revoke/host-keys", Some(&wanted)).await;
+    serde_json::from_str(&said).unwrap()
+}
+
+/// What would be revoked with host 1.
+async fn shown(stage: &Stage) -> Value {
+    let routes = revoke_routes(Desk::of(&stage.store, hosts, Policy::default()).await);
+    let (_, said) = command(&routes, "/v1/revoke/host-keys?host=web-1", None).await;
+    serde_json::from_str(&said).unwrap()
+}
+
 #[tokio::test]
 async fn the_keys_of_a_stolen_host_are_refused_and_nobody_elses() {
     for mut stage in Stage::all().await {
@@ -290,11 +309,11 @@ async fn the_keys_of_a_stolen_host_are_refused_and_nobody_elses() {
         // Whoever has the host says that it never had that key.
         stage.shows(2, &[copied.clone(), deploys.clone()]).await;
 
-        let routes = revoke_routes(Desk::of(&stage.store, hosts, Policy::default()).await);
-        let wanted = json!({"host": "web-1", "reason": "carried away"});
-        let (_, said) = command(&routes, "/v1/revoke/host-keys", Some(&wanted)).await;
-        let done: Value = serde_json::from_str(&said).unwrap();
-        let name = |key: &Opening| key.key.clone().unwrap().fingerprint;
+        let all = [name(&its), name(&copied), name(&deploys)];
+        let before = shown(&stage).await;
+        assert_eq!(lines(&stage, "[keys]").await, [""; 0], "it is shown first");
+        let done = stolen(&stage, &all).await;
+        assert_eq!(done, before);
         assert_eq!(done["keys"], json!([name(&its)]));
         let mut shared: Vec<_> = done["shared"].as_array().unwrap().iter().collect();
         shared.sort_by_key(|it| it["fingerprint"] != json!(name(&copied)));
@@ -303,5 +322,49 @@ async fn the_keys_of_a_stolen_host_are_refused_and_nobody_elses() {
         let said = lines(&stage, "[keys]").await;
         assert_eq!(said.len(), 1);
         assert!(said[0].starts_with("@revoked * ") && said[0].ends_with(&name(&its)));
+    }
+}
+
+#[tokio::test]
+async fn what_a_host_said_later_to_be_its_own_is_not_revoked_with_it() {
+    for mut stage in Stage::all().await {
+        let [its, others, instead] = three();
+        let old = Opening {
+            file: instead.file.clone(),
+            ..own(4, "")
+        };
+        stage.shows(1, &[its.clone(), old]).await;
+        // By its clock that is still the first look.
+        let told = itself(
+            9,
+            1,
+            &["root"],
+            &[its.clone(), others.clone(), instead.clone()],
+        );
+        hear(&stage.store, &[told], at(2)).await;
+        let before = shown(&stage).await;
+        let done = stolen(&stage, &[name(&its), name(&others), name(&instead)]).await;
+        assert_eq!(done, before);
+        assert_eq!(done["keys"], json!([name(&its)]));
+        let shared = done["shared"].as_array().unwrap();
+        assert!(shared.iter().all(|it| it["of"] == json!([])), "{done}");
+        assert_eq!(shared.len(), 2, "{done}");
+        assert_eq!(lines(&stage, "[keys]").await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_was_certified_for_a_stolen_host_is_revoked_if_it_was_shown() {
+    for mut stage in Stage::all().await {
+        let first = own(1, FILE);
+        stage.shows(0, std::slice::from_ref(&first)).await;
+        stage.ordered(TABLE, 1).await.unwrap();
+        let next = own(9, "/etc/ssh/ssh_host_new.pub");
+        stage.shows(2, &[first.clone(), next.clone()]).await;
+        stage.ordered(TABLE, 3).await.unwrap();
+        let done = stolen(&stage, &[name(&next)]).await;
+        assert_eq!(done["keys"], json!([name(&next)]));
+        let left = json!([{"fingerprint": name(&first), "of": []}]);
+        assert_eq!(done["shared"], left, "nobody was shown it");
     }
 }

@@ -97,8 +97,8 @@ impl Desk {
 /// `{"person": ...}`: what revoking it would do. `POST /v1/revoke` with the same, a `reason`, and
 /// `even_so` where somebody would be left without a way in; `GET /v1/revoke/stand?fingerprint=...`: what
 /// came of it until now. `POST /v1/keys/reinstate` with `{"fingerprint": ...}`: it may open something
-/// again, or `key`, `person` and `serial` as above. `POST /v1/revoke/host-keys` with `{"host": ..., "reason":
-/// ...}`: clients are to refuse the keys that this host shows. `GET /v1/keys/give-up`: what hosts refuse that
+/// again, or `key`, `person` and `serial` as above. `GET /v1/revoke/host-keys?host=...`: which keys are
+/// this host's own, and `POST` with a `reason` and the `keys` that were shown: clients are to refuse them. `GET /v1/keys/give-up`: what hosts refuse that
 /// another database had revoked, and `POST` with a `reason` and the `lineages` that were shown: they need
 /// not any more. `GET /v1/receipt?fingerprint=...` or `number=...`: the receipt,
 /// signed, and `GET /v1/receipt/key` what it is looked at with.
@@ -106,7 +106,10 @@ pub fn routes(desk: Desk) -> Router {
     Router::new()
         .route("/v1/revoke/plan", post(plan))
         .route("/v1/revoke", post(revoke))
-        .route("/v1/revoke/host-keys", post(host_keys::revoke))
+        .route(
+            "/v1/revoke/host-keys",
+            get(host_keys::plan).post(host_keys::revoke),
+        )
         .route("/v1/revoke/stand", get(stand))
         .route("/v1/keys/reinstate", post(reinstate))
         .route("/v1/keys/give-up", get(strangers).post(give_up))

@@ -1,6 +1,5 @@
 //! `watchward hosts`: who is watched, what is watched there, and who is cut off.
 
-use anyhow::bail;
 use serde_json::{Value, json};
 use watchward_daemon::clock;
 use watchward_protocol::time::Timestamp;
@@ -9,6 +8,8 @@ use crate::args::{HostCommand, Hosts};
 use crate::client::Client;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
+
+mod stolen;
 
 pub(crate) async fn run(
     collector: &Client,
@@ -22,9 +23,16 @@ pub(crate) async fn run(
             let answer = collector.fetch("/v1/hosts", &query).await?;
             list(&answer, query.is_empty(), screen)
         }
-        Some(HostCommand::Revoke { host, stolen }) => {
-            revoke(collector, (&host, stolen.as_deref()), screen).await
-        }
+        Some(HostCommand::Revoke { host, stolen, yes }) => match stolen {
+            None => {
+                cut_off(collector, &host).await?;
+                if screen.is_for_programs() {
+                    return Ok(screen.json(&json!({"revoked": host}))?);
+                }
+                Ok(screen.line(&format!("{} is cut off.", safe(&host)))?)
+            }
+            Some(reason) => stolen::revoke(collector, (&host, &reason, yes), screen).await,
+        },
     }
 }
 
@@ -117,60 +125,11 @@ pub(crate) fn finding_line(finding: Row<'_>, screen: &Screen) -> String {
     format!("  {mark} {subject}: {detail}")
 }
 
-async fn revoke(
-    collector: &Client,
-    (host, stolen): (&str, Option<&str>),
-    screen: &mut Screen,
-) -> anyhow::Result<()> {
-    // Its keys first: of a host that is cut off they are forgotten.
-    let keys: Value = match stolen {
-        None => json!({}),
-        Some(reason) => {
-            let wanted = json!({"host": host, "reason": reason});
-            collector.post("/v1/revoke/host-keys", &wanted).await?
-        }
-    };
-    let _: Value = collector
-        .post(&format!("/v1/hosts/{}/revoke", encoded(host)), &json!({}))
-        .await?;
-    let row = Row::of(&keys);
-    let refused = row.texts("keys");
-    let shared: Vec<_> = row
-        .list("shared")
-        .map(|it| {
-            format!(
-                "{} of {}",
-                it.text("fingerprint"),
-                it.texts("of").join(", ")
-            )
-        })
-        .collect();
-    if screen.is_for_programs() {
-        let said = match stolen {
-            None => json!({"revoked": host}),
-            Some(_) => json!({"revoked": host, "host_keys": keys}),
-        };
-        screen.json(&said)?;
-    } else {
-        for key in &refused {
-            let key = safe(key);
-            screen.line(&format!(
-                "{key} is revoked: clients refuse it, and its certificates."
-            ))?;
-        }
-        if stolen.is_some() && refused.is_empty() && shared.is_empty() {
-            screen.line(&format!("{} has told of no key of its own.", safe(host)))?;
-        }
-        screen.line(&format!("{} is cut off.", safe(host)))?;
-    }
-    match shared.is_empty() {
-        true => Ok(()),
-        false => bail!(
-            "what it showed is others', too, and is not revoked: {}; `watchward revoke` with the key has it \
-             refused there as well",
-            safe(&shared.join("; "))
-        ),
-    }
+/// Cuts a host off for good.
+async fn cut_off(collector: &Client, host: &str) -> anyhow::Result<()> {
+    let path = format!("/v1/hosts/{}/revoke", encoded(host));
+    let _: Value = collector.post(&path, &json!({})).await?;
+    Ok(())
 }
 
 /// A name as one segment of a path.
