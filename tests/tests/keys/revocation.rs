@@ -29,15 +29,16 @@ pub(super) fn revoked_on(release: Release) -> Result<()> {
     play("a key is revoked", "", |site| {
         let ground = Ground::new(site, release)?;
         let Ground { web, home, old, .. } = &ground;
-        let mut left = Left::before(home, web)?;
+        // In such a host Debian 13 starts no services of a user.
+        let leaves = (release == Release::Usual).then(|| Left::before(home, web));
+        let mut left = leaves.transpose()?;
+        let others = usize::from(left.is_some());
         let mut with_old = Session::open(home, web, "old")?;
         let mut with_new = Session::open(home, web, "new")?;
-        until(
-            "two sessions",
-            SOON,
-            || Ok((count(web)? == 3).then_some(())),
-        )?;
-        left.leave(home, web)?;
+        until("two sessions", SOON, || {
+            Ok((count(web)? == 2 + others).then_some(()))
+        })?;
+        left.as_mut().map_or(Ok(()), |it| it.leave(home, web))?;
 
         // What it leaves behind to come back by.
         web.sh("runuser -u alice -- sh -c 'echo >> ~/.bashrc'
@@ -60,7 +61,7 @@ pub(super) fn revoked_on(release: Release) -> Result<()> {
         ));
         ensure!(opens(home, web, "new")?, "the other key opens still");
         until("all of it ends", SOON, || {
-            Ok((count(web)? == 2).then_some(()))
+            Ok((count(web)? == 1 + others).then_some(()))
         })
         .with_context(|| log(web))?;
         ensure!(!with_new.ended()?, "{}", log(web));
@@ -71,7 +72,7 @@ pub(super) fn revoked_on(release: Release) -> Result<()> {
             Ok((told && left.iter().all(|it| said.contains(it))).then_some(()))
         })
         .with_context(|| log(web))?;
-        left.told(home, web)?;
+        left.map_or(Ok(()), |it| it.told(home, web))?;
 
         comes_back(&ground)?;
 
