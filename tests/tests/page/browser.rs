@@ -199,8 +199,13 @@ impl Browser {
         let folder = root::target().join("screenshots");
         std::fs::create_dir_all(&folder)?;
         let wish = json!({ "format": "png", "captureBeyondViewport": true });
-        let cdp = self.driver.cdp();
-        let taken = cdp.send_raw("Page.captureScreenshot", wish).await?;
+        // A page that was just opened has no width until it is laid out.
+        let taken = soon("a picture is taken", async || {
+            let cdp = self.driver.cdp();
+            let taken = cdp.send_raw("Page.captureScreenshot", wish.clone());
+            Ok(Some(taken.await?))
+        })
+        .await?;
         let data = taken.get("data").and_then(Value::as_str);
         let data = data.context("no picture was taken")?;
         use base64::Engine;
