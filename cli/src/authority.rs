@@ -1,13 +1,10 @@
 //! `watchward authority`: the keys that hosts trust, which of them signs, and what they signed.
 
-use std::io::IsTerminal as _;
-
 use anyhow::bail;
 use serde_json::{Value, json};
 
 use crate::args::{Authority, AuthorityCommand};
 use crate::client::Client;
-use crate::revoke::line;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
 
@@ -70,15 +67,11 @@ fn meant(hosts: bool, screen: &mut Screen) -> anyhow::Result<()> {
              prints then stands in the file that TrustedUserCAKeys names.",
         ),
     };
-    if screen.is_for_programs() || !std::io::stdin().is_terminal() {
+    if !screen.can_ask() {
         bail!("{what}; --yes is needed, and nothing was changed");
     }
     screen.line(&format!("Beware: {what}. {more}"))?;
-    let answer = line("Replace it? [y/N] ", screen)?.to_lowercase();
-    if !matches!(answer.as_str(), "y" | "yes") {
-        bail!("nothing was changed");
-    }
-    Ok(())
+    screen.agree("Replace it?")
 }
 
 fn key(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {

@@ -2,8 +2,9 @@
 //! stranger typed.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, BufRead as _, IsTerminal, Write as _};
 
+use anyhow::bail;
 use serde_json::Value;
 use watchward_protocol::time::Timestamp;
 
@@ -46,11 +47,43 @@ impl Screen {
         out.flush()
     }
 
-    /// A question, after which somebody types.
-    pub(crate) fn ask(&mut self, text: &str) -> io::Result<()> {
+    /// Whether somebody is there to be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        !self.json && io::stdin().is_terminal() && io::stdout().is_terminal()
+    }
+
+    /// What somebody types after a question.
+    pub(crate) fn ask(&mut self, question: &str) -> io::Result<String> {
         let mut out = io::stdout().lock();
-        write!(out, "{text}")?;
-        out.flush()
+        write!(out, "{question}")?;
+        out.flush()?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        Ok(answer.trim().to_owned())
+    }
+
+    /// Asks whether something is meant.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(crate) fn agree(&mut self, question: &str) -> anyhow::Result<()> {
+        let answer = self.ask(&format!("{question} [y/N] "))?;
+        match answer.to_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => bail!("nothing was changed"),
+        }
+    }
+
+    /// The same, where nobody has said so before.
+    ///
+    /// # Errors
+    /// It is not meant, or nobody is there to say so.
+    pub(crate) fn agree_unless(&mut self, yes: bool, question: &str) -> anyhow::Result<()> {
+        match yes {
+            true => Ok(()),
+            false if self.can_ask() => self.agree(question),
+            false => bail!("--yes is needed where nobody can be asked; nothing was changed"),
+        }
     }
 
     /// The same text in a tone.

@@ -8,8 +8,8 @@ use anyhow::{Result, ensure};
 
 use crate::wait::{SOON, until};
 
-/// How an ssh client that logs in again and again agrees on a key: by what costs least. OpenSSH's own choice
-/// costs a client more CPU time than all the rest.
+/// How an ssh client that logs in again and again agrees on a key: by Curve25519 alone, without the
+/// post-quantum exchange that OpenSSH adds.
 pub const QUICKLY: &str = "-o KexAlgorithms=curve25519-sha256";
 
 /// A program that logs in until it is told that it was enough.

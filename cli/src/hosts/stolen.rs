@@ -1,13 +1,10 @@
 //! `watchward hosts revoke --stolen`: clients refuse the keys of a host in other hands, and it is cut off.
 
-use std::io::{self, IsTerminal as _};
-
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::cut_off;
 use crate::client::Client;
-use crate::revoke::line;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
 
@@ -33,9 +30,7 @@ pub(super) async fn revoke(
             ))?,
         }
     }
-    if !yes {
-        ask(screen)?;
-    }
+    screen.agree_unless(yes, "Revoke them, and cut the host off?")?;
     // Its keys first: of a host that is cut off they are forgotten.
     let keys: anyhow::Result<Value> = match shown {
         Ok(shown) => {
@@ -58,18 +53,6 @@ pub(super) async fn revoke(
         true => Ok(()),
         false => bail!("{}", safe(&failed.join("; "))),
     }
-}
-
-fn ask(screen: &mut Screen) -> anyhow::Result<()> {
-    let is_console = io::stdin().is_terminal() && io::stdout().is_terminal();
-    if !is_console || screen.is_for_programs() {
-        bail!("--yes is needed where nobody can be asked; nothing was changed");
-    }
-    let answer = line("Revoke them, and cut the host off? [y/N] ", screen)?;
-    if !matches!(answer.to_lowercase().as_str(), "y" | "yes") {
-        bail!("nothing was changed");
-    }
-    Ok(())
 }
 
 /// Says what would be revoked, and what would not.

@@ -1,12 +1,8 @@
 //! `watchward keys give-up`: hosts need not refuse any more what a lost database had revoked.
 
-use std::io::{self, IsTerminal as _};
-
-use anyhow::bail;
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::revoke::line;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
 
@@ -27,19 +23,8 @@ pub(super) async fn run(
             ))?;
         }
     }
-    if is_any && !yes {
-        let is_console = io::stdin().is_terminal() && io::stdout().is_terminal();
-        if !is_console || screen.is_for_programs() {
-            bail!("--yes is needed where nobody can be asked; nothing was changed");
-        }
-        let answer = line(
-            "Give them up? They may open something again. [y/N] ",
-            screen,
-        )?;
-        if !matches!(answer.to_lowercase().as_str(), "y" | "yes") {
-            bail!("nothing was changed");
-        }
-    }
+    let question = "Give them up? They may open something again.";
+    screen.agree_unless(yes || !is_any, question)?;
     let wanted = json!({ "reason": reason, "lineages": row.texts("lineages") });
     let answer: Value = collector.post("/v1/keys/give-up", &wanted).await?;
     if screen.is_for_programs() {

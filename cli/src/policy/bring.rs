@@ -1,8 +1,6 @@
 //! Having a policy come into force: it is asked before somebody loses access, and followed what hosts
 //! make of it.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
-
 use anyhow::bail;
 use serde_json::Value;
 
@@ -55,8 +53,7 @@ pub(super) async fn bring(
 
 /// Shows who would lose access, and asks whether that is meant.
 fn ask(planned: &Value, how: &Bring, screen: &mut Screen) -> anyhow::Result<()> {
-    let is_console = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let nobody_answers = screen.is_for_programs() || !is_console;
+    let nobody_answers = !screen.can_ask();
     // Who says so has seen what is worse.
     if nobody_answers && how.even_so {
         return Ok(());
@@ -66,11 +63,5 @@ fn ask(planned: &Value, how: &Bring, screen: &mut Screen) -> anyhow::Result<()> 
         bail!("somebody would lose access, as shown; it comes into force only with --yes");
     }
     screen.line("")?;
-    screen.ask("Apply? [y/N] ")?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    match answer.trim().to_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => bail!("nothing was changed"),
-    }
+    screen.agree("Apply?")
 }

@@ -2,7 +2,7 @@
 
 mod follow;
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -24,8 +24,6 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let what = what(asked.what.as_deref(), asked.serial)?;
     let plan: Value = collector.post("/v1/revoke/plan", &what).await?;
-    let is_console = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let asks = is_console && !screen.is_for_programs();
     if !screen.is_for_programs() {
         show(&plan, screen)?;
     }
@@ -39,18 +37,10 @@ pub(crate) async fn run(
     }
     let reason = match asked.reason {
         Some(reason) => reason,
-        None if asks => why(screen)?,
+        None if screen.can_ask() => why(screen)?,
         None => bail!("--reason is needed: it stands in the receipt"),
     };
-    if !asks && !asked.yes {
-        bail!("--yes is needed where nobody can be asked; nothing was changed");
-    }
-    if !asked.yes {
-        let answer = line("Revoke? [y/N] ", screen)?.to_lowercase();
-        if !matches!(answer.as_str(), "y" | "yes") {
-            bail!("nothing was changed");
-        }
-    }
+    screen.agree_unless(asked.yes, "Revoke?")?;
     let wanted = json!({"what": what, "reason": reason, "even_so": asked.even_so});
     let done: Value = collector.post("/v1/revoke", &wanted).await?;
     let row = Row::of(&done);
@@ -109,20 +99,12 @@ pub(crate) fn read(key: &Path) -> anyhow::Result<String> {
 /// Asks until there is an answer.
 fn why(screen: &mut Screen) -> anyhow::Result<String> {
     for _ in 0..3 {
-        let reason = line("Why? ", screen)?;
+        let reason = screen.ask("Why? ")?;
         if !reason.is_empty() {
             return Ok(reason);
         }
     }
     bail!("a reason is needed: it stands in the receipt; nothing was changed")
-}
-
-/// What somebody types after a question.
-pub(crate) fn line(question: &str, screen: &mut Screen) -> anyhow::Result<String> {
-    screen.ask(question)?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(answer.trim().to_owned())
 }
 
 /// The accounts that nothing would open any more.

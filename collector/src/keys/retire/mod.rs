@@ -170,13 +170,10 @@ struct Room<'a> {
 }
 
 impl Room<'_> {
-    /// Of one that stays, and that a host may have made up: not all of them are told of.
+    /// Of one that stays, and that a host may have made up: not of all of them it is told why.
     fn stays(self, why: String) -> Fate {
         *self.told += 1;
-        match *self.told > TOLD {
-            true => Fate::Warn(None),
-            false => Fate::Shadow(None, Some(why)),
-        }
+        Fate::Shadow(None, (*self.told <= TOLD).then_some(why))
     }
 }
 

@@ -109,26 +109,15 @@ async fn a_stolen_host_key_is_refused_by_clients_certified_no_more_and_replaced_
         let first = own(1, FILE);
         stage.shows(0, std::slice::from_ref(&first)).await;
         stage.ordered(TABLE, 1).await.unwrap();
-        let key = first.key.clone().unwrap();
+        let stolen = revoked_key(&first, "");
         let mut tx = stage.store.begin().await.unwrap();
-        let stolen = Revoked {
-            fingerprint: key.fingerprint.clone(),
-            kind: key.kind,
-            wire: key.wire,
-            reason: "stolen".to_owned(),
-            author: "root".to_owned(),
-            at: at(2),
-            comment: String::new(),
-            person: String::new(),
-            generation: 7,
-        };
         revoked::revoke(&mut tx, &stolen).await.unwrap();
         tx.commit().await.unwrap();
         let said = lines(&stage, TABLE).await;
         let refused = said
             .iter()
             .find(|it| it.starts_with("@revoked * ssh-ed25519 AAAA"));
-        assert!(refused.unwrap().ends_with(&key.fingerprint), "{said:?}");
+        assert!(refused.unwrap().ends_with(&stolen.fingerprint), "{said:?}");
 
         let ordered = stage.ordered(TABLE, 3).await.unwrap();
         assert_eq!(ordered.certificates.len(), 0);
@@ -158,7 +147,7 @@ async fn a_stolen_host_key_is_refused_by_clients_certified_no_more_and_replaced_
             "{said:?}"
         );
         let mut tx = stage.store.begin().await.unwrap();
-        let by = (key.fingerprint.as_str(), "root");
+        let by = (stolen.fingerprint.as_str(), "root");
         assert!(revoked::reinstate(&mut tx, by, at(411)).await.unwrap());
         tx.commit().await.unwrap();
         let said = lines(&stage, TABLE).await;

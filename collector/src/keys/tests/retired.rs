@@ -187,6 +187,32 @@ async fn the_key_that_a_host_shows_is_not_revoked_for_what_another_says_of_it() 
 }
 
 #[tokio::test]
+async fn whoever_shows_many_keys_of_others_keeps_no_use_of_the_last_of_them_secret() {
+    let policy = policy("retire = \"revoke\"\n");
+    for store in stores().await {
+        begin(&store).await;
+        let many: Vec<_> = ('a'..='u').map(key).collect();
+        hear(&store, &[root(3, 1, &many)], at(1)).await;
+        let shown: Vec<_> = many
+            .into_iter()
+            .map(|it| means(Means::HostKey, it))
+            .collect();
+        let web_2 = Holder::Host(vec!["root".into()]);
+        hear(&store, &[heard(2, 1, 0, web_2, &shown)], at(2)).await;
+        go_on(&store, &policy, 31).await;
+        log_in(&store, &[login(10, 32 * DAY, 'u')], at(32 * DAY)).await;
+        go_on(&store, &policy, 46).await;
+        let said = said(&store).await;
+        let kept = said.iter().filter(|it| it.ends_with("cannot be revoked"));
+        assert_eq!(kept.count(), 20, "{said:?}");
+        let used = said
+            .iter()
+            .any(|it| it.contains("a key that is to go is used"));
+        assert!(used, "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn who_is_only_warned_is_paged_by_the_deadline_that_the_policy_says() {
     let warning = policy("retire = \"warn\"\ndeadline = \"7d\"\n");
     for store in stores().await {
