@@ -195,7 +195,12 @@ async fn whoever_shows_many_keys_of_others_keeps_no_use_of_the_last_of_them_secr
         hear(&store, &[root(3, 1, &many)], at(1)).await;
         let shown: Vec<_> = many
             .into_iter()
-            .map(|it| means(Means::HostKey, it))
+            .zip(1..)
+            .map(|(key, number)| Opening {
+                means: Means::HostKey,
+                file: format!("/etc/ssh/{number}"),
+                ..key
+            })
             .collect();
         let web_2 = Holder::Host(vec!["root".into()]);
         hear(&store, &[heard(2, 1, 0, web_2, &shown)], at(2)).await;
