@@ -46,6 +46,24 @@ impl fmt::Display for Step {
     }
 }
 
+/// The steps before which it was to be killed, and which it did without that time: how often it looks whether
+/// something is done is a matter of time.
+#[derive(Debug, Default)]
+pub struct Passed(usize);
+
+impl Passed {
+    /// Notes one of these; a quarter of them may be such.
+    pub fn note(&mut self, step: &Step, all: &[Step]) -> Result<()> {
+        self.0 += 1;
+        let passed = self.0;
+        ensure!(
+            passed * 4 <= all.len(),
+            "it was not killed before {step}, nor before others, {passed} in all, of {all:?}"
+        );
+        Ok(())
+    }
+}
+
 /// Looks at a running program.
 #[derive(Debug)]
 pub struct Tracer {

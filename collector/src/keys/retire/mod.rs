@@ -118,14 +118,35 @@ pub(super) async fn look(store: &Store, policy: &Policy, now: Timestamp) -> sqlx
         }
     }
     for (fingerprint, known) in &before {
-        if !keys.contains_key(fingerprint) || gone.contains(fingerprint) {
-            let mut tx = store.begin().await?;
-            end(&mut tx, (fingerprint, known), now).await?;
-            tx.commit().await?;
-            changed += 1;
+        let is_old = keys.contains_key(fingerprint);
+        let is_revoked = gone.contains(fingerprint);
+        if !is_old || is_revoked {
+            let news = leave(store, (fingerprint, known), is_revoked, now).await?;
+            changed += usize::from(news);
         }
     }
     Ok(changed)
+}
+
+/// Ends what is told of a key that opens nothing, or is not too old any more; says whether that was anything.
+async fn leave(
+    store: &Store,
+    (fingerprint, known): (&str, &Retiring),
+    is_revoked: bool,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    // Whoever takes it out of a file for a moment does not have it begin anew.
+    let is_away = !is_revoked && rows::was_overdue(store, fingerprint, now).await?;
+    if is_away && *known == known.silent() {
+        return Ok(false);
+    }
+    let mut tx = store.begin().await?;
+    end(&mut tx, (fingerprint, known), now).await?;
+    if is_away {
+        rows::keep(&mut tx, fingerprint, &known.silent()).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// Everywhere that each key stands which is too old anywhere. The key for emergencies is out of reach of

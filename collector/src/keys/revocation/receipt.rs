@@ -21,8 +21,8 @@ use crate::keys::rows::revoked;
 use crate::keys::rows::rotation;
 use crate::store::Store;
 
-/// How far the clock of a host may be from the collector's.
-const APART: Duration = Duration::from_secs(120);
+/// So much later than it did may a session seem to have begun: a host reckons it from two clocks.
+const SLACK: Duration = Duration::from_secs(10);
 
 /// Where receipts come from.
 #[derive(Clone, Debug)]
@@ -188,12 +188,13 @@ impl Facts {
     }
 
     /// How many sessions of a host may be of the key, as nobody knows what opened them. None is that
-    /// began when it refused the key already.
+    /// began when it refused the key already, both by the host's own clock.
     fn unknown_sessions(&self, host: &str) -> usize {
         let of_sshd = self.tunnels.is_none();
         let holding = self.holdings.get(host).filter(|_| of_sshd);
-        let held_at = self.held_at(host);
-        let may_be = |since: &&Timestamp| held_at.is_none_or(|held| **since < held + APART);
+        let mut of_host = self.reached.iter().filter(|one| one.host == host);
+        let held = of_host.find_map(|one| one.held_there);
+        let may_be = |since: &&Timestamp| held.is_none_or(|held| **since < held + SLACK);
         let unknown = holding.iter().flat_map(|it| &it.unknown_sessions);
         unknown.filter(may_be).count()
     }

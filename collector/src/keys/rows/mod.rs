@@ -153,6 +153,7 @@ pub const SCHEMA: Schema = Schema {
         reached::UNKNOWN,
         cause::TABLES,
         shown::FIRST,
+        reached::HELD_THERE,
     ],
 };
 

@@ -20,6 +20,11 @@ use crate::store::{Store, Tx};
 pub(super) const UNKNOWN: &str =
     "ALTER TABLE keys_holding ADD COLUMN unknown_sessions TEXT NOT NULL DEFAULT '[]'";
 
+/// When a host held a generation first, by its own clock. Of what was held before it was kept it is two
+/// minutes after it was heard, as far as clocks were taken to be apart.
+pub(super) const HELD_THERE: &str = "ALTER TABLE keys_reached ADD COLUMN held_there BIGINT;
+    UPDATE keys_reached SET held_there = held_at + 120000000";
+
 /// What a host said last of what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::keys) struct Holding {
@@ -49,6 +54,8 @@ pub(in crate::keys) struct Reached {
     pub(in crate::keys) generation: u64,
     pub(in crate::keys) said_at: Option<Timestamp>,
     pub(in crate::keys) held_at: Option<Timestamp>,
+    /// The same by the clock of the host.
+    pub(in crate::keys) held_there: Option<Timestamp>,
     pub(in crate::keys) digest: Option<[u8; 32]>,
 }
 
@@ -117,9 +124,10 @@ pub(in crate::keys) async fn holding(
         return Ok(());
     };
     sqlx::query(
-        "INSERT INTO keys_reached (host, generation, host_name, held_at, digest) \
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (host, generation) DO UPDATE SET \
+        "INSERT INTO keys_reached (host, generation, host_name, held_at, digest, held_there) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (host, generation) DO UPDATE SET \
          held_at = COALESCE(keys_reached.held_at, excluded.held_at), \
+         held_there = COALESCE(keys_reached.held_there, excluded.held_there), \
          digest = COALESCE(keys_reached.digest, excluded.digest)",
     )
     .bind(host.id.as_bytes().to_vec())
@@ -127,6 +135,7 @@ pub(in crate::keys) async fn holding(
     .bind(host.name.clone())
     .bind(now.as_micros())
     .bind(digest)
+    .bind(holding.at.as_micros())
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -192,7 +201,7 @@ pub(in crate::keys) async fn told(
 /// What hosts were told or held from this generation on, the oldest first.
 pub(in crate::keys) async fn since(store: &Store, generation: u64) -> sqlx::Result<Vec<Reached>> {
     let rows = sqlx::query(
-        "SELECT host_name, generation, said_at, held_at, digest FROM keys_reached \
+        "SELECT host_name, generation, said_at, held_at, held_there, digest FROM keys_reached \
          WHERE generation >= $1 ORDER BY generation",
     )
     .bind(generation.cast_signed())
@@ -205,6 +214,7 @@ pub(in crate::keys) async fn since(store: &Store, generation: u64) -> sqlx::Resu
             generation: row.try_get::<i64, _>("generation")?.cast_unsigned(),
             said_at: maybe_stamp(row, "said_at")?,
             held_at: maybe_stamp(row, "held_at")?,
+            held_there: maybe_stamp(row, "held_there")?,
             digest: digest.map(fixed).transpose()?,
         })
     };

@@ -27,6 +27,18 @@ pub(in crate::keys) struct Retiring {
     pub(in crate::keys) missed: Option<String>,
 }
 
+impl Retiring {
+    /// The same, of which people are told nothing.
+    pub(in crate::keys) fn silent(&self) -> Self {
+        Self {
+            since: self.since,
+            used: None,
+            held: None,
+            missed: None,
+        }
+    }
+}
+
 /// A place where a key opens an account.
 #[derive(Clone, Debug)]
 pub(in crate::keys) struct Standing {
@@ -72,6 +84,22 @@ pub(in crate::keys) async fn overdue(store: &Store, now: Timestamp) -> sqlx::Res
         })
     };
     rows.iter().map(one).collect()
+}
+
+/// Whether a key was too old somewhere, wherever it stands now.
+pub(in crate::keys) async fn was_overdue(
+    store: &Store,
+    fingerprint: &str,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let sql =
+        "SELECT COUNT(*) FROM keys_opening WHERE fingerprint = $1 AND means = 0 AND due_at <= $2";
+    let times: i64 = sqlx::query_scalar(sql)
+        .bind(fingerprint.to_owned())
+        .bind(now.as_micros())
+        .fetch_one(store.read())
+        .await?;
+    Ok(times > 0)
 }
 
 /// The keys that are to go, by fingerprint.

@@ -129,6 +129,7 @@ async fn a_revoked_key_has_its_receipt_on_its_page() {
         };
         rows::revoked::revoke(&mut tx, &key).await.unwrap();
         let held = watchward_protocol::instruments::Holding {
+            at: at(1),
             generation: Some(key.generation),
             unknown_sessions: vec![at(-60)],
             ..Default::default()

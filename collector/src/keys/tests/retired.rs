@@ -187,6 +187,30 @@ async fn the_key_that_a_host_shows_is_not_revoked_for_what_another_says_of_it() 
 }
 
 #[tokio::test]
+async fn whoever_takes_an_old_key_away_for_a_moment_gains_no_time() {
+    let policy = policy("retire = \"revoke\"\n");
+    for store in stores().await {
+        begun(&store).await;
+        go_on(&store, &policy, 31).await;
+        log_in(&store, &[login(10, 32 * DAY, 'a')], at(32 * DAY)).await;
+        go_on(&store, &policy, 33).await;
+        assert_eq!(said(&store).await.len(), 1);
+        let away = 40 * DAY;
+        hear(&store, &[root(4, away, &[key('b')])], at(away)).await;
+        go_on(&store, &policy, 40).await;
+        assert_eq!(said(&store).await, [""; 0], "it opens nothing");
+        let back = away + 60;
+        let both = [key('a'), key('b')];
+        hear(&store, &[root(5, back, &both)], at(back)).await;
+        go_on(&store, &policy, 44).await;
+        assert_eq!(open(&store).await, [""; 0], "its use is told of again");
+        assert_eq!(revoked_now(&store).await, [""; 0], "a day is left");
+        go_on(&store, &policy, 46).await;
+        assert_eq!(revoked_now(&store).await, [fingerprint('a')]);
+    }
+}
+
+#[tokio::test]
 async fn whoever_shows_many_keys_of_others_keeps_no_use_of_the_last_of_them_secret() {
     let policy = policy("retire = \"revoke\"\n");
     for store in stores().await {

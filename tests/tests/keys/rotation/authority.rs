@@ -185,11 +185,13 @@ fn trusted(host: &Host) -> Result<Vec<String>> {
     Ok(keys(&lines))
 }
 
-/// The keys of these lines.
+/// The keys of these lines, in the order of their letters.
 fn keys(lines: &str) -> Vec<String> {
     let words = lines.split_whitespace();
     let keys = words.filter(|it| it.starts_with("AAAA"));
-    keys.map(str::to_owned).collect()
+    let mut keys: Vec<_> = keys.map(str::to_owned).collect();
+    keys.sort();
+    keys
 }
 
 /// A policy by which operators come in as alice, by certificates that count for so long.
