@@ -136,7 +136,7 @@ async fn leave(
     now: Timestamp,
 ) -> sqlx::Result<bool> {
     // Whoever takes it out of a file for a moment does not have it begin anew.
-    let is_away = !is_revoked && rows::was_overdue(store, fingerprint, now).await?;
+    let is_away = !is_revoked && rows::is_away(store, fingerprint, now).await?;
     if is_away && *known == known.silent() {
         return Ok(false);
     }

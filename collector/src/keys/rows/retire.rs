@@ -86,20 +86,20 @@ pub(in crate::keys) async fn overdue(store: &Store, now: Timestamp) -> sqlx::Res
     rows.iter().map(one).collect()
 }
 
-/// Whether a key was too old somewhere, wherever it stands now.
-pub(in crate::keys) async fn was_overdue(
+/// Whether a key stood somewhere where it opens nothing now: it may be back at any time.
+pub(in crate::keys) async fn is_away(
     store: &Store,
     fingerprint: &str,
     now: Timestamp,
 ) -> sqlx::Result<bool> {
-    let sql =
-        "SELECT COUNT(*) FROM keys_opening WHERE fingerprint = $1 AND means = 0 AND due_at <= $2";
-    let times: i64 = sqlx::query_scalar(sql)
+    let sql = "SELECT COUNT(*) FROM keys_opening WHERE fingerprint = $1 AND means = 0 \
+        AND (gone_at IS NOT NULL OR not_after <= $2)";
+    let places: i64 = sqlx::query_scalar(sql)
         .bind(fingerprint.to_owned())
         .bind(now.as_micros())
         .fetch_one(store.read())
         .await?;
-    Ok(times > 0)
+    Ok(places > 0)
 }
 
 /// The keys that are to go, by fingerprint.

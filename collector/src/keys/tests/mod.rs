@@ -115,10 +115,12 @@ fn itself(seq: u64, seconds: i64, accounts: &[&str], openings: &[Opening]) -> He
 }
 
 async fn hear(store: &Store, reports: &[Heard<Keys>], now: Timestamp) {
+    hear_by(store, &Policy::default(), reports, now).await;
+}
+
+async fn hear_by(store: &Store, policy: &Policy, reports: &[Heard<Keys>], now: Timestamp) {
     let mut tx = store.begin().await.unwrap();
-    absorb(&mut tx, reports, &Policy::default(), now)
-        .await
-        .unwrap();
+    absorb(&mut tx, reports, policy, now).await.unwrap();
     tx.commit().await.unwrap();
 }
 
