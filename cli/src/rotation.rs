@@ -100,6 +100,7 @@ fn entry(one: Row<'_>) -> [String; 8] {
         match (one.text("is_late") == "true", waits.is_empty()) {
             (true, true) => "late".to_owned(),
             (true, false) => format!("late: {waits}"),
+            (false, false) => format!("waits for {waits}"),
             (false, _) if one.text("by_itself") == "true" => "by itself".to_owned(),
             (false, _) => "by hand".to_owned(),
         },

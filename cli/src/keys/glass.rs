@@ -34,7 +34,7 @@ pub(super) async fn run(collector: &Client, screen: &mut Screen) -> anyhow::Resu
 /// Why there is nothing to list.
 fn nobody(has_hosts: bool) -> &'static str {
     match has_hosts {
-        true => "The policy has no [[keys.break_glass]] for any host that is enrolled.",
+        true => "The policy has no [[keys.break_glass]] for any host that has told of its keys.",
         false => "No host is enrolled yet: there is nobody to ask about keys for emergencies.",
     }
 }

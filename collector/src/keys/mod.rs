@@ -11,6 +11,7 @@ mod judge;
 mod kept;
 mod live;
 mod logins;
+mod notices;
 mod options;
 mod order;
 mod ordered;
@@ -53,6 +54,7 @@ pub use authority::{
 pub use guarded::{BreakGlass, Guarded, watch as watch_guarded};
 pub use host_keys::{HostLife, HostName, Shown as HostShown, start as show_hosts};
 pub use live::{Seen, after, last};
+pub use notices::notices;
 pub use order::watch_lines;
 pub use outlook::{Outlook, Way, outlook};
 pub use pages::pages;

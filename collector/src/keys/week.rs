@@ -62,12 +62,10 @@ fn overdue(entry: Entry) -> Late {
 }
 
 fn asked(key: ShownRevoked) -> Retired {
-    let troubles = key.troubles.iter();
+    let troubles = key.troubles.iter().chain(&key.unasked);
     let mut unasked: Vec<_> = troubles
-        .map(|it| format!("{}: {}", it.host, it.why))
+        .map(|it| format!("{}: {}", escaped(&it.host), it.why))
         .collect();
-    let silent = key.unasked.iter();
-    unasked.extend(silent.map(|host| format!("{}: not asked for two days", escaped(host))));
     let untold = key.doors.saturating_sub(key.refused + key.opens.len());
     if untold > 0 {
         unasked.push(format!("{untold} × a door of which it cannot be told"));

@@ -132,6 +132,8 @@ impl Ruling {
         let mut notices = after.restriction.notices(now);
         notices.extend(after.restriction.idle(&names));
         notices.extend(restriction::behind_gates(&self.0.store, &after.restriction, now).await?);
+        let rules = (&before.keys, &after.keys);
+        notices.extend(keys::notices(&self.0.store, rules, &names).await?);
         let sessions = ending(&self.0.store, &prospect.plan, now).await?;
         Ok(Outlook {
             version: version.map_or(0, |version| version.number),

@@ -50,6 +50,26 @@ impl BreakGlass {
             .map_or(Ok(()), |named| named.join(groups))
     }
 
+    /// Looks whether nobody has a reason to use it: then it is no key for emergencies.
+    ///
+    /// # Errors
+    /// It is a canary key.
+    pub(super) fn fit(&self, canaries: &[Guarded]) -> Result<(), Misplaced> {
+        match canaries
+            .iter()
+            .find(|it| it.fingerprint == self.fingerprint)
+        {
+            None => Ok(()),
+            Some(canary) => Err(Misplaced::at_key(
+                &["keys", "canaries"],
+                format!(
+                    "the canary key {} is the break-glass key {}: nobody has a reason to use a canary key",
+                    canary.name.0, self.name.0
+                ),
+            )),
+        }
+    }
+
     /// What people call it.
     pub(super) fn name(&self) -> &str {
         &self.name.0

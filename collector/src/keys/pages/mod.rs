@@ -16,6 +16,7 @@ use super::order::{Lack, lacks};
 use super::policy::Policy;
 use super::reading::{self, Counts, Listed, State, Wanted};
 use super::revocation::Desk;
+use super::rows::revoked::Which::Last;
 use super::{Accept, accept};
 
 use crate::alerting::Bell;
@@ -186,7 +187,8 @@ struct Place {
 async fn one(Shared(has): Shared<Has>, Query(which): Query<Which>, visitor: Visitor) -> Answer {
     let now = visitor.now;
     let found = reading::places(&has.store, &which.fingerprint, now).await?;
-    let receipt = has.desk.sources().receipt(&which.fingerprint, now).await?;
+    let last = Last(&which.fingerprint);
+    let receipt = has.desk.sources().receipt(last, now).await?;
     if found.is_empty() && receipt.is_none() {
         return Err(Sorry::missing("No host has told of a key like this."));
     }

@@ -9,6 +9,7 @@ use watchward_protocol::receipt::{Receipt, Stand};
 
 use super::{Has, Which};
 use crate::keys::proof::{self, ShownRevoked};
+use crate::keys::rows::revoked::Which::Last;
 use crate::web::{Answer, Frame, Sorry, Tone, Visitor, page};
 
 #[derive(Template)]
@@ -70,7 +71,9 @@ impl Shown {
 /// `GET /keys/receipt`: the receipt itself, signed, to keep.
 pub(super) async fn receipt(Shared(has): Shared<Has>, Query(which): Query<Which>) -> Answer {
     let sources = has.desk.sources();
-    let found = sources.receipt(&which.fingerprint, clock::now()).await?;
+    let found = sources
+        .receipt(Last(&which.fingerprint), clock::now())
+        .await?;
     let receipt = found.ok_or_else(|| Sorry::missing("No such key is revoked."))?;
     let text = sources.signer.sign(&receipt);
     let text = text.map_err(|why| anyhow::anyhow!(why))?;

@@ -28,9 +28,9 @@ pub(in crate::keys) struct ShownRevoked {
     pub(in crate::keys) opens: Vec<OpensAt>,
     /// Where not everything could be asked.
     pub(in crate::keys) troubles: Vec<Trouble>,
-    /// How many hosts have said nothing for two days, or never; and which.
+    /// How many hosts have said nothing for two days, or never; and which, and why.
     pub(in crate::keys) silent: usize,
-    pub(in crate::keys) unasked: Vec<String>,
+    pub(in crate::keys) unasked: Vec<Trouble>,
     /// Whether it is that of certificates: no door is asked about those.
     pub(in crate::keys) is_certificate: bool,
     /// Whether every door that there is refuses it, as far as was asked.
@@ -109,7 +109,16 @@ impl ShownRevoked {
             of_host.any(|one| one.at + STALE > now)
         };
         let is_certificate = key.is_certificate();
-        let unasked = hosts.iter().filter(|host| !fresh(host)).cloned();
+        let why = |host: &String| match said.iter().any(|one| one.host == *host) {
+            true => "not asked for two days",
+            false if key.wire.is_empty() => "cannot be asked: only its fingerprint is known",
+            false => "not asked yet",
+        };
+        let unasked = hosts.iter().filter(|host| !fresh(host));
+        let unasked = unasked.map(|host| Trouble {
+            host: host.clone(),
+            why: why(host).to_owned(),
+        });
         let unasked: Vec<_> = unasked.collect();
         let mut shown = Self {
             fingerprint: key.fingerprint,

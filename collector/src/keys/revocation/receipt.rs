@@ -17,7 +17,7 @@ use crate::keys::peers::{self, Tunnels};
 use crate::keys::proof::{Proven, Revoked, STALE};
 use crate::keys::rows::ended::{self, Ended};
 use crate::keys::rows::reached::{self, Holding, Reached};
-use crate::keys::rows::revoked;
+use crate::keys::rows::revoked::{self, Which};
 use crate::keys::rows::rotation;
 use crate::store::Store;
 
@@ -33,19 +33,21 @@ pub(in crate::keys) struct Sources {
 }
 
 impl Sources {
-    /// What was done about a key until now; none, if it never was revoked.
+    /// What was done about a revoked key until now; none, if there never was such a revocation.
     ///
     /// # Errors
     /// The database's.
     pub(in crate::keys) async fn receipt(
         &self,
-        fingerprint: &str,
+        which: Which<'_>,
         now: Timestamp,
     ) -> sqlx::Result<Option<Receipt>> {
         let store = &self.store;
-        let Some((number, key, ended)) = revoked::find(store, fingerprint).await? else {
+        let Some((number, key, ended)) = revoked::find(store, which).await? else {
             return Ok(None);
         };
+        let fingerprint = key.fingerprint.as_str();
+        let until = ended.as_ref().map(|(at, _)| *at);
         let facts = Facts {
             hosts: (self.inventory)(store).await?,
             holdings: reached::holdings(store).await?,
@@ -59,7 +61,7 @@ impl Sources {
                 true => Some(peers::of_peer(store, fingerprint).await?),
                 false => None,
             },
-            sessions: ended::of(store, (fingerprint, key.at)).await?,
+            sessions: ended::of(store, (fingerprint, key.at, until)).await?,
             phases: rotation::events_of(store, fingerprint).await?,
             key,
             ended,

@@ -22,8 +22,7 @@ impl Calendar {
     pub(in crate::keys) async fn entries(&self, now: Timestamp) -> sqlx::Result<Vec<Entry>> {
         let policy = self.policy.now();
         let machines = self.all(now).await?;
-        let machines = machines.iter().filter_map(|key| machine(key, now));
-        let mut all: Vec<_> = machines.collect();
+        let mut all: Vec<_> = machines.iter().map(|key| machine(key, now)).collect();
         let due = opening::due(&self.store, now + AHEAD).await?;
         all.extend(due.into_iter().map(|due| person(due, &policy, now)));
         all.extend(authority::entries(&self.store, &policy.authority, now).await?);
@@ -47,14 +46,17 @@ impl Missed {
     }
 }
 
-/// What runs has its day behind it, and is late only past its deadline.
-fn machine(key: &Shown, now: Timestamp) -> Option<Entry> {
+/// What is being replaced has its day behind it: what counts is by when it has to be.
+fn machine(key: &Shown, now: Timestamp) -> Entry {
     let runs = key.phase != "idle" && now < key.deadline_at;
     let waits = key.pending.iter();
     let waits = waits.map(|it| format!("{}: {}", escaped(&it.host), it.why));
-    (!runs).then(|| Entry {
-        due_at: key.due_at,
-        what: format!("machine key {}", key.name),
+    Entry {
+        due_at: if runs { key.deadline_at } else { key.due_at },
+        what: match runs {
+            true => format!("machine key {}: being replaced", key.name),
+            false => format!("machine key {}", key.name),
+        },
         whose: escaped(&key.client),
         by_itself: true,
         path: path(&key.name),
@@ -62,9 +64,9 @@ fn machine(key: &Shown, now: Timestamp) -> Option<Entry> {
         warn_at: Some(key.warn_at),
         deadline_at: Some(key.deadline_at),
         missed: key.missed.word(),
-        is_late: key.due_at <= now && key.fingerprint.is_some(),
+        is_late: !runs && key.due_at <= now && key.fingerprint.is_some(),
         waits: waits.collect::<Vec<_>>().join("; "),
-    })
+    }
 }
 
 /// The page of a machine's key.

@@ -92,16 +92,18 @@ pub(in crate::keys) async fn keep(tx: &mut Tx, one: &Ended, now: Timestamp) -> s
     Ok(())
 }
 
-/// The sessions that a key had open since it was revoked, the oldest first: each as it was told last.
+/// The sessions that a key had open while it was revoked, the oldest first: each as it was told last.
 pub(in crate::keys) async fn of(
     store: &Store,
-    (fingerprint, since): (&str, Timestamp),
+    (fingerprint, since, until): (&str, Timestamp, Option<Timestamp>),
 ) -> sqlx::Result<Vec<Ended>> {
     let rows = sqlx::query(
-        "SELECT * FROM keys_ended WHERE fingerprint = $1 AND heard_at >= $2 ORDER BY id",
+        "SELECT * FROM keys_ended WHERE fingerprint = $1 AND heard_at >= $2 AND heard_at < $3 \
+         ORDER BY id",
     )
     .bind(fingerprint.to_owned())
     .bind(since.as_micros())
+    .bind(until.map_or(i64::MAX, Timestamp::as_micros))
     .fetch_all(store.read())
     .await?;
     let mut all: Vec<Ended> = Vec::new();

@@ -195,16 +195,30 @@ pub(in crate::keys) async fn revoked(store: &Store) -> sqlx::Result<Vec<Revoked>
     rows.iter().map(one).collect()
 }
 
-/// The key with this fingerprint that is revoked, or was last: its number, and who reinstated it when.
+/// Which revocation: a key may be revoked again after it was reinstated.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::keys) enum Which<'a> {
+    /// The last one of the key with this fingerprint.
+    Last(&'a str),
+    /// The one whose receipt has this number.
+    Numbered(i64),
+}
+
+/// A revocation: its number, the key, and who reinstated it when.
 pub(in crate::keys) async fn find(
     store: &Store,
-    fingerprint: &str,
+    which: Which<'_>,
 ) -> sqlx::Result<Option<(i64, Revoked, Option<(Timestamp, String)>)>> {
+    let (fingerprint, number) = match which {
+        Which::Last(fingerprint) => (Some(fingerprint.to_owned()), None),
+        Which::Numbered(number) => (None, Some(number)),
+    };
     let row = sqlx::query(
         "SELECT id, fingerprint, kind, wire, reason, author, at, comment, person, generation, ended_at, \
-         ended_by FROM keys_revoked WHERE fingerprint = $1 ORDER BY id DESC LIMIT 1",
+         ended_by FROM keys_revoked WHERE fingerprint = $1 OR id = $2 ORDER BY id DESC LIMIT 1",
     )
-    .bind(fingerprint.to_owned())
+    .bind(fingerprint)
+    .bind(number)
     .fetch_optional(store.read())
     .await?;
     let Some(row) = row else { return Ok(None) };
@@ -228,14 +242,6 @@ pub(in crate::keys) async fn within(
     .await?;
     let one = |row: &AnyRow| Ok((row.try_get("id")?, one(row)?));
     rows.iter().map(one).collect()
-}
-
-/// The key whose receipt has this number.
-pub(in crate::keys) async fn numbered(store: &Store, number: i64) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar("SELECT fingerprint FROM keys_revoked WHERE id = $1")
-        .bind(number)
-        .fetch_optional(store.read())
-        .await
 }
 
 /// Since when each key is revoked, by whom, and why, by fingerprint.

@@ -51,7 +51,7 @@ async fn an_old_key_is_shadowed_with_every_use_told_and_then_revoked() {
         go_on(&store, &policy, 46).await;
         assert_eq!(revoked_now(&store).await, [fingerprint('a')]);
         assert_eq!(said(&store).await, [""; 0]);
-        let one = rows::revoked::find(&store, &fingerprint('a'))
+        let one = rows::revoked::find(&store, rows::revoked::Which::Last(&fingerprint('a')))
             .await
             .unwrap()
             .unwrap()

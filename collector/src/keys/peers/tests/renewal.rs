@@ -131,7 +131,7 @@ async fn what_the_policy_revokes_is_revoked_everywhere_with_a_receipt() {
         assert_eq!(revoked_now(&store).await, [key(1).to_string()]);
         assert_eq!(told(&store).await, []);
         assert_eq!(ordered(&store).await.peers, [key(1)]);
-        let found = revoked::find(&store, &key(1).to_string())
+        let found = revoked::find(&store, revoked::Which::Last(&key(1).to_string()))
             .await
             .unwrap()
             .unwrap()

@@ -19,7 +19,7 @@ use watchward_protocol::text::Foreign;
 use watchward_protocol::time::Timestamp;
 
 use super::elsewhere::{Asking, Sites};
-use super::offered::Offered;
+use super::offered::{Offered, fingerprint};
 use super::revoked::Hosts;
 use super::{AT_ONCE, Heard, of};
 use crate::alerting::Bell;
@@ -117,14 +117,16 @@ impl Round {
             return Ok(None);
         };
         let accounts: Vec<&str> = key.accounts().collect();
-        let Some((kind, wire)) = wire::find(store, &one.fingerprint).await? else {
-            return unlisted(store, one, (&accounts, clock::now())).await;
-        };
-        let offered = [Offered {
-            kind,
+        let known = wire::find(store, &one.fingerprint).await?;
+        if known.is_none() && !revoked::hosts(store).await?.contains(&one.host) {
+            // It may stand in a file there, of which the host has yet to tell.
+            return Ok(None);
+        }
+        let offered = [known.as_ref().map_or_else(decoy, |(kind, wire)| Offered {
+            kind: kind.clone(),
             fingerprint: Some(one.fingerprint.clone()),
-            wire,
-        }];
+            wire: wire.clone(),
+        })];
         let names = accounts.iter().map(|name| Foreign::from(*name)).collect();
         let said = of(&self.asking.questions, &one.host, (&offered, names)).await;
         let heard = Heard::from(&self.asking, &one.host, &offered, said).await;
@@ -137,28 +139,30 @@ impl Round {
         };
         let beside = heard.elsewhere.doors().map(|(_, door)| door);
         let after = one.clone().after((&accounts, answer), beside, clock::now());
+        let after = match known {
+            Some(_) => after,
+            None => after.unlisted(),
+        };
         keep(store, &after).await?;
         Ok(None)
     }
 }
 
-/// A key that no host has told of opens nothing where keys were listed; there is nothing to show to
-/// sshd.
-async fn unlisted(
-    store: &Store,
-    one: &Glass,
-    (accounts, now): (&[&str], Timestamp),
-) -> sqlx::Result<Option<(String, String)>> {
-    if revoked::hosts(store).await?.contains(&one.host) {
-        let mut after = one
-            .clone()
-            .after((accounts, &Answer::default()), [].iter(), now);
-        for lack in &mut after.lacks {
-            "it stands in no file of any host".clone_into(&mut lack.why);
-        }
-        keep(store, &after).await?;
+/// What is shown to sshd in the place of a key that no host has told of: a key that nobody has, the base
+/// point of the curve (RFC 8032). So it turns out whether there is a door at all.
+fn decoy() -> Offered {
+    const KIND: &[u8] = b"ssh-ed25519";
+    let mut point = [0x66; 32];
+    point[0] = 0x58;
+    let mut wire = vec![0, 0, 0, 11];
+    wire.extend(KIND);
+    wire.extend([0, 0, 0, 32]);
+    wire.extend(point);
+    Offered {
+        kind: "ssh-ed25519".to_owned(),
+        fingerprint: Some(fingerprint(&wire)),
+        wire,
     }
-    Ok(None)
 }
 
 /// Whether it says nothing of any door, nor that there is none.
@@ -173,6 +177,14 @@ async fn keep(store: &Store, one: &Glass) -> sqlx::Result<()> {
 }
 
 impl Glass {
+    /// The same of a key that no host has told of: it opens nothing where there is a door.
+    fn unlisted(mut self) -> Self {
+        for lack in &mut self.lacks {
+            "it stands in no file of any host".clone_into(&mut lack.why);
+        }
+        self
+    }
+
     fn is_due(&self, now: Timestamp) -> bool {
         let wait = match self.lacks.is_empty() {
             true => EVERY,

@@ -6,7 +6,7 @@ use watchward_protocol::time::Timestamp;
 use super::find;
 use super::judge::{Glass, Lack};
 use crate::keys::policy::Policy;
-use crate::keys::rows::glass as rows;
+use crate::keys::rows::{glass as rows, revoked};
 use crate::store::Store;
 
 /// A break-glass key on a host. Safe for a terminal.
@@ -26,13 +26,24 @@ pub(in crate::keys) struct ShownGlass {
     pub(in crate::keys) is_proven: bool,
 }
 
-/// Every one that the policy names.
+/// Every one that the policy names, also those about which nobody was asked yet.
 pub(in crate::keys) async fn list(
     store: &Store,
     policy: &Policy,
     now: Timestamp,
 ) -> sqlx::Result<Vec<ShownGlass>> {
-    let all = rows::all(store).await?.into_iter();
+    let mut all = rows::all(store).await?;
+    let hosts = revoked::hosts(store).await?;
+    for key in &policy.break_glass {
+        let fingerprint = key.fingerprint.as_str();
+        let of = |host: &str, one: &Glass| one.host == host && one.fingerprint == fingerprint;
+        for host in hosts.iter().filter(|host| key.is_for(host)) {
+            if !all.iter().any(|one| of(host, one)) {
+                all.push(Glass::new(fingerprint, host, now));
+            }
+        }
+    }
+    let all = all.into_iter();
     let one = |one: Glass| {
         Some(ShownGlass {
             name: find(policy, &one)?.name().to_owned(),

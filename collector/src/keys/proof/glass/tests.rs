@@ -178,23 +178,48 @@ async fn what_was_not_asked_for_a_week_is_told_and_ends_with_the_policy() {
     }
 }
 
+#[test]
+fn a_key_that_no_host_has_told_of_opens_nothing_where_there_is_a_door() {
+    for (wanted, answer) in [
+        (&["root"][..], answer(&[("root", Said::Refused, "")])),
+        (&[], answer(&[("root", Said::Refused, "")])),
+        (&[], answer(&[])),
+    ] {
+        let shut = fresh().after((wanted, &answer), [].iter(), NOON).unlisted();
+        assert_eq!(shut.stand(NOON), Stand::Shut(NOON));
+        assert_eq!(shut.lacks[0].why, "it stands in no file of any host");
+    }
+    let closed = Answer {
+        closed: Some("there is no sshd".to_owned()),
+        ..Answer::default()
+    };
+    let none = fresh().after((&[], &closed), [].iter(), NOON).unlisted();
+    assert!(none.is_proven(NOON) && none.note == "there is no sshd");
+    let decoy = decoy();
+    assert_eq!(decoy.wire.len(), 51);
+    assert_eq!(decoy.fingerprint, Some(fingerprint(&decoy.wire)));
+}
+
 #[tokio::test]
-async fn a_key_that_no_host_has_told_of_opens_nothing_where_keys_were_listed() {
+async fn a_key_about_which_nobody_was_asked_yet_is_listed() {
     for store in testing::stores(&[SCHEMA, alerting::SCHEMA]).await {
-        let (store, glass) = (&*store, fresh());
-        unlisted(store, &glass, (&[], NOON)).await.unwrap();
-        assert!(
-            rows::all(store).await.unwrap().is_empty(),
-            "it has not told yet"
-        );
-        let listed = "INSERT INTO keys_host (host, host_name, next_at) VALUES ($1, 'web', 0)";
-        let listed = sqlx::query(listed).bind(vec![1_u8; 16]);
-        listed.execute(store.read()).await.unwrap();
-        unlisted(store, &glass, (&[], NOON)).await.unwrap();
-        let [one] = &rows::all(store).await.unwrap()[..] else {
-            panic!("one");
-        };
-        assert_eq!(one.stand(NOON), Stand::Shut(NOON));
-        assert_eq!(one.lacks[0].why, "it stands in no file of any host");
+        let (store, policy) = (&*store, policy("accounts = [\"root\"]"));
+        assert!(list(store, &policy, NOON).await.unwrap().is_empty());
+        let told = "INSERT INTO keys_host (host, host_name, next_at) VALUES ($1, 'web', 0)";
+        let told = sqlx::query(told).bind(vec![1_u8; 16]);
+        told.execute(store.read()).await.unwrap();
+        for _ in 0..2 {
+            let [one] = &list(store, &policy, NOON).await.unwrap()[..] else {
+                panic!("one");
+            };
+            assert!(one.host == "web" && one.asked_at.is_none() && !one.is_proven);
+            settle(
+                store,
+                (&policy, |_| Box::pin(async { Ok(vec!["web".to_owned()]) })),
+                NOON,
+            )
+            .await
+            .unwrap();
+        }
     }
 }

@@ -248,18 +248,18 @@ async fn receipt(
 
 impl Desk {
     async fn receipt(&self, which: Which) -> Result<Receipt, Problem> {
-        let fingerprint = match which.number {
-            None => which.fingerprint,
-            Some(number) => {
-                let found = rows::numbered(&self.sources.store, number).await?;
-                found.ok_or_else(|| Problem::missing(format!("there is no receipt {number}")))?
-            }
+        let (one, none) = match which.number {
+            Some(number) => (
+                rows::Which::Numbered(number),
+                format!("there is no receipt {number}"),
+            ),
+            None => (
+                rows::Which::Last(&which.fingerprint),
+                format!("no key {} is or was revoked", escaped(&which.fingerprint)),
+            ),
         };
-        let found = self.sources.receipt(&fingerprint, clock::now()).await?;
-        found.ok_or_else(|| {
-            let name = escaped(&fingerprint);
-            Problem::missing(format!("no key {name} is or was revoked"))
-        })
+        let found = self.sources.receipt(one, clock::now()).await?;
+        found.ok_or_else(|| Problem::missing(none))
     }
 }
 
