@@ -200,7 +200,7 @@ impl Report {
             keys.revoked.iter().map(Revoked::sentence),
         ));
         lines.extend(listed("Late", keys.late.iter().map(Late::sentence)));
-        lines.push(("Retired", keys.retired.clone()));
+        lines.push(("Doors", keys.retired.clone()));
         lines.extend(keys.asked().map(|asked| ("", asked)));
         let unasked = keys.doors.iter().filter(|one| !one.unasked.is_empty());
         let unasked = unasked.map(|one| format!("{}: {}", short(&one.key), few(&one.unasked)));

@@ -79,6 +79,7 @@ fn a_week_is_one_screen_and_says_what_is_not_known() {
         "receipt 1\n",
         "|and 3 more",
         "Late|none",
+        "Doors|2 revoked keys, 4 doors, none is known to open",
         "each asked last between 2027-01-15T08:00:03Z and 2027-01-15T08:00:07Z",
         "Not asked|SHA256:bbbbbbbbbbbb: web-7: no sshd",
         "the safe: proven on 1 of 2 hosts, not on web (not root: sshd refuses it)",

@@ -130,28 +130,35 @@ impl Machine {
                 )));
             }
         }
-        let wrong = |why: &str| Err(Misplaced::at(&self.name, why));
+        let wrong = |why: String| Err(Misplaced::at(&self.name, why));
         let (busy, every) = (
             self.overlap.duration() + self.shadow.duration(),
             self.every.duration(),
         );
         if self.accounts.is_empty() || self.accounts.len() > MOST_ACCOUNTS {
-            return wrong("accounts = [...] beside it needs 1 to 64 names of accounts");
+            return wrong("accounts = [...] beside it needs 1 to 64 names of accounts".to_owned());
         }
         if self.warn_ahead >= self.every {
-            return wrong(
-                "its warn_ahead must be shorter than every, or people hear of it all the time",
-            );
+            return wrong(format!(
+                "its warn_ahead ({} unless said) must be shorter than every, or people hear of it all \
+                 the time",
+                warn_ahead()
+            ));
         }
         if busy >= every {
-            return wrong(
-                "overlap and shadow together must be shorter than every: it would never end",
-            );
+            return wrong(format!(
+                "overlap and shadow together ({} and {} unless said) must be shorter than every: it \
+                 would never end",
+                overlap(),
+                shadow()
+            ));
         }
         if self.deadline.duration() <= busy {
-            return wrong(
-                "deadline must be longer than overlap and shadow together, or each rotation is missed",
-            );
+            return wrong(format!(
+                "deadline ({} unless said) must be longer than overlap and shadow together, or each \
+                 rotation is missed",
+                deadline()
+            ));
         }
         if self.groups.is_nobody() {
             return Err(self
@@ -278,7 +285,17 @@ mod tests {
             (
                 with("warn_ahead = \"30d\""),
                 "line 4",
-                "warn_ahead must be shorter",
+                "warn_ahead (7d unless said) must be shorter than every",
+            ),
+            (
+                with("every = \"1h\""),
+                "line 4",
+                "warn_ahead (7d unless said) must be shorter than every",
+            ),
+            (
+                with("every = \"1h\"\nwarn_ahead = \"1m\""),
+                "line 4",
+                "overlap and shadow together (1h and 1d unless said)",
             ),
             (
                 with("overlap = \"29d\"\nshadow = \"1d\""),
