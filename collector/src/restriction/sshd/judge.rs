@@ -93,6 +93,20 @@ fn is_ordered(name: &str, before: Option<&[&str]>, after: Option<&[&str]>) -> bo
     }
 }
 
+/// Takes what was ordered for accepted, whatever else has changed: who undoes it changes something then.
+pub(super) fn accept_ordered(accepted: &mut Vec<Line>, lines: &[Line]) {
+    let (before, after) = (sums(accepted), sums(lines));
+    let is_new = |name: &&str| {
+        let [before, after] = [&before, &after].map(|it| it.get(&(None, *name)));
+        before != after && is_ordered(name, before.map(Vec::as_slice), after.map(Vec::as_slice))
+    };
+    let names = ["RevokedKeys", "AuthorizedKeysFile"];
+    let names: Vec<&str> = names.into_iter().filter(is_new).collect();
+    let is_it = |line: &Line| line.block.is_none() && names.contains(&&*line.name);
+    accepted.retain(|line| !is_it(line));
+    accepted.extend(lines.iter().filter(|line| is_it(line)).cloned());
+}
+
 type Subject<'a> = (Option<&'a str>, &'a str);
 
 /// What each is set to, by all lines together.

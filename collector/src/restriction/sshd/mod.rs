@@ -71,6 +71,7 @@ async fn hear(
         true => Vec::new(),
         false => judge::changes(&kept.accepted, &kept.lines),
     };
+    judge::accept_ordered(&mut kept.accepted, &kept.lines);
     let key = alerts::changed_key(host.id);
     if changes.is_empty() {
         if !kept.lines.is_empty() {

@@ -117,6 +117,21 @@ async fn a_change_is_told_with_before_and_after_until_it_is_put_back() {
 }
 
 #[tokio::test]
+async fn what_was_ordered_is_not_undone_unseen_while_another_change_is_open() {
+    for store in stores().await {
+        let policy = Policy::default();
+        let list = "RevokedKeys /etc/ssh/watchward/now/revoked_keys\nMaxAuthTries 9";
+        let none = "RevokedKeys none\nMaxAuthTries 9";
+        tell(&store, &none.replace('9', "6"), &policy, at(0)).await;
+        for (seconds, text) in [(1, none), (2, list), (3, none)] {
+            tell(&store, text, &policy, at(seconds)).await;
+        }
+        let detail = &raised(&store).await[0].detail;
+        assert!(detail.contains("RevokedKeys"), "{detail}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_left_so_is_accepted_after_a_while() {
     let (policy, config) = (Policy::default(), Config::default());
     for store in stores().await {
