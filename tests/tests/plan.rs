@@ -61,7 +61,10 @@ fn who_would_lose_access_is_known_before_and_what_was_applied_stays() -> Result<
             .err()
             .map(|error| error.to_string());
         let unasked = unasked.unwrap_or_default();
-        ensure!(unasked.contains("somebody would lose access"), "{unasked}");
+        ensure!(
+            unasked.contains("somebody would be turned away by a gate"),
+            "{unasked}"
+        );
         let words = [&words[..], &["--yes"]].concat();
         let applied = site.collector.command()?.args(&words).output()?;
         let said = String::from_utf8_lossy(&applied.stderr).into_owned();

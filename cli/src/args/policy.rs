@@ -67,7 +67,7 @@ pub(crate) struct Bring {
     /// who logged in lately, or the collector to hosts
     #[arg(long)]
     pub(crate) even_so: bool,
-    /// Do not ask, if somebody would lose access
+    /// Do not ask, if people or machines would lose access
     #[arg(long)]
     pub(crate) yes: bool,
     /// Do not wait for what hosts say of it

@@ -112,7 +112,7 @@ fn losing(all: Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
     let losing: Vec<_> = all.list("losing").map(login).collect();
     screen.line("")?;
     if losing.is_empty() {
-        let nobody = "Nobody who logged in within 90 days would lose access.";
+        let nobody = "Nobody who logged in within 90 days would be turned away by a gate.";
         return Ok(screen.line(nobody)?);
     }
     let many = losing.len();
