@@ -91,7 +91,7 @@ fn a_host_speaks_for_itself_alone_and_not_once_revoked() -> Result<()> {
             "{events:#?}"
         );
 
-        site.collector.ask(&["hosts", "revoke", "web"])?;
+        site.collector.ask(&["hosts", "revoke", "web", "--yes"])?;
         assert!(!ssh::password(&office, &web, "revoked", "wrong")?);
         assert!(!ssh::password(&office, &db, "witness", "wrong")?);
         until("the stream is cut", SOON, || {

@@ -207,7 +207,7 @@ pub(crate) enum CheckState {
 pub(crate) enum HostCommand {
     /// The hosts that are watched
     List,
-    /// Cut a host off for good: its certificate is worth nothing from now on
+    /// Cut a host off for good: its certificate is worth nothing from now on; it asks first
     Revoke {
         /// The host's name
         host: String,
@@ -215,8 +215,8 @@ pub(crate) enum HostCommand {
         /// them and their certificates
         #[arg(long, value_name = "REASON")]
         stolen: Option<String>,
-        /// Ask nothing: revoke the keys that are its own now
-        #[arg(long, requires = "stolen")]
+        /// Ask nothing: cut it off, and with --stolen revoke the keys that are its own now
+        #[arg(long)]
         yes: bool,
     },
 }

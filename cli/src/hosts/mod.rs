@@ -1,5 +1,6 @@
 //! `watchward hosts`: who is watched, what is watched there, and who is cut off.
 
+use anyhow::ensure;
 use serde_json::{Value, json};
 use watchward_daemon::clock;
 use watchward_protocol::time::Timestamp;
@@ -23,17 +24,39 @@ pub(crate) async fn run(
             let answer = collector.fetch("/v1/hosts", &query).await?;
             list(&answer, query.is_empty(), screen)
         }
-        Some(HostCommand::Revoke { host, stolen, yes }) => match stolen {
-            None => {
-                cut_off(collector, &host).await?;
-                if screen.is_for_programs() {
-                    return Ok(screen.json(&json!({"revoked": host}))?);
-                }
-                Ok(screen.line(&format!("{} is cut off.", safe(&host)))?)
+        Some(HostCommand::Revoke { host, stolen, yes }) => {
+            // Before anything is asked about it: a mistyped name is no question.
+            watched(collector, &host).await?;
+            match stolen {
+                None => revoke(collector, (&host, yes), screen).await,
+                Some(reason) => stolen::revoke(collector, (&host, &reason, yes), screen).await,
             }
-            Some(reason) => stolen::revoke(collector, (&host, &reason, yes), screen).await,
-        },
+        }
     }
+}
+
+/// Cuts a host off that is meant.
+async fn revoke(
+    collector: &Client,
+    (host, yes): (&str, bool),
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let name = safe(host);
+    screen.agree_unless(yes, &format!("Cut {name} off for good?"))?;
+    cut_off(collector, host).await?;
+    if screen.is_for_programs() {
+        return Ok(screen.json(&json!({"revoked": host}))?);
+    }
+    Ok(screen.line(&format!("{name} is cut off."))?)
+}
+
+/// An error, unless there is such a host that is not cut off yet.
+async fn watched(collector: &Client, host: &str) -> anyhow::Result<()> {
+    let query = [("name", host.to_owned())];
+    let answer: Value = collector.fetch("/v1/hosts", &query).await?;
+    let was_revoked = Row::all(&answer).all(|one| one.text("state") == "revoked");
+    ensure!(!was_revoked, "{} was revoked before", safe(host));
+    Ok(())
 }
 
 /// The hosts as the collector has them.
@@ -147,6 +170,38 @@ pub(crate) fn encoded(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::answered;
+
+    #[tokio::test]
+    async fn no_host_is_cut_off_unasked_and_nobody_is_asked_about_one_that_is_not_there() {
+        const HEARD: &str =
+            "HTTP/1.1 200 OK\r\ncontent-length: 32\r\n\r\n[{\"name\":\"web\",\"state\":\"heard\"}]";
+        const REVOKED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 34\r\n\r\n[{\"name\":\"web\",\"state\":\"revoked\"}]";
+        const NONE: &str =
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 24\r\n\r\n{\"error\":\"no such host\"}";
+        for (answer, words) in [
+            (HEARD, "--yes is needed"),
+            (REVOKED, "web was revoked before"),
+            (NONE, "no such host"),
+        ] {
+            for stolen in [None, Some("carried away".to_owned())] {
+                // It answers once: whoever went on would get another error.
+                let (_socket, collector) = answered(answer).await;
+                let asked = Hosts {
+                    name: None,
+                    state: None,
+                    command: Some(HostCommand::Revoke {
+                        host: "web".to_owned(),
+                        stolen,
+                        yes: false,
+                    }),
+                };
+                let ended = run(&collector, asked, &mut Screen::new(true)).await;
+                let said = ended.unwrap_err().to_string();
+                assert!(said.contains(words), "{words}: {said}");
+            }
+        }
+    }
 
     #[test]
     fn a_name_cannot_name_another_path() {

@@ -30,7 +30,8 @@ pub(super) async fn revoke(
             ))?,
         }
     }
-    screen.agree_unless(yes, "Revoke them, and cut the host off?")?;
+    let is_any = shown.as_ref().is_ok_and(has_keys);
+    screen.agree_unless(yes, &question(host, is_any))?;
     // Its keys first: of a host that is cut off they are forgotten.
     let keys: anyhow::Result<Value> = match shown {
         Ok(shown) => {
@@ -52,6 +53,20 @@ pub(super) async fn revoke(
     match failed.is_empty() {
         true => Ok(()),
         false => bail!("{}", safe(&failed.join("; "))),
+    }
+}
+
+/// Whether a key would be revoked.
+fn has_keys(shown: &Value) -> bool {
+    !Row::of(shown).texts("keys").is_empty()
+}
+
+/// What is asked: of no more than was shown.
+fn question(host: &str, has_keys: bool) -> String {
+    let host = safe(host);
+    match has_keys {
+        true => format!("Revoke what clients are to refuse, and cut {host} off for good?"),
+        false => format!("Cut {host} off for good?"),
     }
 }
 
@@ -121,6 +136,18 @@ fn others(keys: &Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_spoken_of_where_there_are_any() {
+        for (shown, is_any) in [
+            (json!({"keys": ["SHA256:a"], "shared": []}), true),
+            (json!({"keys": [], "shared": []}), false),
+        ] {
+            let question = question("web", has_keys(&shown));
+            assert_eq!(question.starts_with("Revoke"), is_any, "{question}");
+            assert!(question.ends_with("ut web off for good?"), "{question}");
+        }
+    }
 
     #[test]
     fn what_is_not_revoked_is_named_with_whose_it_is() {
