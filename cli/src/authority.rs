@@ -90,8 +90,8 @@ fn hosts(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
     }
     let lines = Row::of(answer).texts("known_hosts");
     if lines.is_empty() {
-        let none = "No host has a certificate yet: [[keys.hosts]] in the policy says which do.";
-        return Ok(screen.line(none)?);
+        // What is printed goes into known_hosts: a sentence would stand there as a line.
+        bail!("no host has a certificate yet: [[keys.hosts]] in the policy says which do");
     }
     lines.iter().try_for_each(|line| Ok(screen.line(line)?))
 }
@@ -224,4 +224,18 @@ fn certificates(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
         "FOR",
     ];
     Ok(screen.table(titles, &rows)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_host_is_certified_there_is_no_line_for_known_hosts() {
+        let mut screen = Screen::new(false);
+        let ended = hosts(&json!({"known_hosts": []}), &mut screen);
+        assert!(ended.is_err_and(|it| it.to_string().starts_with("no host has a certificate")));
+        let line = json!({"known_hosts": ["@cert-authority web ssh-ed25519 AAAA"]});
+        assert!(hosts(&line, &mut screen).is_ok());
+    }
 }

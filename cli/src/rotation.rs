@@ -40,7 +40,8 @@ async fn now(collector: &Client, name: &str, screen: &mut Screen) -> anyhow::Res
     }
     let name = safe(name);
     Ok(screen.line(&format!(
-        "The key {name} is replaced now. `watchward rotation show {name}` says how far it is."
+        "The key {name} is to be replaced as soon as it can be: `watchward rotation show {name}` says how \
+         far it is."
     ))?)
 }
 

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 /// Signing in from one's own machine.
 #[derive(Debug, Args)]
+#[command(arg = super::no_socket())]
 pub(crate) struct Login {
     /// The page of the collector; remembered from the last time
     #[arg(value_name = "https://...")]
@@ -21,7 +22,7 @@ pub(crate) struct Login {
     pub(crate) ca: Option<PathBuf>,
 }
 
-/// The authority of people's certificates.
+/// The authorities of people's and hosts' certificates.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Authority {

@@ -82,7 +82,7 @@ pub(crate) enum Command {
     /// Runs on your own machine. What you type goes to the page of the collector, encrypted; the key is
     /// new each time, and never in a file.
     Login(Login),
-    /// The authority of people's certificates: the key that hosts are to trust, and what it signed
+    /// The authorities of people's and hosts' certificates: what is to be trusted, and what was signed
     Authority(Authority),
     /// Machines' keys that are replaced by themselves, and how far each is
     #[command(visible_alias = "rotations")]
@@ -329,6 +329,15 @@ pub(crate) struct Up {
     pub(crate) folder: PathBuf,
 }
 
+/// The place of the collector, where a command asks none: it is taken and not offered.
+fn no_socket() -> clap::Arg {
+    clap::Arg::new("socket")
+        .long("socket")
+        .value_name("PATH")
+        .value_parser(clap::value_parser!(PathBuf))
+        .hide(true)
+}
+
 fn span(text: &str) -> Result<Span, String> {
     Span::try_from(text.to_owned()).map_err(|error| error.to_string())
 }
@@ -342,5 +351,21 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_asks_no_collector_offers_no_socket_and_takes_one() {
+        for (words, offers) in [("login", false), ("verify", false), ("hosts", true)] {
+            let help = Args::try_parse_from(["watchward", words, "--help"]);
+            let help = help.unwrap_err().to_string();
+            assert_eq!(help.contains("--socket"), offers, "{help}");
+        }
+        for words in [
+            ["--socket", "/run/here", "login"],
+            ["login", "--socket", "/run/here"],
+        ] {
+            let words = ["watchward"].into_iter().chain(words);
+            assert!(Args::try_parse_from(words).is_ok());
+        }
     }
 }

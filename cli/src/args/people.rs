@@ -95,6 +95,6 @@ pub(crate) enum Kind {
     Silence,
     /// Incidents that were taken on
     Incident,
-    /// Keys that were said to be right
+    /// Keys: accepted, revoked, reinstated; certificates, and rotations that were asked for
     Key,
 }

@@ -37,6 +37,7 @@ pub(crate) struct Receipt {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(arg = super::no_socket())]
 pub(crate) struct Verify {
     /// The file of the receipt or the report; - reads it from the input
     pub(crate) receipt: PathBuf,

@@ -21,7 +21,7 @@ pub(crate) enum RotationCommand {
         /// Its name in the policy
         name: String,
     },
-    /// Replace keys now, before their time
+    /// Have keys replaced as soon as they can be, before their time
     Now {
         /// Their names in the policy
         #[arg(required = true, value_name = "NAME")]

@@ -144,8 +144,12 @@ async fn ask(
         });
         match login(http, url, &typed).await? {
             Tried::Given(issued) => return Ok(issued),
-            Tried::Code => code = Some(prompt.plain(CODE)?),
-            Tried::Wrong(why) if tries == TRIES => bail!("{}", safe(&why)),
+            Tried::Code => {
+                let typed = prompt.plain(CODE);
+                code = Some(typed.context("a code from your phone is needed, too")?);
+            }
+            // A program types the same again.
+            Tried::Wrong(why) if tries == TRIES || !prompt.is_terminal() => bail!("{}", safe(&why)),
             Tried::Wrong(why) => {
                 tries += 1;
                 prompt.say(&format!("{}. Please try again.", safe(&why)))?;

@@ -33,6 +33,11 @@ impl Prompt {
         })
     }
 
+    /// Whether somebody is there, and not a program.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
     /// Says what has to be seen, also where a program types.
     pub(super) fn tell(&mut self, text: &str) -> anyhow::Result<()> {
         match self.is_terminal {
