@@ -14,6 +14,7 @@ mod incidents;
 mod keys;
 mod live;
 mod login;
+mod named;
 mod networks;
 mod people;
 mod policy;

@@ -3,13 +3,14 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use serde_json::Value;
 use watchward_protocol::receipt::{Counts, How, Public, Receipt, Untrusted, verify as genuine};
 use watchward_protocol::report;
 
 use crate::args;
 use crate::client::Client;
+use crate::named::fingerprint;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
 
@@ -31,15 +32,10 @@ pub(crate) async fn run(
         }
         return Ok(screen.line(Row::of(&answer).text("pem").trim_end())?);
     };
-    ensure!(
-        key.bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+/:=".contains(&byte)),
-        "a key is named by its fingerprint, SHA256:..., and a peer of WireGuard by its public key"
-    );
     let path = match key.bytes().all(|byte| byte.is_ascii_digit()) {
         true => format!("/v1/receipt?number={key}"),
         false => {
-            let key = key.replace('+', "%2B");
+            let key = fingerprint(&key)?.replace('+', "%2B");
             let key = key.replace('/', "%2F").replace('=', "%3D");
             format!("/v1/receipt?fingerprint={key}")
         }

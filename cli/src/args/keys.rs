@@ -15,8 +15,8 @@ pub(crate) struct Keys {
     /// Only what opens this account
     #[arg(long)]
     pub(crate) account: Option<String>,
-    /// Only this key, such as SHA256:...
-    #[arg(long)]
+    /// Only this key, such as SHA256:... or the file with its public half
+    #[arg(long, value_name = "KEY")]
     pub(crate) fingerprint: Option<String>,
     /// Only those that should have been replaced
     #[arg(long, conflicts_with_all = ["state", "gone"])]
@@ -36,8 +36,8 @@ pub(crate) struct Keys {
 pub(crate) enum KeyCommand {
     /// Everywhere that a key opens something, and what happened there
     Show {
-        /// The key, such as SHA256:...
-        fingerprint: String,
+        /// The key, such as SHA256:... or the file with its public half (- reads it from the input)
+        key: String,
     },
     /// Ask every host whether any account still takes a key; only its public half is needed
     Prove {
@@ -78,7 +78,8 @@ pub(crate) enum KeyCommand {
     },
     /// Say that something new is right, which ends its incident
     Accept {
-        /// The key, such as SHA256:...; for what has none, the file that it stands in, or the program
+        /// The key, such as SHA256:... or the file with its public half, such as new.pub; for what has none,
+        /// the file that it stands in, or the program
         key: String,
         /// Only on this host
         #[arg(long)]

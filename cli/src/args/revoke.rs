@@ -28,7 +28,8 @@ pub(crate) struct Revoke {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Receipt {
-    /// The key that was revoked, such as SHA256:...; or the number of its receipt
+    /// The key that was revoked, such as SHA256:... or the file with its public half; or the number of its
+    /// receipt
     #[arg(value_name = "KEY", required_unless_present = "public_key")]
     pub(crate) key: Option<String>,
     /// Print what receipts of this collector are verified with, to be kept elsewhere

@@ -5,10 +5,14 @@ mod glass;
 mod peers;
 mod proof;
 
+use std::path::Path;
+
+use anyhow::bail;
 use serde_json::{Value, json};
 
 use crate::args::{KeyCommand, KeyState, Keys};
 use crate::client::Client;
+use crate::named::fingerprint;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
 
@@ -22,7 +26,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     match asked.command {
         None => list(&all(collector, &asked).await?, screen),
-        Some(KeyCommand::Show { fingerprint }) => show(collector, fingerprint, screen).await,
+        Some(KeyCommand::Show { key }) => show(collector, fingerprint(&key)?, screen).await,
         Some(KeyCommand::Prove { key, host, doors }) => {
             proof::run(collector, (&key, host, doors), screen).await
         }
@@ -37,7 +41,7 @@ pub(crate) async fn run(
             give_up::run(collector, (&reason, yes), screen).await
         }
         Some(KeyCommand::Accept { key, host, account }) => {
-            let wanted = json!({"key": key, "host": host, "account": account});
+            let wanted = json!({"key": accepted(key)?, "host": host, "account": account});
             accept(collector, &wanted, screen).await
         }
     }
@@ -45,7 +49,7 @@ pub(crate) async fn run(
 
 /// Everything that is asked for, page by page.
 async fn all(collector: &Client, asked: &Keys) -> anyhow::Result<Value> {
-    let mut query = query(asked);
+    let mut query = query(asked)?;
     let mut all: Vec<Value> = Vec::new();
     loop {
         let page: Vec<Value> = collector.fetch("/v1/keys", &query).await?;
@@ -60,22 +64,24 @@ async fn all(collector: &Client, asked: &Keys) -> anyhow::Result<Value> {
     }
 }
 
-fn query(asked: &Keys) -> Vec<(&'static str, String)> {
+fn query(asked: &Keys) -> anyhow::Result<Vec<(&'static str, String)>> {
+    // A part of one would be found nowhere, which says nothing of the key.
+    let key = asked.fingerprint.as_deref().map(fingerprint).transpose()?;
     let overdue = asked.overdue.then_some(KeyState::Overdue);
     let state = asked.state.or(overdue);
     let parts = [
         ("host", asked.host.clone()),
         ("account", asked.account.clone()),
-        ("fingerprint", asked.fingerprint.clone()),
+        ("fingerprint", key),
         ("state", state.map(|state| state.name().to_owned())),
         ("unused", asked.unused.map(|days| format!("{days}d"))),
         ("gone", asked.gone.then(|| "true".to_owned())),
         ("limit", Some(PAGE.to_string())),
     ];
-    parts
-        .into_iter()
+    let parts = parts.into_iter();
+    Ok(parts
         .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
+        .collect())
 }
 
 fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
@@ -110,8 +116,12 @@ fn list(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
 }
 
 async fn show(collector: &Client, fingerprint: String, screen: &mut Screen) -> anyhow::Result<()> {
-    let query = [("fingerprint", fingerprint)];
-    let answer: Value = collector.fetch("/v1/keys/places", &query).await?;
+    let query = [("fingerprint", fingerprint.clone())];
+    let answer: anyhow::Result<Value> = collector.fetch("/v1/keys/places", &query).await;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(why) => return nowhere(collector, (&fingerprint, why), screen).await,
+    };
     if screen.is_for_programs() {
         return Ok(screen.json(&answer)?);
     }
@@ -119,6 +129,40 @@ async fn show(collector: &Client, fingerprint: String, screen: &mut Screen) -> a
         one(place, screen)?;
     }
     Ok(())
+}
+
+/// Says of a key that no host has told of whether it is revoked; what was wrong, if it is not.
+async fn nowhere(
+    collector: &Client,
+    (fingerprint, why): (&str, anyhow::Error),
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let answer: Value = match collector.fetch("/v1/keys/revoked", &[]).await {
+        Ok(answer) => answer,
+        Err(_) => return Err(why),
+    };
+    let mut all = Row::all(&answer);
+    let Some(key) = all.find(|key| key.text("fingerprint") == fingerprint) else {
+        return Err(why);
+    };
+    // A program reads places, and this is none.
+    if screen.is_for_programs() {
+        bail!("{}", unseen(key).join(" "));
+    }
+    unseen(key)
+        .iter()
+        .try_for_each(|line| Ok(screen.line(&safe(line))?))
+}
+
+/// A revoked key that no host has told of, in words.
+fn unseen(key: Row<'_>) -> [String; 3] {
+    let name = key.text("fingerprint");
+    let (at, by, why) = (key.moment("at"), key.cell("author"), key.cell("reason"));
+    [
+        format!("{name} is revoked since {at} UTC by {by}: {why}."),
+        "No host has told of it.".to_owned(),
+        format!("`watchward receipt {name}` says what was done."),
+    ]
 }
 
 /// One place where a key opens something, and what happened there.
@@ -174,6 +218,15 @@ async fn accept(collector: &Client, wanted: &Value, screen: &mut Screen) -> anyh
         Some(places) => format!("Accepted in {places} places."),
     };
     Ok(screen.line(&text)?)
+}
+
+/// What is said to be right: the fingerprint of a public key that is here, or what was typed. A host's file
+/// may be called as one, too.
+fn accepted(key: String) -> anyhow::Result<String> {
+    match key == "-" || (key.ends_with(".pub") && Path::new(&key).exists()) {
+        true => fingerprint(&key),
+        false => Ok(key),
+    }
 }
 
 fn account(key: Row<'_>) -> String {
@@ -268,5 +321,29 @@ mod tests {
         let program = json!({"means": "command", "file": "/bin/keys", "fingerprint": null});
         assert_eq!(what(Row::of(&program)), "command /bin/keys");
         assert_eq!(state(Row::of(&program)), "-");
+    }
+
+    #[test]
+    fn a_revoked_key_that_nobody_told_of_says_by_whom_and_where_more_is() {
+        let key = json!({"fingerprint": "SHA256:a", "at": 0, "author": "ada", "reason": "lost"});
+        let [first, _, last] = unseen(Row::of(&key));
+        let said = "SHA256:a is revoked since 1970-01-01 00:00:00 UTC by ada: lost.";
+        assert_eq!(first, said);
+        assert!(last.contains("watchward receipt SHA256:a"));
+    }
+
+    #[test]
+    fn what_is_right_is_named_by_a_file_of_a_key_that_is_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new.pub");
+        let file = file.to_str().unwrap().to_owned();
+        assert_eq!(accepted(file.clone()).unwrap(), file, "a host's");
+        let key =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6aPrjGHqGkXqPu0OZ1dWy0QhPsOmWmDVbzH2kUQ2Hf";
+        std::fs::write(&file, key).unwrap();
+        assert!(accepted(file).unwrap().starts_with("SHA256:"));
+        for other in ["/bin/keys", "SHA256:a"] {
+            assert_eq!(accepted(other.to_owned()).unwrap(), other);
+        }
     }
 }

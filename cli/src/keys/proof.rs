@@ -6,7 +6,7 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::revoke::read;
+use crate::named::read;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
 

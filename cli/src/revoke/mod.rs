@@ -2,20 +2,14 @@
 
 mod follow;
 
-use std::io::{self, Read as _};
-use std::path::Path;
-
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
-use watchward_protocol::peers::PeerKey;
 
 use crate::args::Revoke;
 use crate::client::Client;
+use crate::named::Named;
 use crate::row::Row;
 use crate::screen::{Screen, Tone, safe};
-
-/// More than any public key has, in bytes.
-const LARGEST: u64 = 1 << 20;
 
 pub(crate) async fn run(
     collector: &Client,
@@ -23,6 +17,7 @@ pub(crate) async fn run(
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
     let what = what(asked.what.as_deref(), asked.serial)?;
+    is_of_sshd(collector, &what).await?;
     let plan: Value = collector.post("/v1/revoke/plan", &what).await?;
     if !screen.is_for_programs() {
         show(&plan, screen)?;
@@ -70,30 +65,37 @@ pub(crate) fn what(text: Option<&str>, serial: Option<u32>) -> anyhow::Result<Va
         return Ok(json!({ "serial": serial }));
     }
     let text = text.context("say what: a key, a person, or --serial")?;
-    if text.parse::<PeerKey>().is_ok() {
-        return Ok(json!({"peer": text}));
-    }
-    if text.starts_with("SHA256:") {
-        return Ok(json!({"fingerprint": text}));
-    }
-    if text == "-" || text.ends_with(".pub") || text.contains('/') {
-        return Ok(json!({"key": read(Path::new(text))?}));
-    }
-    Ok(json!({"person": text}))
+    Ok(match Named::of(text)? {
+        Named::Peer(peer) => json!({ "peer": peer }),
+        Named::Fingerprint(fingerprint) => json!({ "fingerprint": fingerprint }),
+        Named::Key(key) => json!({ "key": key }),
+        Named::Other(person) => json!({ "person": person }),
+    })
 }
 
-/// A public key of a file.
-pub(crate) fn read(key: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
-    if key == Path::new("-") {
-        io::stdin().take(LARGEST).read_to_string(&mut text)?;
-        return Ok(text);
+/// An error, if what is meant is the certificate of an agent: hosts' sshd knows nothing of it.
+async fn is_of_sshd(collector: &Client, what: &Value) -> anyhow::Result<()> {
+    let Some(fingerprint) = what.get("fingerprint").and_then(Value::as_str) else {
+        return Ok(());
+    };
+    let query = [
+        ("fingerprint", fingerprint.to_owned()),
+        ("gone", "true".to_owned()),
+    ];
+    let places: Value = collector.fetch("/v1/keys", &query).await?;
+    match agent_of(&places) {
+        None => Ok(()),
+        Some(host) => bail!(
+            "that is the certificate of the agent on {host}: `watchward hosts revoke {host}` cuts it off"
+        ),
     }
-    let place = key.display();
-    let file = std::fs::File::open(key).with_context(|| format!("cannot open {place}"))?;
-    let read = file.take(LARGEST).read_to_string(&mut text);
-    read.with_context(|| format!("{place} is no public key"))?;
-    Ok(text)
+}
+
+/// The host whose agent this is the certificate of.
+fn agent_of(places: &Value) -> Option<String> {
+    let mut all = Row::all(places);
+    let found = all.find(|place| place.text("means") == "agent-certificate");
+    found.map(|place| safe(&place.text("host")))
 }
 
 /// Asks until there is an answer.
@@ -191,5 +193,14 @@ mod tests {
         let meant = what(file.to_str(), None).unwrap();
         assert_eq!(meant, json!({"key": "ssh-ed25519 AAAA"}));
         assert!(what(Some("nowhere.pub"), None).is_err());
+    }
+
+    #[test]
+    fn the_certificate_of_an_agent_is_none_of_sshd() {
+        let places = json!([{"host": "web", "means": "agent-certificate"}]);
+        assert_eq!(agent_of(&places).as_deref(), Some("web"));
+        let key = json!([{"host": "web", "means": "authorized-key"}]);
+        assert_eq!(agent_of(&key), None);
+        assert_eq!(agent_of(&json!([])), None);
     }
 }
