@@ -33,7 +33,7 @@ pub(super) async fn follow(
             receipts.push(collector.fetch("/v1/revoke/stand", &query).await?);
         }
         if !screen.is_for_programs() {
-            show(&receipts, &mut shown, screen)?;
+            show(&receipts, start.elapsed(), &mut shown, screen)?;
         }
         let past = start.elapsed();
         let waits = receipts.iter().any(|it| !is_settled(it, past));
@@ -89,7 +89,7 @@ fn lacks(receipt: &Receipt) -> Vec<String> {
             Stand::Mute if host.has_no_door() => {}
             Stand::Held => {}
             Stand::Waiting | Stand::Refused | Stand::Mute => {
-                lacks.push(format!("{name}: {}", host.stand.words()));
+                lacks.push(format!("{name}: {}", host.words()));
             }
         }
         if host.sessions.iter().any(|one| one.how == How::Alive) {
@@ -111,25 +111,42 @@ fn lacks(receipt: &Receipt) -> Vec<String> {
             None => {}
         }
     }
+    // As the receipt has it: nothing shows then that anybody refuses the key.
+    if lacks.is_empty() && can_be_asked(receipt) && !has_door(receipt) {
+        lacks.push("no door was asked: no host that is watched has one".to_owned());
+    }
     lacks
+}
+
+/// Whether a host has a door, or may have one when it is back.
+fn has_door(receipt: &Receipt) -> bool {
+    let mut hosts = receipt.hosts.iter();
+    hosts.any(|host| {
+        let proof = host.proof.as_ref();
+        let has_some = proof.is_some_and(|it| !it.doors.is_empty() || it.omitted > 0);
+        host.stand == Stand::Pending || has_some
+    })
 }
 
 /// Shows what is other than before.
 fn show(
     receipts: &[Receipt],
+    past: Duration,
     shown: &mut HashMap<(String, String), String>,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
     for receipt in receipts {
         for host in &receipt.hosts {
             let place = (receipt.key.fingerprint.clone(), host.host.clone());
-            let said = words(host);
+            let stand = stand(host, past);
+            let said = words(host, stand);
             if shown.get(&place) == Some(&said) {
                 continue;
             }
-            let tone = match host.stand {
+            let tone = match stand {
                 Stand::Held => Tone::Good,
                 Stand::Waiting => Tone::Dim,
+                Stand::Mute if host.has_no_door() => Tone::Dim,
                 Stand::Pending => Tone::Warn,
                 Stand::Refused | Stand::Mute => Tone::Bad,
             };
@@ -145,9 +162,21 @@ fn show(
     Ok(())
 }
 
-/// How a host stands, in a line.
-fn words(host: &Host) -> String {
-    let mut words = vec![host.stand.words().to_owned()];
+/// How a host stands after so long: what it cannot hold it says only some time after it is first told.
+fn stand(host: &Host, past: Duration) -> Stand {
+    let is_early = past < PATIENCE && !host.has_no_door();
+    match host.stand == Stand::Mute && is_early {
+        true => Stand::Waiting,
+        false => host.stand,
+    }
+}
+
+/// The same in a line.
+fn words(host: &Host, stand: Stand) -> String {
+    let mut words = vec![match stand == host.stand {
+        true => host.words().to_owned(),
+        false => stand.words().to_owned(),
+    }];
     if !host.why.is_empty() {
         words.push(host.why.clone());
     }
@@ -189,6 +218,14 @@ fn conclude(receipts: &[Receipt], screen: &mut Screen) -> anyhow::Result<()> {
             "\nHosts that refuse it: {held} of {}.",
             receipt.counts.hosts
         ))?;
+        let closed = of(Stand::Mute).filter(|host| host.has_no_door());
+        let closed: Vec<_> = closed.map(|host| safe(&host.host)).collect();
+        if !closed.is_empty() {
+            screen.line(&format!(
+                "Without sshd, so without a door: {}.",
+                closed.join(", ")
+            ))?;
+        }
         let pending: Vec<_> = of(Stand::Pending).map(|host| safe(&host.host)).collect();
         if !pending.is_empty() {
             screen.line(&format!(
@@ -259,7 +296,8 @@ mod tests {
         let (early, late) = ("2026-11-22T12:00:01Z", "2026-11-22T12:00:06Z");
         let mut doubted = receipt("held", held(), proof(late, "refused"));
         doubted.hosts[0].unknown_sessions = 1;
-        assert!(words(&doubted.hosts[0]).contains("of 1 session it is not known"));
+        let host = &doubted.hosts[0];
+        assert!(words(host, host.stand).contains("of 1 session it is not known"));
         for (receipt, settled, done) in [
             (receipt("held", held(), proof(late, "refused")), true, true),
             (
@@ -291,5 +329,35 @@ mod tests {
             assert_eq!(is_settled(&receipt, PATIENCE), settled, "{receipt:#?}");
             assert_eq!(lacks(&receipt).is_empty(), done, "{receipt:#?}");
         }
+    }
+
+    #[test]
+    fn where_no_host_has_a_door_nothing_is_shown() {
+        let none = json!({"at": "a", "doors": [], "omitted": 0, "trouble": ""});
+        let mut receipt = receipt("mute", Value::Null, none);
+        let host = &receipt.hosts[0];
+        assert_eq!(words(host, host.stand), "no sshd here, so no door");
+        assert!(is_settled(&receipt, PATIENCE));
+        assert_eq!(
+            lacks(&receipt),
+            ["no door was asked: no host that is watched has one"]
+        );
+        let mut silent = host.clone();
+        silent.stand = Stand::Pending;
+        silent.proof = None;
+        receipt.hosts.push(silent);
+        assert!(lacks(&receipt).is_empty(), "it may have one");
+        receipt.hosts.clear();
+        assert_eq!(lacks(&receipt).len(), 1, "nobody is watched");
+    }
+
+    #[test]
+    fn what_a_host_cannot_hold_is_said_when_it_could_have_said_so_itself() {
+        let receipt = receipt("mute", Value::Null, proof("a", "refused"));
+        let host = &receipt.hosts[0];
+        assert!(words(host, stand(host, Duration::ZERO)).starts_with("not held yet"));
+        let said = words(host, stand(host, PATIENCE));
+        assert!(said.contains("install watchward-enforcer there"), "{said}");
+        assert!(lacks(&receipt).concat().contains("install"));
     }
 }

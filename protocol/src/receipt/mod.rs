@@ -201,6 +201,14 @@ impl Host {
         Some(doubt)
     }
 
+    /// How it stands, in a few words.
+    pub fn words(&self) -> &'static str {
+        match self.stand == Stand::Mute && self.has_no_door() {
+            true => "no sshd here, so no door",
+            false => self.stand.words(),
+        }
+    }
+
     /// Whether it was asked, and there is no door at all: it has no sshd that could take the key.
     pub fn has_no_door(&self) -> bool {
         let proof = self.proof.as_ref();
@@ -232,7 +240,9 @@ impl Stand {
             Self::Waiting => "not held yet",
             Self::Refused => "refused",
             Self::Pending => "pending: the host is silent",
-            Self::Mute => "cannot hold it: nothing there tells sshd what is revoked",
+            Self::Mute => {
+                "cannot hold it: nothing there tells sshd what is revoked; install watchward-enforcer there"
+            }
         }
     }
 }
