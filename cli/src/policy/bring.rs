@@ -88,7 +88,7 @@ fn ask(planned: &Value, losses: &[&str], how: &Bring, screen: &mut Screen) -> an
     }
     outlook::show(planned, screen)?;
     if nobody_answers {
-        let what = losses.join(", ");
+        let what = losses.join(" and ");
         bail!("{what}, as shown; it comes into force only with --yes");
     }
     screen.line("")?;
