@@ -19,6 +19,8 @@ fn a_certificate_opens_hosts_from_where_the_policy_says() -> Result<()> {
 
         let mut wrong = desk.typed(&["a guess", "another", "a third"])?;
         ensure!(!wrong.status.success(), "a guess was let in");
+        let why = String::from_utf8_lossy(&wrong.stderr);
+        ensure!(why.contains("do not belong together"), "{why}");
         desk.logs_in(&desk.next_code()?)?;
         let keys = desk.ask("ssh-add -l")?;
         ensure!(keys.contains("ED25519-CERT"), "{keys}");
