@@ -281,17 +281,10 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_shown_with_its_place() {
         let with = |more: &str| format!("[groups]\nnone = []\n[[machines]]\n{ONE}{more}");
+        let sooner = "warn_ahead (7d unless said) must be shorter than every";
         for (text, line, expected) in [
-            (
-                with("warn_ahead = \"30d\""),
-                "line 4",
-                "warn_ahead (7d unless said) must be shorter than every",
-            ),
-            (
-                with("every = \"1h\""),
-                "line 4",
-                "warn_ahead (7d unless said) must be shorter than every",
-            ),
+            (with("warn_ahead = \"30d\""), "line 4", sooner),
+            (with("every = \"1h\""), "line 4", sooner),
             (
                 with("every = \"1h\"\nwarn_ahead = \"1m\""),
                 "line 4",
