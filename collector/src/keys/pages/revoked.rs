@@ -5,7 +5,7 @@ use axum::extract::{Query, State as Shared};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use watchward_daemon::clock;
-use watchward_protocol::receipt::{Receipt, Stand};
+use watchward_protocol::receipt::{Host, Receipt, Stand};
 
 use super::{Has, Which};
 use crate::keys::proof::{self, ShownRevoked};
@@ -59,8 +59,9 @@ impl Shown {
     }
 
     /// How a host stands.
-    pub(super) fn tone(stand: &Stand) -> Tone {
-        match stand {
+    pub(super) fn tone(host: &Host) -> Tone {
+        match host.stand {
+            Stand::Mute if host.has_no_door() => Tone::Dim,
             Stand::Held => Tone::Good,
             Stand::Waiting | Stand::Pending => Tone::Warn,
             Stand::Refused | Stand::Mute => Tone::Bad,
