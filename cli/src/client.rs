@@ -1,13 +1,14 @@
 //! The conversation with the collector: HTTP with JSON over its Unix socket.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use reqwest::header::HeaderValue;
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -24,6 +25,18 @@ pub(crate) struct Client {
     /// Who stands behind `sudo`, for the record.
     behind: Option<HeaderValue>,
 }
+
+/// There is nothing like what was asked for.
+#[derive(Debug)]
+pub(crate) struct Missing(String);
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Missing {}
 
 /// Bytes that the collector sends.
 #[derive(Debug)]
@@ -131,10 +144,14 @@ impl Client {
         }
         let status = response.status();
         let said = response.text().await.unwrap_or_default();
-        bail!(
+        let why = format!(
             "the collector refuses: {}",
             reason(&said).unwrap_or(status.to_string())
-        )
+        );
+        match status {
+            StatusCode::NOT_FOUND => Err(Missing(why).into()),
+            _ => bail!("{why}"),
+        }
     }
 
     async fn answer<T: DeserializeOwned>(&self, response: Response) -> anyhow::Result<T> {

@@ -93,7 +93,7 @@ fn fingerprint_in(text: &str) -> anyhow::Result<String> {
         !text.contains("PRIVATE KEY"),
         "this is a private key: give the public half, such as the file that ends in .pub"
     );
-    let mut found = text.lines().filter_map(line);
+    let mut found = text.lines().flat_map(keys);
     let (kind, wire) = found
         .next()
         .context("no public key is in it: a line such as `ssh-ed25519 AAAA...` is needed")?;
@@ -109,14 +109,14 @@ fn fingerprint_in(text: &str) -> anyhow::Result<String> {
     Ok(format!("{FINGERPRINT}{digest}"))
 }
 
-/// The key of a line, whatever stands before it and after it.
-fn line(line: &str) -> Option<(&str, Vec<u8>)> {
+/// The keys of a line, whatever stands beside them: one, unless its options hold what looks like another.
+fn keys(line: &str) -> Vec<(&str, Vec<u8>)> {
     let line = line.trim_start();
     if line.starts_with('#') {
-        return None;
+        return Vec::new();
     }
     let words: Vec<&str> = line.split_whitespace().collect();
-    words.windows(2).find_map(|pair| match *pair {
+    let keys = words.windows(2).filter_map(|pair| match *pair {
         [kind, key] if key.starts_with(BEGIN) => {
             let wire = STANDARD.decode(key).ok()?;
             let (length, rest) = wire.split_first_chunk()?;
@@ -125,7 +125,8 @@ fn line(line: &str) -> Option<(&str, Vec<u8>)> {
             is_it.then_some((kind, wire))
         }
         _ => None,
-    })
+    });
+    keys.collect()
 }
 
 #[cfg(test)]
@@ -152,6 +153,10 @@ mod tests {
         for (text, words) in [
             ("nothing", "no public key"),
             (&format!("{KEY}\n{KEY}"), "more than one"),
+            (
+                &format!("environment=\"A=x {KEY} \" {KEY}"),
+                "more than one",
+            ),
             ("-----BEGIN OPENSSH PRIVATE KEY-----", "a private key"),
         ] {
             std::fs::write(file, text).unwrap();

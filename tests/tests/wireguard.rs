@@ -21,7 +21,8 @@ const INTERFACE: &str = "
     chmod 666 /dev/net/tun
     systemd-run -q --unit wg0 -p User=$user -p AmbientCapabilities=CAP_NET_ADMIN \
         -p RuntimeDirectory=wireguard wireguard-go -f wg0
-    for i in $(seq 100); do wg show wg0 > /dev/null 2>&1 && break; sleep 0.1; done
+    for i in $(seq 300); do wg show wg0 > /dev/null 2>&1 && break; sleep 0.1; done
+    wg show wg0 > /dev/null || { journalctl -u wg0 --no-pager; systemctl status wg0 --no-pager; } >&2
     wg set wg0 private-key /root/wg.key listen-port 51820";
 
 #[test]

@@ -11,7 +11,7 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 use crate::args::{KeyCommand, KeyState, Keys};
-use crate::client::Client;
+use crate::client::{Client, Missing};
 use crate::named::fingerprint;
 use crate::row::Row;
 use crate::screen::{Screen, safe};
@@ -120,7 +120,10 @@ async fn show(collector: &Client, fingerprint: String, screen: &mut Screen) -> a
     let answer: anyhow::Result<Value> = collector.fetch("/v1/keys/places", &query).await;
     let answer = match answer {
         Ok(answer) => answer,
-        Err(why) => return nowhere(collector, (&fingerprint, why), screen).await,
+        Err(why) if why.is::<Missing>() => {
+            return nowhere(collector, (&fingerprint, why), screen).await;
+        }
+        Err(why) => return Err(why),
     };
     if screen.is_for_programs() {
         return Ok(screen.json(&answer)?);

@@ -25,6 +25,9 @@ pub(super) async fn bring(
     let is_asked = !losses.is_empty() && !is_refused && !how.yes;
     if is_asked {
         ask(&planned, &losses, how, screen)?;
+    }
+    // Of another policy than this one it might take away what nobody was shown.
+    if !how.yes {
         asked.upon = all.number("version");
     }
     let mut answer: Value = collector.post("/v1/policy/apply", &asked).await?;

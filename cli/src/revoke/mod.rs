@@ -17,7 +17,7 @@ pub(crate) async fn run(
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
     let what = what(asked.what.as_deref(), asked.serial)?;
-    is_of_sshd(collector, &what).await?;
+    note_agent(collector, &what, screen).await?;
     let plan: Value = collector.post("/v1/revoke/plan", &what).await?;
     if !screen.is_for_programs() {
         show(&plan, screen)?;
@@ -73,22 +73,21 @@ pub(crate) fn what(text: Option<&str>, serial: Option<u32>) -> anyhow::Result<Va
     })
 }
 
-/// An error, if what is meant is the certificate of an agent: hosts' sshd knows nothing of it.
-async fn is_of_sshd(collector: &Client, what: &Value) -> anyhow::Result<()> {
+/// A word, if what is meant is the certificate of an agent by what its host says: sshd knows nothing of it. It is
+/// no more, for any host can say so of a key that others hold.
+async fn note_agent(collector: &Client, what: &Value, screen: &mut Screen) -> anyhow::Result<()> {
     let Some(fingerprint) = what.get("fingerprint").and_then(Value::as_str) else {
         return Ok(());
     };
-    let query = [
-        ("fingerprint", fingerprint.to_owned()),
-        ("gone", "true".to_owned()),
-    ];
+    let query = [("fingerprint", fingerprint.to_owned())];
     let places: Value = collector.fetch("/v1/keys", &query).await?;
-    match agent_of(&places) {
-        None => Ok(()),
-        Some(host) => bail!(
-            "that is the certificate of the agent on {host}: `watchward hosts revoke {host}` cuts it off"
-        ),
-    }
+    let Some(host) = agent_of(&places).filter(|_| !screen.is_for_programs()) else {
+        return Ok(());
+    };
+    Ok(screen.line(&format!(
+        "By what {host} says, this is its agent's certificate, which sshd does not ask about. `watchward hosts \
+         revoke {host}` cuts an agent off."
+    ))?)
 }
 
 /// The host whose agent this is the certificate of.

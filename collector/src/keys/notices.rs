@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use watchward_protocol::text::Foreign;
+use watchward_protocol::text::{Foreign, escaped};
 
 use super::authority::Login;
 use super::policy::Policy;
@@ -40,13 +40,21 @@ pub async fn notices(
     notices.extend(mute(after, hosts, &holdings));
     let revoked = revoked::marks(store).await?;
     for key in &after.break_glass {
+        let mut canaries = after.canaries.iter();
+        if let Some(canary) = canaries.find(|it| it.fingerprint == key.fingerprint) {
+            notices.push(format!(
+                "the break-glass key {} is the canary key {} too, which nobody has a reason to use",
+                key.name(),
+                canary.name()
+            ));
+        }
         if let Some(mark) = revoked.get(key.fingerprint.as_str()) {
             notices.push(format!(
                 "the break-glass key {} is revoked since {} by {}: it opens nothing until it is \
                  reinstated",
                 key.name(),
                 mark.at,
-                mark.by
+                escaped(&mark.by)
             ));
         }
     }
@@ -90,7 +98,8 @@ fn mute(policy: &Policy, hosts: &[String], holdings: &HashMap<String, Holding>) 
         .filter(|host| groups.iter().any(|it| it.has(host)))
         .filter(is_mute)
         .collect();
-    let names: Vec<_> = mute.iter().take(NAMED).map(|it| it.as_str()).collect();
+    let names = mute.iter().take(NAMED);
+    let names: Vec<_> = names.map(|it| escaped(it)).collect();
     let more = match mute.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -178,12 +187,15 @@ mod tests {
             let mute = "on web nothing tells sshd which keys open accounts: install \
                 watchward-enforcer there";
             assert_eq!(said(&store, &none, &backup("db")).await, [mute]);
+            let key = format!("fingerprint = \"{fingerprint}\"\nname");
             let safe = policy(&format!(
-                "[[break_glass]]\nname = \"safe\"\nfingerprint = \"{fingerprint}\"\n"
+                "[[break_glass]]\n{key} = \"safe\"\n[[canaries]]\n{key} = \"laptop\"\n"
             ));
-            let [told] = &said(&store, &none, &safe).await[..] else {
-                panic!("one");
+            let [canary, told] = &said(&store, &none, &safe).await[..] else {
+                panic!("two");
             };
+            let both = "the break-glass key safe is the canary key laptop too";
+            assert!(canary.starts_with(both), "{canary}");
             assert!(
                 told.starts_with("the break-glass key safe is revoked since"),
                 "{told}"

@@ -50,26 +50,6 @@ impl BreakGlass {
             .map_or(Ok(()), |named| named.join(groups))
     }
 
-    /// Looks whether nobody has a reason to use it: then it is no key for emergencies.
-    ///
-    /// # Errors
-    /// It is a canary key.
-    pub(super) fn fit(&self, canaries: &[Guarded]) -> Result<(), Misplaced> {
-        match canaries
-            .iter()
-            .find(|it| it.fingerprint == self.fingerprint)
-        {
-            None => Ok(()),
-            Some(canary) => Err(Misplaced::at_key(
-                &["keys", "canaries"],
-                format!(
-                    "the canary key {} is the break-glass key {}: nobody has a reason to use a canary key",
-                    canary.name.0, self.name.0
-                ),
-            )),
-        }
-    }
-
     /// What people call it.
     pub(super) fn name(&self) -> &str {
         &self.name.0
@@ -94,6 +74,13 @@ pub struct Guarded {
     pub fingerprint: Fingerprint,
     /// What people call it, such as `the key in the safe`.
     pub name: Name,
+}
+
+impl Guarded {
+    /// What people call it.
+    pub(super) fn name(&self) -> &str {
+        &self.name.0
+    }
 }
 
 /// What people call a key: at most 60 letters, digits, spaces and `.`, `-`, `_`, `@`.

@@ -144,9 +144,6 @@ impl Policy {
         for key in &mut self.break_glass {
             key.join(groups)?;
         }
-        for key in &self.break_glass {
-            key.fit(&self.canaries)?;
-        }
         host_keys::join(&mut self.hosts, groups)?;
         rotation::join(&mut self.machines, groups, networks)
     }

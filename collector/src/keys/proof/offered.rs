@@ -44,7 +44,7 @@ impl Offered {
             );
         }
         let none = "no public key is in it: a line such as `ssh-ed25519 AAAA...` is needed";
-        let mut found = text.lines().filter_map(line);
+        let mut found = text.lines().flat_map(keys);
         let key = found.next().ok_or(none)?;
         match found.next() {
             Some(_) => Err("more than one key is in it: give one at a time"),
@@ -53,17 +53,18 @@ impl Offered {
     }
 }
 
-/// The key of a line, whatever stands before it and after it.
-fn line(line: &str) -> Option<Offered> {
+/// The keys of a line, whatever stands beside them: one, unless its options hold what looks like another.
+fn keys(line: &str) -> Vec<Offered> {
     let line = line.trim_start();
     if line.starts_with('#') {
-        return None;
+        return Vec::new();
     }
     let words: Vec<&str> = line.split_whitespace().collect();
-    words.windows(2).find_map(|pair| match pair {
+    let keys = words.windows(2).filter_map(|pair| match pair {
         [kind, key] if key.starts_with(BEGIN) => key_of(kind, key),
         _ => None,
-    })
+    });
+    keys.collect()
 }
 
 fn key_of(kind: &str, key: &str) -> Option<Offered> {
@@ -112,6 +113,11 @@ mod tests {
         assert!(why("-----BEGIN OPENSSH PRIVATE KEY-----").contains("private key"));
         assert!(why("SHA256:abc").contains("no public key"));
         assert!(why(&KEY.replace("ssh-ed25519", "ssh-rsa")).contains("no public key"));
-        assert!(why(&format!("{KEY}\n{KEY}")).contains("more than one"));
+        for two in [
+            format!("{KEY}\n{KEY}"),
+            format!("environment=\"A=x {KEY} \" {KEY}"),
+        ] {
+            assert!(why(&two).contains("more than one"), "{two}");
+        }
     }
 }

@@ -85,7 +85,7 @@ pub(super) async fn look(store: &Store, policy: &Policy, now: Timestamp) -> sqlx
             continue;
         }
         let known = before.get(fingerprint);
-        let since = known.map(|it| it.since);
+        let since = known.map(|it| it.begun(now));
         let room = Room {
             shown: &shown,
             gone: &gone,
@@ -117,36 +117,35 @@ pub(super) async fn look(store: &Store, policy: &Policy, now: Timestamp) -> sqlx
             gone.insert(fingerprint.clone());
         }
     }
-    for (fingerprint, known) in &before {
-        let is_old = keys.contains_key(fingerprint);
-        let is_revoked = gone.contains(fingerprint);
-        if !is_old || is_revoked {
-            let news = leave(store, (fingerprint, known), is_revoked, now).await?;
-            changed += usize::from(news);
-        }
-    }
-    Ok(changed)
+    let is_old = |name: &str| keys.contains_key(name) && !gone.contains(name);
+    let left = before.iter().filter(|(name, _)| !is_old(name));
+    Ok(changed + leave(store, left, &gone, now).await?)
 }
 
-/// Ends what is told of a key that opens nothing, or is not too old any more; says whether that was anything.
+/// Ends what is told of keys that open nothing, or are not too old any more; says of how many. Whoever takes one
+/// out of a file for a moment does not have it begin anew: the time that it is away does not count, and no more.
 async fn leave(
     store: &Store,
-    (fingerprint, known): (&str, &Retiring),
-    is_revoked: bool,
+    left: impl Iterator<Item = (&String, &Retiring)>,
+    revoked: &BTreeSet<String>,
     now: Timestamp,
-) -> sqlx::Result<bool> {
-    // Whoever takes it out of a file for a moment does not have it begin anew.
-    let is_away = !is_revoked && rows::is_away(store, fingerprint, now).await?;
-    if is_away && *known == known.silent() {
-        return Ok(false);
+) -> sqlx::Result<usize> {
+    let away = rows::away(store, now).await?;
+    let mut changed = 0;
+    for (fingerprint, known) in left {
+        let is_away = away.contains(fingerprint) && !revoked.contains(fingerprint);
+        if is_away && *known == known.away(now) {
+            continue;
+        }
+        let mut tx = store.begin().await?;
+        end(&mut tx, (fingerprint, known), now).await?;
+        if is_away {
+            rows::keep(&mut tx, fingerprint, &known.away(now)).await?;
+        }
+        tx.commit().await?;
+        changed += 1;
     }
-    let mut tx = store.begin().await?;
-    end(&mut tx, (fingerprint, known), now).await?;
-    if is_away {
-        rows::keep(&mut tx, fingerprint, &known.silent()).await?;
-    }
-    tx.commit().await?;
-    Ok(true)
+    Ok(changed)
 }
 
 /// Everywhere that each key stands which is too old anywhere. The key for emergencies is out of reach of
@@ -262,6 +261,7 @@ impl Key<'_> {
         let detail = |alert: &Option<Alert>| alert.as_ref().map(|it| it.detail.clone());
         let now_told = Retiring {
             since: self.since,
+            away_at: None,
             used: detail(&used),
             held: detail(&held),
             missed: detail(&missed),

@@ -100,7 +100,7 @@ impl Facts {
         let mut missing = Vec::new();
         if let Some((at, by)) = &self.ended {
             missing.push(format!(
-                "It was reinstated at {at} by {by}: hosts take it again where it still stands."
+                "It was reinstated at {at} by {by}: this revocation holds no more."
             ));
         }
         if key.wire.is_empty() && key.has_doors() {

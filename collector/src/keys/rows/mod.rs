@@ -154,6 +154,7 @@ pub const SCHEMA: Schema = Schema {
         cause::TABLES,
         shown::FIRST,
         reached::HELD_THERE,
+        retire::AWAY,
     ],
 };
 

@@ -1,6 +1,7 @@
 //! Keys that are to go, and what people were told of each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -18,20 +19,31 @@ pub(super) const TABLES: &str = "CREATE TABLE keys_retiring (
 /// And that it should have gone.
 pub(super) const MISSED: &str = "ALTER TABLE keys_retiring ADD COLUMN missed TEXT";
 
+/// And since when it stands nowhere.
+pub(super) const AWAY: &str = "ALTER TABLE keys_retiring ADD COLUMN away_at BIGINT";
+
 /// Since when a key is to go, and what people were told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::keys) struct Retiring {
     pub(in crate::keys) since: Timestamp,
+    /// Since when it opens nothing, although it may be back.
+    pub(in crate::keys) away_at: Option<Timestamp>,
     pub(in crate::keys) used: Option<String>,
     pub(in crate::keys) held: Option<String>,
     pub(in crate::keys) missed: Option<String>,
 }
 
 impl Retiring {
-    /// The same, of which people are told nothing.
-    pub(in crate::keys) fn silent(&self) -> Self {
+    /// Since when it is to go, without the time that it was away.
+    pub(in crate::keys) fn begun(&self, now: Timestamp) -> Timestamp {
+        self.since + self.away_at.map_or(Duration::ZERO, |at| now.since(at))
+    }
+
+    /// The same while it opens nothing: people are told nothing of it.
+    pub(in crate::keys) fn away(&self, now: Timestamp) -> Self {
         Self {
             since: self.since,
+            away_at: self.away_at.or(Some(now)),
             used: None,
             held: None,
             missed: None,
@@ -86,30 +98,28 @@ pub(in crate::keys) async fn overdue(store: &Store, now: Timestamp) -> sqlx::Res
     rows.iter().map(one).collect()
 }
 
-/// Whether a key stood somewhere where it opens nothing now: it may be back at any time.
-pub(in crate::keys) async fn is_away(
-    store: &Store,
-    fingerprint: &str,
-    now: Timestamp,
-) -> sqlx::Result<bool> {
-    let sql = "SELECT COUNT(*) FROM keys_opening WHERE fingerprint = $1 AND means = 0 \
-        AND (gone_at IS NOT NULL OR not_after <= $2)";
-    let places: i64 = sqlx::query_scalar(sql)
-        .bind(fingerprint.to_owned())
+/// Those of them that stood somewhere where they open nothing now: they may be back at any time.
+pub(in crate::keys) async fn away(store: &Store, now: Timestamp) -> sqlx::Result<HashSet<String>> {
+    let sql = "SELECT fingerprint FROM keys_retiring r WHERE EXISTS (SELECT 1 FROM keys_opening o \
+        WHERE o.fingerprint = r.fingerprint AND o.means = 0 \
+        AND (o.gone_at IS NOT NULL OR o.not_after <= $1))";
+    let all: Vec<String> = sqlx::query_scalar(sql)
         .bind(now.as_micros())
-        .fetch_one(store.read())
+        .fetch_all(store.read())
         .await?;
-    Ok(places > 0)
+    Ok(all.into_iter().collect())
 }
 
 /// The keys that are to go, by fingerprint.
 pub(in crate::keys) async fn retiring(store: &Store) -> sqlx::Result<HashMap<String, Retiring>> {
-    let rows = sqlx::query("SELECT fingerprint, since, used, held, missed FROM keys_retiring")
-        .fetch_all(store.read())
-        .await?;
+    let rows =
+        sqlx::query("SELECT fingerprint, since, away_at, used, held, missed FROM keys_retiring")
+            .fetch_all(store.read())
+            .await?;
     let one = |row: &AnyRow| {
         let retiring = Retiring {
             since: stamp(row.try_get("since")?),
+            away_at: maybe_stamp(row, "away_at")?,
             used: row.try_get("used")?,
             held: row.try_get("held")?,
             missed: row.try_get("missed")?,
@@ -126,12 +136,14 @@ pub(in crate::keys) async fn keep(
     one: &Retiring,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "INSERT INTO keys_retiring (fingerprint, since, used, held, missed) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (fingerprint) DO UPDATE SET used = excluded.used, held = excluded.held, \
-         missed = excluded.missed",
+        "INSERT INTO keys_retiring (fingerprint, since, away_at, used, held, missed) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (fingerprint) DO UPDATE SET \
+         since = excluded.since, away_at = excluded.away_at, used = excluded.used, \
+         held = excluded.held, missed = excluded.missed",
     )
     .bind(fingerprint.to_owned())
     .bind(one.since.as_micros())
+    .bind(one.away_at.map(Timestamp::as_micros))
     .bind(one.used.clone())
     .bind(one.held.clone())
     .bind(one.missed.clone())

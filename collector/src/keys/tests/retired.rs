@@ -202,9 +202,10 @@ async fn whoever_takes_an_old_key_away_for_a_moment_gains_no_time() {
         let back = away + 60;
         let both = [key('a'), key('b')];
         hear_by(&store, &policy, &[root(5, back, &both)], at(back)).await;
-        go_on(&store, &policy, 44).await;
+        look(&store, &policy, at(back)).await.unwrap();
+        go_on(&store, &policy, 45).await;
         assert_eq!(said(&store).await.len(), 1, "its use is told of again");
-        assert_eq!(revoked_now(&store).await, [""; 0], "a day is left");
+        assert_eq!(revoked_now(&store).await, [""; 0], "a minute is left");
         go_on(&store, &policy, 46).await;
         assert_eq!(revoked_now(&store).await, [fingerprint('a')]);
     }

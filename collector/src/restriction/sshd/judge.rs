@@ -98,7 +98,8 @@ pub(super) fn accept_ordered(accepted: &mut Vec<Line>, lines: &[Line]) {
     let (before, after) = (sums(accepted), sums(lines));
     let is_new = |name: &&str| {
         let [before, after] = [&before, &after].map(|it| it.get(&(None, *name)));
-        before != after && is_ordered(name, before.map(Vec::as_slice), after.map(Vec::as_slice))
+        let is_said = after.is_some() && before != after;
+        is_said && is_ordered(name, before.map(Vec::as_slice), after.map(Vec::as_slice))
     };
     let names = ["RevokedKeys", "AuthorizedKeysFile"];
     let names: Vec<&str> = names.into_iter().filter(is_new).collect();

@@ -138,28 +138,26 @@ impl Round {
             Ok(_) | Err(_) => return Ok(Some((one.fingerprint.clone(), one.host.clone()))),
         };
         let beside = heard.elsewhere.doors().map(|(_, door)| door);
-        let after = one.clone().after((&accounts, answer), beside, clock::now());
+        let (one, now) = (one.clone(), clock::now());
         let after = match known {
-            Some(_) => after,
-            None => after.unlisted(),
+            Some(_) => one.after((&accounts, answer), beside, now),
+            None => one.unlisted((&accounts, answer), now),
         };
         keep(store, &after).await?;
         Ok(None)
     }
 }
 
-/// What is shown to sshd in the place of a key that no host has told of: a key that nobody has, the base
-/// point of the curve (RFC 8032). So it turns out whether there is a door at all.
+/// What is shown to sshd in the place of a key that no host has told of, to see whether there is a door at
+/// all: drawn by lot, so that nobody has it in a file.
 fn decoy() -> Offered {
-    const KIND: &[u8] = b"ssh-ed25519";
-    let mut point = [0x66; 32];
-    point[0] = 0x58;
+    const KIND: &str = "ssh-ed25519";
     let mut wire = vec![0, 0, 0, 11];
-    wire.extend(KIND);
+    wire.extend(KIND.as_bytes());
     wire.extend([0, 0, 0, 32]);
-    wire.extend(point);
+    wire.extend(rand::random::<[u8; 32]>());
     Offered {
-        kind: "ssh-ed25519".to_owned(),
+        kind: KIND.to_owned(),
         fingerprint: Some(fingerprint(&wire)),
         wire,
     }
@@ -177,12 +175,18 @@ async fn keep(store: &Store, one: &Glass) -> sqlx::Result<()> {
 }
 
 impl Glass {
-    /// The same of a key that no host has told of: it opens nothing where there is a door.
-    fn unlisted(mut self) -> Self {
-        for lack in &mut self.lacks {
+    /// The same of a key that no host has told of, after its host was shown another: it opens nothing where
+    /// there is a door, whatever is said of that one.
+    fn unlisted(self, (wanted, answer): (&[&str], &Answer), now: Timestamp) -> Self {
+        let none = Answer {
+            closed: answer.closed.clone(),
+            ..Answer::default()
+        };
+        let mut after = self.after((wanted, &none), [].iter(), now);
+        for lack in &mut after.lacks {
             "it stands in no file of any host".clone_into(&mut lack.why);
         }
-        self
+        after
     }
 
     fn is_due(&self, now: Timestamp) -> bool {

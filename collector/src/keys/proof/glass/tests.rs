@@ -180,24 +180,27 @@ async fn what_was_not_asked_for_a_week_is_told_and_ends_with_the_policy() {
 
 #[test]
 fn a_key_that_no_host_has_told_of_opens_nothing_where_there_is_a_door() {
-    for (wanted, answer) in [
-        (&["root"][..], answer(&[("root", Said::Refused, "")])),
-        (&[], answer(&[("root", Said::Refused, "")])),
-        (&[], answer(&[])),
+    for (wanted, said) in [
+        (&["root"][..], Said::Refused),
+        (&["root"], Said::Accepted),
+        (&[], Said::Accepted),
     ] {
-        let shut = fresh().after((wanted, &answer), [].iter(), NOON).unlisted();
-        assert_eq!(shut.stand(NOON), Stand::Shut(NOON));
+        let answer = answer(&[("root", said, "")]);
+        let shut = fresh().unlisted((wanted, &answer), NOON);
+        assert_eq!(shut.stand(NOON), Stand::Shut(NOON), "{said:?}");
         assert_eq!(shut.lacks[0].why, "it stands in no file of any host");
+        assert!(shut.opens.is_empty() && !shut.is_proven(NOON));
     }
     let closed = Answer {
         closed: Some("there is no sshd".to_owned()),
         ..Answer::default()
     };
-    let none = fresh().after((&[], &closed), [].iter(), NOON).unlisted();
+    let none = fresh().unlisted((&[], &closed), NOON);
     assert!(none.is_proven(NOON) && none.note == "there is no sshd");
-    let decoy = decoy();
+    let (decoy, other) = (decoy(), decoy());
     assert_eq!(decoy.wire.len(), 51);
     assert_eq!(decoy.fingerprint, Some(fingerprint(&decoy.wire)));
+    assert_ne!(decoy, other);
 }
 
 #[tokio::test]
