@@ -1,4 +1,5 @@
-//! The house stands as `docs/architecture.md` says: imports point down, siblings never meet, files stay small.
+//! The house stands as `docs/architecture.md` says: imports point down, siblings never meet, files stay small; and
+//! what the docs link is there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -115,6 +116,52 @@ fn files_are_small_and_say_what_they_are_for() -> Result<()> {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     Ok(())
+}
+
+#[test]
+fn every_link_of_the_docs_leads_somewhere() -> Result<()> {
+    let top = top()?;
+    let mut pages = vec![top.join("README.md")];
+    let docs = fs::read_dir(top.join("docs"))?.map(|entry| Ok(entry?.path()));
+    pages.extend(docs.collect::<Result<Vec<_>>>()?);
+    pages.retain(|page| page.extension().is_some_and(|it| it == "md"));
+    let mut links = 0;
+    for page in &pages {
+        let text = prose(&read(page)?);
+        let targets = text.split("](").skip(1);
+        let targets = targets.filter_map(|rest| Some(rest.split_once(')')?.0));
+        for target in targets.filter(|target| !target.contains("://")) {
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = match file {
+                "" => page.clone(),
+                file => page.with_file_name(file),
+            };
+            let leads = file.exists() && (heading.is_empty() || anchors(&file)?.contains(heading));
+            ensure!(leads, "{}: {target}", page.display());
+            links += 1;
+        }
+    }
+    ensure!(links > 50, "{links} links");
+    Ok(())
+}
+
+/// A page without what stands between fences.
+fn prose(text: &str) -> String {
+    let parts = text.split("```").step_by(2);
+    parts.collect()
+}
+
+/// The names by which the headings of a page can be linked.
+fn anchors(page: &Path) -> Result<BTreeSet<String>> {
+    let text = prose(&read(page)?);
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let name = |line: &str| -> String {
+        let line = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let kept = line.chars().filter(kept);
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    Ok(headings.map(name).collect())
 }
 
 #[test]
