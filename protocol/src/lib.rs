@@ -4,6 +4,7 @@ pub mod access;
 pub mod admin;
 pub mod checks;
 pub mod elsewhere;
+pub mod handed;
 pub mod health;
 pub mod host_keys;
 pub mod hosts;

@@ -3,7 +3,8 @@
 use anyhow::anyhow;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
+use watchward_protocol::handed;
 use zeroize::Zeroizing;
 
 /// Its type (RFC 8709).
@@ -32,8 +33,7 @@ impl Key {
 
     /// Its public half's fingerprint, as ssh-keygen writes it.
     pub(super) fn fingerprint(&self) -> String {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.wire());
-        format!("SHA256:{}", STANDARD_NO_PAD.encode(digest))
+        handed::fingerprint(&self.wire())
     }
 
     fn wire(&self) -> Vec<u8> {
