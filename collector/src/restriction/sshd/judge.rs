@@ -59,9 +59,7 @@ pub(super) fn changes(accepted: &[Line], lines: &[Line]) -> Vec<Change> {
         let (before, after) = (before.get(subject), after.get(subject));
         let is_other_version =
             block.is_none() && !SELDOM.contains(name) && (before.is_none() || after.is_none());
-        let is_ordered = block.is_none()
-            && is_ordered(name, before.map(Vec::as_slice), after.map(Vec::as_slice));
-        (before != after && !is_other_version && !is_ordered).then(|| Change {
+        (before != after && !is_other_version).then(|| Change {
             block: block.map(ToOwned::to_owned),
             name: (*name).to_owned(),
             before: before.map(|it| it.join(" ")),
