@@ -183,7 +183,6 @@ impl Ground {
             let why = || format!("killed before {step} of {steps:?}: {}", self.why());
             if self.process().ok() == Some(process) {
                 passed.note(step, &steps).with_context(why)?;
-                continue;
             }
             ensure!(self.opens()?, "{}", why());
             self.come_back().with_context(why)?;
