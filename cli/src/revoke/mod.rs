@@ -76,12 +76,13 @@ pub(crate) fn what(text: Option<&str>, serial: Option<u32>) -> anyhow::Result<Va
 /// A word, if what is meant is the certificate of an agent by what its host says: sshd knows nothing of it. It is
 /// no more, for any host can say so of a key that others hold.
 async fn note_agent(collector: &Client, what: &Value, screen: &mut Screen) -> anyhow::Result<()> {
-    let Some(fingerprint) = what.get("fingerprint").and_then(Value::as_str) else {
+    let fingerprint = what.get("fingerprint").and_then(Value::as_str);
+    let Some(fingerprint) = fingerprint.filter(|_| !screen.is_for_programs()) else {
         return Ok(());
     };
     let query = [("fingerprint", fingerprint.to_owned())];
     let places: Value = collector.fetch("/v1/keys", &query).await?;
-    let Some(host) = agent_of(&places).filter(|_| !screen.is_for_programs()) else {
+    let Some(host) = agent_of(&places) else {
         return Ok(());
     };
     Ok(screen.line(&format!(

@@ -1,11 +1,12 @@
 //! What of a policy about keys cannot work for now, or is a mistake: for whoever is about to bring it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use watchward_protocol::text::{Foreign, escaped};
 
 use super::authority::Login;
 use super::policy::Policy;
+use super::retire::few;
 use super::rotation::Machine;
 use super::rows::reached::{self, Holding};
 use super::rows::revoked;
@@ -86,28 +87,17 @@ fn words(login: &Login) -> String {
 
 /// Hosts on which accounts are to be opened, and where nothing does.
 fn mute(policy: &Policy, hosts: &[String], holdings: &HashMap<String, Holding>) -> Option<String> {
-    /// So many are named.
-    const NAMED: usize = 5;
-    let groups = policy.logins.iter().map(|it| &it.groups);
-    let groups: Vec<_> = groups
-        .chain(policy.machines.iter().map(|it| &it.groups))
-        .collect();
+    let logins = policy.logins.iter().map(|it| &it.groups);
+    let machines = policy.machines.iter().map(|it| &it.groups);
+    let groups: Vec<_> = logins.chain(machines).collect();
+    let is_opened = |host: &&String| groups.iter().any(|it| it.has(host));
     let is_mute = |host: &&String| holdings.get(*host).is_some_and(|it| !it.has_role);
-    let mute: BTreeSet<_> = hosts
-        .iter()
-        .filter(|host| groups.iter().any(|it| it.has(host)))
-        .filter(is_mute)
-        .collect();
-    let names = mute.iter().take(NAMED);
-    let names: Vec<_> = names.map(|it| escaped(it)).collect();
-    let more = match mute.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    let mute = hosts.iter().filter(is_opened).filter(is_mute);
+    let mute: Vec<_> = mute.map(|host| escaped(host)).collect();
     (!mute.is_empty()).then(|| {
         format!(
-            "on {}{more} nothing tells sshd which keys open accounts: install watchward-enforcer there",
-            names.join(", ")
+            "on {} nothing tells sshd which keys open accounts: install watchward-enforcer there",
+            few(&mute)
         )
     })
 }

@@ -109,7 +109,7 @@ fn of(key: &Key<'_>) -> String {
 }
 
 /// The first of many.
-pub(super) fn few(names: &[String]) -> String {
+pub(in crate::keys) fn few(names: &[String]) -> String {
     const SHOWN: usize = 5;
     match names.get(..SHOWN) {
         Some(first) if names.len() > SHOWN => {

@@ -26,6 +26,7 @@ use crate::store::{Store, Tx};
 
 use judge::{Place, Stage, stage};
 
+pub(super) use alerts::few;
 pub use judge::Retire;
 
 /// How often it is looked.
@@ -365,7 +366,7 @@ async fn alone(
         .map(|one| format!("{}@{}", one.account, one.host))
         .collect();
     Ok((!names.is_empty()).then(|| {
-        let names = alerts::few(&names);
+        let names = few(&names);
         format!(
             "Nobody ever came into {names} by anything else. Log in there once with another key."
         )
@@ -381,6 +382,6 @@ fn known(host: &str) -> String {
 fn kept(places: &[String]) -> String {
     format!(
         "What is revoked is revoked everywhere, and the policy lets it open {} for now.",
-        alerts::few(places)
+        few(places)
     )
 }

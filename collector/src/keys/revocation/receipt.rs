@@ -227,10 +227,7 @@ impl Facts {
             Stand::Pending => lacks.push(format!(
                 "{name} is silent: it is told first thing when it is back."
             )),
-            Stand::Mute => lacks.push(format!(
-                "{name} cannot hold it: nothing there tells sshd what is revoked; install \
-                 watchward-enforcer there."
-            )),
+            Stand::Mute => lacks.push(format!("{name} {}.", host.words())),
         }
         for one in host.sessions.iter().filter(|one| one.how == How::Alive) {
             lacks.push(format!(
